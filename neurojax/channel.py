@@ -1,0 +1,125 @@
+"""What an ion channel is: parameters, gates that are affine in their own state, and a current.
+
+While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b with
+a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast to follow,
+`instant`); everything else is derived here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.rates import Gating, relax
+
+Leaf = Any
+"""A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`."""
+
+Gates = dict[str, jax.Array]
+
+T = TypeVar("T")
+
+
+class ParamInfo(NamedTuple):
+    """What `param` says of a parameter: the line that feeds documentation, bounds and checks."""
+
+    default: float
+    unit: str
+    low: float
+    high: float
+    scale: str  # "linear" or "log": the coordinate in which a fit moves it
+
+
+def param(default: float, unit: str, low: float, high: float, scale: str | None = None) -> Any:
+    """Declare a parameter of a pytree: default, unit and bounds.
+
+    `scale` defaults to "log" where the bounds are positive and span a decade or more, else "linear".
+    """
+    if scale is None:
+        scale = "log" if low > 0 and high / low >= 10 else "linear"
+    info = ParamInfo(default, unit, low, high, scale)
+    return dataclasses.field(default=default, metadata={"param": info})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param,))
+def pytree(cls: type[T]) -> type[T]:
+    """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields."""
+    return jax.tree_util.register_dataclass(dataclass(frozen=True, eq=False, kw_only=True)(cls))
+
+
+def params(thing: Any) -> dict[str, ParamInfo]:
+    """Declared parameters of a pytree class or instance, by field name."""
+    return {
+        f.name: f.metadata["param"] for f in dataclasses.fields(thing) if "param" in f.metadata
+    }
+
+
+@pytree
+class Channel:
+    """An ion channel: gates x and a current density i(v, x), outward positive.
+
+    Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and `celsius_ref`
+    (how much faster each gate is per 10 degC, and the temperature at which `gating` is written).
+    """
+
+    powers: ClassVar[Mapping[str, int]] = {}
+    q10: ClassVar[Mapping[str, float]] = {}
+    celsius_ref: ClassVar[float] = 20.0
+
+    v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
+    tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)
+
+    # -- what an author writes ------------------------------------------------------------------
+    def gating(self, v: jax.Array) -> dict[str, Gating]:
+        """Steady state and rate of every gate with a time course, at `celsius_ref`."""
+        return {}
+
+    def instant(self, v: jax.Array) -> Gates:
+        """Gating variables that follow v without delay."""
+        return {}
+
+    def conductance(self, x: Gates) -> jax.Array:
+        """Conductance density, mS/cm2, of the gating variables x."""
+        return self.g_bar * math.prod(x[k] ** p for k, p in self.powers.items())  # type: ignore
+
+    # -- what is derived ------------------------------------------------------------------------
+    def current(self, v: jax.Array, x: Gates) -> jax.Array:
+        """Current density, uA/cm2, outward positive."""
+        open_gates = x | self.instant(v - self.v_shift)
+        return self.conductance(open_gates) * (v - self.E_rev)  # type: ignore[attr-defined]
+
+    def kinetics(self, v: jax.Array, celsius: Leaf = None) -> dict[str, Gating]:
+        """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.
+
+        Without a temperature the channel is at its own `celsius_ref`.
+        """
+        faster = {}
+        for k, g in self.gating(v - self.v_shift).items():
+            scale = 1 / self.tau_scale
+            if celsius is not None and k in self.q10:
+                slope = math.log(self.q10[k]) / 10
+                scale = scale * jnp.exp(slope * (celsius - self.celsius_ref))
+            faster[k] = Gating(g.inf, g.rate * scale)
+        return faster
+
+    def propagator(self, v, dt, celsius: Leaf = None) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """(a, b) of x(t + dt) = a * x + b for each gate, v held."""
+        moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius).items()}
+        return {k: (1 - part, g.inf * part) for k, (g, part) in moves.items()}
+
+    def advance(self, x: Gates, v, dt, celsius: Leaf = None) -> Gates:
+        """The gates one step dt (ms) later, v held: a * x + b in its precise form."""
+        return {
+            k: x[k] + (g.inf - x[k]) * relax(dt * g.rate)
+            for k, g in self.kinetics(v, celsius).items()
+        }
+
+    def steady_state(self, v) -> Gates:
+        """The gates after v was held for ever."""
+        return {k: g.inf for k, g in self.gating(v - self.v_shift).items()}

@@ -1,0 +1,40 @@
+"""Channels of heart muscle."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from neurojax.channel import Channel, Leaf, param, pytree
+from neurojax.rates import from_rates
+
+
+@pytree
+class HergKr(Channel):
+    """The hERG potassium current I_Kr at room temperature: i = g_bar a r (v - E_rev).
+
+    a' = p1 exp(p2 v) (1 - a) - p3 exp(-p4 v) a, r' = p7 exp(-p8 v) (1 - r) - p5 exp(p6 v) r.
+
+    Source: Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP275733, figure 5; the defaults are
+    the maximum-posterior values of its cell 5.
+    Deviates: a density; on an area of 1e-3 cm2 the numbers of g_bar are those of the paper in uS.
+    """
+
+    g_bar: Leaf = param(0.1524, "mS/cm2", 1e-4, 100.0)
+    E_rev: Leaf = param(-88.4, "mV", -120.0, -60.0)
+    p1: Leaf = param(2.260e-4, "1/ms", 1e-7, 1e3)
+    p2: Leaf = param(0.06992, "1/mV", 1e-7, 0.4, scale="linear")
+    p3: Leaf = param(3.448e-5, "1/ms", 1e-7, 1e3)
+    p4: Leaf = param(0.05461, "1/mV", 1e-7, 0.4, scale="linear")
+    p5: Leaf = param(0.08732, "1/ms", 1e-7, 1e3)
+    p6: Leaf = param(0.008913, "1/mV", 1e-7, 0.4, scale="linear")
+    p7: Leaf = param(0.005151, "1/ms", 1e-7, 1e3)
+    p8: Leaf = param(0.03158, "1/mV", 1e-7, 0.4, scale="linear")
+    powers = {"a": 1, "r": 1}
+    celsius_ref = 21.5
+
+    def gating(self, v):
+        opening = self.p1 * jnp.exp(self.p2 * v)
+        closing = self.p3 * jnp.exp(-self.p4 * v)
+        inactivation = self.p5 * jnp.exp(self.p6 * v)
+        recovery = self.p7 * jnp.exp(-self.p8 * v)
+        return {"a": from_rates(opening, closing), "r": from_rates(recovery, inactivation)}

@@ -1,0 +1,65 @@
+"""configure: the process-wide switches of JAX, thrown only when a user asks."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import jax
+
+# Lets XLA compile the whole time loop to one kernel; jaxlib 0.12 does so by itself.
+_HOIST_FLAG = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000"
+
+
+def cache_dir() -> Path:
+    """Where neurojax keeps fetched recordings and compiled programs: $NEUROJAX_CACHE or the user's cache."""
+    if "NEUROJAX_CACHE" in os.environ:
+        return Path(os.environ["NEUROJAX_CACHE"]).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "neurojax"
+
+
+def configure(
+    *,
+    cpu_devices: int | None = None,
+    x64: bool | None = None,
+    hoist_loops: bool = True,
+    compilation_cache: bool | str | Path = True,
+) -> None:
+    """Set JAX up for neurojax. Call it once, before anything is computed; importing never does.
+
+    cpu_devices: how many CPU devices JAX shows (default: one per core, so that fits use all of them).
+    x64: float64 by default. hoist_loops: the XLA flag that compiles a time loop to one kernel, added to
+    XLA_FLAGS. compilation_cache: keep compiled programs across runs, here or at a given path.
+
+    Warns (RuntimeWarning) when JAX has started already, naming what could no longer be set.
+    """
+    late = []
+    started = jax._src.xla_bridge.backends_are_initialized()
+    if hoist_loops and jax.__version_info__ < (0, 12):
+        flags = os.environ.get("XLA_FLAGS", "")
+        if "xla_cpu_small_while_loop_byte_threshold" not in flags:
+            if started:
+                late.append("hoist_loops")
+            else:
+                os.environ["XLA_FLAGS"] = f"{flags} {_HOIST_FLAG}".strip()
+    devices = cpu_devices if cpu_devices is not None else len(os.sched_getaffinity(0))
+    if started:
+        if jax.local_device_count("cpu") != devices:
+            late.append("cpu_devices")
+    else:
+        jax.config.update("jax_num_cpu_devices", devices)
+    if x64 is not None:
+        jax.config.update("jax_enable_x64", x64)
+    if compilation_cache is not False:
+        path = cache_dir() / "xla" if compilation_cache is True else Path(compilation_cache)
+        jax.config.update("jax_compilation_cache_dir", str(path))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    if late:
+        warnings.warn(
+            f"JAX has already started: {', '.join(late)} had no effect. "
+            "Call neurojax.configure() before the first computation.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,197 @@
+"""What the rig does to the cell (Electrode) and what it wrote down (Trace)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.units import factor
+
+PA = factor("pA", "uA")
+"""One picoampere in the coherent unit of current, uA."""
+
+
+class RecordingError(ValueError):
+    """A recording that cannot be used: the message names file, sweep, field and what was expected."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a trace came from, kept with every result made from it."""
+
+    path: str = ""
+    format: str = ""
+    sha256: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One sweep of a recording, [sample] each: what was commanded and what was measured.
+
+    In current clamp `i_pA` was injected (depolarising positive) and `v_mV` measured; in voltage clamp
+    `v_mV` was commanded and `i_pA` measured (outward positive).
+
+    Raises RecordingError, naming file, sweep and field, for empty, unequal or non-finite samples.
+    """
+
+    clamp: Literal["current", "voltage"]
+    dt_ms: float
+    v_mV: np.ndarray
+    i_pA: np.ndarray
+    name: str = ""
+    sweep: int = 0
+    holding: float = 0.0  # pA in current clamp, mV in voltage clamp
+    commanded: bool = True  # False: the stimulus is itself a measurement, with its noise
+    origin: Origin = field(default_factory=Origin)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        where = f"{self.origin.path or 'trace'}, sweep {self.sweep}"
+        if self.clamp not in ("current", "voltage"):
+            raise RecordingError(f"{where}: clamp is {self.clamp!r}, not 'current' or 'voltage'")
+        if not (np.isfinite(self.dt_ms) and self.dt_ms > 0):
+            raise RecordingError(f"{where}: dt_ms is {self.dt_ms!r}; expected a positive time in ms")
+        for name in ("v_mV", "i_pA"):
+            samples = np.asarray(getattr(self, name), dtype=np.float64)
+            object.__setattr__(self, name, samples)
+            if samples.ndim != 1 or samples.size == 0:
+                raise RecordingError(
+                    f"{where}: {name} has shape {samples.shape}; expected one non-empty row of samples"
+                )
+            bad = np.flatnonzero(~np.isfinite(samples))
+            if bad.size:
+                raise RecordingError(
+                    f"{where}: {name} is not finite at {bad.size} samples, first at sample {bad[0]} "
+                    f"({bad[0] * self.dt_ms:g} ms)"
+                )
+        if self.v_mV.size != self.i_pA.size:
+            raise RecordingError(
+                f"{where}: v_mV has {self.v_mV.size} samples but i_pA has {self.i_pA.size}"
+            )
+
+    @property
+    def t_ms(self) -> np.ndarray:
+        """Sample times, ms."""
+        return np.arange(self.v_mV.size) * self.dt_ms
+
+    @property
+    def duration_ms(self) -> float:
+        return self.v_mV.size * self.dt_ms
+
+    def step_window(self) -> tuple[float, float, float]:
+        """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's largest step.
+
+        A sweep without a step gives (0, duration, 0).
+        """
+        command = self.i_pA if self.clamp == "current" else self.v_mV
+        deviation = command - self.holding
+        noise = np.median(np.abs(np.diff(command))) if command.size > 1 else 0.0
+        # A plateau, not one artefact sample: the height that 5 % of the sweep reaches.
+        low, high = np.quantile(deviation, (0.05, 0.95))
+        height = high if abs(high) >= abs(low) else low
+        if abs(height) <= max(5 * noise, 1e-9):
+            return 0.0, self.duration_ms, 0.0
+        inside = np.flatnonzero(deviation * np.sign(height) > 0.5 * abs(height))
+        on, off = int(inside[0]), int(inside[-1]) + 1
+        return on * self.dt_ms, off * self.dt_ms, float(np.median(deviation[on:off]))
+
+    def crop(self, start_ms: float, stop_ms: float) -> Trace:
+        """The samples between two times."""
+        a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)
+        return replace(self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b])
+
+
+class Electrode(NamedTuple):
+    """What the rig does to the cell: one tick, or a whole run with a leading time axis.
+
+    `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
+    g = 1 / R_s; an ideal clamp as g grows; and, with v_cmd the recorded trace, nudging. A run's field is
+    `[step]` (the same for all cells), `[step, pop]`, or without time axis when it never changes.
+    """
+
+    i: Any  # injected current, uA, depolarising positive
+    v_cmd: Any  # command potential, mV
+    g: Any  # coupling conductance, mS
+
+
+IDEAL_CLAMP_G = 1e9
+"""Coupling conductance (mS) at which the membrane sits on the command within one step."""
+
+
+def n_steps(electrode: Electrode) -> int:
+    """Number of time steps of a run. Raises ValueError when no field has a time axis or they differ."""
+    lengths = {name: np.shape(x)[0] for name, x in electrode._asdict().items() if np.ndim(x) > 0}
+    if not lengths:
+        raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the electrode's fields differ in length: {lengths}")
+    return next(iter(lengths.values()))
+
+
+def current_clamp(i) -> Electrode:
+    """Inject a current, uA (uA/cm2 for a cell of the default area of 1 cm2), `[step]` or `[step, pop]`."""
+    return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
+
+
+def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
+    """Impose a command potential, mV, at the end of each step, through a series resistance.
+
+    R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic current.
+    Raises ValueError for a negative resistance.
+    """
+    if R_s_MOhm < 0:
+        raise ValueError(f"R_s_MOhm = {R_s_MOhm}: a series resistance is not negative")
+    g = 1 / (R_s_MOhm * factor("MOhm", "kOhm")) if R_s_MOhm > 0 else IDEAL_CLAMP_G
+    return Electrode(i=0.0, v_cmd=jnp.asarray(v_cmd), g=g)
+
+
+def steps(
+    amplitude,
+    *,
+    start: float,
+    stop: float,
+    duration: float,
+    dt: float,
+    holding: float = 0.0,
+) -> np.ndarray:
+    """A rectangular step `[step]` (or `[step, pop]` for an array of amplitudes), in amplitude's unit.
+
+    Times in ms. Raises ValueError when the step does not lie within the run.
+    """
+    if not 0 <= start <= stop <= duration:
+        raise ValueError(
+            f"expected 0 <= start <= stop <= duration, got {start}, {stop}, {duration} ms"
+        )
+    midpoints = (np.arange(round(duration / dt)) + 0.5) * dt
+    on = (midpoints >= start) & (midpoints < stop)
+    amplitude = np.asarray(amplitude, dtype=np.float64)
+    return np.where(on.reshape(-1, *[1] * amplitude.ndim), amplitude, 0.0) + holding
+
+
+def resample(samples: np.ndarray, dt_from: float, dt_to: float, *, at: float) -> np.ndarray:
+    """Samples taken every `dt_from` ms, linearly interpolated to the steps of `dt_to` ms.
+
+    `at` is where in each step: 0.5 its middle (second order for currents), 1.0 its end.
+    """
+    n = int(np.floor((len(samples) - 1) * dt_from / dt_to + 1e-6))
+    times = (np.arange(n) + at) * dt_to
+    return np.interp(times, np.arange(len(samples)) * dt_from, samples)
+
+
+def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
+    """Repeat in a simulation with step `dt` (ms) what a trace's rig did: its current, or its command.
+
+    A run of it ends at the last sample; the simulated sample after step k is at time (k + 1) * dt.
+    """
+    if trace.clamp == "current":
+        return current_clamp(resample(trace.i_pA, trace.dt_ms, dt, at=0.5) * PA)
+    return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0), R_s_MOhm)
+
+
+def nudged(electrode: Electrode, v_data, g) -> Electrode:
+    """The same experiment with the cell coupled to a recorded potential `[step]` by g (mS)."""
+    return electrode._replace(v_cmd=jnp.asarray(v_data), g=g)
