@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -81,6 +82,7 @@ def steady_current(cell: Cell, v) -> jax.Array:
     return ionic_current(cell, v, settled(cell, v).x)
 
 
+@partial(jax.jit, static_argnames=("low", "high"))
 def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
 
@@ -121,7 +123,9 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
 # -- parameters by path name ------------------------------------------------------------------------
 def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     """Every parameter of a cell by path name ("na.g_bar", "C_m"): its value and its declaration."""
-    return {name: (getattr(owner, field), params(owner)[field]) for name, owner, field in _walk(cell)}
+    return {
+        name: (getattr(owner, field), params(owner)[field]) for name, owner, field in _walk(cell)
+    }
 
 
 def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
@@ -140,9 +144,7 @@ def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
 def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInfo]]) -> None:
     """Raise ValueError for an unknown parameter name, or a concrete value outside its bounds."""
     if name not in known:
-        raise ValueError(
-            f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-        )
+        raise ValueError(f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})")
     info = known[name][1]
     if isinstance(value, jax.core.Tracer):
         return

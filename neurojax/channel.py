@@ -55,9 +55,7 @@ def pytree(cls: type[T]) -> type[T]:
 
 def params(thing: Any) -> dict[str, ParamInfo]:
     """Declared parameters of a pytree class or instance, by field name."""
-    return {
-        f.name: f.metadata["param"] for f in dataclasses.fields(thing) if "param" in f.metadata
-    }
+    return {f.name: f.metadata["param"] for f in dataclasses.fields(thing) if "param" in f.metadata}
 
 
 @pytree

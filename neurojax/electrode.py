@@ -54,7 +54,9 @@ class Trace:
         if self.clamp not in ("current", "voltage"):
             raise RecordingError(f"{where}: clamp is {self.clamp!r}, not 'current' or 'voltage'")
         if not (np.isfinite(self.dt_ms) and self.dt_ms > 0):
-            raise RecordingError(f"{where}: dt_ms is {self.dt_ms!r}; expected a positive time in ms")
+            raise RecordingError(
+                f"{where}: dt_ms is {self.dt_ms!r}; expected a positive time in ms"
+            )
         for name in ("v_mV", "i_pA"):
             samples = np.asarray(getattr(self, name), dtype=np.float64)
             object.__setattr__(self, name, samples)

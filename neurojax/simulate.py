@@ -33,9 +33,7 @@ class Recording(NamedTuple):
 
 def observables(cell: Cell) -> list[str]:
     """Names that `simulate` can record: "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m"."""
-    gates = [
-        f"{key}.{gate}" for key, c in cell.channels.items() for gate in sorted(c.powers)
-    ]
+    gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in sorted(c.powers)]
     return ["v", "i_ion", *(f"{key}.i" for key in cell.channels), *gates]
 
 
@@ -84,18 +82,24 @@ def simulate(
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
     if every < 1 or every > n_steps(electrode):
-        raise ValueError(f"every = {every}: expected 1 to {n_steps(electrode)} steps between records")
+        raise ValueError(
+            f"every = {every}: expected 1 to {n_steps(electrode)} steps between records"
+        )
     known = observables(cell)
     for name in record:
         if name not in known:
-            raise ValueError(f"cannot record {name!r}{nearest(name, known)} (have: {', '.join(known)})")
+            raise ValueError(
+                f"cannot record {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
     ticks = Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
     pop = batch_shape(cell, ticks)
     if initial is None:
         initial = at_rest(cell)
     elif not isinstance(initial, State):
         initial = settled(cell, initial, pop)
-    initial = jax.tree.map(lambda a: jnp.broadcast_to(a, np.broadcast_shapes(a.shape, pop)), initial)
+    initial = jax.tree.map(
+        lambda a: jnp.broadcast_to(a, np.broadcast_shapes(a.shape, pop)), initial
+    )
     final, data, ok = _run(cell, initial, electrode, dt, tuple(record), every)
     records = n_steps(electrode) // every
     t = (np.arange(records) + 1) * (every * dt)

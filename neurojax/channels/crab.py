@@ -24,7 +24,9 @@ class CrabKa(Channel):
     celsius_ref = 18.0
 
     def gating(self, v):
-        log_odds = math.log(0.0761) + 0.0314 * (v + 94.22) - jnp.log(1 + jnp.exp(0.0346 * (v + 1.17)))
+        log_odds = (
+            math.log(0.0761) + 0.0314 * (v + 94.22) - jnp.log(1 + jnp.exp(0.0346 * (v + 1.17)))
+        )
         tau_a = 0.3632 + 1.158 * sigmoid(-0.0497 * (v + 55.96))
         tau_b = 1.24 + 2.678 * sigmoid(-0.0624 * (v + 50))
         return {

@@ -23,8 +23,10 @@ def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
     records = n_steps(electrode) // every
     constant = Electrode(*(None if jnp.ndim(f) else f for f in electrode))
     varying = Electrode(
-        *(f[: records * every].reshape(records, every, *f.shape[1:]) if jnp.ndim(f) else None
-          for f in electrode)
+        *(
+            f[: records * every].reshape(records, every, *f.shape[1:]) if jnp.ndim(f) else None
+            for f in electrode
+        )
     )
     return constant, varying, records
 

@@ -1,0 +1,37 @@
+"""What a fit gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurojax.cell import Cell
+from neurojax.fit.parameters import Space
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a fit, told so that a person can follow it."""
+
+    name: str  # "search", "nudge g = 3 mS/cm2", "polish" ...
+    unit: str  # of the errors
+    seconds: float
+    evaluations: int  # simulated cells x sweeps
+    history: np.ndarray  # [iteration] best error so far
+    errors: np.ndarray  # [start] final error of every start that lived
+    dropped: int = 0  # starts that were not finite
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted cell, with what is known of how good it is."""
+
+    cell: Cell  # at the best values
+    space: Space
+    values: dict[str, float]  # best value of each free parameter
+    error: float  # at the best values, in the unit of the last stage
+    stages: list[Stage]
+    starts: dict[str, np.ndarray]  # [start] final values of each parameter, best first
+    standard_errors: dict[str, float] = field(default_factory=dict)  # from the Gauss-Newton matrix
+    interrupted: bool = False  # Ctrl-C: the best so far
