@@ -1,7 +1,7 @@
 """Forward sensitivities: the tangents of the state are carried along, so nothing grows with time.
 
-With S = ds/dtheta `[P, ...]` every step is S <- J S + D, where J = ds'/ds is applied by one linearised
-step and D = ds'/dtheta holds each parameter's own push. The exponentials are evaluated once for all.
+With S = ds/dtheta, one per parameter, every step is S <- J S + D, where J = ds'/ds and D = ds'/dtheta
+holds the parameter's own push. The exponentials are evaluated once for all parameters.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import Cell, State, step, substitute
+from neurojax.cell import Cell, State, step
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode
+from neurojax.engine.linear import linearize
 from neurojax.engine.scan import merge, split
 
 Residual = Callable[[Cell, State, Any], jax.Array]
 """(cell, state, target of this record) -> weighted residuals `[R, *pop]`."""
+
+BLOCK = 128
+"""Records whose residuals are kept until one matrix product folds them."""
 
 
 class GaussNewton(NamedTuple):
@@ -38,62 +42,70 @@ def run(
     residual: Residual,
     targets: Any,
     every: int = 1,
-) -> tuple[State, GaussNewton]:
+) -> GaussNewton:
     """Integrate with tangents for every entry of theta (each `[pop]`), folding residuals as they come.
 
-    `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets` is a
-    pytree with a leading record axis. Memory does not grow with the number of steps.
+    `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets` is
+    a pytree with a leading record axis. Memory does not grow with the number of steps.
     """
     names = list(theta)
     pop = jnp.broadcast_shapes(*(jnp.shape(theta[k]) for k in names))
     theta = {k: jnp.broadcast_to(theta[k], pop) for k in names}
+    seeds = [{k: jnp.ones_like(theta[k]) if k == one else None for k in names} for one in names]
     constant, varying, records = split(electrode, every)
-    targets = jax.tree.map(lambda a: a[:records], targets)
 
-    def own_push(f, *primals):
-        """D of f(theta, *primals), stacked `[P, ...]`: one parameter at a time, others known zero."""
-        pushes = []
-        for k in names:
-            one = lambda p, k=k: f(theta | {k: p}, *primals)  # noqa: E731
-            pushes.append(jax.jvp(one, (theta[k],), (jnp.ones_like(theta[k]),))[1])
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *pushes)
+    def start(theta):
+        return jax.tree.map(lambda a: jnp.broadcast_to(a, pop), initial(build(theta)))
 
-    def start(th):
-        s = initial(build(th))
-        return jax.tree.map(lambda a: jnp.broadcast_to(a, pop), s)
-
-    s0, S0 = start(theta), own_push(start)
-    cell = build(theta)
+    def move(f, s, S):
+        """f(theta, s), and J S + D for each parameter."""
+        value, push = linearize(f, theta, s)
+        return value, [push(seed, S_p) for seed, S_p in zip(seeds, S, strict=True)]
 
     def tick(carry, e):
-        s, S = carry
         e = merge(constant, e)
-        s_next, along = jax.linearize(lambda s: step(cell, s, e, dt), s)
-        D = own_push(lambda th, s: step(build(th), s, e, dt), s)
-        S = jax.tree.map(jnp.add, jax.vmap(along)(S), D)
-        return (s_next, S), None
+        return move(lambda theta, s: step(build(theta), s, e, dt), *carry), None
 
     def record(carry, xs):
         es, target = xs
-        (s, S), fold = carry
-        (s, S), _ = jax.lax.scan(tick, (s, S), es)
-        r, along = jax.linearize(lambda s: residual(cell, s, target), s)
-        J = jax.vmap(along)(S) + own_push(lambda th, s: residual(build(th), s, target), s)
-        fold = GaussNewton(
-            fold.value + (r * r).sum(0),
-            fold.gradient + (J * r).sum(1),
-            fold.matrix + (J[:, None] * J[None]).sum(2),
-        )
-        return ((s, S), fold), None
+        carry, _ = jax.lax.scan(tick, carry, es)
+        return carry, move(lambda theta, s: residual(build(theta), s, target), *carry)
 
-    P, dtype = len(names), s0.v.dtype
-    zero = GaussNewton(
-        jnp.zeros(pop, dtype), jnp.zeros((P, *pop), dtype), jnp.zeros((P, P, *pop), dtype)
+    def block(carry, xs):
+        live, xs = xs
+        carry, fold = carry
+        carry, (r, J) = jax.lax.scan(record, carry, xs)
+        return (carry, _add(fold, r, jnp.stack(J), live)), None
+
+    s, push = linearize(start, theta)
+    S = [push(seed) for seed in seeds]
+    P, dtype = len(names), s.v.dtype
+    zero = GaussNewton(*(jnp.zeros((*shape, *pop), dtype) for shape in ((), (P,), (P, P))))
+    xs = _in_blocks((varying, jax.tree.map(lambda a: a[:records], targets)), records)
+    (_, fold), _ = jax.lax.scan(block, ((s, S), zero), xs)
+    return fold
+
+
+def _in_blocks(xs: Any, records: int) -> tuple[jax.Array, Any]:
+    """Leading axis `[record]` as `[block, BLOCK]`, padded, and which records are real."""
+    blocks = -(-records // BLOCK)
+    live = (jnp.arange(blocks * BLOCK) < records).reshape(blocks, BLOCK)
+
+    def cut(a):
+        a = jnp.asarray(a)
+        padding = jnp.broadcast_to(a[-1:], (blocks * BLOCK - records, *a.shape[1:]))
+        return jnp.concatenate([a, padding]).reshape(blocks, BLOCK, *a.shape[1:])
+
+    return live, jax.tree.map(cut, xs)
+
+
+def _add(fold: GaussNewton, r: jax.Array, J: jax.Array, live: jax.Array) -> GaussNewton:
+    """The fold with residuals r `[record, R, *pop]` and their tangents J `[P, record, R, *pop]`."""
+    live = live.reshape(-1, *[1] * (r.ndim - 1))
+    # Where a padded record left the finite numbers, 0 * NaN would still count.
+    r, J = jnp.where(live, r, 0.0), jnp.where(live, J, 0.0)
+    return GaussNewton(
+        fold.value + (r * r).sum((0, 1)),
+        fold.gradient + jnp.einsum("pkr...,kr...->p...", J, r),
+        fold.matrix + jnp.einsum("pkr...,qkr...->pq...", J, J),
     )
-    ((s, _), fold), _ = jax.lax.scan(record, ((s0, S0), zero), (varying, targets))
-    return s, fold
-
-
-def substitution(cell: Cell) -> Callable[[Mapping[str, Leaf]], Cell]:
-    """`build` for parameters named by path: theta replaces the cell's own values."""
-    return lambda theta: substitute(cell, theta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +74,18 @@ class Space:
         z = [(a - low[k]) / (high[k] - low[k]) for k, a in enumerate(at)]
         return np.clip(np.stack(z), 0.0, 1.0)
 
-    def random(self, n: int, seed: int) -> np.ndarray:
-        """n points drawn uniformly from the box, `[P, n]`."""
-        return np.random.default_rng(seed).random((len(self), n))
+    def random(self, n: int, seed: int, reject: Callable[..., Any] | None = None) -> np.ndarray:
+        """n points drawn uniformly from the box, `[P, n]`.
+
+        `reject(values)` says how badly `[pop]` points break other limits, 0 for not at all. Of 64 n
+        draws the first that break none are taken, then those that break them least.
+        """
+        draw = np.random.default_rng(seed).random
+        if reject is None:
+            return draw((len(self), n))
+        z = draw((len(self), 64 * n))
+        badness = np.asarray(reject(self.values(z)))
+        return z[:, np.argsort(badness, kind="stable")[:n]]
 
     def spread(self, theta: Mapping[str, Any]) -> dict[str, Any]:
         """The values with those that are tied to them."""

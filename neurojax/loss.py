@@ -1,0 +1,102 @@
+"""Objectives: what a simulated sweep should look like, as residuals that stream through the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.cell import Cell, State, ionic_current, settled
+from neurojax.electrode import PA, Electrode, Trace, from_trace, resample
+
+
+class Target(NamedTuple):
+    """What one record is compared with: data in mV or pA, and the weight of its residual."""
+
+    data: Any
+    weight: Any
+
+
+class Sweep(NamedTuple):
+    """A trace made ready for comparison with a simulation of step `dt`, a record every `every` steps."""
+
+    electrode: Electrode
+    target: Target  # [record]
+    v_start: Any  # mV: the gates have settled here when the sweep begins
+
+
+def voltage_residual(cell: Cell, s: State, target: Target) -> jax.Array:
+    """Weighted error of the membrane potential, mV, `[1, *pop]`."""
+    return ((s.v - target.data) * target.weight)[None]
+
+
+def current_residual(cell: Cell, s: State, target: Target) -> jax.Array:
+    """Weighted error of the current under an ideal voltage clamp, pA, `[1, *pop]`."""
+    i = ionic_current(cell, s.v, s.x) * (cell.area / PA)
+    return ((i - target.data) * target.weight)[None]
+
+
+def residual_of(clamp: str):
+    """The residual that fits what a clamp measures, and its unit."""
+    return (voltage_residual, "mV") if clamp == "current" else (current_residual, "pA")
+
+
+def settle_at(v_start):
+    """The first state of a sweep, as a function of the cell."""
+    return lambda cell: settled(cell, v_start)
+
+
+def capacitive_mask(
+    trace: Trace, *, before_ms: float = 0.1, after_ms: float = 4.7, jump_mV: float = 5.0
+) -> np.ndarray:
+    """Samples to keep `[sample]` of a voltage-clamp trace: all but those around steps of the command.
+
+    A capacitive transient follows each jump of the command; it is left out of the objective, never cut
+    from the data.
+    """
+    jumps = np.flatnonzero(np.abs(np.diff(trace.v_mV)) > jump_mV) + 1
+    keep = np.ones(trace.v_mV.size, dtype=bool)
+    before, after = round(before_ms / trace.dt_ms), round(after_ms / trace.dt_ms)
+    for jump in jumps:
+        keep[max(0, jump - before) : jump + after + 1] = False
+    return keep
+
+
+def prepare(
+    traces: Sequence[Trace], dt: float, every: int = 1, keep: Sequence[np.ndarray] | None = None
+) -> list[Sweep]:
+    """Traces as sweeps whose summed squared residuals are the mean squared error over all kept samples.
+
+    `keep` marks the samples `[sample]` of each trace that count. A record that falls between samples is
+    compared with their linear interpolation, and counts where its nearest sample does. In current clamp
+    the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.
+
+    Raises ValueError when a mask does not fit its trace or leaves nothing.
+    """
+    sweeps = []
+    for k, trace in enumerate(traces):
+        electrode = from_trace(trace, dt)
+        measured = trace.v_mV if trace.clamp == "current" else trace.i_pA
+        data = resample(measured, trace.dt_ms, dt * every, at=1.0)
+        kept = np.ones(measured.size, dtype=bool) if keep is None else np.asarray(keep[k], dtype=bool)
+        if kept.shape != measured.shape:
+            raise ValueError(
+                f"sweep {trace.sweep}: the mask has shape {kept.shape}, the trace {measured.shape}"
+            )
+        times = (np.arange(data.size) + 1) * dt * every
+        nearest = np.minimum(np.rint(times / trace.dt_ms).astype(int), kept.size - 1)
+        if trace.clamp == "current":
+            electrode = electrode._replace(
+                v_cmd=jnp.asarray(resample(trace.v_mV, trace.dt_ms, dt, at=0.5))
+            )
+        sweeps.append(Sweep(electrode, Target(data, kept[nearest].astype(float)), trace.v_mV[0]))
+    total = sum(s.target.weight.sum() for s in sweeps)
+    if total == 0:
+        raise ValueError("the mask leaves no sample to fit")
+    return [
+        s._replace(target=s.target._replace(weight=s.target.weight / np.sqrt(total)))
+        for s in sweeps
+    ]
