@@ -1,0 +1,171 @@
+"""Text tables: a column of time, of voltage and of current, with their units in the header."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.electrode import RecordingError, Trace
+from neurojax.io.source import (
+    Asked,
+    convert,
+    even_dt,
+    holding_of,
+    is_measured,
+    origin,
+    quantity,
+    reading,
+)
+
+_LAYOUT = (
+    "a header such as `t (ms), v (mV), i (pA)`, with a column `sweep` or v1, v2, ... for several"
+)
+_WITH_UNIT = re.compile(r"(?P<name>[^()\[\]]+?)\s*[(\[]\s*(?P<unit>[^()\[\]]*?)\s*[)\]]")
+_NAMES = {
+    "time": {"t", "time", "times"},
+    "voltage": {"v", "vm", "voltage", "potential", "membrane potential"},
+    "current": {"i", "im", "iinj", "current", "stimulus", "command"},
+    "sweep": {"sweep", "trace", "episode"},
+}
+
+
+class _Column(NamedTuple):
+    place: int
+    kind: str  # "time", "voltage", "current" or "sweep"
+    number: int | None  # 2 in `v2`
+    label: str
+    unit: str | None
+
+
+def read_csv(path: Path, asked: Asked) -> list[Trace]:
+    """Every sweep of a text table, columns separated by commas, semicolons, tabs or blanks.
+
+    Raises RecordingError for a column without unit, a cell that is not a number, uneven time or a
+    header that does not say which column is what.
+    """
+    with reading(path, "text table"):
+        skip, cells, delimiter = _header(path)
+        columns = [c for c in (_column(k, cell) for k, cell in enumerate(cells)) if c is not None]
+        table = _numbers(path, skip, delimiter, columns)
+    clamp = asked.clamp or "current"
+    source = origin(path, "CSV", f"columns {', '.join(c.label for c in columns)}")
+    traces = []
+    for number, rows, time, v, i in _sweeps(path, columns, table):
+        where = f"{path}, sweep {number}"
+        t_ms = convert(table[rows, time.place], time.unit, "ms", f"{where}, column {time.label!r}")
+        v_mV, i_pA = (
+            convert(
+                table[rows, c.place], asked.unit(kind, c.unit), to, f"{where}, column {c.label!r}"
+            )
+            for c, kind, to in ((v, "voltage", "mV"), (i, "current", "pA"))
+        )
+        dt_ms = float(f"{even_dt(t_ms, where):.9g}")  # 0.05, not 0.05000000000000001
+        command = i_pA if clamp == "current" else v_mV
+        traces.append(
+            Trace(
+                clamp=clamp,
+                dt_ms=dt_ms,
+                v_mV=v_mV,
+                i_pA=i_pA,
+                name=path.stem,
+                sweep=number,
+                holding=holding_of(command, dt_ms),
+                commanded=not is_measured(command),
+                origin=source,
+            )
+        )
+    return traces
+
+
+def _header(path: Path) -> tuple[int, list[str], str | None]:
+    """How many lines to skip before the numbers, the header's cells, and the delimiter."""
+    with open(path, encoding="utf-8-sig") as file:
+        for skip, line in enumerate(file):  # noqa: B007, both are what the loop looks for
+            if line.strip() and not line.lstrip().startswith("#"):
+                break
+        else:
+            raise RecordingError(f"{path}: no lines; expected {_LAYOUT}")
+    delimiter = next((d for d in ("\t", ";", ",") if d in line), None)
+    cells = [cell.strip().strip("\"'") for cell in line.strip("\r\n").split(delimiter)]
+    if all(re.fullmatch(r"[-+.\deE]+|nan|inf", cell) for cell in cells):
+        raise RecordingError(f"{path}: the first line is numbers; expected {_LAYOUT}")
+    return skip + 1, cells, delimiter
+
+
+def _column(index: int, cell: str) -> _Column | None:
+    """What a header cell says: `v2 (mV)`, `v2 [mV]` or `v2_mV`; None for another kind."""
+    match = _WITH_UNIT.fullmatch(cell)
+    name, unit = (match["name"], match["unit"]) if match else (cell, None)
+    if unit is None and "_" in cell:
+        head, tail = cell.rsplit("_", 1)
+        if quantity(tail) in ("time", "voltage", "current"):
+            name, unit = head, tail
+    number = re.search(r"_?(\d+)$", name)
+    word = (name[: number.start()] if number else name).lower().replace("_", " ").strip()
+    for kind, words in _NAMES.items():
+        if word in words:
+            return _Column(index, kind, int(number[1]) if number else None, cell, unit)
+    return None
+
+
+def _numbers(path: Path, skip: int, delimiter: str | None, columns: list[_Column]) -> np.ndarray:
+    """The table `[row, column]` of the file; columns that nothing names stay empty."""
+    counts = {kind: sum(c.kind == kind for c in columns) for kind in _NAMES}
+    missing = [kind for kind in ("time", "voltage", "current") if not counts[kind]]
+    if missing:
+        raise RecordingError(f"{path}: no column of {' and of '.join(missing)}; expected {_LAYOUT}")
+    if counts["time"] > 1:
+        raise RecordingError(f"{path}: {counts['time']} columns of time; expected one")
+    used = [c.place for c in columns]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, on a table without rows: said better below
+        try:
+            read = np.loadtxt(
+                path,
+                delimiter=delimiter,
+                skiprows=skip,
+                usecols=used,
+                ndmin=2,
+                encoding="utf-8-sig",
+            )
+        except ValueError as error:
+            raise RecordingError(
+                f"{path}: {str(error).split(';')[0]} (rows counted from the first line after the "
+                "header); expected a number in every cell"
+            ) from None
+    if read.size == 0:
+        raise RecordingError(f"{path}: a header but no samples; expected a row for each sample")
+    table = np.full((read.shape[0], max(used) + 1), np.nan)
+    table[:, used] = read
+    return table
+
+
+def _sweeps(path: Path, columns: list[_Column], table: np.ndarray):
+    """Of each sweep: number, rows, and its columns of time, voltage and current."""
+    by_kind = {kind: [c for c in columns if c.kind == kind] for kind in _NAMES}
+    time, voltages, currents = by_kind["time"][0], by_kind["voltage"], by_kind["current"]
+    if by_kind["sweep"]:
+        if len(voltages) > 1 or len(currents) > 1:
+            raise RecordingError(
+                f"{path}: a sweep column and {len(voltages)} columns of voltage; expected {_LAYOUT}"
+            )
+        numbers = table[:, by_kind["sweep"][0].place]
+        if not np.array_equal(numbers, np.round(numbers)):
+            raise RecordingError(f"{path}: the sweep column has fractions; expected whole numbers")
+        for number in dict.fromkeys(numbers.tolist()):
+            yield int(number), numbers == number, time, voltages[0], currents[0]
+        return
+    everything = slice(None)
+    for k, v in enumerate(voltages):
+        matches = [i for i in currents if i.number == v.number]
+        shared = currents if len(currents) == 1 else matches
+        if len(shared) != 1:
+            raise RecordingError(
+                f"{path}: {len(shared)} columns of current for {v.label!r}; expected one current "
+                f"for all, or one of the same number for each voltage; {_LAYOUT}"
+            )
+        yield k if v.number is None else v.number, everything, time, v, shared[0]

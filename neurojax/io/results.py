@@ -1,0 +1,245 @@
+"""Results of a fit or simulation as one HDF5 file, written whole or not at all.
+
+Layout: root attributes `format`, `format_version`; `parameters/<path.name>` with `values`, perhaps
+`standard_error`, and attributes unit, low, high, scale, free; `traces/<name>` with `v_mV`, `i_pA`
+and the trace's other fields as attributes; `arrays/<name>`; `settings` (JSON text); `versions` and
+`provenance` (attributes, text).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neurojax.electrode import Origin, RecordingError, Trace
+
+FORMAT = "neurojax results"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterRecord:
+    """A parameter: values `[...]` in `unit`, bounds, and standard error where one is known."""
+
+    values: np.ndarray
+    unit: str
+    low: float
+    high: float
+    scale: str = "linear"  # "linear" or "log": the coordinate in which a fit moves it
+    free: bool = True
+    standard_error: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a fit or a simulation found, by name: parameters, traces, arrays; and how it was made.
+
+    `settings` is what JSON can hold; `versions` and `provenance` are text, and `save` completes
+    `versions` with those of the running program.
+    """
+
+    parameters: dict[str, ParameterRecord] = field(default_factory=dict)
+    traces: dict[str, Trace] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def save(path: str | os.PathLike[str], results: Results) -> Path:
+    """Write results to an HDF5 file; a file that is there is replaced only by a whole new one.
+
+    Raises ValueError for a name or value that HDF5 or JSON cannot hold, and OSError naming the file
+    when it cannot be written; either leaves an older file as it was.
+    """
+    path = Path(path).expanduser()
+    # Built in memory: HDF5 does not report a full disk until the file is closed, and not cleanly.
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        _write(file, results)
+    try:
+        _replace(path, buffer.getvalue())
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"results were not written ({error.strerror or error}); an older file is unchanged",
+            str(path),
+        ) from error
+    return path
+
+
+def load(path: str | os.PathLike[str]) -> Results:
+    """Read what `save` wrote. Raises RecordingError naming the file when it is anything else."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such file; expected neurojax results (HDF5)")
+    try:
+        with h5py.File(path, "r") as file:
+            kind, version = _text(file.attrs.get("format")), file.attrs.get("format_version")
+            if kind != FORMAT:
+                raise RecordingError(
+                    f"{path}: is HDF5 but not neurojax results (its format is {kind!r}); "
+                    "recordings are read by neurojax.io.read"
+                )
+            if version != FORMAT_VERSION:
+                raise RecordingError(
+                    f"{path}: results of format version {version}; expected {FORMAT_VERSION}"
+                )
+            return _read(file)
+    except RecordingError as error:
+        if str(path) in str(error):
+            raise
+        raise RecordingError(f"{path}: {error}") from error
+    except Exception as error:
+        said = (str(error).strip() or "no reason given").splitlines()[0]
+        raise RecordingError(
+            f"{path}: cannot be read; expected whole neurojax results (HDF5), but the file is "
+            f"truncated, damaged or of another kind ({type(error).__name__}: {said})"
+        ) from error
+
+
+def running_versions() -> dict[str, str]:
+    """Versions of everything that a number in a result can depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in ("neurojax", "jax", "jaxlib", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put content under a name in one step: a reader sees the old file or the new, never a half."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.chmod(temporary, path.stat().st_mode & 0o777)
+        os.replace(temporary, path)
+    except BaseException:  # Ctrl-C too must not leave the part behind
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write(file: h5py.File, results: Results) -> None:
+    file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+    for name, record in _named(file, "parameters", results.parameters):
+        group = file.create_group(f"parameters/{name}")
+        group["values"] = _numbers(record.values, f"parameter {name!r}, values")
+        if record.standard_error is not None:
+            error = _numbers(record.standard_error, f"parameter {name!r}, standard_error")
+            group["standard_error"] = error
+        group.attrs.update(
+            unit=record.unit,
+            low=float(record.low),
+            high=float(record.high),
+            scale=record.scale,
+            free=bool(record.free),
+        )
+    for name, trace in _named(file, "traces", results.traces):
+        group = file.create_group(f"traces/{name}")
+        group["v_mV"], group["i_pA"] = trace.v_mV, trace.i_pA
+        group.attrs.update(
+            clamp=trace.clamp,
+            dt_ms=float(trace.dt_ms),
+            name=trace.name,
+            sweep=int(trace.sweep),
+            holding=float(trace.holding),
+            commanded=bool(trace.commanded),
+            warnings=json.dumps(list(trace.warnings)),
+        )
+        for key in ("path", "format", "sha256", "note"):
+            group.attrs[f"origin_{key}"] = getattr(trace.origin, key)
+    for name, array in _named(file, "arrays", results.arrays):
+        file[f"arrays/{name}"] = _numbers(array, f"array {name!r}")
+    try:
+        file["settings"] = json.dumps(results.settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"settings: {error}; expected what JSON can hold") from error
+    for key, value in _named(file, "versions", running_versions() | results.versions):
+        file["versions"].attrs[key] = value
+    for key, value in _named(file, "provenance", results.provenance):
+        file["provenance"].attrs[key] = value
+
+
+def _named(file: h5py.File, group: str, things: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The items of a mapping after making their group and checking that HDF5 takes their names."""
+    file.create_group(group, track_order=True)
+    for name in things:
+        if not isinstance(name, str) or name in ("", ".") or "/" in name or not name.isprintable():
+            raise ValueError(f"{group}: the name {name!r} is not printable text without a slash")
+    return list(things.items())
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"{what}: dtype is {array.dtype}; expected numbers or booleans")
+    return array
+
+
+def _read(file: h5py.File) -> Results:
+    parameters = {
+        name: ParameterRecord(
+            values=group["values"][()],
+            unit=_text(group.attrs["unit"]),
+            low=float(group.attrs["low"]),
+            high=float(group.attrs["high"]),
+            scale=_text(group.attrs["scale"]),
+            free=bool(group.attrs["free"]),
+            standard_error=group["standard_error"][()] if "standard_error" in group else None,
+        )
+        for name, group in _group(file, "parameters").items()
+    }
+    traces = {}
+    for name, group in _group(file, "traces").items():
+        told = group.attrs
+        traces[name] = Trace(
+            clamp=_text(told["clamp"]),  # pyright: ignore[reportArgumentType]
+            dt_ms=float(told["dt_ms"]),
+            v_mV=group["v_mV"][()],
+            i_pA=group["i_pA"][()],
+            name=_text(told["name"]),
+            sweep=int(told["sweep"]),
+            holding=float(told["holding"]),
+            commanded=bool(told["commanded"]),
+            origin=Origin(
+                *(_text(told[f"origin_{key}"]) for key in ("path", "format", "sha256", "note"))
+            ),
+            warnings=tuple(json.loads(_text(told["warnings"]))),
+        )
+    return Results(
+        parameters=parameters,
+        traces=traces,
+        arrays={name: array[()] for name, array in _group(file, "arrays").items()},
+        settings=json.loads(_text(np.asarray(file["settings"]).item())),
+        provenance={key: _text(value) for key, value in file["provenance"].attrs.items()},
+        versions={key: _text(value) for key, value in file["versions"].attrs.items()},
+    )
+
+
+def _group(file: h5py.File, name: str) -> h5py.Group:
+    group = file.get(name)
+    if not isinstance(group, h5py.Group):
+        raise RecordingError(f"{file.filename}: has no group {name!r}; expected neurojax results")
+    return group
+
+
+def _text(value: Any) -> str:
+    """Text from an HDF5 attribute or dataset, which may come as bytes."""
+    return value.decode() if isinstance(value, bytes) else "" if value is None else str(value)
