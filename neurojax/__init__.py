@@ -1,6 +1,6 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import channels, electrode
+from neurojax import channels, electrode, fit
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
 from neurojax.channel import Channel, param, pytree
 from neurojax.config import configure
@@ -22,6 +22,7 @@ __all__ = [
     "configure",
     "current_clamp",
     "electrode",
+    "fit",
     "observables",
     "param",
     "parameters",

@@ -89,17 +89,23 @@ class Trace:
 
         A sweep without a step gives (0, duration, 0).
         """
-        command = self.i_pA if self.clamp == "current" else self.v_mV
-        deviation = command - self.holding
-        noise = np.median(np.abs(np.diff(command))) if command.size > 1 else 0.0
-        # A plateau, not one artefact sample: the height that 5 % of the sweep reaches.
-        low, high = np.quantile(deviation, (0.05, 0.95))
+        deviation = (self.i_pA if self.clamp == "current" else self.v_mV) - self.holding
+        # Medians over a millisecond: a measured command is noisy, and carries artefacts at spikes.
+        block = max(1, round(1.0 / self.dt_ms))
+        whole = max(1, deviation.size // block) * block
+        level = np.median(deviation[:whole].reshape(-1, min(block, whole)), axis=1)
+        noise = np.median(np.abs(np.diff(level))) if level.size > 1 else 0.0
+        # A plateau, not one artefact: the height that 5 % of the sweep reaches.
+        low, high = np.quantile(level, (0.05, 0.95))
         height = high if abs(high) >= abs(low) else low
         if abs(height) <= max(5 * noise, 1e-9):
             return 0.0, self.duration_ms, 0.0
-        inside = np.flatnonzero(deviation * np.sign(height) > 0.5 * abs(height))
-        on, off = int(inside[0]), int(inside[-1]) + 1
-        return on * self.dt_ms, off * self.dt_ms, float(np.median(deviation[on:off]))
+        beyond = deviation * np.sign(height) > 0.5 * abs(height)
+        plateau = np.flatnonzero(level * np.sign(height) > 0.5 * abs(height))
+        first, last = max(0, plateau[0] - 1) * block, (plateau[-1] + 2) * block
+        on = first + int(np.argmax(beyond[first:]))
+        off = min(last, deviation.size) - int(np.argmax(beyond[first:last][::-1]))
+        return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
 
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""

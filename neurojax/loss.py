@@ -50,7 +50,7 @@ def settle_at(v_start):
 
 
 def capacitive_mask(
-    trace: Trace, *, before_ms: float = 0.1, after_ms: float = 4.7, jump_mV: float = 5.0
+    trace: Trace, *, before_ms: float = 0.2, after_ms: float = 4.6, jump_mV: float = 5.0
 ) -> np.ndarray:
     """Samples to keep `[sample]` of a voltage-clamp trace: all but those around steps of the command.
 
