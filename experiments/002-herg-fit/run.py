@@ -70,7 +70,7 @@ def draw(traces, models, keep, errors) -> Figure:
         course = np.where(keep[trace.name], models[trace.name].i_pA * 1e-3, np.nan)
         current.plot(t, course, color="#c1272d", lw=1.1, label="model")
         error = errors[trace.name]
-        command.set_title(f"{title}, error {error * 1e3:.1f} pA (root mean square)", fontsize=10)
+        command.set_title(f"{title} (RMSE {error * 1e3:.1f} pA)", fontsize=10)
         current.set_xlabel("time (s)")
         current.legend(frameon=False, loc="upper right")
     axes[0, 0].set_ylabel("command (mV)")

@@ -1,0 +1,159 @@
+import dataclasses
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import neurojax as nj
+from neurojax.channels import HergKr, SquidK, SquidLeak, SquidNa
+from neurojax.fit import NUDGES, free, free_run, least_squares
+
+
+def recorded(cell, i_pA, dt=0.025, noise=0.0):
+    """What a current-clamp rig would have written down of a known cell."""
+    silent = nj.Trace(clamp="current", dt_ms=dt, v_mV=np.full(i_pA.size, -65.0), i_pA=i_pA)
+    with jax.enable_x64(True):
+        trace = free_run(cell, silent, dt)
+    rng = np.random.default_rng(0)
+    return dataclasses.replace(trace, v_mV=trace.v_mV + noise * rng.normal(size=i_pA.size))
+
+
+@pytest.fixture(scope="module")
+def passive():
+    cell = nj.Cell(channels={"leak": SquidLeak(g_bar=0.2, E_rev=-62.0)}, area=1e-5)
+    return cell, nj.steps(-20.0, start=10, stop=60, duration=80, dt=0.025)
+
+
+BOUNDS = {"leak.g_bar": (0.02, 2.0), "leak.E_rev": (-90, -40), "C_m": (0.3, 3.0)}
+
+
+def test_a_passive_membrane_is_recovered_exactly(passive):
+    cell, i = passive
+    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=8, draws=1)
+    assert fitted.values["leak.g_bar"] == pytest.approx(0.2, rel=1e-6)
+    assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, rel=1e-6)
+    assert fitted.values["C_m"] == pytest.approx(1.0, rel=1e-6)
+    assert len(fitted.stages[-1].errors) == 8
+    assert nj.parameters(fitted.cell)["C_m"][0] == fitted.values["C_m"]
+
+
+def test_standard_errors_are_those_of_repeated_measurements(passive):
+    cell, i = passive
+    clean = recorded(cell, i)
+    rng = np.random.default_rng(3)
+
+    def again(_):
+        noisy = dataclasses.replace(clean, v_mV=clean.v_mV + 0.5 * rng.normal(size=i.size))
+        # The first sample sets the initial state; its noise is not part of this estimate.
+        noisy.v_mV[0] = clean.v_mV[0]
+        return least_squares(cell, [noisy], BOUNDS, starts=1, draws=1, iterations=12)
+
+    fits = [again(k) for k in range(40)]
+    for name in BOUNDS:
+        scatter = np.std([f.values[name] for f in fits], ddof=1)
+        stated = np.mean([f.standard_errors[name] for f in fits])
+        # 40 repeats know a standard deviation to about 11 %.
+        assert stated == pytest.approx(scatter, rel=0.4)
+
+
+def test_any_optimiser_of_optax_fits_on_the_same_objective(passive):
+    cell, i = passive
+    fitted = least_squares(
+        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=4, optimiser=optax.adam(0.03),
+        iterations=150,
+    )  # fmt: skip
+    assert fitted.error < 0.2
+    assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, abs=0.5)
+
+
+def test_nudging_recovers_a_spiking_cell():
+    cell = nj.Cell(
+        channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, area=1e-5, celsius=6.3
+    )
+    i = nj.steps(100.0, start=2, stop=40, duration=40, dt=0.025)
+    bounds = {"na.g_bar": (20, 500), "k.g_bar": (5, 200), "leak.g_bar": (0.03, 3)}
+    fitted = least_squares(
+        cell, [recorded(cell, i)], bounds, starts=8, draws=1, every=4, nudge=NUDGES,
+        nudge_iterations=10, iterations=20,
+    )  # fmt: skip
+    found = np.abs(fitted.starts["na.g_bar"] / 120 - 1) < 1e-3
+    assert found.mean() >= 0.75
+    assert [s.name for s in fitted.stages][-1] == "free run"
+    assert len(fitted.stages) == len(NUDGES) + 1
+
+
+def test_a_voltage_clamp_fit_finds_the_channel():
+    cell = nj.Cell(channels={"kr": HergKr()}, area=1e-3)
+    v = np.concatenate([np.full(n, float(u)) for n, u in
+                        ((100, -80), (500, 40), (400, -120), (300, -40), (300, 0), (400, -60))])  # fmt: skip
+    silent = nj.Trace(clamp="voltage", dt_ms=0.5, v_mV=v, i_pA=np.zeros(v.size))
+    with jax.enable_x64(True):
+        data = free_run(cell, silent, 0.5)
+    bounds = {f"kr.p{k}": {"low": 1e-6, "high": 1.0} for k in (1, 3)} | {"kr.g_bar": (1e-2, 10)}
+    fitted = least_squares(cell, [data], bounds, starts=8)
+    assert fitted.values["kr.p1"] == pytest.approx(2.26e-4, rel=1e-4)
+    assert fitted.values["kr.g_bar"] == pytest.approx(0.1524, rel=1e-4)
+    assert fitted.stages[-1].unit == "pA"
+
+
+def test_ctrl_c_keeps_the_best_so_far(passive):
+    cell, i = passive
+    seen = []
+
+    def progress(stage, done, total, best, unit):
+        seen.append(best)
+        if done == 5:
+            raise KeyboardInterrupt
+
+    fitted = least_squares(
+        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, progress=progress
+    )
+    assert fitted.interrupted
+    assert fitted.error == pytest.approx(seen[-1])
+    assert len(seen) == 5
+
+
+def test_out_of_time_the_free_run_is_still_looked_at(passive):
+    cell, i = passive
+    fitted = least_squares(
+        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, nudge=NUDGES, seconds=0.0
+    )
+    assert [s.name for s in fitted.stages] == ["free run"]
+    assert np.isfinite(fitted.error)
+    assert not fitted.interrupted
+
+
+def test_starts_that_are_not_finite_are_dropped_and_counted(passive):
+    cell, i = passive
+    z = np.full((3, 4), 0.5)
+    z[:, 2] = np.nan
+    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=z)
+    assert fitted.stages[-1].dropped == 1
+    assert len(fitted.starts["C_m"]) == 3
+    with pytest.raises(ValueError, match="every start failed"):
+        least_squares(cell, [recorded(cell, i)], BOUNDS, starts=np.full((3, 2), np.nan))
+
+
+def test_an_undetermined_parameter_has_no_standard_error(passive):
+    cell, _ = passive
+    # Data at the reversal potential and no stimulus: neither g_bar nor C_m leave a mark.
+    quiet = nj.Trace(clamp="current", dt_ms=0.1, v_mV=np.full(200, -62.0), i_pA=np.zeros(200))
+    space = free(cell, BOUNDS)
+    z = space.point({"leak.g_bar": 0.2, "leak.E_rev": -62.0, "C_m": 1.0})[:, None]
+    fitted = least_squares(cell, [quiet], space, starts=z, iterations=3)
+    assert np.isnan(fitted.standard_errors["C_m"])
+
+
+def test_wrong_calls_are_told_what_was_expected(passive):
+    cell, i = passive
+    trace = recorded(cell, i)
+    clamped = dataclasses.replace(trace, clamp="voltage")
+    with pytest.raises(ValueError, match="no trace"):
+        least_squares(cell, [], BOUNDS)
+    with pytest.raises(ValueError, match="together"):
+        least_squares(cell, [trace, clamped], BOUNDS)
+    with pytest.raises(ValueError, match="current-clamp"):
+        least_squares(cell, [clamped], BOUNDS, nudge=NUDGES)
+    with pytest.raises(ValueError, match=r"did you mean 'leak\.g_bar'"):
+        least_squares(cell, [trace], ["leak.gbar"])

@@ -1,0 +1,87 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from neurojax.fit import levenberg_marquardt
+
+
+def descend(residual, z, optimiser, iterations):
+    """Minimise the squared residual `[R]` of each start with its exact Jacobian."""
+    optimiser = optax.with_extra_args_support(optimiser)
+    state = optimiser.init(z)
+    best = jnp.full(z.shape[1], jnp.inf)
+    where = z
+    for _ in range(iterations):
+        r = jax.vmap(residual, in_axes=1, out_axes=1)(z)
+        J = jax.vmap(jax.jacfwd(residual), in_axes=1, out_axes=2)(z)  # [R, P, pop]
+        value = (r * r).sum(0)
+        where = jnp.where(value < best, z, where)
+        best = jnp.where(value < best, value, best)
+        gradient = 2 * jnp.einsum("rpn,rn->pn", J, r)
+        matrix = jnp.einsum("rpn,rqn->pqn", J, J)
+        moves, state = optimiser.update(gradient, state, z, value=value, matrix=matrix)
+        z = z + moves
+        assert ((z >= 0) & (z <= 1)).all()
+    return where, best
+
+
+def rosenbrock(z):
+    """The banana valley, its minimum at (0.75, 0.625) of the box."""
+    x, y = 4 * z[0] - 2, 4 * z[1] - 1.5
+    return jnp.stack([10 * (y - x * x), 1 - x])
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def test_every_start_gets_out_of_a_curved_valley():
+    z = jnp.asarray(np.random.default_rng(0).random((2, 64)))
+    where, best = descend(rosenbrock, z, levenberg_marquardt(), 80)
+    assert (best < 1e-16).all()
+    np.testing.assert_allclose(where, np.tile([[0.75], [0.625]], 64), atol=1e-8)
+
+
+def test_a_linear_problem_is_solved_in_a_few_steps():
+    A = jnp.asarray(np.random.default_rng(1).normal(size=(6, 3)))
+    truth = jnp.array([0.2, 0.5, 0.9])
+    where, _ = descend(lambda z: A @ (z - truth), jnp.full((3, 1), 0.4), levenberg_marquardt(), 10)
+    np.testing.assert_allclose(where[:, 0], truth, atol=1e-8)
+
+
+def test_a_minimum_outside_the_box_ends_on_its_face():
+    A = jnp.asarray(np.random.default_rng(2).normal(size=(8, 3)))
+    target = A @ jnp.array([1.6, 0.3, -0.4])
+    where, best = descend(lambda z: A @ z - target, jnp.full((3, 1), 0.5), levenberg_marquardt(), 60)
+    # Against the bounded linear solver of scipy.
+    from scipy.optimize import lsq_linear
+
+    exact = lsq_linear(np.asarray(A), np.asarray(target), bounds=(0, 1), tol=1e-14)
+    assert float(best[0]) == pytest.approx(2 * exact.cost, rel=1e-6)
+    np.testing.assert_allclose(where[:, 0], exact.x, atol=1e-5)
+
+
+def test_a_start_that_is_not_finite_stays_put_and_harms_no_other():
+    def residual(z):
+        return jnp.where(z[0] > 0.9, jnp.nan, 1.0) * (z - 0.3)
+
+    z = jnp.array([[0.95, 0.5], [0.5, 0.6]])
+    where, best = descend(residual, z, levenberg_marquardt(), 20)
+    assert np.isinf(best[0])
+    assert best[1] < 1e-16
+    np.testing.assert_allclose(where[:, 0], z[:, 0])
+
+
+def test_an_undetermined_direction_does_not_stop_the_others():
+    where, best = descend(
+        lambda z: jnp.stack([z[0] - 0.7, 0.0 * z[1]]),
+        jnp.full((2, 1), 0.2),
+        levenberg_marquardt(),
+        20,
+    )
+    assert best[0] < 1e-16
+    assert where[1, 0] == pytest.approx(0.2)
