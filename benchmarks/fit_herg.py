@@ -1,8 +1,8 @@
 """How fast and how surely is the hERG current of real cells fitted, and how well is it predicted?
 
-Beattie et al. 2018 (J Physiol 596:1813) recorded nine CHO cells; five are fitted here on the sine-wave
-protocol and predicted on the action-potential clamp. The published optimum of each cell is simulated
-beside ours, on the same samples. One JSON with all figures goes to results/.
+Beattie et al. 2018 (J Physiol 596:1813) recorded nine CHO cells; five are fitted here on the
+sine-wave protocol and predicted on the action-potential clamp. The published optimum of each cell
+is simulated beside ours, on the same samples. One JSON with all figures goes to results/.
 """
 
 from __future__ import annotations

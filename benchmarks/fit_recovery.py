@@ -1,7 +1,7 @@
-"""How many random starts find all eight parameters of a synthetic squid axon, with and without nudging?
+"""How many random starts find all eight parameters of a synthetic axon, nudged and not?
 
-100 ms of repetitive firing, no noise, so that the answer is known: a start counts when every parameter
-agrees with the truth to 3 digits. One JSON with all figures goes to results/.
+100 ms of repetitive firing, no noise, so that the answer is known: a start counts when every
+parameter agrees with the truth to 3 digits. One JSON with all figures goes to results/.
 """
 
 from __future__ import annotations

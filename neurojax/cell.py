@@ -1,7 +1,7 @@
 """One compartment: a membrane, its channels, and the step that moves them by dt.
 
-A population is a batch shape of the leaves: give any parameter the shape `[pop]` and everything that is
-computed from it has it too.
+A population is a batch shape of the leaves: give any parameter the shape `[pop]` and everything
+that is computed from it has it too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from neurojax.channel import Channel, Gates, Leaf, ParamInfo, param, params, pytree
 from neurojax.electrode import Electrode
@@ -86,8 +87,8 @@ def steady_current(cell: Cell, v) -> jax.Array:
 def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
 
-    `i` is a holding current in uA. Differentiable in every parameter. A cell without such a v rests at
-    NaN, which `Recording.ok` then reports.
+    `i` is a holding current in uA. Differentiable in every parameter. A cell without such a v rests
+    at NaN, which `Recording.ok` then reports.
     """
     shape = batch_shape(cell, i)
 
@@ -120,7 +121,7 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
     return settled(cell, v, shape)
 
 
-# -- parameters by path name ------------------------------------------------------------------------
+# -- parameters by path name ----------------------------------------------------------------------
 def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     """Every parameter of a cell by path name ("na.g_bar", "C_m"): its value and its declaration."""
     return {
@@ -146,7 +147,7 @@ def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInf
     if name not in known:
         raise ValueError(f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})")
     info = known[name][1]
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     array = np.asarray(value, dtype=np.float64)
     slack = 1e-6 * (info.high - info.low)

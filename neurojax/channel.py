@@ -1,8 +1,8 @@
 """What an ion channel is: parameters, gates that are affine in their own state, and a current.
 
-While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b with
-a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast to follow,
-`instant`); everything else is derived here.
+While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b
+with a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast
+to follow, `instant`); everything else is derived here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ParamInfo(NamedTuple):
 def param(default: float, unit: str, low: float, high: float, scale: str | None = None) -> Any:
     """Declare a parameter of a pytree: default, unit and bounds.
 
-    `scale` defaults to "log" where the bounds are positive and span a decade or more, else "linear".
+    `scale` defaults to "log" where the bounds are positive and span a decade, else "linear".
     """
     if scale is None:
         scale = "log" if low > 0 and high / low >= 10 else "linear"
@@ -62,8 +62,9 @@ def params(thing: Any) -> dict[str, ParamInfo]:
 class Channel:
     """An ion channel: gates x and a current density i(v, x), outward positive.
 
-    Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and `celsius_ref`
-    (how much faster each gate is per 10 degC, and the temperature at which `gating` is written).
+    Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
+    `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
+    is written).
     """
 
     powers: ClassVar[Mapping[str, int]] = {}
@@ -84,7 +85,8 @@ class Channel:
 
     def conductance(self, x: Gates) -> jax.Array:
         """Conductance density, mS/cm2, of the gating variables x."""
-        return self.g_bar * math.prod(x[k] ** p for k, p in self.powers.items())  # type: ignore
+        open_part = math.prod(x[k] if p == 1 else x[k] ** p for k, p in self.powers.items())
+        return self.g_bar * open_part  # type: ignore[attr-defined]
 
     # -- what is derived ------------------------------------------------------------------------
     def current(self, v: jax.Array, x: Gates) -> jax.Array:

@@ -7,17 +7,25 @@ import warnings
 from pathlib import Path
 
 import jax
+from jax._src.xla_bridge import backends_are_initialized  # there is no public way to ask
 
 # Lets XLA compile the whole time loop to one kernel; jaxlib 0.12 does so by itself.
 _HOIST_FLAG = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000"
 
 
 def cache_dir() -> Path:
-    """Where neurojax keeps fetched recordings and compiled programs: $NEUROJAX_CACHE or the user's cache."""
+    """Where recordings and compiled programs are kept: $NEUROJAX_CACHE or the user's cache."""
     if "NEUROJAX_CACHE" in os.environ:
         return Path(os.environ["NEUROJAX_CACHE"]).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "neurojax"
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def configure(
@@ -29,14 +37,15 @@ def configure(
 ) -> None:
     """Set JAX up for neurojax. Call it once, before anything is computed; importing never does.
 
-    cpu_devices: how many CPU devices JAX shows (default: one per core, so that fits use all of them).
-    x64: float64 by default. hoist_loops: the XLA flag that compiles a time loop to one kernel, added to
-    XLA_FLAGS. compilation_cache: keep compiled programs across runs, here or at a given path.
+    cpu_devices: how many CPU devices JAX shows (default: one per core, so that fits use all of
+    them). x64: float64 by default. hoist_loops: the XLA flag that compiles a time loop to one
+    kernel, added to XLA_FLAGS. compilation_cache: keep compiled programs across runs, here or at a
+    given path.
 
     Warns (RuntimeWarning) when JAX has started already, naming what could no longer be set.
     """
     late = []
-    started = jax._src.xla_bridge.backends_are_initialized()
+    started = backends_are_initialized()
     if hoist_loops and jax.__version_info__ < (0, 12):
         flags = os.environ.get("XLA_FLAGS", "")
         if "xla_cpu_small_while_loop_byte_threshold" not in flags:
@@ -44,7 +53,7 @@ def configure(
                 late.append("hoist_loops")
             else:
                 os.environ["XLA_FLAGS"] = f"{flags} {_HOIST_FLAG}".strip()
-    devices = cpu_devices if cpu_devices is not None else len(os.sched_getaffinity(0))
+    devices = cpu_devices if cpu_devices is not None else cores()
     if started:
         if jax.local_device_count("cpu") != devices:
             late.append("cpu_devices")

@@ -15,7 +15,7 @@ PA = factor("pA", "uA")
 
 
 class RecordingError(ValueError):
-    """A recording that cannot be used: the message names file, sweep, field and what was expected."""
+    """A recording that cannot be used: the message names file, sweep, field and the expected."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Origin:
 class Trace:
     """One sweep of a recording, [sample] each: what was commanded and what was measured.
 
-    In current clamp `i_pA` was injected (depolarising positive) and `v_mV` measured; in voltage clamp
-    `v_mV` was commanded and `i_pA` measured (outward positive).
+    In current clamp `i_pA` was injected (depolarising positive) and `v_mV` measured; in voltage
+    clamp `v_mV` was commanded and `i_pA` measured (outward positive).
 
     Raises RecordingError, naming file, sweep and field, for empty, unequal or non-finite samples.
     """
@@ -62,13 +62,13 @@ class Trace:
             object.__setattr__(self, name, samples)
             if samples.ndim != 1 or samples.size == 0:
                 raise RecordingError(
-                    f"{where}: {name} has shape {samples.shape}; expected one non-empty row of samples"
+                    f"{where}: {name} has shape {samples.shape}; expected one row of samples"
                 )
             bad = np.flatnonzero(~np.isfinite(samples))
             if bad.size:
                 raise RecordingError(
-                    f"{where}: {name} is not finite at {bad.size} samples, first at sample {bad[0]} "
-                    f"({bad[0] * self.dt_ms:g} ms)"
+                    f"{where}: {name} is not finite at {bad.size} samples, "
+                    f"first at sample {bad[0]} ({bad[0] * self.dt_ms:g} ms)"
                 )
         if self.v_mV.size != self.i_pA.size:
             raise RecordingError(
@@ -117,8 +117,9 @@ class Electrode(NamedTuple):
     """What the rig does to the cell: one tick, or a whole run with a leading time axis.
 
     `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
-    g = 1 / R_s; an ideal clamp as g grows; and, with v_cmd the recorded trace, nudging. A run's field is
-    `[step]` (the same for all cells), `[step, pop]`, or without time axis when it never changes.
+    g = 1 / R_s; an ideal clamp as g grows; and, with v_cmd the recorded trace, nudging. A run's
+    field is `[step]` (the same for all cells), `[step, pop]`, or without time axis when it never
+    changes.
     """
 
     i: Any  # injected current, uA, depolarising positive
@@ -131,7 +132,7 @@ IDEAL_CLAMP_G = 1e9
 
 
 def n_steps(electrode: Electrode) -> int:
-    """Number of time steps of a run. Raises ValueError when no field has a time axis or they differ."""
+    """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
     lengths = {name: np.shape(x)[0] for name, x in electrode._asdict().items() if np.ndim(x) > 0}
     if not lengths:
         raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
@@ -141,15 +142,15 @@ def n_steps(electrode: Electrode) -> int:
 
 
 def current_clamp(i) -> Electrode:
-    """Inject a current, uA (uA/cm2 for a cell of the default area of 1 cm2), `[step]` or `[step, pop]`."""
+    """Inject a current `[step]` or `[step, pop]`, uA (uA/cm2 for a cell of the default area)."""
     return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
 
 
 def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
     """Impose a command potential, mV, at the end of each step, through a series resistance.
 
-    R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic current.
-    Raises ValueError for a negative resistance.
+    R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
+    current. Raises ValueError for a negative resistance.
     """
     if R_s_MOhm < 0:
         raise ValueError(f"R_s_MOhm = {R_s_MOhm}: a series resistance is not negative")
@@ -166,7 +167,7 @@ def steps(
     dt: float,
     holding: float = 0.0,
 ) -> np.ndarray:
-    """A rectangular step `[step]` (or `[step, pop]` for an array of amplitudes), in amplitude's unit.
+    """A rectangular step `[step]`, or `[step, pop]` for an array of amplitudes, in their unit.
 
     Times in ms. Raises ValueError when the step does not lie within the run.
     """
@@ -191,7 +192,7 @@ def resample(samples: np.ndarray, dt_from: float, dt_to: float, *, at: float) ->
 
 
 def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
-    """Repeat in a simulation with step `dt` (ms) what a trace's rig did: its current, or its command.
+    """Repeat what a trace's rig did, its current or its command, in steps of `dt` ms.
 
     A run of it ends at the last sample; the simulated sample after step k is at time (k + 1) * dt.
     """

@@ -1,4 +1,4 @@
-"""Objectives: what a simulated sweep should look like, as residuals that stream through the engines."""
+"""Objectives: what a simulated sweep should look like, as residuals that the engines stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Target(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """A trace made ready for comparison with a simulation of step `dt`, a record every `every` steps."""
+    """A trace made ready for comparison with a simulation."""
 
     electrode: Electrode
     target: Target  # [record]
@@ -52,10 +52,10 @@ def settle_at(v_start):
 def capacitive_mask(
     trace: Trace, *, before_ms: float = 0.2, after_ms: float = 4.6, jump_mV: float = 5.0
 ) -> np.ndarray:
-    """Samples to keep `[sample]` of a voltage-clamp trace: all but those around steps of the command.
+    """Samples to keep `[sample]` of a voltage-clamp trace: all but those at steps of the command.
 
-    A capacitive transient follows each jump of the command; it is left out of the objective, never cut
-    from the data.
+    A capacitive transient follows each jump of the command; it is left out of the objective, never
+    cut from the data.
     """
     jumps = np.flatnonzero(np.abs(np.diff(trace.v_mV)) > jump_mV) + 1
     keep = np.ones(trace.v_mV.size, dtype=bool)
@@ -68,11 +68,11 @@ def capacitive_mask(
 def prepare(
     traces: Sequence[Trace], dt: float, every: int = 1, keep: Sequence[np.ndarray] | None = None
 ) -> list[Sweep]:
-    """Traces as sweeps whose summed squared residuals are the mean squared error over all kept samples.
+    """Traces as sweeps; their squared residuals sum to the mean squared error of all kept samples.
 
-    `keep` marks the samples `[sample]` of each trace that count. A record that falls between samples is
-    compared with their linear interpolation, and counts where its nearest sample does. In current clamp
-    the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.
+    `keep` marks the samples `[sample]` of each trace that count. A record that falls between
+    samples is compared with their linear interpolation, and counts where its nearest sample does.
+    In current clamp the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.
 
     Raises ValueError when a mask does not fit its trace or leaves nothing.
     """
@@ -81,7 +81,9 @@ def prepare(
         electrode = from_trace(trace, dt)
         measured = trace.v_mV if trace.clamp == "current" else trace.i_pA
         data = resample(measured, trace.dt_ms, dt * every, at=1.0)
-        kept = np.ones(measured.size, dtype=bool) if keep is None else np.asarray(keep[k], dtype=bool)
+        kept = (
+            np.ones(measured.size, dtype=bool) if keep is None else np.asarray(keep[k], dtype=bool)
+        )
         if kept.shape != measured.shape:
             raise ValueError(
                 f"sweep {trace.sweep}: the mask has shape {kept.shape}, the trace {measured.shape}"

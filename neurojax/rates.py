@@ -1,7 +1,7 @@
-"""The maths of gating: the only functions that a channel may use beside jnp.exp, tanh and arithmetic.
+"""The maths of gating: all that a channel may use beside jnp.exp, log, tanh and arithmetic.
 
-Every function here is finite in value and gradient at its removable singularity, in float32 too, and
-uses only primitives that a GPU kernel can lower.
+Every function here is finite in value and gradient at its removable singularity, in float32 too,
+and uses only primitives that a GPU kernel can lower.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def exprel(x) -> jax.Array:
 
 
 def relax(x) -> jax.Array:
-    """1 - exp(-x): the part of the way to its steady state that a gate goes in time x = dt * rate."""
+    """1 - exp(-x): the part of the way to its steady state that a gate goes in x = dt * rate."""
     return _patched(x, 0.03, _RELAX, 4, lambda z: 1 - jnp.exp(-z))
 
 

@@ -73,11 +73,11 @@ def simulate(
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
-    `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None for
-    the resting state. Records every `every` steps of `dt` ms.
+    `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None
+    for the resting state. Records every `every` steps of `dt` ms.
 
-    Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without time.
-    A cell that diverges does not raise: it is False in `Recording.ok`.
+    Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without
+    time. A cell that diverges does not raise: it is False in `Recording.ok`.
     """
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
@@ -92,7 +92,7 @@ def simulate(
                 f"cannot record {name!r}{nearest(name, known)} (have: {', '.join(known)})"
             )
     ticks = Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
-    pop = batch_shape(cell, ticks)
+    pop = batch_shape(cell, ticks, initial)
     if initial is None:
         initial = at_rest(cell)
     elif not isinstance(initial, State):

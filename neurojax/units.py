@@ -1,13 +1,14 @@
 """The unit table, physical constants and Nernst: the only place that knows a conversion factor.
 
-Inside, everything is in one coherent set: mV, ms, uA, mS, uF, cm2 (and uA/cm2, mS/cm2, uF/cm2), kOhm,
-mM, degC. Then mS * mV = uA = uF * mV / ms, and no formula needs a factor.
+Inside, everything is in one coherent set: mV, ms, uA, mS, uF, cm2 (and uA/cm2, mS/cm2, uF/cm2),
+kOhm, mM, degC. Then mS * mV = uA = uF * mV / ms, and no formula needs a factor.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import numbers
 import re
 from typing import Any
 
@@ -80,7 +81,7 @@ def nearest(word: str, known: Any) -> str:
 
 
 def normalise(unit: str) -> str:
-    """The table's spelling of a unit: `µA/cm^2` -> `uA/cm2`. Raises ValueError for an unknown one."""
+    """The table's spelling: `µA/cm^2` is `uA/cm2`. Raises ValueError for an unknown unit."""
     name = unit.strip()
     for alias, plain in _ALIASES.items():
         name = name.replace(alias, plain)
@@ -114,7 +115,7 @@ def parse(value: float | int | str, to: str, what: str) -> float:
             number *= factor(unit, to) if unit else 1.0
         except ValueError as error:
             raise ValueError(f"{what} = {value!r}: {error}") from None
-    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+    elif isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{what}: expected a number or a quantity in {to}, got {value!r}")
     else:
         number = float(value)
@@ -129,7 +130,7 @@ def thermal_voltage(celsius: Any) -> Any:
 
 
 def nernst(inside: float, outside: float, valence: int, celsius: float) -> float:
-    """Nernst potential E = (RT/zF) ln(outside/inside), mV; concentrations in mM, temperature in degC.
+    """Nernst potential E = (RT/zF) ln(outside/inside) in mV, of concentrations in mM.
 
     Raises ValueError for a concentration that is not positive or a valence of zero.
     """

@@ -85,8 +85,8 @@ def test_nudging_recovers_a_spiking_cell():
 
 def test_a_voltage_clamp_fit_finds_the_channel():
     cell = nj.Cell(channels={"kr": HergKr()}, area=1e-3)
-    v = np.concatenate([np.full(n, float(u)) for n, u in
-                        ((100, -80), (500, 40), (400, -120), (300, -40), (300, 0), (400, -60))])  # fmt: skip
+    levels = (-80.0, 40.0, -120.0, -40.0, 0.0, -60.0)
+    v = np.repeat(levels, (100, 500, 400, 300, 300, 400))
     silent = nj.Trace(clamp="voltage", dt_ms=0.5, v_mV=v, i_pA=np.zeros(v.size))
     with jax.enable_x64(True):
         data = free_run(cell, silent, 0.5)
@@ -106,9 +106,7 @@ def test_ctrl_c_keeps_the_best_so_far(passive):
         if done == 5:
             raise KeyboardInterrupt
 
-    fitted = least_squares(
-        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, progress=progress
-    )
+    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, progress=progress)
     assert fitted.interrupted
     assert fitted.error == pytest.approx(seen[-1])
     assert len(seen) == 5

@@ -56,7 +56,8 @@ def test_a_linear_problem_is_solved_in_a_few_steps():
 def test_a_minimum_outside_the_box_ends_on_its_face():
     A = jnp.asarray(np.random.default_rng(2).normal(size=(8, 3)))
     target = A @ jnp.array([1.6, 0.3, -0.4])
-    where, best = descend(lambda z: A @ z - target, jnp.full((3, 1), 0.5), levenberg_marquardt(), 60)
+    z = jnp.full((3, 1), 0.5)
+    where, best = descend(lambda z: A @ z - target, z, levenberg_marquardt(), 60)
     # Against the bounded linear solver of scipy.
     from scipy.optimize import lsq_linear
 

@@ -1,4 +1,4 @@
-"""Fit the hERG current of a real cell to eight seconds of sine waves, and predict another experiment."""
+"""Fit the hERG current of a real cell to eight seconds of sine waves; predict another protocol."""
 
 from __future__ import annotations
 

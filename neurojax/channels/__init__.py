@@ -1,4 +1,4 @@
-"""The catalogue of channels: data, not machinery. One file per preparation; `catalogue()` lists all."""
+"""The catalogue of channels, one file per preparation; `catalogue()` lists all."""
 
 from neurojax.channel import Channel
 from neurojax.channels.cortex import (
@@ -9,6 +9,7 @@ from neurojax.channels.cortex import (
     CortexKm,
     CortexLeak,
     CortexNa,
+    CortexNaS,
 )
 from neurojax.channels.crab import CrabKa
 from neurojax.channels.heart import HergKr
@@ -22,6 +23,7 @@ __all__ = [
     "CortexKm",
     "CortexLeak",
     "CortexNa",
+    "CortexNaS",
     "CrabKa",
     "HergKr",
     "SquidK",

@@ -1,4 +1,4 @@
-"""Channels of cortical and thalamic neurons: the minimal set of Pospischil et al. 2008, and adaptation."""
+"""Channels of cortical neurons: the minimal set of Pospischil et al. 2008, and adaptation."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ class CortexLeak(Channel):
     E_rev: Leaf = param(-70.0, "mV", -110.0, -30.0)
 
 
+def _traub_na(u):
+    """Activation m and inactivation h of Traub and Miles's sodium channel, u = v - V_T."""
+    alpha_m = 1.28 * exp_linear((u - 13) / 4)
+    beta_m = 1.4 * exp_linear((40 - u) / 5)
+    alpha_h = 0.128 * jnp.exp((17 - u) / 18)
+    beta_h = 4 * sigmoid((u - 40) / 5)
+    return {"m": from_rates(alpha_m, beta_m), "h": from_rates(alpha_h, beta_h)}
+
+
 @pytree
 class CortexNa(Channel):
     """Fast sodium channel of the spike: i = g_bar m^3 h (v - E_rev), V_T setting its threshold.
@@ -39,12 +48,33 @@ class CortexNa(Channel):
     celsius_ref = 36.0
 
     def gating(self, v):
-        u = v - self.V_T
-        alpha_m = 1.28 * exp_linear((u - 13) / 4)
-        beta_m = 1.4 * exp_linear((40 - u) / 5)
-        alpha_h = 0.128 * jnp.exp((17 - u) / 18)
-        beta_h = 4 * sigmoid((u - 40) / 5)
-        return {"m": from_rates(alpha_m, beta_m), "h": from_rates(alpha_h, beta_h)}
+        return _traub_na(v - self.V_T)
+
+
+@pytree
+class CortexNaS(Channel):
+    """Fast sodium channel that also inactivates slowly: i = g_bar m^3 h s (v - E_rev).
+
+    m and h are those of CortexNa; s takes seconds. `slow_scale` multiplies the time constant of s.
+
+    Source: Fleidervish, Friedman & Gutnick 1996, J Physiol 493:83,
+    doi:10.1113/jphysiol.1996.sp021366, for s.
+    Deviates: V_T and v_shift move m and h as in CortexNa; V_T leaves s where it was measured.
+    """
+
+    g_bar: Leaf = param(60.0, "mS/cm2", 0.0, 1000.0)
+    E_rev: Leaf = param(50.0, "mV", 20.0, 90.0)
+    V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
+    slow_scale: Leaf = param(1.0, "1", 0.01, 10.0)
+    powers = {"m": 3, "h": 1, "s": 1}
+    q10 = {"m": 3.0, "h": 3.0}
+    celsius_ref = 36.0
+
+    def gating(self, v):
+        alpha_s = 0.001 * jnp.exp(-(v + 85) / 30)
+        beta_s = 0.0034 * sigmoid((v + 17) / 10)
+        s = from_rates(alpha_s, beta_s)
+        return _traub_na(v - self.V_T) | {"s": Gating(s.inf, s.rate / self.slow_scale)}
 
 
 @pytree
@@ -71,7 +101,7 @@ class CortexKdr(Channel):
 
 @pytree
 class CortexKm(Channel):
-    """Slow, non-inactivating potassium channel (M) of spike-frequency adaptation: i = g_bar p (v - E_rev).
+    """Slow potassium channel (M) of spike-frequency adaptation: i = g_bar p (v - E_rev).
 
     Source: Yamada et al. 1989, as in Pospischil et al. 2008, Biol Cybern 99:427,
     doi:10.1007/s00422-008-0263-8, equation 5.
@@ -115,7 +145,9 @@ class CortexCaL(Channel):
 
 @pytree
 class CortexCaT(Channel):
-    """Low-threshold (T-type) calcium channel of rebound bursts: i = g_bar s^2 u (v - E_rev), s instant.
+    """Low-threshold (T-type) calcium channel of rebound bursts: i = g_bar s^2 u (v - E_rev).
+
+    s follows v without delay.
 
     Source: Huguenard & McCormick 1992, as in Pospischil et al. 2008, Biol Cybern 99:427,
     doi:10.1007/s00422-008-0263-8, equation 7.
@@ -134,13 +166,16 @@ class CortexCaT(Channel):
     def gating(self, v):
         w = v + 2
         inf = sigmoid(-(w + 81) / 4)
-        tau = 30.8 + (211.4 + jnp.exp((w + 113.2) / 5)) / (1 + jnp.exp((w + 84) / 3.2))
+        # (211.4 + exp((w + 113.2) / 5)) / (1 + 1 / q), free of the large exponentials whose squares
+        # would overflow in its derivative.
+        q = jnp.exp(-(w + 84) / 3.2)
+        tau = 30.8 + (211.4 * q + jnp.exp((w + 113.2) / 5 - (w + 84) / 3.2)) / (1 + q)
         return {"u": from_tau(inf, tau)}
 
 
 @pytree
 class CortexKahp(Channel):
-    """Spike-driven potassium channel of adaptation (AHP), opened by spikes only: i = g_bar z (v - E_rev).
+    """Potassium channel of adaptation (AHP), opened by spikes only: i = g_bar z (v - E_rev).
 
     Source: Prescott & Sejnowski 2008, J Neurosci 28:13649, doi:10.1523/JNEUROSCI.1792-08.2008.
     """

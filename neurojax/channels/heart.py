@@ -14,8 +14,8 @@ class HergKr(Channel):
 
     a' = p1 exp(p2 v) (1 - a) - p3 exp(-p4 v) a, r' = p7 exp(-p8 v) (1 - r) - p5 exp(p6 v) r.
 
-    Source: Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP275733, figure 5; the defaults are
-    the maximum-posterior values of its cell 5.
+    Source: Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP275733, figure 5; the defaults
+    are the maximum-posterior values of its cell 5.
     Deviates: a density; on an area of 1e-3 cm2 the numbers of g_bar are those of the paper in uS.
     """
 

@@ -1,4 +1,4 @@
-"""Linearise a function once, then push tangents through it that are mostly zero, at no cost for zeros.
+"""Linearise a function once, then push tangents through it at no cost for those that are zero.
 
 `jax.linearize` evaluates the expensive part (rates, exponentials) once, but its result treats every
 tangent as dense. Here a tangent leaf may be None: known to be zero. What depends on nothing else is

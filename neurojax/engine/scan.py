@@ -15,7 +15,7 @@ Observe = Callable[[Cell, State], Any]
 
 
 def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
-    """The electrode's constant fields, its fields in time as `[record, every, ...]`, and the records.
+    """The electrode's constant fields, those in time as `[record, every, ...]`, and the records.
 
     Each is an Electrode with None where the field belongs to the other. Steps past the last whole
     record are left out.

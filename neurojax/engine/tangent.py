@@ -1,7 +1,7 @@
 """Forward sensitivities: the tangents of the state are carried along, so nothing grows with time.
 
-With S = ds/dtheta, one per parameter, every step is S <- J S + D, where J = ds'/ds and D = ds'/dtheta
-holds the parameter's own push. The exponentials are evaluated once for all parameters.
+With S = ds/dtheta, one per parameter, every step is S <- J S + D, where J = ds'/ds and D =
+ds'/dtheta holds the parameter's own push. The exponentials are evaluated once for all parameters.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def run(
     targets: Any,
     every: int = 1,
 ) -> GaussNewton:
-    """Integrate with tangents for every entry of theta (each `[pop]`), folding residuals as they come.
+    """Integrate with tangents for every entry of theta (each `[pop]`), folding the residuals.
 
-    `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets` is
-    a pytree with a leading record axis. Memory does not grow with the number of steps.
+    `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets`
+    is a pytree with a leading record axis. Memory does not grow with the number of steps.
     """
     names = list(theta)
     pop = jnp.broadcast_shapes(*(jnp.shape(theta[k]) for k in names))

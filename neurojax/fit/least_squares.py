@@ -1,4 +1,4 @@
-"""Least squares from many starts at once: forward sensitivities in, any optimiser of optax's shape."""
+"""Least squares from many starts at once, on forward sensitivities, by any optimiser."""
 
 from __future__ import annotations
 
@@ -53,14 +53,16 @@ def least_squares(
     """Fit by the squared error of the potential (current clamp) or of the current (voltage clamp).
 
     starts: how many random starts, each the best of its own `draws` from the box; or the points
-    themselves, `[P, start]` in [0, 1]. dt: the step in ms (default 0.025 in current clamp, the sampling
-    interval in voltage clamp), compared with the data every `every` steps. keep: samples `[sample]` of
-    each trace that count (default: all, but for capacitive transients in voltage clamp). nudge: coupling
-    strengths in mS/cm2 to go through first, such as NUDGES. optimiser: levenberg_marquardt(), or any of
-    optax's. A stage ends when no start gains more than `tolerance` of its error any more. After
-    `seconds`, or on Ctrl-C, the best so far is kept. Starts that are not finite are dropped and counted.
+    themselves, `[P, start]` in [0, 1]. dt: the step in ms (default 0.025 in current clamp, the
+    sampling interval in voltage clamp), compared with the data every `every` steps. keep: samples
+    `[sample]` of each trace that count (default: all, but for capacitive transients in voltage
+    clamp). nudge: coupling strengths in mS/cm2 to go through first, such as NUDGES. optimiser:
+    levenberg_marquardt(), or any of optax's. A stage ends when no start gains more than `tolerance`
+    of its error any more. After `seconds`, or on Ctrl-C, the best so far is kept. Starts that are
+    not finite are dropped and counted.
 
-    Runs in float64. Raises ValueError for traces of mixed clamps, bad masks, or when every start fails.
+    Runs in float64. Raises ValueError for traces of mixed clamps, bad masks, or when every start
+    fails.
     """
     clamp = one_clamp(traces)
     if clamp == "voltage" and len(nudge):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,15 +24,17 @@ def levenberg_marquardt(
 ) -> optax.GradientTransformationExtraArgs:
     """Damped Gauss-Newton steps within the box [0, 1]^P and a trust region.
 
-    `update(gradient, state, z, value=, matrix=)` takes the sum of squares `[pop]` at z `[P, pop]`, its
-    gradient `[P, pop]` and J'J `[P, P, pop]`. A point worse than the last accepted one is undone: the
-    update then leads from z to a shorter step from that point. Each start has its own damping. No step
-    is longer than `radius` in any coordinate; coordinates held by a bound are left out of the solve.
+    `update(gradient, state, z, value=, matrix=)` takes the sum of squares `[pop]` at z `[P, pop]`,
+    its gradient `[P, pop]` and J'J `[P, P, pop]`. A point worse than the last accepted one is
+    undone: the update then leads from z to a shorter step from that point. Each start has its own
+    damping. No step is longer than `radius` in any coordinate; coordinates held by a bound are left
+    out of the solve.
 
     Source: Marquardt 1963, J SIAM 11:431, doi:10.1137/0111030.
     """
 
-    def init(z):
+    def init(params: Any) -> LevenbergState:
+        z = params
         P, pop = z.shape
         return LevenbergState(
             z=z,
@@ -42,7 +44,8 @@ def levenberg_marquardt(
             damping=jnp.full(pop, damping, z.dtype),
         )
 
-    def update(gradient, state, z=None, *, value, matrix, **_):
+    def update(updates: Any, state: Any, params: Any = None, *, value, matrix, **_: Any):
+        z, gradient = params, updates
         better = value < state.value  # False for NaN
         state = LevenbergState(
             z=jnp.where(better, z, state.z),
@@ -54,11 +57,11 @@ def levenberg_marquardt(
         candidate = jnp.clip(state.z + _solve(state, radius), 0.0, 1.0)
         return candidate - z, state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 def _solve(state: LevenbergState, radius: float) -> jax.Array:
-    """The damped step `[P, pop]`, at most `radius` in any coordinate, bounded coordinates at rest."""
+    """The damped step `[P, pop]`, at most `radius` in any coordinate, none beyond a bound."""
     z, g, H = state.z, state.gradient, state.matrix
     held = ((z <= 0) & (g > 0)) | ((z >= 1) & (g < 0))
     free = ~held

@@ -17,7 +17,8 @@ from neurojax.units import nearest
 class Free:
     """One free parameter: path name, unit, bounds, and the scale on which it moves.
 
-    `also` are other parameters of the same value: one reversal potential for all potassium channels.
+    `also` are other parameters of the same value: one reversal potential for all potassium
+    channels.
     """
 
     name: str
@@ -52,7 +53,10 @@ class Space:
         """Parameter values by name, `[pop]` each, of the points z `[P, pop]` (or `[P]`)."""
         log, low, high = self._edges()
         at = [low[k] + (high[k] - low[k]) * z[k] for k in range(len(self))]
-        return {f.name: jnp.exp(a) if log[k] else a for k, (f, a) in enumerate(zip(self.free, at))}
+        return {
+            f.name: jnp.exp(a) if log[k] else a
+            for k, (f, a) in enumerate(zip(self.free, at, strict=True))
+        }
 
     def slopes(self, z: Any) -> Any:
         """d value / d z, `[P, pop]`."""
@@ -99,9 +103,9 @@ class Space:
 def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     """The space of named free parameters of a cell.
 
-    `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)` or to
-    a mapping with any of `low`, `high`, `scale`, `also`. Raises ValueError for an unknown name (with the
-    nearest valid one), empty bounds, or a log scale that reaches zero.
+    `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
+    or to a mapping with any of `low`, `high`, `scale`, `also`. Raises ValueError for an unknown
+    name (with the nearest valid one), empty bounds, or a log scale that reaches zero.
     """
     if not isinstance(names, Mapping):
         names = {name: {} for name in names}

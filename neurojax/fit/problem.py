@@ -1,4 +1,4 @@
-"""The least-squares problem: sweeps and free parameters as one function of points in the unit box."""
+"""The least-squares problem: sweeps and free parameters as a function of points in the unit box."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Source: the prior of Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP2757
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Sum of squares over all sweeps, with its gradient and Gauss-Newton matrix, at z `[P, pop]`."""
+    """Sum of squares over all sweeps, its gradient and Gauss-Newton matrix at z `[P, pop]`."""
 
     cell: Cell
     space: Space
@@ -55,7 +55,7 @@ class Problem:
         return jax.tree.map(lambda *parts: sum(parts), *folds)
 
     def thinned(self, z: jax.Array, nudge: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Every tenth record of all sweeps, weighted: simulated `[record, pop]` and data `[record]`."""
+        """Every tenth record, weighted: simulated `[record, pop]` and data `[record]`."""
         parts = [
             _thinned(self.cell, self.space, shard(z), *self._coupled(s, nudge), self.dt,
                      10 * self.every, self.clamp)
@@ -105,8 +105,8 @@ def random_starts(
 ) -> np.ndarray:
     """Random points of the box `[P, start]`, each the best of its own `draws`.
 
-    A clamp current is linear in the conductances, so in voltage clamp each draw is first brought to its
-    best amplitude; otherwise draws that carry no current at all would pass for good ones.
+    A clamp current is linear in the conductances, so in voltage clamp each draw is first brought to
+    its best amplitude; otherwise draws that carry no current at all would pass for good ones.
     """
     space = problem.space
     z = space.random(starts * draws, seed, partial(_rate_excess, problem.cell, space, traces))
@@ -125,7 +125,7 @@ def random_starts(
 
 
 def _scaled(space: Space, z: np.ndarray, g_bars: list[str], gain: np.ndarray):
-    """The points with their conductances times `gain`, as far as the bounds allow, and that gain."""
+    """The points, their conductances times `gain` as far as bounds allow, and that gain."""
     values = {k: np.asarray(v) for k, v in space.values(z).items()}
     for f in space.free:
         if f.name in g_bars:
@@ -134,7 +134,7 @@ def _scaled(space: Space, z: np.ndarray, g_bars: list[str], gain: np.ndarray):
 
 
 def _rate_excess(cell: Cell, space: Space, traces: Sequence[Trace], theta) -> jax.Array:
-    """By how many e-folds `[pop]` the gates' rates leave RATE_LIMITS over the traces' potentials."""
+    """By how many e-folds `[pop]` gates leave RATE_LIMITS over the traces' potentials."""
     cell = space.apply(cell, theta)
     low, high = np.log(RATE_LIMITS)
     excess = jnp.zeros(jnp.shape(next(iter(theta.values()))))

@@ -24,8 +24,9 @@ def fit(
 ) -> Fit:
     """Fit the free parameters of a cell to the sweeps of a recording.
 
-    Voltage clamp: least squares on the current from 32 starts. Current clamp: a search on the features
-    of the spikes, since the plain voltage error of a real cell is smallest without any spike.
+    Voltage clamp: least squares on the current from 32 starts. Current clamp: a search on the
+    features of the spikes, since the plain voltage error of a real cell is smallest without any
+    spike.
 
     Raises ValueError for no traces, mixed clamps or unknown parameters.
     """
