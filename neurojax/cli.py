@@ -1,0 +1,280 @@
+"""The command line: demo, fit, simulate, channels, info. What a user did wrong is one red line.
+
+What one command alone needs (matplotlib, HDF5) is imported inside it: 0.3 s less for `--help`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from importlib import metadata, util
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+import neurojax
+from neurojax.channel import Channel, params
+from neurojax.channels import catalogue
+from neurojax.config import cache_dir, configure, cores
+from neurojax.units import nearest
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class _Commands(TyperGroup):
+    """Commands whose errors are told in one line, unless --debug asks for the traceback."""
+
+    def invoke(self, ctx) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (ValueError, OSError) as error:
+            if ctx.params.get("debug"):
+                raise
+            complain(error)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            err.print("interrupted", style="red")
+            raise typer.Exit(130) from None
+
+
+def complain(error: Exception) -> None:
+    """One clear red line on stderr."""
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        said = str(error) or type(error).__name__
+    err.print(f"[bold red]error:[/] [red]{escape(said)}[/]", soft_wrap=True)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"neurojax {neurojax.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Simulate neurons and fit their ion channels to recordings. Begin with: neurojax demo"""
+
+
+@app.command()
+def demo(
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="Make a recording with known parameters instead.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 100.0,
+    output_dir: Annotated[Path, typer.Option(help="Folder for results.")] = Path("neurojax-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+) -> None:
+    """Fit two steps of a real recording, predict the others, and write a report of it."""
+    from neurojax.demo import run_demo
+
+    raise typer.Exit(
+        run_demo(out, err, synthetic=synthetic, seconds=seconds, folder=output_dir, seed=seed)
+    )
+
+
+@app.command()
+def fit(
+    recording: Annotated[str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")],
+    model: Annotated[
+        str, typer.Argument(help="A packaged model (squid, cortex, herg) or a .toml.")
+    ],
+    sweeps: Annotated[
+        str, typer.Option(help="Sweeps to fit: 1,3 or sine_wave or IV:2. Default: chosen for you.")
+    ] = "",
+    held_out: Annotated[
+        str, typer.Option(help="Sweeps to predict only. Default: all that are not fitted.")
+    ] = "",
+    clamp: Annotated[
+        str, typer.Option(help="'current' or 'voltage', where a file holds both or does not say.")
+    ] = "",
+    seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 120.0,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="search (features of spikes), least-squares, or nudge (least squares led by the "
+            "data). Default: search in current clamp, least-squares in voltage clamp."
+        ),
+    ] = "",
+    starts: Annotated[
+        int | None, typer.Option(help="Random starts, or the population of a search.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
+    output: Annotated[Path, typer.Option(help="Results, HDF5.")] = Path("fit.h5"),
+    report: Annotated[Path, typer.Option(help="Report, HTML.")] = Path("fit.html"),
+    save_model: Annotated[
+        Path | None, typer.Option(help="The fitted model, TOML. Default: not written.")
+    ] = None,
+) -> None:
+    """Fit a model to a recording; write results (HDF5) and a report (HTML)."""
+    from neurojax import cli_fit
+
+    job = cli_fit.Job(
+        model=model,
+        recording=recording,
+        outputs=cli_fit.Outputs(output, report, save_model),
+        sweeps=sweeps,
+        held_out=held_out,
+        clamp=clamp,
+        seconds=seconds,
+        method=method,
+        starts=starts,
+        seed=seed,
+    )
+    raise typer.Exit(cli_fit.run_job(job, out, err))
+
+
+@app.command()
+def simulate(
+    model: Annotated[
+        str, typer.Argument(help="A packaged model (squid, cortex, herg) or a .toml.")
+    ],
+    amplitude: Annotated[
+        str, typer.Option(help="Step with its unit: 170 pA, 10 uA/cm2, or 20 mV for a clamp.")
+    ] = "",
+    duration: Annotated[str, typer.Option(help="Length of the run.")] = "300 ms",
+    start: Annotated[str, typer.Option(help="Onset of the step.")] = "50 ms",
+    stop: Annotated[str, typer.Option(help="End of the step. Default: 50 ms before the end.")] = "",
+    holding: Annotated[str, typer.Option(help="Level outside the step, unit as amplitude.")] = "",
+    dt: Annotated[str, typer.Option(help="Time step.")] = "0.025 ms",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help='Parameter: na.g_bar="60 mS/cm2". Repeatable.')
+    ] = None,
+    record: Annotated[
+        str, typer.Option(help="What to record: v, na.i, na.m, i_ion. Default: what a rig would.")
+    ] = "",
+    recording: Annotated[
+        str, typer.Option(help="Replay the stimulus of this recording instead of a step.")
+    ] = "",
+    sweep: Annotated[str, typer.Option(help="Which of its sweeps. Default: the first.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Write what was recorded, HDF5.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Simulate a model under a step of current or voltage, or a recording's stimulus."""
+    from neurojax import cli_simulate
+
+    step = cli_simulate.Step(amplitude, duration, start, stop, holding)
+    replay = (recording, sweep) if recording else None
+    cli_simulate.run(
+        out,
+        model=model,
+        stimulus=replay or step,
+        dt=dt,
+        sets=sets or [],
+        record=record,
+        output=output,
+        picture=plot,
+    )
+
+
+@app.command()
+def channels(
+    name: Annotated[str, typer.Argument(help="A channel class, for its details.")] = "",
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw steady states and time constants: .png, .svg, .pdf.")
+    ] = None,
+) -> None:
+    """List the channels that models can be made of, or show one of them."""
+    known = catalogue()
+    if not name:
+        if plot is not None:
+            raise ValueError("--plot draws one channel: name it (neurojax channels SquidNa --plot)")
+        out.print(_catalogue_table(known))
+        out.print("Details of one: neurojax channels NAME", style="dim")
+        return
+    if name not in known:
+        raise ValueError(f"no channel {name!r}{nearest(name, known)} (have: {', '.join(known)})")
+    _show_channel(name, known[name])
+    if plot is not None:
+        from neurojax.cli_simulate import save_picture
+        from neurojax.plot import channel_curves
+
+        kind: Any = known[name]
+        save_picture(channel_curves(kind(), name), plot)
+        out.print(f"drawn: {plot}")
+
+
+def _catalogue_table(known: dict[str, type[Channel]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("channel", "gates", "parameters", "what it is"):
+        table.add_column(column)
+    for name, kind in known.items():
+        own = [k for k in params(kind) if k not in ("v_shift", "tau_scale")]
+        gates = " ".join(f"{g}{p if p > 1 else ''}" for g, p in kind.powers.items())
+        first = (inspect.getdoc(kind) or "").split("\n\n")[0].split(":")[0]
+        table.add_row(f"[bold]{name}[/]", gates, ", ".join(own), escape(first))
+    return table
+
+
+def _show_channel(name: str, kind: Any) -> None:
+    out.print(f"[bold]{name}[/]")
+    out.print(escape(inspect.getdoc(kind) or ""))
+    out.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("parameter", "default", "low", "high", "unit", "scale"):
+        table.add_column(
+            column, justify="right" if column in ("default", "low", "high") else "left"
+        )
+    for key, p in params(kind).items():
+        table.add_row(key, f"{p.default:g}", f"{p.low:g}", f"{p.high:g}", p.unit, p.scale)
+    out.print(table)
+    if kind.q10:
+        faster = ", ".join(f"{gate} {q:g}" for gate, q in kind.q10.items())
+        out.print(f"\nrates at {kind.celsius_ref:g} degC; q10: {faster}")
+    else:
+        out.print(f"\nrates at {kind.celsius_ref:g} degC; no q10, the same at every temperature")
+
+
+@app.command()
+def info() -> None:
+    """Versions, devices, folders and what optional readers are installed."""
+    rows: list[tuple[str, str]] = [("neurojax", neurojax.__version__)]
+    for package in ("jax", "jaxlib", "numpy", "optax", "cma", "h5py", "matplotlib"):
+        try:
+            rows.append((package, metadata.version(package)))
+        except metadata.PackageNotFoundError:
+            rows.append((package, "not installed"))
+    devices = jax.devices()
+    rows.append(("devices", ", ".join(f"{d.platform} {d.device_kind} {d.id}" for d in devices)))
+    rows.append(("cores", f"{cores()} of {os.cpu_count()}"))
+    rows.append(("precision", "float64" if jax.config.jax_enable_x64 else "float32"))  # type: ignore
+    rows.append(("cache", str(cache_dir())))
+    rows.append(("XLA_FLAGS", os.environ.get("XLA_FLAGS", "none")))
+    readers = {"pyabf": "ABF", "pynwb": "NWB", "igor2": "Igor waves"}
+    for package, what in readers.items():
+        has = util.find_spec(package) is not None
+        rows.append((f"{what} ({package})", "installed" if has else "no: pip install neurojax[io]"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in rows:
+        table.add_row(f"[bold]{key}[/]", escape(value))
+    out.print(table)
+
+
+def main() -> None:
+    """Set JAX up, then do what the command line says."""
+    configure()
+    app()

@@ -1,0 +1,386 @@
+"""`neurojax fit`: read, choose sweeps, fit with a progress bar, say how good it is, write all."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from neurojax import fit as fitting
+from neurojax import report
+from neurojax.cell import Cell, parameters
+from neurojax.electrode import Trace
+from neurojax.fit import Fit, Space, agreement, free_run
+from neurojax.io import ParameterRecord, Results, read, save
+from neurojax.model import Model, ModelError, load_model, to_toml
+from neurojax.plot import number, readable
+from neurojax.plot_sweep import SweepView, measured, spike_times
+from neurojax.report import FitReport, at_bound
+from neurojax.report_page import write_whole
+from neurojax.units import nearest
+
+INTERRUPTED = 130
+METHODS = ("search", "least-squares", "nudge")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go."""
+
+    results: Path  # HDF5
+    report: Path  # HTML
+    model: Path | None  # TOML
+
+    def check(self) -> None:
+        """Raise OSError now rather than after the fit when one of them cannot be written."""
+        for path in (self.results, self.report, self.model):
+            if path is not None:
+                check_writable(path)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit as the user asked for it."""
+
+    recording: str
+    model: str
+    outputs: Outputs
+    sweeps: str = ""
+    held_out: str = ""
+    clamp: str = ""
+    seconds: float = 120.0
+    method: str = ""
+    starts: int | None = None
+    seed: int = 0
+
+
+def run_job(job: Job, out: Console, err: Console) -> int:
+    """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
+    if job.clamp not in ("", "current", "voltage"):
+        raise ValueError(f"--clamp is {job.clamp!r}; expected 'current' or 'voltage'")
+    if job.seconds <= 0 or (job.starts is not None and job.starts < 1):
+        raise ValueError("--seconds and --starts must be positive")
+    if job.method not in ("", *METHODS):
+        near = nearest(job.method, METHODS)
+        raise ValueError(f"--method is {job.method!r}{near} (have: {', '.join(METHODS)})")
+    job.outputs.check()
+    model = load_model(job.model)
+    traces = read_told(job.recording, job.clamp, err)
+    fitted, held_out = divide(traces, job.sweeps, job.held_out)
+    title = f"{Path(job.recording).name} fitted with the model {model.name}"
+    settings = {
+        "recording": job.recording,
+        "model": job.model,
+        "seconds allowed": job.seconds,
+        "method": job.method or "chosen for the recording",
+        "starts": job.starts or "chosen for the method",
+        "seed": job.seed,
+    }
+    kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
+    done = fit_and_certify(
+        model,
+        kept,
+        fitted,
+        out,
+        title=title,
+        settings=settings,
+        method=job.method,
+        starts=job.starts,
+    )
+    return deliver(done, model, job.outputs, out)
+
+
+def fit_and_certify(
+    model: Model,
+    traces: Sequence[Trace],
+    fitted: Sequence[Trace],
+    out: Console,
+    *,
+    title: str,
+    settings: dict[str, Any],
+    method: str = "",
+    starts: int | None = None,
+    truth: Mapping[str, float] | None = None,
+) -> FitReport:
+    """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
+    if model.space is None:
+        raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+    began = time.monotonic()
+    names = ", ".join(label(t) for t in fitted)
+    out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
+    with FitProgress(out) as progress:
+        found = _recipe(method, starts, fitted[0].clamp)(
+            model.cell,
+            list(fitted),
+            model.space,
+            seconds=settings["seconds allowed"],
+            seed=settings["seed"],
+            progress=progress,
+        )
+    views = [
+        SweepView(t, free_run(found.cell, t, step_of(t)), any(t is f for f in fitted))
+        for t in traces
+    ]
+    return FitReport(
+        title=title,
+        fit=found,
+        views=views,
+        agreements=[agreement(v.data, v.model) for v in views],
+        truth=truth or {},
+        command=shlex.join(["neurojax", *sys.argv[1:]]),
+        settings=settings,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _recipe(method: str, starts: int | None, clamp: str) -> Callable[..., Fit]:
+    """The fit that a user chose, else the one that suits the recording."""
+    if not method and starts is None:
+        return fitting.fit
+    if not method:
+        method = "least-squares" if clamp == "voltage" else "search"
+    if method == "search":
+        return partial(fitting.search, population=starts or 256)
+    nudge = fitting.NUDGES if method == "nudge" else ()
+    return partial(fitting.least_squares, starts=starts or 64, nudge=nudge)
+
+
+def step_of(trace: Trace) -> float:
+    """The time step (ms) of a free run: fine for spikes, the sampling interval under a clamp."""
+    return 0.025 if trace.clamp == "current" else trace.dt_ms
+
+
+def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> int:
+    """Print what was found and write it; returns the exit code."""
+    out.print(_parameter_table(done))
+    for view, a in zip(done.views, done.agreements, strict=True):
+        mark = "[red]fitted[/]   " if view.fitted else "[blue]predicted[/]"
+        out.print(f"{mark} {escape(view.label)}: {escape(a.sentence())}", soft_wrap=True)
+    out.print(f"\n[bold]{escape(report.verdict(done))}[/]\n", soft_wrap=True)
+    out.print(f"results  {save(outputs.results, as_results(done, model))}", soft_wrap=True)
+    if outputs.model is not None:
+        told = f"{model.description} Fitted: {done.title}.".strip()
+        text = to_toml(done.fit.cell, done.fit.space, name=model.name, description=told)
+        out.print(f"model    {write_whole(outputs.model, text)}", soft_wrap=True)
+    out.print(f"report   {report.write(outputs.report, done)}", soft_wrap=True)
+    if done.fit.interrupted:
+        out.print("interrupted: these are the best values so far", style="yellow")
+        return INTERRUPTED
+    return 0
+
+
+# -- reading ---------------------------------------------------------------------------------------
+def read_told(path: str, clamp: str, err: Console) -> list[Trace]:
+    """The sweeps of a recording, what looks wrong in it told in a line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        traces = read(path, clamp=clamp or None)  # pyright: ignore[reportArgumentType]
+    for text in dict.fromkeys(str(w.message) for w in caught):
+        err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+    return traces
+
+
+def label(trace: Trace) -> str:
+    """How a sweep is called on the command line and in results."""
+    return f"{trace.name}:{trace.sweep}" if trace.name else f"{trace.sweep}"
+
+
+def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
+    """The sweeps that `3`, `sine_wave`, `IV:2` or a list of such name. Raises ValueError."""
+    chosen: list[Trace] = []
+    for word in (w.strip() for w in asked.split(",")):
+        found = [t for t in traces if word in (str(t.sweep), t.name, label(t))]
+        if not word or not found:
+            have = list(dict.fromkeys(label(t) for t in traces))
+            listed = ", ".join(have[:20]) + (f" and {len(have) - 20} more" if have[20:] else "")
+            raise ValueError(f"{what}: no sweep {word!r}{nearest(word, have)} (have: {listed})")
+        chosen += [t for t in found if not any(t is c for c in chosen)]
+    return chosen
+
+
+def divide(traces: Sequence[Trace], sweeps: str, held_out: str) -> tuple[list[Trace], list[Trace]]:
+    """Sweeps to fit and sweeps to predict, as asked, else by `pick`. Raises ValueError."""
+    unseen = choose(traces, held_out, "--held-out") if held_out else []
+    rest = [t for t in traces if not any(t is u for u in unseen)]
+    fitted = choose(traces, sweeps, "--sweeps") if sweeps else pick(rest)
+    both = [label(t) for t in fitted if any(t is u for u in unseen)]
+    if both:
+        raise ValueError(f"sweep {', '.join(both)} cannot be both fitted and held out")
+    if not fitted:
+        raise ValueError("no sweep is left to fit: hold out fewer")
+    if not held_out:
+        unseen = [t for t in rest if not any(t is f for f in fitted)]
+    kinds = {t.clamp for t in fitted}
+    if len(kinds) > 1:
+        raise ValueError(
+            "the recording holds current and voltage clamp: choose with --clamp or --sweeps"
+        )
+    return fitted, [t for t in unseen if t.clamp in kinds]
+
+
+def pick(traces: Sequence[Trace]) -> list[Trace]:
+    """Sweeps to fit where the user names none: two that fire, a weak and a strong one; else all."""
+    if any(t.clamp == "voltage" for t in traces):
+        return list(traces)
+    fires = [t for t in traces if spike_times(t).size]
+    fires.sort(key=lambda t: t.step_window()[2])
+    if len(fires) < 3:
+        return fires or list(traces)
+    low, high = round(0.25 * (len(fires) - 1)), round(0.75 * (len(fires) - 1))
+    return [fires[low], fires[max(high, low + 1)]]
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError naming the path when no file can be written there."""
+    path = path.expanduser()
+    folder = path.parent
+    if path.is_dir():
+        raise OSError(f"{path}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise OSError(f"{path}: its folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"{path}: no permission to write into {folder}")
+
+
+# -- telling ---------------------------------------------------------------------------------------
+class FitProgress:
+    """What a fit is doing: a bar for each stage on a terminal, else a line when a stage ends."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.stage, self.task = "", TaskID(0)
+        self.done, self.last, self.began = 0, "", time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("best {task.fields[best]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> FitProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+        self.bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int, best: float, unit: str) -> None:
+        told = f"{number(best)} {'' if unit == '1' else unit}".strip()
+        if stage != self.stage:
+            self._end()
+            self.stage, self.began = stage, time.monotonic()
+            self.task = self.bar.add_task(stage, total=total, best=told)
+        self.bar.update(self.task, completed=done, total=total, best=told)
+        self.done, self.last = done, f"{stage}: {done} of {total}, best error {told}"
+
+    def _end(self) -> None:
+        if self.last:  # a stage may end early, when nothing gains any more
+            self.bar.update(self.task, total=self.done)
+            self.bar.stop_task(self.task)
+        if self.last and not self.console.is_terminal:
+            self.console.print(f"{self.last}, {time.monotonic() - self.began:.1f} s")
+        self.last = ""
+
+
+def _parameter_table(done: FitReport) -> Table:
+    fit, truth = done.fit, done.truth
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    heads = ["parameter", "value", "+-", "unit", "low", "high", *(["truth"] if truth else []), ""]
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("parameter", "unit", "") else "right")
+    for f in fit.space.free:
+        value, unit = readable(fit.values[f.name], f.unit)
+        scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
+        error = fit.standard_errors.get(f.name, np.nan) * scale
+        row = [f.name, number(value), number(error, 2), unit]
+        row += [f"{f.low * scale:g}", f"{f.high * scale:g}"]
+        row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
+        bound = at_bound(f, fit.values[f.name])
+        table.add_row(*row, f"[yellow]at its {bound} bound[/]" if bound else "")
+    return table
+
+
+# -- results ---------------------------------------------------------------------------------------
+def parameter_records(
+    cell: Cell, space: Space | None = None, errors: dict[str, float] | None = None
+) -> dict[str, ParameterRecord]:
+    """Every parameter of a cell for the results file, the free ones with their search bounds."""
+    free = {f.name: f for f in space.free} if space else {}
+    records = {}
+    for name, (value, p) in parameters(cell).items():
+        f = free.get(name, p)
+        error = (errors or {}).get(name)
+        records[name] = ParameterRecord(
+            values=np.asarray(value, dtype=np.float64),
+            unit=p.unit,
+            low=f.low,
+            high=f.high,
+            scale=f.scale,
+            free=name in free,
+            standard_error=None if error is None else np.asarray(error),
+        )
+    return records
+
+
+def as_results(done: FitReport, model: Model) -> Results:
+    """A fit as a results file: parameters, data and free runs, the course of every stage."""
+    fit: Fit = done.fit
+    traces, arrays = {}, {}
+    for view in done.views:
+        key = label(view.data).replace("/", "_")
+        traces[f"{key} data"], traces[f"{key} model"] = view.data, view.model
+        arrays[f"{key} residual"] = measured(view.model) - measured(view.data)
+    for k, stage in enumerate(fit.stages, start=1):
+        arrays[f"stage {k} history"] = np.asarray(stage.history)
+        arrays[f"stage {k} errors"] = np.asarray(stage.errors)
+    arrays |= {f"starts {name}": np.asarray(values) for name, values in fit.starts.items()}
+    settings = {
+        **done.settings,
+        "fitted": [label(v.data) for v in done.views if v.fitted],
+        "held out": [label(v.data) for v in done.views if not v.fitted],
+        "stages": [f"{s.name}, {s.unit}, {s.seconds:.2f} s" for s in fit.stages],
+        "agreement": {
+            label(v.data): a.sentence() for v, a in zip(done.views, done.agreements, strict=True)
+        },
+        "truth": dict(done.truth),
+        "interrupted": fit.interrupted,
+        "error": fit.error,
+    }
+    return Results(
+        parameters=parameter_records(fit.cell, fit.space, fit.standard_errors),
+        traces=traces,
+        arrays=arrays,
+        settings=settings,
+        provenance={"command": done.command, "model": model.source},
+    )

@@ -1,0 +1,321 @@
+"""The command line: what each command does, and the one line told for what a user got wrong."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+from test_plot import made_fit, spiking
+from typer.testing import CliRunner
+
+import neurojax
+from neurojax import cli, cli_fit, demo
+from neurojax import fit as fitting
+from neurojax.electrode import RecordingError
+from neurojax.io import load
+from neurojax.model import load_model
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a command line in an empty folder; consoles are made anew to see the captured streams."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments):
+        monkeypatch.setattr(cli, "out", Wide(False))
+        monkeypatch.setattr(cli, "err", Wide(True))
+        return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+    return invoke
+
+
+def Wide(stderr):
+    return Console(stderr=stderr, width=200, highlight=False, soft_wrap=True)
+
+
+@pytest.fixture
+def quick_fit(monkeypatch):
+    """A fit that takes no time: the middle of the box, with a progress of two stages."""
+    seen = {}
+
+    def quick(cell, traces, space, *, seconds=None, seed=0, progress=None, **options):
+        seen.update(traces=traces, seconds=seconds, seed=seed, options=options)
+        made = made_fit()
+        if progress:
+            progress("search", 1, 2, 3.0, "1")
+            progress("search", 2, 2, 0.2, "1")
+            progress("free run", 1, 5, 0.1, "mV")
+        return made
+
+    for name in ("fit", "search", "least_squares"):
+        monkeypatch.setattr(fitting, name, quick)
+    return seen
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A CSV recording of two sweeps."""
+    path = tmp_path / "cell.csv"
+    one, two = spiking(1), spiking(2, step=200.0)
+    columns = np.stack([one.t_ms, one.v_mV, one.i_pA, two.v_mV, two.i_pA], axis=1)
+    head = "time (ms),V1 (mV),I1 (pA),V2 (mV),I2 (pA)"
+    np.savetxt(path, columns, delimiter=",", header=head, comments="", fmt="%.6g")
+    return path
+
+
+def failed(result, *told):
+    """The command ended with code 2 and one line that says all this, and no traceback."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for words in told:
+        assert words in result.stderr, result.stderr
+    return result
+
+
+# -- help, info, channels --------------------------------------------------------------------------
+def test_help_and_version(run):
+    told = run("--help").output
+    for command in ("demo", "fit", "simulate", "channels", "info"):
+        assert command in told
+    assert run("--version").output.strip() == f"neurojax {neurojax.__version__}"
+
+
+def test_info_tells_versions_devices_and_readers(run):
+    told = run("info").output
+    for word in ("jaxlib", "devices", "cpu", "XLA_FLAGS", "cache", "pynwb"):
+        assert word in told
+
+
+def test_channels_lists_the_catalogue_and_shows_one(run, tmp_path):
+    assert "CortexKahp" in run("channels").output
+    told = run("channels", "SquidNa", "--plot", tmp_path / "na.png").output
+    assert "Source: Hodgkin & Huxley 1952" in told and "mS/cm2" in told and "q10: m 3" in told
+    assert (tmp_path / "na.png").stat().st_size > 5000
+
+
+def test_wrong_channels_are_told(run):
+    failed(run("channels", "SquidNA"), "no channel 'SquidNA'; did you mean 'SquidNa'")
+    failed(run("channels", "--plot", "x.png"), "--plot draws one channel")
+    failed(
+        run("channels", "SquidNa", "--plot", "x.doc"), "cannot draw .doc; use .png, .svg or .pdf"
+    )
+    failed(run("channels", "SquidNa", "--plot", "no/x.png"), "no/x.png: was not written: No such")
+
+
+# -- simulate --------------------------------------------------------------------------------------
+def test_simulate_writes_what_was_recorded(run, tmp_path):
+    result = run(
+        *("simulate", "squid", "--amplitude", "10 uA/cm2", "--duration", "60 ms"),
+        *("--start", "5", "--stop", "0.055 s", "--set", "k.g_bar=30 mS/cm2", "--set", "celsius=8"),
+        *("--record", "v,na.i", "--output", "o.h5", "--plot", "o.svg"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "step of 100 pA" in result.output and "Hz" in result.output
+    results = load(tmp_path / "o.h5")
+    assert results.parameters["k.g_bar"].values == 30.0
+    assert results.traces["simulation"].step_window() == pytest.approx((5.0, 55.0, 100.0))
+    assert results.arrays["na.i"].shape == results.arrays["t_ms"].shape == (2401,)
+    assert "<svg" in (tmp_path / "o.svg").read_text()
+
+
+def test_a_voltage_step_is_a_voltage_clamp(run):
+    told = run(
+        *("simulate", "herg", "--amplitude", "20 mV", "--holding", "-80 mV", "--dt", "0.1 ms"),
+        *("--duration", "200"),
+    ).output
+    assert "step of 100 mV" in told and "current from" in told
+
+
+def test_a_recording_is_replayed(run, recording):
+    result = run("simulate", "squid", "--recording", recording, "--sweep", "2", "--dt", "0.05")
+    assert result.exit_code == 0, result.output
+    assert "step of 200 pA" in result.output
+
+
+STEP = ("--amplitude", "100 pA", "--duration", "100 ms")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sqid", *STEP), "no model 'sqid'; did you mean 'squid'"),
+        (("none.toml", *STEP), "none.toml: no such model file"),
+        (("squid",), "give a stimulus: --amplitude '170 pA', or --recording FILE"),
+        (("squid", "--amplitude", "170"), "expected a current (pA, nA)"),
+        (("squid", "--amplitude", "170 pF"), "expected a current (pA, nA)"),
+        (("squid", "--amplitude", "170 pAmp"), "unknown unit 'pAmp'"),
+        (("squid", *STEP, "--duration", "3 mV"), "'mV' is a unit of voltage"),
+        (("squid", *STEP, "--stop", "3 s"), "expected 0 <= start <= stop <= duration"),
+        (("squid", *STEP, "--dt", "0"), "--dt = 0: expected a time step between 0 and 1 ms"),
+        (("squid", *STEP, "--holding", "-70 mV"), "--amplitude is in pA but --holding in mV"),
+        (("squid", *STEP, "--set", "na.gbar=1"), "no parameter 'na.gbar'; did you mean 'na.g_bar'"),
+        (("squid", *STEP, "--set", "na.g_bar"), "expected name=value"),
+        (("squid", *STEP, "--set", "na.g_bar=1 mV"), "'mV' is a unit of voltage"),
+        (("squid", *STEP, "--set", "na.g_bar=1e6"), "outside [0, 1000] mS/cm2"),
+        (("squid", *STEP, "--record", "na.q"), "cannot record 'na.q'; did you mean 'na.h'"),
+        (("squid", *STEP, "--output", "no/o.h5"), "its folder no does not exist"),
+        (("squid", *STEP, "--output", "."), "is a folder; name a file in it"),
+        (("squid", "--recording", "none.abf"), "none.abf: no such file"),
+    ],
+)
+def test_wrong_simulations_are_told(run, arguments, told):
+    words = told if "did you mean 'na.h'" not in told else "cannot record 'na.q'"
+    failed(run("simulate", *arguments), words)
+
+
+# -- fit -------------------------------------------------------------------------------------------
+def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path):
+    result = run(
+        *("fit", recording, "squid", "--sweeps", "1", "--seconds", "7", "--seed", "5"),
+        *("--starts", "32", "--save-model", "fitted.toml"),
+    )
+    assert result.exit_code == 0, result.output
+    assert [t.sweep for t in quick_fit["traces"]] == [1]
+    assert (quick_fit["seconds"], quick_fit["seed"]) == (7.0, 5)
+    assert quick_fit["options"] == {"population": 32}
+    for told in (
+        "search: 2 of 2, best error 0.2000",
+        "predicted",
+        "at its lower bound",
+        "fit.html",
+    ):
+        assert told in result.output, told
+    results = load(tmp_path / "fit.h5")
+    assert results.parameters["na.g_bar"].free and not results.parameters["area"].free
+    assert results.parameters["na.g_bar"].standard_error is not None
+    assert results.settings["held out"] and "1" in results.settings["fitted"][0]
+    assert len(results.traces) == 4
+    assert "<svg" in (tmp_path / "fit.html").read_text()
+    assert load_model(tmp_path / "fitted.toml").space == load_model("squid").space
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((), {}),
+        (("--method", "search"), {"population": 256}),
+        (("--method", "nudge", "--starts", "8"), {"starts": 8, "nudge": fitting.NUDGES}),
+        (("--method", "least-squares"), {"starts": 64, "nudge": ()}),
+    ],
+)
+def test_the_method_is_the_users(run, recording, quick_fit, arguments, options):
+    assert run("fit", recording, "squid", "--sweeps", "1", *arguments).exit_code == 0
+    assert quick_fit["options"] == options
+
+
+def test_an_interrupted_fit_writes_what_it_has(run, recording, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    stopped = replace(made_fit(), interrupted=True)
+    monkeypatch.setattr(fitting, "fit", lambda *_, **__: stopped)
+    result = run("fit", recording, "squid")
+    assert result.exit_code == 130
+    assert "interrupted: these are the best values so far" in result.output
+    assert load(tmp_path / "fit.h5").settings["interrupted"]
+    assert "The fit was interrupted" in (tmp_path / "fit.html").read_text()
+
+
+def test_ctrl_c_before_any_result_ends_quietly(run, recording, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "fit", stop)
+    result = run("fit", recording, "squid")
+    assert result.exit_code == 130 and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("none.abf", "squid"), "none.abf: no such file"),
+        (("cell.csv", "sqid"), "no model 'sqid'; did you mean 'squid'"),
+        (("cell.csv", "squid", "--sweeps", "9"), "--sweeps: no sweep '9'"),
+        (("cell.csv", "squid", "--sweeps", "1", "--held-out", "1"), "both fitted and held out"),
+        (("cell.csv", "squid", "--clamp", "patch"), "--clamp is 'patch'; expected"),
+        (("cell.csv", "squid", "--method", "serch"), "did you mean 'search'"),
+        (("cell.csv", "squid", "--seconds", "0"), "must be positive"),
+        (("cell.csv", "squid", "--output", "no/fit.h5"), "its folder no does not exist"),
+        (("cell.csv", "fixed.toml"), "has nothing free: give it a [free] table"),
+        (("cell.csv", "bad.toml"), "unknown parameter of SquidLeak: 'gbar'; did you mean 'g_bar'"),
+    ],
+)
+def test_wrong_fits_are_told(run, recording, quick_fit, tmp_path, arguments, told):
+    (tmp_path / "fixed.toml").write_text('[channels.leak]\ntype = "SquidLeak"\n')
+    (tmp_path / "bad.toml").write_text('[channels.leak]\ntype = "SquidLeak"\ngbar = 1\n')
+    failed(run("fit", *arguments), told)
+    assert not (tmp_path / "fit.h5").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_told_before_the_fit(run, recording, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    failed(run("fit", recording, "squid", "--output", "locked/fit.h5"), "no permission")
+
+
+def test_debug_shows_the_traceback(run):
+    result = run("--debug", "fit", "none.abf", "squid")
+    assert isinstance(result.exception, RecordingError)
+
+
+def test_sweeps_are_picked_for_the_user():
+    sweeps = [spiking(k, step=50.0 * k) for k in range(1, 6)]
+    fitted, unseen = cli_fit.divide(sweeps, "", "")
+    assert [t.sweep for t in fitted] == [2, 4]
+    assert [t.sweep for t in unseen] == [1, 3, 5]
+    fitted, unseen = cli_fit.divide(sweeps, "made:3", "5")
+    assert ([t.sweep for t in fitted], [t.sweep for t in unseen]) == ([3], [5])
+
+
+# -- demo ------------------------------------------------------------------------------------------
+def test_the_synthetic_demo_compares_with_the_truth(run, quick_fit, tmp_path):
+    result = run("demo", "--synthetic", "--seconds", "3", "--output-dir", "made")
+    assert result.exit_code == 0, result.output
+    assert [t.sweep for t in quick_fit["traces"]] == [2, 4]
+    assert quick_fit["options"]["nudge"] == fitting.NUDGES
+    assert "truth" in result.output
+    assert load(tmp_path / "made" / "fit.h5").settings["truth"] == demo.TRUTH
+    assert "Diamond: the truth" in (tmp_path / "made" / "report.html").read_text()
+    load_model(tmp_path / "made" / "fitted.toml")
+
+
+def test_the_demo_fits_two_steps_of_the_recording(run, quick_fit, monkeypatch, tmp_path):
+    sweeps = [spiking(k, step=50.0 * k) for k in range(1, 6)]
+    monkeypatch.setattr(demo, "example_recording", lambda: sweeps)
+    monkeypatch.setattr(demo, "load_model", lambda _: load_model("squid"))
+    result = run("demo")
+    assert result.exit_code == 0, result.output
+    assert [t.sweep for t in quick_fit["traces"]] == [2, 4]
+    assert (tmp_path / "neurojax-demo" / "report.html").exists()
+
+
+def test_without_a_network_the_demo_says_what_to_do(run, monkeypatch):
+    def offline():
+        raise RecordingError("no network; `neurojax demo --synthetic` needs none")
+
+    monkeypatch.setattr(demo, "example_recording", offline)
+    failed(run("demo"), "neurojax demo --synthetic")
+
+
+def test_a_demo_folder_that_is_a_file_is_told(run, tmp_path):
+    (tmp_path / "taken").write_text("")
+    failed(run("demo", "--synthetic", "--output-dir", "taken"), "taken: File exists")
+
+
+# -- main ------------------------------------------------------------------------------------------
+def test_main_sets_jax_up_first(monkeypatch, capsys):
+    order = []
+    monkeypatch.setattr(cli, "configure", lambda: order.append("configure"))
+    monkeypatch.setattr(cli, "app", lambda: order.append("app"))
+    cli.main()
+    assert order == ["configure", "app"]
+
+
+def test_progress_on_a_terminal_has_a_bar(capsys):
+    console = Console(force_terminal=True, width=120, file=sys.stdout)
+    with cli_fit.FitProgress(console) as progress:
+        progress("search", 1, 4, 0.5, "mV")
+        progress("search", 4, 4, 0.25, "mV")
+        progress("free run", 1, 2, 0.1, "mV")
+    told = capsys.readouterr().out
+    assert "search" in told and "free run" in told and "0.1000 mV" in told

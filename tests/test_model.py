@@ -1,0 +1,209 @@
+"""Model files: what is read, what is refused in which words, and that written ones read back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.cell import State, ionic_current, parameters, settled
+from neurojax.channels import SquidK, SquidLeak
+from neurojax.fit.parameters import free
+from neurojax.model import ModelError, load_model, packaged, parse_model, to_toml
+
+GOOD = """
+name = "one"
+[cell]
+area = "1200 um2"
+celsius = 21
+[channels.na]
+type = "SquidNa"
+g_bar = "0.1 S/cm2"
+[channels.k]
+type = "SquidK"
+E_rev = "-0.08 V"
+[channels.m]
+type = "CortexKm"
+[free]
+na.g_bar = true
+"k.E_rev" = { low = "-0.095 V", high = -70, also = ["m.E_rev"] }
+C_m = { scale = "linear" }
+"k.g_bar" = false
+"""
+
+
+def test_units_free_parameters_and_ties_are_read():
+    model = parse_model(GOOD)
+    known = parameters(model.cell)
+    assert known["area"][0] == pytest.approx(1.2e-5)
+    assert known["na.g_bar"][0] == pytest.approx(100.0)
+    assert known["k.E_rev"][0] == pytest.approx(-80.0)
+    assert known["m.E_rev"][0] == pytest.approx(-80.0)  # follows k.E_rev
+    assert model.cell.celsius == 21
+    assert model.space.names == ["na.g_bar", "k.E_rev", "C_m"]
+    low, high = model.space.free[1].low, model.space.free[1].high
+    assert (low, high) == (pytest.approx(-95.0), -70.0)
+    assert model.space.free[2].scale == "linear"
+
+
+def test_other_values_move_what_is_tied():
+    moved = parse_model(GOOD).at({"k.E_rev": -90.0, "celsius": 30.0})
+    assert parameters(moved)["m.E_rev"][0] == -90.0
+    assert moved.celsius == 30.0
+
+
+def test_a_model_without_free_parameters_has_no_space():
+    assert parse_model('[channels.leak]\ntype = "SquidLeak"').space is None
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_packaged_models_read_back_from_what_is_written(name):
+    model = load_model(name)
+    again = parse_model(to_toml(model.cell, model.space, name="x", description='a "b" \\ c\n'))
+    assert again.space == model.space
+    assert again.description == 'a "b" \\ c\n'
+    for path, (value, _) in parameters(model.cell).items():
+        assert parameters(again.cell)[path][0] == value, path
+
+
+@pytest.mark.parametrize(("name", "count"), [("squid", 8), ("herg", 9)])
+def test_packaged_models_have_the_free_parameters_they_promise(name, count):
+    assert len(load_model(name).space) == count
+
+
+def test_float32_values_are_written_short():
+    cell = nj.Cell(channels={"k": SquidK(g_bar=jnp.float32(0.1))})
+    assert "g_bar = 0.1  # mS/cm2" in to_toml(cell)
+
+
+def test_a_population_or_a_foreign_channel_is_not_written():
+    with pytest.raises(ValueError, match=r"k.g_bar has shape|g_bar has shape \(2,\)"):
+        to_toml(nj.Cell(channels={"k": SquidK(g_bar=np.array([1.0, 2.0]))}))
+
+    @nj.pytree
+    class Mine(SquidLeak):
+        """Not in the catalogue."""
+
+    with pytest.raises(ValueError, match="Mine is not in the catalogue"):
+        to_toml(nj.Cell(channels={"a": Mine()}))
+
+
+def test_a_fitted_space_is_written_with_its_bounds():
+    cell = nj.Cell(channels={"k": SquidK()})
+    space = free(cell, {"k.g_bar": (1.0, 50.0)})
+    assert parse_model(to_toml(cell, space)).space == space
+
+
+LEAK = '[channels.leak]\ntype = "SquidLeak"\n'
+
+BAD = {
+    "syntax": ("[cell\n", "not valid TOML"),
+    "unknown table": (LEAK + "[fre]\n", "unknown table or key 'fre'; did you mean 'free'"),
+    "unknown cell key": (LEAK + "[cell]\nCm = 1\n", "[cell]: unknown key 'Cm'; did you mean 'C_m'"),
+    "wrong unit": (LEAK + '[cell]\narea = "12 pF"\n', "'pF' is a unit of capacitance"),
+    "unknown unit": (LEAK + '[cell]\narea = "12 squm"\n', "unknown unit 'squm'"),
+    "not a number": (LEAK + "[cell]\narea = true\n", "expected a number or a quantity in cm2"),
+    "out of bounds": (LEAK + "[cell]\nC_m = 30\n", "C_m = 30 is outside [0.3, 3] uF/cm2"),
+    "too warm": (LEAK + "[cell]\ncelsius = 310\n", "celsius = 310 is outside [-10, 60] degC"),
+    "no channel": ("[cell]\nC_m = 1\n", "no channel: expected at least one table"),
+    "no type": ("[channels.na]\ng_bar = 3\n", "[channels.na]: type is missing"),
+    "channel not a table": ("[channels]\nna = 3\n", "[channels.na]: expected a table with a type"),
+    "unknown class": (
+        '[channels.na]\ntype = "SquidNA"\n',
+        "no channel class 'SquidNA'; did you mean 'SquidNa'",
+    ),
+    "unknown parameter": (
+        LEAK + "gbar = 3\n",
+        "unknown parameter of SquidLeak: 'gbar'; did you mean 'g_bar'",
+    ),
+    "parameter out of bounds": (
+        LEAK + 'g_bar = "1 S/cm2"\n',
+        "[channels.leak] g_bar = '1 S/cm2' is outside [0, 10] mS/cm2",
+    ),
+    "unknown free": (LEAK + "[free]\n'leak.gbar' = true\n", "did you mean 'leak.g_bar'"),
+    "bad spec": (
+        LEAK + "[free]\n'leak.g_bar' = 3\n",
+        "expected true or { low, high, scale, also }",
+    ),
+    "unknown spec key": (
+        LEAK + "[free]\n'leak.g_bar' = { lo = 3 }\n",
+        "[free] leak.g_bar: unknown key 'lo'; did you mean 'low'",
+    ),
+    "bad scale": (LEAK + "[free]\n'leak.E_rev' = { scale = 'ln' }\n", "scale is 'ln'"),
+    "log across zero": (LEAK + "[free]\n'leak.E_rev' = { scale = 'log' }\n", "a 'log' scale"),
+    "empty bounds": (LEAK + "[free]\n'leak.g_bar' = { low = 3, high = 1 }\n", "are empty"),
+    "free out of bounds": (
+        LEAK + "[free]\n'leak.g_bar' = { high = 99 }\n",
+        "high = 99 is outside [0, 10] mS/cm2",
+    ),
+    "start outside": (
+        LEAK + "g_bar = 5\n[free]\n'leak.g_bar' = { high = 3 }\n",
+        "the model's value 5 mS/cm2 is outside [0, 3] mS/cm2",
+    ),
+    "unknown tie": (
+        LEAK + "[free]\n'leak.E_rev' = { also = ['k.E_rev'] }\n",
+        "also names no parameter 'k.E_rev'; did you mean 'leak.E_rev'",
+    ),
+    "tie of another unit": (
+        LEAK + "[free]\n'leak.E_rev' = { also = ['C_m'] }\n",
+        "also names C_m, in uF/cm2, not mV",
+    ),
+    "contradicted tie": (
+        LEAK + "E_rev = -60\n[channels.k]\ntype = 'SquidK'\nE_rev = -80\n"
+        "[free]\n'leak.E_rev' = { also = ['k.E_rev'] }\n",
+        "ties k.E_rev = -80 to leak.E_rev = -60",
+    ),
+    "tied and free": (
+        LEAK + "[channels.k]\ntype = 'SquidK'\n"
+        "[free]\n'leak.E_rev' = { also = ['k.E_rev'] }\n'k.E_rev' = true\n",
+        "also names k.E_rev, which is free itself",
+    ),
+    "name not text": ("name = 3\n" + LEAK, "name: expected text, got 3"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_named_with_what_is_allowed(case, tmp_path):
+    text, message = BAD[case]
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_missing_models_are_named_with_the_nearest():
+    with pytest.raises(
+        ModelError, match=r"no model 'squit'; did you mean 'squid'\? \(packaged: co"
+    ):
+        load_model("squit")
+    with pytest.raises(ModelError, match=r"folder/x.toml: no such model file"):
+        load_model("folder/x.toml")
+
+
+def _as_neuron_does(cell, amplitude_pA, dt, duration):
+    """NEURON's own step: implicit Euler for v at the old gates, then the gates at the new v."""
+    i = jnp.asarray(
+        nj.steps(amplitude_pA * 1e-6, start=300, stop=duration, duration=duration, dt=dt)
+    )
+
+    def tick(s, i):
+        current = lambda v: ionic_current(cell, v, s.x) - i / cell.area  # noqa: E731
+        total, slope = jax.jvp(current, (s.v,), (jnp.ones_like(s.v),))
+        v = s.v - dt / cell.C_m * total / (1 + dt * slope / cell.C_m)
+        x = {k: c.advance(s.x[k], v, dt, cell.celsius) for k, c in cell.channels.items()}
+        return State(v, x), v
+
+    _, v = jax.jit(lambda s: jax.lax.scan(tick, s, i))(settled(cell, -70.0))
+    v = np.asarray(v)
+    k = np.flatnonzero((v[:-1] < 0) & (v[1:] >= 0))
+    return (k + 1 - v[k] / (v[k + 1] - v[k])) * dt
+
+
+def test_pospischil_spike_times_are_those_of_neuron(x64):
+    """NEURON's times at dt = 0.001 ms, whose last digits its first-order step sets."""
+    rs = _as_neuron_does(load_model("pospischil_rs").cell, 750.0, 1e-3, 600.0)
+    assert rs == pytest.approx([320.554, 348.522, 387.944, 456.690, 592.105], abs=1.5e-3)
+    fs = _as_neuron_does(load_model("pospischil_fs").cell, 500.0, 1e-3, 360.0)
+    assert fs == pytest.approx([317.023, 337.195, 357.367], abs=1.5e-3)
