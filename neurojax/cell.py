@@ -51,8 +51,9 @@ def ionic_current(cell: Cell, v: jax.Array, x: dict[str, Gates]) -> jax.Array:
 def step(cell: Cell, s: State, e: Electrode, dt) -> State:
     """Exponential Euler by dt (ms): gates with v held, then v with gates held.
 
-    Staggered in time, so second order from rest. The potential relaxes exactly along the slope
-    conductance, which keeps stiff clamps stable at any dt.
+    Staggered in time: the gates of a state are those of half a step before its potential, which
+    makes v second order from rest, or from any state whose gates are settled. The potential relaxes
+    exactly along the slope conductance, which keeps stiff clamps stable at any dt.
     """
     x = {k: c.advance(s.x[k], s.v, dt, cell.celsius) for k, c in cell.channels.items()}
 

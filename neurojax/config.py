@@ -10,7 +10,8 @@ import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public way to ask
 
 # Lets XLA compile the whole time loop to one kernel; jaxlib 0.12 does so by itself.
-_HOIST_FLAG = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000"
+_EXTRA_OPTIONS = "--xla_backend_extra_options="
+_HOIST = "xla_cpu_small_while_loop_byte_threshold=1000000000"
 
 
 def cache_dir() -> Path:
@@ -48,11 +49,15 @@ def configure(
     started = backends_are_initialized()
     if hoist_loops and jax.__version_info__ < (0, 12):
         flags = os.environ.get("XLA_FLAGS", "")
-        if "xla_cpu_small_while_loop_byte_threshold" not in flags:
+        if _HOIST.split("=")[0] not in flags:
             if started:
                 late.append("hoist_loops")
+            elif _EXTRA_OPTIONS in flags:  # of two such flags XLA hears only the last
+                os.environ["XLA_FLAGS"] = flags.replace(
+                    _EXTRA_OPTIONS, f"{_EXTRA_OPTIONS}{_HOIST},"
+                )
             else:
-                os.environ["XLA_FLAGS"] = f"{flags} {_HOIST_FLAG}".strip()
+                os.environ["XLA_FLAGS"] = f"{flags} {_EXTRA_OPTIONS}{_HOIST}".strip()
     devices = cpu_devices if cpu_devices is not None else cores()
     if started:
         if jax.local_device_count("cpu") != devices:

@@ -1,0 +1,110 @@
+"""Every way to run a step gives the same numbers as a plain Python loop over it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.channels import CortexKm, CortexLeak, SquidK, SquidLeak, SquidNa
+from neurojax.engine import scan, tangent
+
+DT = 0.025
+N = 60
+T = (np.arange(N) + 0.5) * DT
+
+ELECTRODES = {
+    "shared current": nj.current_clamp(jnp.full(N, 9.0)),
+    "current of each cell": nj.current_clamp(np.linspace(0.0, 9.0, 3) * np.ones((N, 1))),
+    "ideal clamp": nj.voltage_clamp(-65 + 40 * np.sin(T)),
+    "coupling in time": nj.Electrode(2.0, -50.0, jnp.asarray(0.2 + 0.1 * np.sin(T))),
+}
+
+
+def cell():
+    channels = {"na": SquidNa(), "k": SquidK(), "m": CortexKm(), "leak": SquidLeak()}
+    cell = nj.Cell(channels=channels, celsius=10.0)
+    return nj.replace(cell, {"na.g_bar": jnp.array([80.0, 120.0, 160.0])})
+
+
+def loop(cell, s, electrode, every):
+    """The definition: one step after the other, in Python."""
+    step = jax.jit(nj.step)
+    seen = []
+    for k in range(N // every * every):
+        tick = nj.Electrode(*(f[k] if jnp.ndim(f) else f for f in electrode))
+        s = step(cell, s, tick, DT)
+        if (k + 1) % every == 0:
+            seen.append(s)
+    return jax.tree.map(lambda *a: np.stack(a), *seen)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("name", ELECTRODES)
+def test_scan_is_the_loop(name, every):
+    s = nj.settled(cell(), -70.0)
+    electrode = ELECTRODES[name]
+    want = loop(cell(), s, electrode, every)
+    final, seen = jax.jit(
+        lambda cell, s: scan.run(cell, s, electrode, DT, lambda cell, s: s, every)
+    )(cell(), s)
+    for a, b in zip(jax.tree.leaves(seen), jax.tree.leaves(want), strict=True):
+        assert a.shape == b.shape == (N // every, 3)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+    for a, b in zip(jax.tree.leaves(final), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b[-1], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["shared current", "coupling in time"])
+def test_simulate_is_the_loop(name):
+    want = loop(cell(), nj.settled(cell(), -70.0), ELECTRODES[name], 3)
+    r = nj.simulate(
+        cell(), ELECTRODES[name], DT, record=("v", "na.h", "m.p"), every=3, initial=-70.0
+    )
+    np.testing.assert_allclose(r.v, want.v, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(r.data["na.h"], want.x["na"]["h"], rtol=1e-5)
+    np.testing.assert_allclose(r.data["m.p"], want.x["m"]["p"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ELECTRODES)
+def test_the_tangent_engine_s_value_is_the_loop_s(name):
+    electrode = ELECTRODES[name]
+    want = loop(cell(), nj.settled(cell(), -70.0), electrode, 4)
+    targets = jnp.linspace(-80.0, 0.0, N // 4)[:, None]
+
+    def residual(cell, s, target):
+        return jnp.stack([s.v - target, 5 * s.x["na"]["m"]])
+
+    fold = tangent.run(
+        lambda theta: nj.replace(cell(), theta),
+        {"na.g_bar": jnp.array([80.0, 120.0, 160.0])},
+        lambda cell: nj.settled(cell, -70.0),
+        electrode,
+        DT,
+        residual,
+        targets,
+        every=4,
+    )
+    r = np.stack([want.v - targets, 5 * want.x["na"]["m"]])
+    np.testing.assert_allclose(fold.value, (r * r).sum((0, 1)), rtol=1e-5)
+
+
+def test_a_passive_cell_under_every_engine_is_exact(x64):
+    rc = nj.Cell(channels={"leak": CortexLeak(g_bar=0.1, E_rev=-70.0)})
+    exact = -70 + 5 * (1 - np.exp(-(np.arange(N) + 1) * DT / 10))
+    electrode = nj.current_clamp(jnp.full(N, 0.5))
+    r = nj.simulate(rc, electrode, DT)
+    np.testing.assert_allclose(r.v, exact, rtol=1e-12)
+    fold = tangent.run(
+        lambda theta: nj.replace(rc, theta),
+        {"leak.E_rev": jnp.asarray(-70.0)},
+        nj.at_rest,
+        electrode,
+        DT,
+        lambda cell, s, target: (s.v - target)[None],
+        jnp.asarray(exact + 1.0),
+    )
+    # dv/dE = 1 from rest, and the residual is -1 throughout.
+    assert float(fold.value) == pytest.approx(N, rel=1e-10)
+    assert float(fold.gradient[0]) == pytest.approx(-N, rel=1e-9)
+    assert float(fold.matrix[0, 0]) == pytest.approx(N, rel=1e-9)

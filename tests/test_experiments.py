@@ -1,0 +1,67 @@
+"""Every experiment runs, draws its figure, and finds the numbers that its text states."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import neurojax
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = sorted(path for path in FOLDER.glob("[0-9]*") if path.is_dir())
+
+every_experiment = pytest.mark.parametrize("folder", EXPERIMENTS, ids=lambda p: p.name)
+
+
+def load(folder):
+    spec = importlib.util.spec_from_file_location(
+        f"experiment_{folder.name[:3]}", folder / "run.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@every_experiment
+def test_an_experiment_has_its_three_files(folder):
+    assert re.fullmatch(r"\d{3}(-[a-z0-9]+)+", folder.name)
+    for name in ("README.md", "run.py", "figure.png"):
+        assert (folder / name).stat().st_size > 0
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "](figure.png)" in text and "Source:" in text
+
+
+@every_experiment
+def test_an_experiment_uses_public_names_only(folder):
+    tree = ast.parse((folder / "run.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith("neurojax.")
+        elif isinstance(node, ast.Import):
+            assert not any(a.name.startswith("neurojax.") for a in node.names)
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "nj":
+            assert node.attr in neurojax.__all__, f"nj.{node.attr} is not public"
+
+
+def test_squid_action_potential(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("001-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Computed by an independent implementation (scipy, rtol 1e-10).
+    assert found["threshold"] == pytest.approx(6.50507, abs=2e-3)
+    assert found["peak"] == pytest.approx(
+        {90.0: 108.533, 15.0: 105.403, 7.0: 102.112, 6.0: 6.0}, abs=0.03
+    )
+    times = found["time_of_peak"]
+    assert [times[k] for k in (90.0, 15.0, 7.0)] == pytest.approx(
+        [0.2985, 1.1556, 3.3944], abs=0.01
+    )
+    assert found["undershoot"] == pytest.approx(-11.161, abs=0.01)
+    assert found["gap"] > 80  # all or none
+    # Stated in the experiment's text.
+    assert found["absolutely_refractory"] == pytest.approx(6.0, abs=0.25)
+    assert found["relatively_refractory"] == pytest.approx(16.0, abs=0.25)
+    assert found["second_threshold_at_10"] > 3 * found["threshold"]
+    assert found["lowest_second_threshold"] < 0.9 * found["threshold"]

@@ -1,0 +1,184 @@
+"""The house rules: who may import whom, what importing may not do, what a file may not hold."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import neurojax
+
+ROOT = Path(neurojax.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# The staircase, lowest first: a module or package imports from lower stairs only. Inside a package
+# the files may import each other, without a cycle. A new module takes its place here.
+STAIRS = [
+    {"units", "rates", "config"},
+    {"channel", "electrode"},
+    {"channels", "cell", "features", "io"},
+    {"engine", "loss"},
+    {"simulate"},
+    {"fit"},
+    {"neurojax"},  # the public names; what those above need of the lower stairs they import there
+    {"model", "plot"},
+    {"plot_sweep", "report_page"},
+    {"report"},
+    {"cli_fit"},
+    {"cli_simulate", "demo"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {room: level for level, rooms in enumerate(STAIRS) for room in rooms}
+
+# A guide, not a law: what is past it deserves a look, and twice that a reason.
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 60
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def room_of(module: str) -> str:
+    """The module or package on the stairs that a module belongs to."""
+    return module.split(".")[1] if "." in module else module
+
+
+def imports(module: str) -> set[str]:
+    """Modules of this project that a module imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == "neurojax"}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import in line {node.lineno}"
+            if node.module and node.module.split(".")[0] == "neurojax":
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    found.add(inner if inner in MODULES else node.module)
+    return found
+
+
+GRAPH = {module: imports(module) for module in MODULES}
+
+
+def test_every_module_has_a_stair():
+    homeless = {room_of(m) for m in MODULES} - set(LEVEL)
+    assert not homeless, f"give {sorted(homeless)} a place in STAIRS"
+    gone = set(LEVEL) - {room_of(m) for m in MODULES}
+    assert not gone, f"{sorted(gone)} are in STAIRS but not in the project"
+
+
+@pytest.mark.parametrize("module", GRAPH)
+def test_imports_point_down(module):
+    here = room_of(module)
+    for other in GRAPH[module]:
+        there = room_of(other)
+        if there != here:
+            assert LEVEL[there] < LEVEL[here], f"{module} imports {other}, which is not below it"
+
+
+def test_there_is_no_cycle():
+    done, path = set(), []
+
+    def visit(module):
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        path.append(module)
+        for other in sorted(GRAPH[module]):
+            visit(other)
+        path.pop()
+        done.add(module)
+
+    for module in GRAPH:
+        visit(module)
+
+
+def test_what_is_tested_reads_the_imports_right():
+    assert "neurojax.cell" in GRAPH["neurojax.engine.scan"]
+    assert "neurojax.electrode" in GRAPH["neurojax"]
+    assert room_of("neurojax.channels.squid") == "channels" and room_of("neurojax") == "neurojax"
+
+
+def test_importing_changes_nothing():
+    """No switch of JAX is thrown, no backend started, no heavy optional package loaded."""
+    program = """
+import warnings, sys
+warnings.simplefilter("error")
+import jax
+before = dict(jax.config.values)
+import os
+environment = dict(os.environ)
+import neurojax
+after = dict(jax.config.values)
+assert before == after, {k: after[k] for k in after if before.get(k) != after[k]}
+assert dict(os.environ) == environment
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+heavy = {"pynwb", "pyabf", "h5py", "typer"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_configure_throws_switches():
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        if path.name != "config.py":
+            assert "jax.config.update" not in text, path
+            assert not re.search(r"environ\[[^]]+\] =|setdefault\(.XLA", text), path
+
+
+def test_only_engines_know_devices():
+    names = re.compile(r"device_put|pallas|shard_map|NamedSharding|make_mesh|custom_vjp")
+    for path in FILES:
+        if path.parent.name != "engine":
+            assert not names.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_says_what_it_is_and_leaves_nothing_undone(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "no docstring in the first line"
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            size = node.end_lineno - node.lineno + 1
+            assert size <= 2 * LINES_OF_A_FUNCTION, f"{node.name} has {size} lines"
+    assert len(text.splitlines()) <= 2 * LINES_OF_A_FILE
+    for node in tree.body:
+        public = isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name[0] != "_"
+        if public and node.end_lineno - node.lineno > 4:
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_public_names_are_sorted_documented_and_there():
+    assert neurojax.__all__ == sorted(neurojax.__all__)
+    for name in neurojax.__all__:
+        thing = getattr(neurojax, name)
+        if name != "Leaf":
+            assert (thing.__doc__ or "").strip(), f"{name} has no docstring"
+    source = MODULES["neurojax"].read_text(encoding="utf-8")
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neurojax")
+        for alias in node.names
+    }
+    assert imported == set(neurojax.__all__)
+
+
+def test_tests_mirror_modules():
+    """Every module of the lower stairs has a test file of its name."""
+    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    for room in ("units", "rates", "config", "channel", "electrode", "cell", "simulate"):
+        assert f"test_{room}" in tests

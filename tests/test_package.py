@@ -1,0 +1,92 @@
+"""The package as it is installed, and the README as a user would follow it."""
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import neurojax
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def run(program, **kwargs):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, **kwargs
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_version_is_said_once():
+    assert metadata.version("neurojax") == neurojax.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+", neurojax.__version__)
+
+
+def test_metadata():
+    about = metadata.metadata("neurojax")
+    assert about["License-Expression"] == "Apache-2.0"
+    assert about["Requires-Python"] == "<3.14,>=3.11"
+    assert {"io", "test", "dev"} <= set(about.get_all("Provides-Extra"))
+    (script,) = metadata.entry_points(group="console_scripts", name="neurojax")
+    assert callable(script.load())
+
+
+def test_license_and_changelog():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text and "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## \[(Unreleased|{re.escape(neurojax.__version__)})\]", changes, re.M)
+
+
+def test_first_snippet_of_the_readme(tmp_path):
+    low, high = re.match(r"(\d+) to (\d+) spikes; all finite: True", run(SNIPPETS[0])).groups()
+    # The squid axon itself, at 120 mS/cm2 in the middle, fires six times in 80 ms at 10 uA/cm2.
+    assert 0 <= int(low) < 6 <= int(high)
+    assert len([line for line in SNIPPETS[0].splitlines() if line.strip()]) <= 15
+
+
+def test_channel_of_the_readme():
+    check = """
+import jax, numpy as np
+v = jnp.array([-80.0, -34.0, -33.9, 0.0])
+g = InterneuronK().gating(v)["n"]
+x = np.asarray(v, dtype=np.float64) + 1e-9
+alpha = 5 * -0.01 * (x + 34) / (np.exp(-0.1 * (x + 34)) - 1)
+beta = 5 * 0.125 * np.exp(-(x + 44) / 80)
+np.testing.assert_allclose(g.rate, alpha + beta, rtol=1e-5)
+np.testing.assert_allclose(g.inf, alpha / (alpha + beta), rtol=1e-5)
+assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf))(v)).all()
+r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
+assert bool(r.ok)
+"""
+    out = run(SNIPPETS[1] + check)
+    assert "'k.g_bar'" in out and "'leak.E_rev'" in out
+
+
+def test_readme_has_two_commands_for_a_fresh_machine():
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv ")]
+    assert len(commands) == 2
+    assert commands[0].endswith("neurojax demo") and commands[1].endswith("pytest")
+
+
+def test_files_that_the_readme_names_exist():
+    for name in re.findall(r"`((?:neurojax|experiments|tests|\.ci)/[\w/.-]*)`", README):
+        if "<" not in name:
+            assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", [".ci/run"])
+def test_shell_scripts_parse(name):
+    subprocess.run(["bash", "-n", ROOT / name], check=True)
+
+
+def test_models_are_packaged():
+    models = {path.name for path in (Path(neurojax.__file__).parent / "models").glob("*.toml")}
+    assert {"squid.toml", "cortex.toml", "herg.toml"} <= models
