@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -15,11 +16,16 @@ _HOIST = "xla_cpu_small_while_loop_byte_threshold=1000000000"
 
 
 def cache_dir() -> Path:
-    """Where recordings and compiled programs are kept: $NEUROJAX_CACHE or the user's cache."""
-    if "NEUROJAX_CACHE" in os.environ:
-        return Path(os.environ["NEUROJAX_CACHE"]).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "neurojax"
+    """Where recordings and programs are kept: $NEUROJAX_CACHE, or the platform's cache folder."""
+    if chosen := os.environ.get("NEUROJAX_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "neurojax"
 
 
 def cores() -> int:

@@ -91,9 +91,9 @@ class Trace:
         """
         deviation = (self.i_pA if self.clamp == "current" else self.v_mV) - self.holding
         # Medians over a millisecond: a measured command is noisy, and carries artefacts at spikes.
-        block = max(1, round(1.0 / self.dt_ms))
-        whole = max(1, deviation.size // block) * block
-        level = np.median(deviation[:whole].reshape(-1, min(block, whole)), axis=1)
+        block = min(max(1, round(1.0 / self.dt_ms)), deviation.size)
+        whole = deviation.size // block * block
+        level = np.median(deviation[:whole].reshape(-1, block), axis=1)
         noise = np.median(np.abs(np.diff(level))) if level.size > 1 else 0.0
         # A plateau, not one artefact: the height that 5 % of the sweep reaches.
         low, high = np.quantile(level, (0.05, 0.95))
@@ -147,15 +147,23 @@ def current_clamp(i) -> Electrode:
 
 
 def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
-    """Impose a command potential, mV, at the end of each step, through a series resistance.
+    """Impose a command potential `[step]` or `[step, pop]`, mV, during each step.
 
     R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
-    current. Raises ValueError for a negative resistance.
+    current. After a step v then stands at the command of the next, as the samples of a recording
+    do, so start the run at v_cmd[0]. Raises ValueError for a negative resistance.
     """
     if R_s_MOhm < 0:
         raise ValueError(f"R_s_MOhm = {R_s_MOhm}: a series resistance is not negative")
-    g = 1 / (R_s_MOhm * factor("MOhm", "kOhm")) if R_s_MOhm > 0 else IDEAL_CLAMP_G
-    return Electrode(i=0.0, v_cmd=jnp.asarray(v_cmd), g=g)
+    v_cmd = jnp.asarray(v_cmd)
+    if R_s_MOhm == 0:
+        return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]))
+    return Electrode(i=0.0, v_cmd=v_cmd, g=1 / (R_s_MOhm * factor("MOhm", "kOhm")))
+
+
+def _ideal_clamp(v_end) -> Electrode:
+    """Set v to `v_end` at the end of each step."""
+    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=IDEAL_CLAMP_G)
 
 
 def steps(
@@ -198,7 +206,9 @@ def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
     """
     if trace.clamp == "current":
         return current_clamp(resample(trace.i_pA, trace.dt_ms, dt, at=0.5) * PA)
-    return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0), R_s_MOhm)
+    if R_s_MOhm == 0:
+        return _ideal_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0))
+    return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=0.5), R_s_MOhm)
 
 
 def nudged(electrode: Electrode, v_data, g) -> Electrode:

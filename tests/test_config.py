@@ -86,4 +86,12 @@ def test_cache_folder(environment, folder, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
     assert str(cache_dir()) == folder
+
+
+def test_cache_folder_of_a_mac(monkeypatch):
+    monkeypatch.delenv("NEUROJAX_CACHE", raising=False)
+    monkeypatch.setenv("HOME", "/Users/me")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert str(cache_dir()) == "/Users/me/Library/Caches/neurojax"

@@ -101,7 +101,7 @@ def test_from_trace_repeats_the_rig():
     assert (current.v_cmd, current.g) == (0.0, 0.0)
     v = np.linspace(-80.0, 20.0, 101)
     clamp = from_trace(trace(101, clamp="voltage", v_mV=v), 0.1, R_s_MOhm=10.0)
-    np.testing.assert_allclose(clamp.v_cmd, v[1:], rtol=1e-6)
+    np.testing.assert_allclose(clamp.v_cmd, v[1:] - 0.5, rtol=1e-6)
     assert clamp.g == pytest.approx(1e-4)  # 10 MOhm is 0.1 uS
 
 
@@ -112,7 +112,20 @@ def test_ideal_clamp_follows_the_command():
     for area in (1.0, 1e-6):
         small = nj.replace(cell, {"area": area})
         r = nj.simulate(small, nj.voltage_clamp(command), initial=-90.0)
-        np.testing.assert_allclose(r.v, command, atol=1e-3)
+        np.testing.assert_allclose(r.v[:-1], command[1:], atol=1e-3)
+
+
+def test_a_step_of_the_command_acts_when_it_says(x64):
+    # The gates feel 0 mV from 1 ms on: the closed form, from the step's own onset.
+    k, dt = SquidK(), 0.05
+    command = nj.steps(80.0, start=1.0, stop=10.0, duration=10.0, dt=dt, holding=-80.0)
+    cell = nj.Cell(channels={"k": k})
+    r = nj.simulate(cell, nj.voltage_clamp(command), dt, record=("k.n",), initial=-80.0)
+    gate, t = k.gating(jnp.asarray(0.0))["n"], np.asarray(r.t)
+    n0 = float(k.steady_state(jnp.asarray(-80.0))["n"])
+    after = np.maximum(t - 1.0, 0.0)
+    expected = gate.inf + (n0 - gate.inf) * np.exp(-after * gate.rate)
+    np.testing.assert_allclose(r.data["k.n"], expected, rtol=1e-7)
 
 
 def test_clamp_current_after_a_step_is_the_closed_form(x64):

@@ -143,19 +143,6 @@ def test_cache_that_cannot_be_made(tmp_path, monkeypatch):
         example.example_recording()
 
 
-def test_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv("NEUROJAX_CACHE", raising=False)
-    monkeypatch.setattr(example.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert example.cache_folder() == tmp_path / "neurojax"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert example.cache_folder() == Path.home() / ".cache" / "neurojax"
-    monkeypatch.setattr(example.sys, "platform", "darwin")
-    assert example.cache_folder() == Path.home() / "Library" / "Caches" / "neurojax"
-    monkeypatch.setenv("NEUROJAX_CACHE", "~/here")
-    assert example.cache_folder() == Path.home() / "here"
-
-
 def test_digest_of_the_pair_at_hand():
     for channel in ("Ch0", "Ch3"):
         name = f"B6_{channel}_IDRest_183.ibw"
@@ -164,7 +151,7 @@ def test_digest_of_the_pair_at_hand():
 
 def test_real_values_where_the_cache_holds_them():
     """Against an independent conversion; runs where the recording was fetched before."""
-    folder = example.cache_folder() / f"{example.PACKAGE}-{example.VERSION}-B6"
+    folder = example.cache_dir() / f"{example.PACKAGE}-{example.VERSION}-B6"
     if not all((folder / name).is_file() for name in example.FILES):
         pytest.skip(f"the example recording was not fetched into {folder}")
     traces = example.example_recording()

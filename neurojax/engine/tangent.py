@@ -46,7 +46,8 @@ def run(
     """Integrate with tangents for every entry of theta (each `[pop]`), folding the residuals.
 
     `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets`
-    is a pytree with a leading record axis. Memory does not grow with the number of steps.
+    is a pytree with a leading record axis. Rows P are in theta's order, which jit sorts by name if
+    theta is its argument. Memory does not grow with the number of steps.
     """
     names = list(theta)
     pop = jnp.broadcast_shapes(*(jnp.shape(theta[k]) for k in names))

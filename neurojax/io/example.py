@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from neurojax.config import cache_dir
 from neurojax.electrode import RecordingError, Trace
 from neurojax.io.ibw import read_ibw
 from neurojax.io.source import Asked, sha256
@@ -45,7 +46,7 @@ def example_recording(refresh: bool = False) -> list[Trace]:
     Files are kept under `$NEUROJAX_CACHE`, else the platform's cache folder, and verified on each
     use; `refresh` fetches them again. Raises RecordingError, saying what was tried, on failure.
     """
-    folder = cache_folder() / f"{PACKAGE}-{VERSION}-B6"
+    folder = cache_dir() / f"{PACKAGE}-{VERSION}-B6"
     if refresh or not all(_is_whole(folder / name, digest) for name, digest in FILES.items()):
         _fetch(folder)
     note = f"test data of {PACKAGE} {VERSION}, {MEMBERS}; LGPL-3"
@@ -56,19 +57,6 @@ def example_recording(refresh: bool = False) -> list[Trace]:
         origin = replace(trace.origin, note=f"{trace.origin.note}; {note}")
         traces.append(replace(trace, origin=origin))
     return traces
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: `$NEUROJAX_CACHE`, else the platform's place for caches."""
-    if chosen := os.environ.get("NEUROJAX_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "neurojax"
 
 
 def _is_whole(path: Path, digest: str) -> bool:

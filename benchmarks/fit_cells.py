@@ -1,0 +1,232 @@
+"""How well, and how fast, does a search on features fit real cells in current clamp?
+
+One step of current of one second each; a single compartment of catalogue channels. Prints a table,
+writes one JSON file with hardware, versions, dtype and settings, and a picture of data and model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from common import RESULTS, recordings, write
+
+import neurojax as nj
+from neurojax import features
+from neurojax.channels import CortexKahp, CortexKdr, CortexKm, CortexLeak, CortexNaS, CrabKa
+from neurojax.electrode import Trace
+from neurojax.fit.certify import agreement, free_run
+from neurojax.fit.parameters import free
+from neurojax.fit.search import search
+
+CELLS = ("allen_518290966", "allen_509881736", "allen_532571720")
+OTHERS = ("allen_526950199", "allen_532355382")
+
+FREE = {
+    "area": {"low": 2e-5, "high": 4e-4},
+    "leak.g_bar": {"low": 0.005, "high": 0.3},
+    "leak.E_rev": {"low": -90, "high": -50},
+    "na.g_bar": {"low": 2, "high": 300},
+    "na.E_rev": {"low": 30, "high": 75},
+    "na.V_T": {"low": -70, "high": -35},
+    "na.tau_scale": {"low": 0.3, "high": 5},
+    "na.slow_scale": {"low": 0.03, "high": 3},
+    "kdr.g_bar": {"low": 0.5, "high": 100},
+    "kdr.E_rev": {
+        "low": -105,
+        "high": -60,
+        "also": ["km.E_rev", "slow.E_rev", "medium.E_rev", "ka.E_rev"],
+    },
+    "kdr.v_shift": {"low": -20, "high": 40},
+    "kdr.tau_scale": {"low": 0.3, "high": 4},
+    "km.g_bar": {"low": 1e-3, "high": 3},
+    "km.v_shift": {"low": -20, "high": 20},
+    "km.tau_max": {"low": 20, "high": 5000},
+    "slow.g_bar": {"low": 0.01, "high": 50},
+    "slow.tau": {"low": 20, "high": 2000},
+    "medium.g_bar": {"low": 0.01, "high": 50},
+    "medium.tau": {"low": 2, "high": 100},
+    "ka.g_bar": {"low": 0.05, "high": 100},
+    "ka.v_shift": {"low": -30, "high": 30},
+    "ka.tau_scale": {"low": 0.3, "high": 10},
+}
+
+
+def cortex_cell() -> nj.Cell:
+    """A single compartment for current clamp of cortical neurons; FREE are its free parameters."""
+    return nj.Cell(
+        channels={
+            "leak": CortexLeak(g_bar=0.05, E_rev=-70.0),
+            "na": CortexNaS(g_bar=50.0, E_rev=53.0),
+            "kdr": CortexKdr(g_bar=5.0, E_rev=-90.0),
+            "km": CortexKm(g_bar=0.1, E_rev=-90.0, tau_max=300.0),
+            "slow": CortexKahp(g_bar=1.0, E_rev=-90.0, tau=200.0),
+            "medium": CortexKahp(g_bar=1.0, E_rev=-90.0, tau=20.0),
+            "ka": CrabKa(g_bar=1.0, E_rev=-90.0),
+        },
+        C_m=1.0,
+        area=1e-4,
+        celsius=34.0,
+    )
+
+
+def load(name: str) -> Trace:
+    """The one sweep of an Allen cell."""
+    path = recordings() / "cc" / f"{name}.npz"
+    if not path.exists():
+        sys.exit(f"no recording {path}")
+    with np.load(path) as data:
+        return Trace(
+            "current",
+            float(data["LongSquare__dt_ms"]),
+            data["LongSquare__V_mV"][0],
+            data["LongSquare__I_pA"][0],
+            name=name,
+            sweep=int(data["LongSquare__sweep"][0]),
+        )
+
+
+def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
+    """One line of progress, rewritten in place on a terminal."""
+    if sys.stderr.isatty():
+        print(
+            f"\r{stage} {done}/{total}: {best:.2f} {unit}   ", end="", file=sys.stderr, flush=True
+        )
+
+
+def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
+    """Fit one cell; its row of the results, the data and the free run."""
+    trace, cell = load(name), cortex_cell()
+    space = free(cell, FREE)
+    began = time.perf_counter()
+    fit = search(cell, [trace], space, progress=show, **settings)
+    seconds = time.perf_counter() - began
+    run = free_run(fit.cell, trace)
+    told = agreement(trace, run)
+    a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (trace, run))
+    n = min(int(a.number), int(b.number))
+    z = space.point(fit.values)
+    row = {
+        "cell": name,
+        "seconds": round(seconds, 1),
+        "error_tolerances": round(fit.error, 2),
+        "contributions": {k: round(float(x), 2) for k, x in fit.score._asdict().items()},
+        "spikes_data": told.spikes_data,
+        "spikes_model": told.spikes_model,
+        "spike_time_error_ms": round(told.spike_time_error_ms, 2),
+        "spike_time_error_percent": round(100 * told.spike_time_error, 1),
+        "latency_error_ms": round(told.latency_error_ms, 2),
+        "peak_error_mV": round(told.peak_error_mV, 2),
+        "peak_absolute_error_mV": round(float(np.abs(a.peaks[:n] - b.peaks[:n]).mean()), 2),
+        "trough_error_mV": round(told.trough_error_mV, 2),
+        "trough_absolute_error_mV": round(
+            float(np.abs(a.troughs[: n - 1] - b.troughs[: n - 1]).mean()), 2
+        ),
+        "width_error_ms": round(told.width_error_ms, 3),
+        "subthreshold_rmse_mV": round(told.subthreshold_rmse_mV, 2),
+        "sentence": told.sentence(),
+        "values": {k: float(f"{x:.6g}") for k, x in fit.values.items()},
+        "on_a_bound": [k for k, x in zip(space.names, z, strict=True) if not 0.01 < x < 0.99],
+        "simulated_cells": sum(s.evaluations for s in fit.stages),
+        "dropped": sum(s.dropped for s in fit.stages),
+        "generations": len(fit.stages[-1].history),
+    }
+    return row, trace, run
+
+
+def compile_seconds(name: str, settings: dict) -> float:
+    """Seconds of the first generation, compilation included (or read from the cache on disk)."""
+    cell = cortex_cell()
+    quick = settings | {"draws": 1, "generations": 1}
+    began = time.perf_counter()
+    search(cell, [load(name)], free(cell, FREE), **quick)
+    first = time.perf_counter() - began
+    began = time.perf_counter()
+    search(cell, [load(name)], free(cell, FREE), **quick)
+    return max(0.0, first - (time.perf_counter() - began))
+
+
+def picture(cells: list[tuple[dict, Trace, Trace]], path: Path) -> None:
+    """Data and free run: the whole sweep, the first spikes, and the shape of one spike."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(
+        len(cells), 3, figsize=(15, 3.4 * len(cells)), width_ratios=[3, 2, 1.2], squeeze=False
+    )
+    for (row, data, model), (whole, start, shape) in zip(cells, axes, strict=True):
+        on, _, height = data.step_window()
+        t = data.t_ms - on
+        a, b = (features.spikes(x.v_mV, x.dt_ms).times for x in (data, model))
+        for trace, times, style in (
+            (data, a, {"color": "black", "lw": 1.1, "label": "recorded"}),
+            (model, b, {"color": "tab:red", "lw": 0.9, "label": "model, free run"}),
+        ):
+            whole.plot(t, trace.v_mV, **style)
+            start.plot(t, trace.v_mV, **style)
+            k = min(len(times), len(a)) // 2
+            if len(times):
+                shape.plot(trace.t_ms - times[min(k, len(times) - 1)], trace.v_mV, **style)
+        told = f"{row['cell']}, {height:.0f} pA: {row['sentence'].split(';')[0]}"
+        whole.set_title(told.replace(" on average", ""), fontsize=8, loc="left")
+        start.set_xlim(-10, 250)
+        shape.set_xlim(-3, 8)
+        shape.set_title("middle spike", fontsize=8)
+        whole.set_ylabel("mV")
+    axes[-1][0].set_xlabel("ms from the step's onset")
+    axes[-1][1].set_xlabel("ms from the step's onset")
+    axes[-1][2].set_xlabel("ms from the peak")
+    axes[0][0].legend(fontsize=8, loc="upper right")
+    fig.tight_layout()
+    fig.savefig(path, dpi=90)
+    plt.close(fig)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 s a cell, one cell, no files")
+    parser.add_argument("--seconds", type=float, default=100.0, help="wall time a cell")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--more", action="store_true", help="two more Allen cells")
+    arguments = parser.parse_args()
+    recordings()
+    nj.configure()
+    settings = {
+        "population": 256,
+        "islands": 2,
+        "seconds": 20.0 if arguments.quick else arguments.seconds,
+        "dt": 0.025,
+        "seed": arguments.seed,
+    }
+    load_average = round(os.getloadavg()[0], 1)
+    names = CELLS[:1] if arguments.quick else CELLS + (OTHERS if arguments.more else ())
+    compiled = compile_seconds(names[0], settings)
+    print(f"compile {compiled:.1f} s\n{'cell':<18}{'s':>6}  agreement of the free run")
+    cells = []
+    for name in names:
+        cells.append(fit_cell(name, settings))
+        row = cells[-1][0]
+        print(f"\r{name:<18}{row['seconds']:>6}  {row['sentence']}")
+    if not arguments.quick:
+        record = {
+            "dtype": str(jax.numpy.result_type(float)),
+            "load_average_at_start": load_average,
+            "settings": settings,
+            "compile_seconds": round(compiled, 1),
+            "free_parameters": len(FREE),
+            "cells": [row for row, _, _ in cells],
+        }
+        write("fit_cells", record)
+        picture(cells, RESULTS / "fit_cells.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

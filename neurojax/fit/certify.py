@@ -1,0 +1,152 @@
+"""certify: run a fitted cell freely under a sweep's own stimulus, and say how well it agrees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax import features
+from neurojax.cell import Cell, at_rest, settled
+from neurojax.electrode import PA, RecordingError, Trace, from_trace
+from neurojax.fit.score import holding_pA
+from neurojax.simulate import observe, simulate
+
+_EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
+
+
+class Agreement(NamedTuple):
+    """How a simulated sweep agrees with the recorded one. NaN where there is nothing to compare.
+
+    Spikes are matched in order, first with first. Errors of peaks, troughs, widths and of the
+    latency are model minus data, the mean over what matches.
+    """
+
+    clamp: str
+    spikes_data: int
+    spikes_model: int
+    spike_time_error_ms: float  # mean |error|
+    mean_interval_ms: float  # of the data
+    latency_error_ms: float
+    peak_error_mV: float
+    trough_error_mV: float
+    width_error_ms: float
+    subthreshold_rmse_mV: float  # away from the spikes of either, over the whole sweep
+    rmse: float  # mV in current clamp, pA in voltage clamp
+
+    @property
+    def spike_time_error(self) -> float:
+        """Mean spike-time error as a part of the mean interval (or NaN)."""
+        return self.spike_time_error_ms / self.mean_interval_ms
+
+    def sentence(self) -> str:
+        """What a person should know, in English."""
+        if self.clamp == "voltage":
+            return f"current RMSE {self.rmse:.3g} pA"
+        quiet = f"subthreshold RMSE {self.subthreshold_rmse_mV:.1f} mV"
+        if self.spikes_data == 0 and self.spikes_model == 0:
+            return f"no spikes in the data or the model; RMSE {self.rmse:.1f} mV"
+        if self.spikes_data == 0:
+            return f"{_spikes(self.spikes_model)} where the data has none; {quiet}"
+        if self.spikes_model == 0:
+            return f"no spikes where the data has {self.spikes_data}; {quiet}"
+        parts = [f"{self.spikes_model} of {_spikes(self.spikes_data)}"]
+        if self.spikes_model > self.spikes_data:
+            parts = [f"{_spikes(self.spikes_model)} where the data has {self.spikes_data}"]
+        times = f"times within {self.spike_time_error_ms:.1f} ms on average"
+        if math.isfinite(self.spike_time_error):
+            times += f" ({100 * self.spike_time_error:.0f} % of the interval)"
+        parts.append(times)
+        parts.append(f"first spike {_late(self.latency_error_ms)}")
+        parts.append(f"peak {self.peak_error_mV:+.1f} mV")
+        if math.isfinite(self.trough_error_mV):
+            parts.append(f"trough {self.trough_error_mV:+.1f} mV")
+        if math.isfinite(self.width_error_ms):
+            parts.append(f"width {self.width_error_ms:+.2f} ms")
+        return f"{', '.join(parts)}; {quiet}"
+
+
+def _spikes(n: int) -> str:
+    return "1 spike" if n == 1 else f"{n} spikes"
+
+
+def _late(ms: float) -> str:
+    return f"{abs(ms):.1f} ms {'late' if ms > 0 else 'early'}"
+
+
+def free_run(cell: Cell, trace: Trace, dt: float = 0.025) -> Trace:
+    """Simulate a sweep's own stimulus from rest at its holding level, sampled as the sweep is.
+
+    Nothing couples the model to the measured course. In current clamp the trace returned holds the
+    model's `v_mV`; in voltage clamp its `i_pA`, the ionic current of the whole membrane. It has the
+    sweep's length: before the first simulated step stands the initial state.
+
+    Raises RecordingError for a cell without a resting state at this holding level, or one that
+    diverges.
+    """
+    where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+    if trace.clamp == "current":
+        record, field, scale = "v", "v_mV", 1.0
+        initial = at_rest(cell, holding_pA(trace) * PA)
+    else:
+        record, field, scale = "i_ion", "i_pA", float(np.asarray(cell.area)) / PA
+        initial = settled(cell, float(trace.v_mV[0]))
+    if not np.isfinite(np.asarray(initial.v)).all():
+        raise RecordingError(f"the model has no resting potential under the holding of {where}")
+    every = max(1, math.floor(min(trace.dt_ms, _EVERY_MS) / dt + 1e-6))
+    run = simulate(cell, from_trace(trace, dt), dt, record=(record,), every=every, initial=initial)
+    if not np.asarray(run.ok).all():
+        raise RecordingError(f"the model left the finite numbers in {where}")
+    first = np.asarray(observe(cell, initial, record))
+    samples = np.r_[first, np.asarray(run.data[record])] * scale
+    course = np.interp(trace.t_ms, np.r_[0.0, np.asarray(run.t)], samples)
+    name = f"{trace.name} (model)".strip()
+    return replace(trace, name=name, warnings=(), **{field: course})
+
+
+def agreement(data: Trace, model: Trace) -> Agreement:
+    """Compare a simulated sweep with the recorded one, both sampled alike, over the whole sweep.
+
+    Raises ValueError when their clamp, sampling or length differ.
+    """
+    if (data.clamp, data.v_mV.size) != (model.clamp, model.v_mV.size) or not math.isclose(
+        data.dt_ms, model.dt_ms
+    ):
+        raise ValueError("data and model differ in clamp, sampling interval or length")
+    nan = math.nan
+    if data.clamp == "voltage":
+        rmse = float(np.sqrt(np.mean((data.i_pA - model.i_pA) ** 2)))
+        return Agreement("voltage", 0, 0, nan, nan, nan, nan, nan, nan, nan, rmse)
+    error = model.v_mV - data.v_mV
+    a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (data, model))
+    quiet = _away(a.times, data) & _away(b.times, data)
+    n = min(int(a.number), int(b.number))
+    late = b.times[:n] - a.times[:n]
+    return Agreement(
+        "current",
+        int(a.number),
+        int(b.number),
+        float(np.abs(late).mean()) if n else nan,
+        float(np.diff(a.times).mean()) if a.number > 1 else nan,
+        float(late[0]) if n else nan,
+        _mean(b.peaks[:n] - a.peaks[:n]),
+        _mean(b.troughs[: max(0, n - 1)] - a.troughs[: max(0, n - 1)]),
+        _mean(b.widths[:n] - a.widths[:n]),
+        float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
+        float(np.sqrt(np.mean(error**2))),
+    )
+
+
+def _away(times: np.ndarray, trace: Trace) -> np.ndarray:
+    """Samples that are not within 2 ms before or 5 ms after a spike."""
+    t = trace.t_ms
+    k = np.searchsorted(times, t - 5.0)  # the first spike that could still matter
+    near = np.r_[times, np.inf][k]
+    return t < near - 2.0
+
+
+def _mean(x: np.ndarray) -> float:
+    known = x[np.isfinite(x)]
+    return float(known.mean()) if known.size else math.nan

@@ -1,0 +1,227 @@
+"""How far simulated sweeps are from recorded ones: each feature in units of its tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax import features
+from neurojax.electrode import PA, Trace, resample
+from neurojax.features import Spikes
+
+UNIT = "tolerances"
+"""The unit of scores: a sum over features in which 1 is a difference of one tolerance."""
+
+_WORST = 20.0  # tolerances: where a feature's contribution levels off, and what a missing one costs
+_GRID = 0.05  # ms: the finest sampling at which features are read
+_BEFORE, _AFTER = 50.0, 100.0  # ms around the step that are simulated
+_PHASES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])  # of the interval between two spikes
+
+
+class Score(NamedTuple):
+    """Contributions to the score, `[*pop]` each, in tolerances, averaged over the sweeps."""
+
+    number: np.ndarray  # spikes missing or too many; 4 % of the spikes, at least half of one
+    times: np.ndarray  # mean |error| of spike times, in order; 4 % of the mean interval
+    latency: np.ndarray  # first spike; 4 % of the mean interval
+    intervals: np.ndarray  # mean |log ratio| of intervals; 0.15
+    peak: np.ndarray  # mean |error| over spikes; 1 mV
+    trough: np.ndarray  # mean |error| over intervals; 1 mV
+    width: np.ndarray  # mean |error| over spikes; 8 %
+    base: np.ndarray  # RMS before the step; 1 mV
+    rise: np.ndarray  # RMS from onset to the first spike, or the whole step without any; 1.5 mV
+    course: np.ndarray  # mean |error| at equal phases between spikes; 1.5 mV
+    after: np.ndarray  # RMS after the step; 2 mV
+
+    @property
+    def total(self) -> np.ndarray:
+        """The score `[*pop]`: infinite for a cell that is not finite."""
+        return np.sum(np.stack(self), axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One recorded sweep as the score sees it: sampled as the simulation is recorded."""
+
+    v: np.ndarray  # [record] mV
+    dt: float  # ms between records
+    on: int  # record at which the step begins
+    off: int  # and ends
+    spikes: Spikes
+    width: float  # ms, mean of the recorded spikes
+    interval: float  # ms, the mean interval: the scale of spike times
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The sweeps of a search, padded to one length so that one program simulates them all."""
+
+    sweeps: tuple[Sweep, ...]
+    weights: np.ndarray  # [sweep], sum 1
+    i: np.ndarray  # [step, sweep] uA
+    holding: np.ndarray  # [sweep] uA, before the step
+    every: int  # steps between records
+
+
+def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None = None) -> Targets:
+    """Prepare recorded current-clamp sweeps for simulation with step dt (ms).
+
+    Raises ValueError without sweeps, for voltage clamp, or for weights that do not fit.
+    """
+    if not traces:
+        raise ValueError("no sweeps to search on")
+    for trace in traces:
+        if trace.clamp != "current":
+            raise ValueError(f"sweep {trace.sweep}: a search on features needs current clamp")
+    weights_ = np.ones(len(traces)) if weights is None else np.asarray(weights, dtype=float)
+    if weights_.shape != (len(traces),) or not (weights_ >= 0).all() or weights_.sum() <= 0:
+        raise ValueError(f"weights {weights!r}: expected {len(traces)} numbers >= 0, not all 0")
+    # A simulation is read at the recording's own interval: coarse sampling cuts the tops of spikes.
+    every = max(1, round(max(_GRID, *(t.dt_ms for t in traces)) / dt))
+    sweeps, currents, holding = [], [], []
+    for trace in traces:
+        on, off, _ = trace.step_window()
+        start = max(0.0, on - _BEFORE)
+        part = trace.crop(start, min(trace.duration_ms, off + _AFTER))
+        i = resample(part.i_pA, part.dt_ms, dt, at=0.5) * PA
+        currents.append(i[: i.size // every * every])
+        holding.append(holding_pA(trace) * PA)
+        sweeps.append(_sweep(part, dt * every, on - start, off - start))
+    longest = max(map(len, currents))
+    padded = [np.pad(i, (0, longest - len(i)), mode="edge") for i in currents]
+    return Targets(
+        tuple(sweeps),
+        weights_ / weights_.sum(),
+        np.stack(padded, axis=1),
+        np.array(holding),
+        every,
+    )
+
+
+def holding_pA(trace: Trace) -> float:
+    """The current under which a cell rests before the sweep's step: what was really injected, pA.
+
+    Without a step it is what the sweep says of itself.
+    """
+    on, _, height = trace.step_window()
+    before = trace.i_pA[: round(on / trace.dt_ms)]
+    return float(np.median(before)) if height and before.size else trace.holding
+
+
+def _sweep(part: Trace, dt: float, on: float, off: float) -> Sweep:
+    v = resample(part.v_mV, part.dt_ms, dt, at=1.0)
+    found = features.spikes(v, dt)
+    gaps = np.diff(found.times)
+    # One spike or none has no interval; a tenth of the step serves as its scale.
+    interval = float(gaps.mean()) if gaps.size else 0.1 * (off - on)
+    widths = found.widths[np.isfinite(found.widths)]
+    width = float(widths.mean()) if widths.size else 1.0
+    return Sweep(v, dt, round(on / dt), round(off / dt), found, width, interval)
+
+
+def score(v: np.ndarray, target: Targets) -> Score:
+    """Score simulated potentials v `[record, sweep, *pop]`, mV, against the recorded ones.
+
+    A cell that leaves the finite numbers scores infinity.
+    """
+    parts = [_score_sweep(v[: len(s.v), k], s) for k, s in enumerate(target.sweeps)]
+    means = [
+        sum(w * x for w, x in zip(target.weights, xs, strict=True))
+        for xs in zip(*parts, strict=True)
+    ]
+    lost = ~np.isfinite(v[-1]).all(axis=0)
+    return Score(*(np.where(lost, np.inf, x) for x in means))
+
+
+def _capped(x: np.ndarray) -> np.ndarray:
+    """x for small x, levelling off at the worst, which also stands for what is missing."""
+    x = np.where(np.isfinite(x), x, np.inf)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(x), x / (1 + x / _WORST), _WORST)
+
+
+def _score_sweep(v: np.ndarray, s: Sweep) -> Score:
+    n = int(s.spikes.number)
+    # NaN compares as no spike anywhere, and RMS errors of NaN count as missing: no special case
+    # here.
+    found = features.spikes(v, s.dt, most=n + 1)
+    pop = found.number.shape
+    nothing = np.zeros(pop)
+
+    def mean_error(model: np.ndarray, data: np.ndarray, tolerance: float) -> np.ndarray:
+        if data.size == 0:
+            return nothing
+        k = min(model.shape[-1], data.size)
+        error = np.abs(model[..., :k] - data[:k])
+        known = np.isfinite(error)
+        total = np.where(known, error, 0).sum(axis=-1)
+        number = known.sum(axis=-1)
+        return _capped(np.where(number > 0, total / np.maximum(number, 1), np.inf) / tolerance)
+
+    t = np.full((*pop, n + 1), np.nan)
+    t[..., : found.times.shape[-1]] = found.times
+    off = s.off * s.dt
+    # A spike that never came is as late as the end of the step.
+    late = np.where(np.isfinite(t[..., :n]), t[..., :n], max(off, s.spikes.times.max(initial=0.0)))
+    error = np.abs(late - s.spikes.times)
+    scale = 0.04 * s.interval
+    gaps, own = np.diff(t[..., :n]), np.diff(s.spikes.times)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log_gaps, log_own = np.log(gaps), np.log(own)
+    return Score(
+        _capped(np.abs(found.number - n) / max(0.5, 0.04 * n)),
+        _capped(error.mean(axis=-1) / scale) if n else nothing,
+        _capped(error[..., 0] / scale) if n else nothing,
+        mean_error(log_gaps, log_own, 0.15),
+        mean_error(found.peaks, s.spikes.peaks, 1.0),
+        mean_error(found.troughs, s.spikes.troughs, 1.0),
+        mean_error(found.widths, s.spikes.widths, 0.08 * s.width),
+        _rms(v, s, 0, s.on, 1.0),
+        _rise(v, s, t),
+        _course(v, s, t[..., :n]),
+        _rms(v, s, s.off + round(2.0 / s.dt), len(s.v), 2.0),
+    )
+
+
+def _rms(v: np.ndarray, s: Sweep, a: int, b: int, tolerance: float) -> np.ndarray:
+    """RMS error over records a to b; a tenth of them are enough."""
+    if b <= a:
+        return np.zeros(v.shape[1:])
+    stride = max(1, (b - a) // 200)
+    error = v[a:b:stride] - s.v[a:b:stride].reshape(-1, *[1] * (v.ndim - 1))
+    return _capped(np.sqrt((error * error).mean(axis=0)) / tolerance)
+
+
+def _rise(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
+    """RMS error from the onset to 1 ms before the first spike, recorded or simulated."""
+    first = s.spikes.times[0] if s.spikes.number else s.off * s.dt + 1.0
+    stride = max(1, round(0.5 / s.dt))
+    records = np.arange(s.on, max(s.on + 1, round((first - 1.0) / s.dt)), stride)
+    own = np.where(np.isfinite(t[..., 0]), t[..., 0], np.inf) - 1.0
+    error = v[records] - s.v[records].reshape(-1, *[1] * (v.ndim - 1))
+    kept = records.reshape(-1, *[1] * (v.ndim - 1)) * s.dt <= own
+    kept[0] = True
+    return _capped(np.sqrt((error * error * kept).sum(axis=0) / kept.sum(axis=0)) / 1.5)
+
+
+def _course(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
+    """Mean |error| at equal phases of the intervals between spikes."""
+    pop = t.shape[:-1]
+    if t.shape[-1] < 2:
+        return np.zeros(pop)
+    own = s.spikes.times
+    a, b = own[:-1, None], own[1:, None]
+    data = s.v[np.rint((a + _PHASES * (b - a)) / s.dt).astype(int) - 1]
+    a, b = t[..., :-1, None], t[..., 1:, None]
+    known = np.isfinite(b[..., 0])
+    at = np.where(known[..., None], (a + _PHASES * (b - a)) / s.dt, 1.0)
+    rows = np.moveaxis(v, 0, -1)
+    record = np.clip(np.rint(at).astype(int) - 1, 0, rows.shape[-1] - 1)
+    model = np.take_along_axis(rows, record.reshape(*pop, -1), axis=-1).reshape(record.shape)
+    error = np.abs(model - data).mean(axis=-1)
+    number = known.sum(axis=-1)
+    total = np.where(known, error, 0).sum(axis=-1)
+    return _capped(np.where(number > 0, total / np.maximum(number, 1), np.inf) / 1.5)

@@ -1,0 +1,167 @@
+"""Search on features: finds spikes, survives lost cells and Ctrl-C, and explains its score."""
+
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.electrode import Trace
+from neurojax.engine.devices import shard
+from neurojax.fit.certify import agreement, free_run
+from neurojax.fit.parameters import free
+from neurojax.fit.score import Score, score, targets
+from neurojax.fit.search import search
+
+AREA = 1e-6
+DT = 0.05
+TRUTH = {"na.g_bar": 100.0, "k.g_bar": 30.0, "leak.g_bar": 0.25, "C_m": 0.9}
+
+
+def squid():
+    return nj.Cell(
+        channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, C_m=1.0, area=AREA
+    )
+
+
+def space(cell, **extra):
+    bounds = {
+        "na.g_bar": (20.0, 400.0),
+        "k.g_bar": (5.0, 200.0),
+        "leak.g_bar": (0.02, 2.0),
+        "C_m": (0.5, 2.0),
+    }
+    return free(cell, bounds | extra)
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    i = nj.steps(12.0, start=15.0, stop=75.0, duration=90.0, dt=0.05)
+    asked = Trace("current", 0.05, np.full(i.size, -65.0), i, name="made")
+    return free_run(nj.replace(squid(), TRUTH), asked, DT)
+
+
+def options(**other):
+    return {"draws": 64, "population": 32, "islands": 1, "dt": DT, "seed": 1} | other
+
+
+def test_evolution_beats_the_draw(sweep):
+    cell, seen = squid(), []
+    fit = search(
+        cell,
+        [sweep],
+        space(cell),
+        **options(generations=30, islands=2),
+        progress=lambda *step: seen.append(step),
+    )
+    draw, evolve = fit.stages
+    assert (draw.name, evolve.name) == ("draw", "evolve")
+    assert draw.evaluations == 64 and evolve.evaluations == 30 * 32
+    assert (np.diff(np.r_[draw.history, evolve.history]) <= 0).all()
+    assert fit.error == evolve.history[-1] < 0.3 * draw.history[-1]
+    assert fit.error == pytest.approx(sum(fit.score))
+    told = agreement(sweep, free_run(fit.cell, sweep, DT))
+    assert told.spikes_model == told.spikes_data > 3
+    assert told.spike_time_error < 0.03
+    assert abs(told.peak_error_mV) < 2 and abs(told.trough_error_mV) < 2
+    assert fit.values == {k: pytest.approx(v[0]) for k, v in fit.starts.items()}
+    assert seen[0] == ("draw", 1, 2, draw.history[0], "tolerances")
+    assert seen[-1][:3] == ("evolve", 30, 30)
+
+
+def test_the_truth_scores_zero_and_the_score_says_what_is_wrong(sweep):
+    aim = targets([sweep], DT)
+    window = slice(1, 1 + len(aim.sweeps[0].v))
+    own = np.interp(np.arange(len(sweep.v_mV)) * DT, sweep.t_ms, sweep.v_mV)[window]
+    late = np.r_[np.full(40, own[0]), own[:-40]]
+    off = late[:, None, None] * np.zeros((1, 1, 1)) + np.nan
+    v = np.stack([own, own + 2.0, late, np.full_like(own, own[0])], axis=-1)[:, None]
+    parts = score(np.concatenate([v, off], axis=-1), aim)
+    assert parts.total[0] == pytest.approx(0.0, abs=1e-4)
+    assert parts.peak[1] == pytest.approx(2 / (1 + 2 / 20), rel=1e-3)
+    assert parts.times[1] == parts.number[1] == 0
+    assert parts.times[2] > 2 and parts.latency[2] > 2
+    assert parts.peak[2] == pytest.approx(0.0, abs=1e-4)
+    assert parts.peak[3] == parts.width[3] == 20.0
+    assert np.isinf(parts.total[4])
+
+
+def test_ctrl_c_keeps_the_best_so_far(sweep):
+    def interrupt(stage, done, total, best, unit):
+        if (stage, done) == ("evolve", 3):
+            raise KeyboardInterrupt
+
+    cell = squid()
+    fit = search(cell, [sweep], space(cell), **options(generations=50), progress=interrupt)
+    assert fit.interrupted
+    assert [len(s.history) for s in fit.stages] == [2, 3]
+    assert fit.error == fit.stages[-1].history[-1]
+
+
+def test_a_budget_of_time_is_kept(sweep):
+    cell = squid()
+    search(cell, [sweep], space(cell), **options(generations=1))  # compile
+    fit = search(cell, [sweep], space(cell), **options(seconds=1.0))
+    assert sum(s.seconds for s in fit.stages) < 2.0
+    assert not fit.interrupted
+
+
+def test_lost_cells_are_counted_and_survived(sweep):
+    """A leak that reverses below -150 mV leaves cells without any resting potential."""
+    cell = squid()
+    wide = space(cell, **{"area": (1e-8, 1e-6)})  # 12 pA into 1 um2 is far beyond any cell
+    held = Trace("current", 0.05, sweep.v_mV, sweep.i_pA - 6.0, holding=-6.0)
+    fit = search(cell, [held], wide, **options(generations=2))
+    assert sum(s.dropped for s in fit.stages) > 0
+    assert np.isfinite(fit.error)
+    assert np.isfinite(np.stack(list(fit.starts.values()))).all()
+
+
+def test_nothing_finite_is_an_error(sweep):
+    cell = nj.replace(squid(), {"leak.g_bar": 0.0, "k.g_bar": 0.0, "na.g_bar": 0.0})
+    with pytest.raises(RuntimeError, match="none of 64 cells stayed finite"):
+        search(cell, [sweep], free(cell, ["C_m"]), **options(generations=1))
+
+
+def test_seeds_repeat_and_numpy_is_left_alone(sweep):
+    cell = squid()
+    np.random.seed(0)  # noqa: NPY002
+    first = search(cell, [sweep], space(cell), **options(generations=3))
+    after = np.random.random()  # noqa: NPY002
+    again = search(cell, [sweep], space(cell), **options(generations=3))
+    np.random.seed(0)  # noqa: NPY002
+    assert after == np.random.random()  # noqa: NPY002
+    assert first.values == again.values
+
+
+def test_sweeps_are_weighed(sweep):
+    low = free_run(nj.replace(squid(), TRUTH), Trace("current", 0.05, sweep.v_mV, sweep.i_pA / 8))
+    aim = targets([sweep, low], DT, weights=[3.0, 1.0])
+    np.testing.assert_allclose(aim.weights, [0.75, 0.25])
+    silent = np.broadcast_to(aim.sweeps[1].v[:, None, None], (len(aim.sweeps[1].v), 2, 1))
+    assert score(silent, aim).number[0] == pytest.approx(
+        0.75 * score(silent[:, :1], targets([sweep], DT)).number[0]
+    )
+
+
+def test_bad_requests_are_named(sweep):
+    cell = squid()
+    clamp = Trace("voltage", 0.05, sweep.v_mV, sweep.i_pA, sweep=7)
+    for traces, other, message in [
+        ([], {}, "no sweeps"),
+        ([clamp], {}, "sweep 7: a search on features needs current clamp"),
+        ([sweep], {"weights": [1.0, 2.0]}, "expected 1 numbers"),
+        ([sweep], {"population": 2}, "population = 2"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            search(cell, traces, space(cell), **options(**other))
+
+
+def test_populations_are_split_over_the_devices():
+    placed = shard({"a": np.zeros((3, 8)), "b": np.zeros((3, 7)), "c": 1.0})
+    assert len(placed["a"].sharding.device_set) == 2
+    assert placed["a"].addressable_shards[0].data.shape == (3, 4)
+    assert isinstance(placed["b"], np.ndarray) and placed["c"] == 1.0
+
+
+def test_score_names_every_part():
+    assert Score._fields[:3] == ("number", "times", "latency")
