@@ -18,61 +18,13 @@ from common import RESULTS, recordings, write
 
 import neurojax as nj
 from neurojax import features
-from neurojax.channels import CortexKahp, CortexKdr, CortexKm, CortexLeak, CortexNaS, CrabKa
 from neurojax.electrode import Trace
-from neurojax.fit.certify import agreement, free_run
-from neurojax.fit.parameters import free
-from neurojax.fit.search import search
+from neurojax.fit import Space, agreement, free_run, search
+from neurojax.io import read
+from neurojax.model import load_model
 
 CELLS = ("allen_518290966", "allen_509881736", "allen_532571720")
 OTHERS = ("allen_526950199", "allen_532355382")
-
-FREE = {
-    "area": {"low": 2e-5, "high": 4e-4},
-    "leak.g_bar": {"low": 0.005, "high": 0.3},
-    "leak.E_rev": {"low": -90, "high": -50},
-    "na.g_bar": {"low": 2, "high": 300},
-    "na.E_rev": {"low": 30, "high": 75},
-    "na.V_T": {"low": -70, "high": -35},
-    "na.tau_scale": {"low": 0.3, "high": 5},
-    "na.slow_scale": {"low": 0.03, "high": 3},
-    "kdr.g_bar": {"low": 0.5, "high": 100},
-    "kdr.E_rev": {
-        "low": -105,
-        "high": -60,
-        "also": ["km.E_rev", "slow.E_rev", "medium.E_rev", "ka.E_rev"],
-    },
-    "kdr.v_shift": {"low": -20, "high": 40},
-    "kdr.tau_scale": {"low": 0.3, "high": 4},
-    "km.g_bar": {"low": 1e-3, "high": 3},
-    "km.v_shift": {"low": -20, "high": 20},
-    "km.tau_max": {"low": 20, "high": 5000},
-    "slow.g_bar": {"low": 0.01, "high": 50},
-    "slow.tau": {"low": 20, "high": 2000},
-    "medium.g_bar": {"low": 0.01, "high": 50},
-    "medium.tau": {"low": 2, "high": 100},
-    "ka.g_bar": {"low": 0.05, "high": 100},
-    "ka.v_shift": {"low": -30, "high": 30},
-    "ka.tau_scale": {"low": 0.3, "high": 10},
-}
-
-
-def cortex_cell() -> nj.Cell:
-    """A single compartment for current clamp of cortical neurons; FREE are its free parameters."""
-    return nj.Cell(
-        channels={
-            "leak": CortexLeak(g_bar=0.05, E_rev=-70.0),
-            "na": CortexNaS(g_bar=50.0, E_rev=53.0),
-            "kdr": CortexKdr(g_bar=5.0, E_rev=-90.0),
-            "km": CortexKm(g_bar=0.1, E_rev=-90.0, tau_max=300.0),
-            "slow": CortexKahp(g_bar=1.0, E_rev=-90.0, tau=200.0),
-            "medium": CortexKahp(g_bar=1.0, E_rev=-90.0, tau=20.0),
-            "ka": CrabKa(g_bar=1.0, E_rev=-90.0),
-        },
-        C_m=1.0,
-        area=1e-4,
-        celsius=34.0,
-    )
 
 
 def load(name: str) -> Trace:
@@ -80,15 +32,14 @@ def load(name: str) -> Trace:
     path = recordings() / "cc" / f"{name}.npz"
     if not path.exists():
         sys.exit(f"no recording {path}")
-    with np.load(path) as data:
-        return Trace(
-            "current",
-            float(data["LongSquare__dt_ms"]),
-            data["LongSquare__V_mV"][0],
-            data["LongSquare__I_pA"][0],
-            name=name,
-            sweep=int(data["LongSquare__sweep"][0]),
-        )
+    return read(path)[0]
+
+
+def cortex() -> tuple[nj.Cell, Space]:
+    """The packaged single compartment, and its free parameters."""
+    model = load_model("cortex")
+    assert model.space is not None
+    return model.cell, model.space
 
 
 def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
@@ -101,8 +52,7 @@ def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
 
 def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
     """Fit one cell; its row of the results, the data and the free run."""
-    trace, cell = load(name), cortex_cell()
-    space = free(cell, FREE)
+    trace, (cell, space) = load(name), cortex()
     began = time.perf_counter()
     fit = search(cell, [trace], space, progress=show, **settings)
     seconds = time.perf_counter() - began
@@ -115,7 +65,7 @@ def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
         "cell": name,
         "seconds": round(seconds, 1),
         "error_tolerances": round(fit.error, 2),
-        "contributions": {k: round(float(x), 2) for k, x in fit.score._asdict().items()},
+        "contributions": {k: round(x, 2) for k, x in fit.contributions.items()},
         "spikes_data": told.spikes_data,
         "spikes_model": told.spikes_model,
         "spike_time_error_ms": round(told.spike_time_error_ms, 2),
@@ -141,13 +91,13 @@ def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
 
 def compile_seconds(name: str, settings: dict) -> float:
     """Seconds of the first generation, compilation included (or read from the cache on disk)."""
-    cell = cortex_cell()
+    cell, space = cortex()
     quick = settings | {"draws": 1, "generations": 1}
     began = time.perf_counter()
-    search(cell, [load(name)], free(cell, FREE), **quick)
+    search(cell, [load(name)], space, **quick)
     first = time.perf_counter() - began
     began = time.perf_counter()
-    search(cell, [load(name)], free(cell, FREE), **quick)
+    search(cell, [load(name)], space, **quick)
     return max(0.0, first - (time.perf_counter() - began))
 
 
@@ -220,7 +170,7 @@ def main() -> int:
             "load_average_at_start": load_average,
             "settings": settings,
             "compile_seconds": round(compiled, 1),
-            "free_parameters": len(FREE),
+            "free_parameters": len(cortex()[1]),
             "cells": [row for row, _, _ in cells],
         }
         write("fit_cells", record)

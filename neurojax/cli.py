@@ -15,6 +15,7 @@ import jax
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -203,8 +204,7 @@ def channels(
     if not name:
         if plot is not None:
             raise ValueError("--plot draws one channel: name it (neurojax channels SquidNa --plot)")
-        out.print(_catalogue_table(known))
-        out.print("Details of one: neurojax channels NAME", style="dim")
+        _list_channels(known)
         return
     if name not in known:
         raise ValueError(f"no channel {name!r}{nearest(name, known)} (have: {', '.join(known)})")
@@ -218,16 +218,27 @@ def channels(
         out.print(f"drawn: {plot}")
 
 
-def _catalogue_table(known: dict[str, type[Channel]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("channel", "gates", "parameters", "what it is"):
-        table.add_column(column)
+def _list_channels(known: dict[str, type[Channel]]) -> None:
     for name, kind in known.items():
-        own = [k for k in params(kind) if k not in ("v_shift", "tau_scale")]
+        text = inspect.getdoc(kind) or ""
+        source = " ".join(text.partition("Source:")[2].partition("Deviates:")[0].split())
         gates = " ".join(f"{g}{p if p > 1 else ''}" for g, p in kind.powers.items())
-        first = (inspect.getdoc(kind) or "").split("\n\n")[0].split(":")[0]
-        table.add_row(f"[bold]{name}[/]", gates, ", ".join(own), escape(first))
-    return table
+        out.print(f"[bold]{name}[/]  {gates}".rstrip())
+        lines = [text.partition(":")[0], *_described(kind, without=Channel), source]
+        out.print(Padding("\n".join(map(escape, lines)), (0, 0, 1, 2)))
+    shared = "; ".join(_described(Channel))
+    out.print(Padding(escape(f"Every channel also has {shared}."), (0, 0, 0, 0)))
+    out.print("Details of one: neurojax channels NAME", style="dim")
+
+
+def _described(kind: type[Channel], without: type | None = None) -> list[str]:
+    """Each parameter with its default, bounds and unit."""
+    known = params(without) if without else {}
+    return [
+        f"{k} = {p.default:.4g} {'' if p.unit == '1' else p.unit + ' '}[{p.low:g}, {p.high:g}]"
+        for k, p in params(kind).items()
+        if k not in known
+    ]
 
 
 def _show_channel(name: str, kind: Any) -> None:

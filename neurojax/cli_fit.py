@@ -31,13 +31,13 @@ from neurojax import fit as fitting
 from neurojax import report
 from neurojax.cell import Cell, parameters
 from neurojax.electrode import Trace
+from neurojax.files import write_whole
 from neurojax.fit import Fit, Space, agreement, free_run
 from neurojax.io import ParameterRecord, Results, read, save
 from neurojax.model import Model, ModelError, load_model, to_toml
 from neurojax.plot import number, readable
 from neurojax.plot_sweep import SweepView, measured, spike_times
 from neurojax.report import FitReport, at_bound
-from neurojax.report_page import write_whole
 from neurojax.units import nearest
 
 INTERRUPTED = 130

@@ -18,10 +18,10 @@ from neurojax import features, plot
 from neurojax.cell import Cell, at_rest, parameters, settled
 from neurojax.cli_fit import check_writable, choose, parameter_records
 from neurojax.electrode import PA, Electrode, Trace, current_clamp, from_trace, steps, voltage_clamp
+from neurojax.files import write_whole
 from neurojax.io import Results, read, save
 from neurojax.model import Model, load_model
 from neurojax.plot_sweep import commanded
-from neurojax.report_page import write_whole
 from neurojax.simulate import observables, observe, simulate
 from neurojax.units import UNITS, nearest, normalise, parse
 

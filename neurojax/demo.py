@@ -14,8 +14,8 @@ from neurojax.fit import free_run
 from neurojax.io import example_recording
 from neurojax.model import Model, load_model
 
-FITTED = (1, 3)
-"""Which of the five sweeps are fitted: neither end of the range, so that prediction reaches out."""
+FITTED = (1, 4)
+"""Which of the five sweeps are fitted: a weak one, and the strongest, beyond which firing fails."""
 
 TRUTH = {
     "na.g_bar": 95.0,

@@ -15,6 +15,7 @@ import numpy as np
 from neurojax import plot, plot_sweep
 from neurojax import report_page as page
 from neurojax.cell import parameters
+from neurojax.files import write_whole
 from neurojax.fit import Agreement, Fit, Free, Space
 from neurojax.io.results import running_versions
 from neurojax.loss import capacitive_mask
@@ -47,7 +48,7 @@ class FitReport:
 
 def write(path: str | os.PathLike[str], report: FitReport) -> Path:
     """Write the report as one HTML file, whole or not at all. Raises OSError naming the file."""
-    return page.write_whole(path, to_html(report))
+    return write_whole(path, to_html(report))
 
 
 def to_html(report: FitReport) -> str:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import html
 import io
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -204,31 +201,3 @@ def _svg(drawn: Figure, key: str, label: str) -> str:
 
 def _hundredths(match: re.Match[str]) -> str:
     return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
-
-
-def write_whole(path: str | os.PathLike[str], content: str | bytes) -> Path:
-    """Write a file whole or not at all: readers see the old one or the new, never a half.
-
-    Raises OSError that names the file and the reason (no such folder, no permission, disk full).
-    """
-    path = Path(path).expanduser()
-    raw = content.encode() if isinstance(content, str) else content
-    part = None
-    try:
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~mask)
-        os.replace(part, path)
-    except BaseException as error:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise OSError(error.errno, f"was not written: {reason}", str(path)) from error
-        raise
-    return path

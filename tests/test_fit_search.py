@@ -58,7 +58,7 @@ def test_evolution_beats_the_draw(sweep):
     assert draw.evaluations == 64 and evolve.evaluations == 30 * 32
     assert (np.diff(np.r_[draw.history, evolve.history]) <= 0).all()
     assert fit.error == evolve.history[-1] < 0.3 * draw.history[-1]
-    assert fit.error == pytest.approx(sum(fit.score))
+    assert fit.error == pytest.approx(sum(fit.contributions.values()))
     told = agreement(sweep, free_run(fit.cell, sweep, DT))
     assert told.spikes_model == told.spikes_data > 3
     assert told.spike_time_error < 0.03
@@ -118,7 +118,7 @@ def test_lost_cells_are_counted_and_survived(sweep):
 
 def test_nothing_finite_is_an_error(sweep):
     cell = nj.replace(squid(), {"leak.g_bar": 0.0, "k.g_bar": 0.0, "na.g_bar": 0.0})
-    with pytest.raises(RuntimeError, match="none of 64 cells stayed finite"):
+    with pytest.raises(ValueError, match="none of 64 cells stayed finite"):
         search(cell, [sweep], free(cell, ["C_m"]), **options(generations=1))
 
 

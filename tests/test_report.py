@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_plot import clamped, made_fit, spiking
 
-from neurojax import report_page
 from neurojax.electrode import Origin
+from neurojax.files import write_whole
 from neurojax.fit.certify import agreement
 from neurojax.plot_sweep import SweepView
 from neurojax.report import FitReport, explained, to_html, verdict, write
@@ -143,7 +143,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="was not written: No space left on device") as caught:
-        report_page.write_whole(path, "newer")
+        write_whole(path, "newer")
     assert caught.value.filename == str(path)
     assert path.read_text() == "older"
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]

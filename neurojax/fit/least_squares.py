@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,8 @@ from neurojax.engine.tangent import GaussNewton
 from neurojax.fit.levenberg import levenberg_marquardt
 from neurojax.fit.parameters import Space, free
 from neurojax.fit.problem import Problem, random_starts
-from neurojax.fit.result import Fit, Stage
+from neurojax.fit.result import Fit, Progress, Stage
 from neurojax.loss import capacitive_mask, prepare
-
-Progress = Callable[[str, int, int, float, str], None]
-"""(stage, done, total, best error, unit of the error)"""
 
 NUDGES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """Coupling to the data, mS/cm2, from firm to faint: the schedule that opens the basin."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
-from neurojax.fit.least_squares import Progress, least_squares, one_clamp
+from neurojax.fit.least_squares import least_squares, one_clamp
 from neurojax.fit.parameters import Space, free
-from neurojax.fit.result import Fit
+from neurojax.fit.result import Fit, Progress
 from neurojax.fit.search import search
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.fit.parameters import Space
+
+Progress = Callable[[str, int, int, float, str], None]
+"""Called as progress(stage, done, total, best error, its unit), to tell a waiting person."""
 
 
 @dataclass(frozen=True)
@@ -34,4 +38,5 @@ class Fit:
     stages: list[Stage]
     starts: dict[str, np.ndarray]  # [start] final values of each parameter, best first
     standard_errors: dict[str, float] = field(default_factory=dict)  # from the Gauss-Newton matrix
+    contributions: dict[str, float] = field(default_factory=dict)  # of each feature to the error
     interrupted: bool = False  # Ctrl-C: the best so far

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cma
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +22,8 @@ from neurojax.electrode import Electrode, Trace
 from neurojax.engine import scan
 from neurojax.engine.devices import shard
 from neurojax.fit.parameters import Space
-from neurojax.fit.result import Fit, Stage
+from neurojax.fit.result import Fit, Progress, Stage
 from neurojax.fit.score import UNIT, Score, Targets, score, targets
-
-Progress = Callable[[str, int, int, float, str], None]
-"""Called as progress(stage, done, total, best error, unit) after every generation."""
 
 _LOST = 1e9  # what a cell that is not finite scores among its generation
 _PATIENCE = 60  # generations without progress after which the search is over
@@ -45,13 +40,6 @@ def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int):
     electrode = Electrode(i=i[:, :, None], v_cmd=0.0, g=0.0)
     _, v = scan.run(cell, s, electrode, dt, lambda cell, s: s.v, every)
     return jnp.moveaxis(v, 0, -1)
-
-
-@dataclass(frozen=True)
-class Searched(Fit):
-    """A fit by `search`, with what each feature contributes to its error."""
-
-    score: Score | None = None
 
 
 class _Step(NamedTuple):
@@ -163,7 +151,9 @@ def _tell(searches: list, asked: list[np.ndarray], errors: np.ndarray) -> None:
         at += z.shape[1]
 
 
-def _strategy(x0, sigma: float, popsize: int, rng) -> cma.CMAEvolutionStrategy:
+def _strategy(x0, sigma: float, popsize: int, rng) -> Any:
+    import cma  # a second to load, as it brings half of scipy: only for those who search
+
     options = {
         "bounds": [0.0, 1.0],
         "popsize": popsize,
@@ -218,7 +208,7 @@ def search(
     islands: int = 2,
     start: np.ndarray | None = None,
     progress: Progress | None = None,
-) -> Searched:
+) -> Fit:
     """Find the cell whose spikes and subthreshold course are most like the recorded sweeps'.
 
     `draws` random points of `space` are scored; from the best, CMA-ES evolves `population` cells on
@@ -229,8 +219,8 @@ def search(
     generation.
 
     The error is the sum of `score.Score`, in tolerances. Ctrl-C ends the search with the best so
-    far (`interrupted`). Raises ValueError for sweeps that are no current clamp, and RuntimeError
-    when not one cell stayed finite.
+    far (`interrupted`). Raises ValueError for sweeps that are no current clamp, or when not one
+    cell stayed finite.
     """
     if population < 4 * islands or islands < 1 or draws < 1:
         raise ValueError(
@@ -256,12 +246,10 @@ def search(
     if people.parts is None:
         if interrupted:
             raise KeyboardInterrupt
-        raise RuntimeError(
-            f"none of {people.dropped} cells stayed finite: check bounds and stimulus"
-        )
+        raise ValueError(f"none of {people.dropped} cells stayed finite: check bounds and stimulus")
     values = {k: np.asarray(x, dtype=float) for k, x in space.values(people.z).items()}
     best = {k: float(x[0]) for k, x in values.items()}
-    return Searched(
+    return Fit(
         cell=space.apply(cell, best),
         space=space,
         values=best,
@@ -269,5 +257,5 @@ def search(
         stages=stages,
         starts=values,
         interrupted=interrupted,
-        score=people.parts,
+        contributions={k: float(x) for k, x in people.parts._asdict().items()},
     )

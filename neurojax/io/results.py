@@ -12,7 +12,6 @@ import io
 import json
 import os
 import platform
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -23,6 +22,7 @@ import h5py
 import numpy as np
 
 from neurojax.electrode import Origin, RecordingError, Trace
+from neurojax.files import write_whole
 
 FORMAT = "neurojax results"
 FORMAT_VERSION = 1
@@ -68,15 +68,7 @@ def save(path: str | os.PathLike[str], results: Results) -> Path:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         _write(file, results)
-    try:
-        _replace(path, buffer.getvalue())
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"results were not written ({error.strerror or error}); an older file is unchanged",
-            str(path),
-        ) from error
-    return path
+    return write_whole(path, buffer.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> Results:
@@ -118,22 +110,6 @@ def running_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put content under a name in one step: a reader sees the old file or the new, never a half."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.chmod(temporary, path.stat().st_mode & 0o777)
-        os.replace(temporary, path)
-    except BaseException:  # Ctrl-C too must not leave the part behind
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _write(file: h5py.File, results: Results) -> None:
