@@ -104,20 +104,58 @@ def _peaks(rows: np.ndarray, threshold: float, prominence: float):
     left = np.where(new, owner * n, np.r_[0, stop[:-1]])
     last = np.r_[new[1:], True]
     right = np.where(last, (owner + 1) * n, np.r_[start[1:], 0])
-    before = _lowest(rows.ravel(), left, start)
-    after = _lowest(rows.ravel(), stop, right)
-
     values = rows.ravel()
+    found = _Stretches(
+        owner, new, start, stop, _lowest(values, left, start), _lowest(values, stop, right)
+    )
+    plain, top_at = _single(values, found, prominence)
+    slow_cell, slow_at, slow_low = _follow(values, found, np.flatnonzero(~plain), prominence)
+    cell = np.r_[owner[plain], slow_cell]
+    at = np.r_[top_at[plain], slow_at]
+    order = np.argsort(at, kind="stable")
+    return cell[order], (at - cell * n)[order], np.r_[found.before[plain], slow_low][order]
+
+
+class _Stretches(NamedTuple):
+    """Stretches of samples above threshold, `[stretch]` each, and how low v is between them."""
+
+    owner: np.ndarray  # cell
+    new: np.ndarray  # the first of its cell
+    start: np.ndarray  # first sample, of all cells in a row
+    stop: np.ndarray  # and the sample after the last
+    before: np.ndarray  # lowest potential of the gap before, mV
+    after: np.ndarray  # and of the gap after
+
+
+def _single(values: np.ndarray, found: _Stretches, prominence: float):
+    """Which stretches are one spike each, as in a clean trace all are, and where their peaks are.
+
+    Only where all stretches of a cell are: what one leaves open decides about the next.
+    """
+    up = values[1:] > values[:-1]
+    turns = np.flatnonzero(up[1:] != up[:-1]) + 1
+    first = np.searchsorted(turns, found.start)
+    number = np.searchsorted(turns, found.stop) - first
+    top_at = turns[np.minimum(first, turns.size - 1)] if turns.size else found.start
+    lowest = np.maximum(found.before, found.after)
+    single = (number == 1) & (values[top_at] - lowest >= prominence)
+    odd = np.zeros(found.owner[-1] + 1, dtype=bool)
+    odd[found.owner[~single]] = True
+    return ~odd[found.owner], top_at
+
+
+def _follow(values: np.ndarray, found: _Stretches, stretches: np.ndarray, prominence: float):
+    """Cell, sample and preceding trough of the spikes of some stretches, turn by turn."""
     found_cell, found_at, found_low = [], [], []
     low = top = np.nan  # the lowest since the last spike; the highest since then
     top_at = -1
-    for k in range(start.size):
-        if new[k]:
-            low, top, top_at = before[k], -np.inf, -1
-        a, b = int(start[k]), int(stop[k])
+    for k in stretches:
+        if found.new[k]:
+            low, top, top_at = found.before[k], -np.inf, -1
+        a, b = int(found.start[k]), int(found.stop[k])
         turns = _turning(values[a:b])
         for j in (*turns, -1):
-            x = values[a + j] if j >= 0 else after[k]
+            x = values[a + j] if j >= 0 else found.after[k]
             if top_at < 0:  # falling: waiting for a rise out of the lowest point
                 low = min(low, x)
                 if j >= 0 and x - low >= prominence:
@@ -125,8 +163,8 @@ def _peaks(rows: np.ndarray, threshold: float, prominence: float):
             elif x > top:
                 top, top_at = x, a + j
             elif top - x >= prominence:
-                found_cell.append(owner[k])
-                found_at.append(top_at - owner[k] * n)
+                found_cell.append(found.owner[k])
+                found_at.append(top_at)
                 found_low.append(low)
                 low, top_at = x, -1
     return np.array(found_cell, int), np.array(found_at, int), np.array(found_low, float)
