@@ -149,10 +149,7 @@ def main() -> int:
     recordings()
     nj.configure()
     settings = {
-        "population": 256,
-        "islands": 2,
         "seconds": 20.0 if arguments.quick else arguments.seconds,
-        "dt": 0.025,
         "seed": arguments.seed,
     }
     load_average = round(os.getloadavg()[0], 1)

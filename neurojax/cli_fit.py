@@ -316,19 +316,27 @@ class FitProgress:
 def _parameter_table(done: FitReport) -> Table:
     fit, truth = done.fit, done.truth
     table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = ["parameter", "value", "+-", "unit", "low", "high", *(["truth"] if truth else []), ""]
+    error = "range" if fit.ranges else "+-"
+    heads = ["parameter", "value", error, "unit", "low", "high", *(["truth"] if truth else []), ""]
     for head in heads:
         table.add_column(head, justify="left" if head in ("parameter", "unit", "") else "right")
     for f in fit.space.free:
         value, unit = readable(fit.values[f.name], f.unit)
         scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
-        error = fit.standard_errors.get(f.name, np.nan) * scale
-        row = [f.name, number(value), number(error, 2), unit]
+        row = [f.name, number(value), _interval(fit, f.name, scale), unit]
         row += [f"{f.low * scale:g}", f"{f.high * scale:g}"]
         row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
         bound = at_bound(f, fit.values[f.name])
         table.add_row(*row, f"[yellow]at its {bound} bound[/]" if bound else "")
     return table
+
+
+def _interval(fit: Fit, name: str, scale: float) -> str:
+    """How well a parameter is known, as the fit that ended it can tell."""
+    if name in fit.ranges:
+        low, high = fit.ranges[name]
+        return f"{number(low * scale, 3)} to {number(high * scale, 3)}"
+    return number(fit.standard_errors.get(name, np.nan) * scale, 2)
 
 
 # -- results ---------------------------------------------------------------------------------------
@@ -364,6 +372,7 @@ def as_results(done: FitReport, model: Model) -> Results:
     for k, stage in enumerate(fit.stages, start=1):
         arrays[f"stage {k} history"] = np.asarray(stage.history)
         arrays[f"stage {k} errors"] = np.asarray(stage.errors)
+    arrays |= {f"range {name}": np.asarray(ends) for name, ends in fit.ranges.items()}
     arrays |= {f"starts {name}": np.asarray(values) for name, values in fit.starts.items()}
     settings = {
         **done.settings,

@@ -211,7 +211,7 @@ def convergence(stages: Sequence[Stage]) -> Figure:
 
 @styled
 def intervals(fit: Fit, truth: dict[str, float] | None = None) -> Figure:
-    """Each free parameter within its bounds: best value, two standard errors, other good starts."""
+    """Each free parameter within its bounds: best value, its interval, other good starts."""
     free = fit.space.free
     figure = Figure(figsize=(WIDTH, 0.32 * len(free) + 0.9))
     axes = figure.subplots()
@@ -222,8 +222,9 @@ def intervals(fit: Fit, truth: dict[str, float] | None = None) -> Figure:
         others = _places(f, fit.starts.get(f.name, np.zeros(0))[:good])
         axes.plot(others, np.full(others.size, y), "|", color=FAINT, ms=8, alpha=0.6)
         error = fit.standard_errors.get(f.name, np.nan)
-        if np.isfinite(error):
-            ends = _places(f, np.array([best - 2 * error, best + 2 * error]))
+        interval = fit.ranges.get(f.name, (best - 2 * error, best + 2 * error))
+        if np.isfinite(interval).all():
+            ends = _places(f, np.array(interval))
             axes.plot(ends, [y, y], color=FITTED, lw=2.2, solid_capstyle="butt")
         axes.plot(_places(f, np.array([best])), [y], "o", color=FITTED, ms=5.5, zorder=5)
         if truth and f.name in truth:

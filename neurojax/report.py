@@ -89,8 +89,9 @@ def _grade(report: FitReport, pairs: Sequence[tuple[SweepView, Agreement]]) -> s
         off = [abs(a.spikes_model - a.spikes_data) for _, a in pairs]
         miscounted = sum(off) / max(real, 1)
         worst = max(n / max(a.spikes_data, 2) for n, (_, a) in zip(off, pairs, strict=True))
-        late = [a.spike_time_error for _, a in pairs if np.isfinite(a.spike_time_error)]
-        # Matched in order, long trains drift apart: times can make a fit close, not make it poor.
+        # Matched in order, spikes of trains that differ in number say nothing of timing.
+        alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
+        late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
         mistimed = float(np.mean(late or [0.0]))
         if miscounted <= 0.1 and mistimed <= 0.5:
             return "close"
@@ -105,7 +106,7 @@ def _spikes_said(pairs: Sequence[tuple[SweepView, Agreement]], where: str) -> st
     if len(pairs) > 5:
         model, real = [sum(model)], [sum(real)]
     # Matched in order, spikes of two trains that differ in number say little of timing.
-    alike = [a for _, a in pairs if abs(a.spikes_model - a.spikes_data) <= 0.1 * a.spikes_data]
+    alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
     late = [(a.spike_time_error_ms, 100 * a.spike_time_error) for a in alike]
     late = [pair for pair in late if np.isfinite(pair).all()]
     timing = ""
@@ -266,13 +267,16 @@ def _fixed(value: float, form: str) -> page.Cell:
 def _parameters(report: FitReport) -> Iterator[str]:
     fit, truth = report.fit, report.truth
     yield page.heading(2, "Parameters")
-    errors = ["standard error"] if fit.standard_errors else []
+    errors = ["standard error"] if fit.standard_errors else ["range"] if fit.ranges else []
     head = ["parameter", "value", *errors, "unit", "lower", "upper"]
     head += ["truth", "off by"] if truth else []
     rows = [[*_parameter(report, f)] for f in fit.space.free]
     yield page.table([*head, ""], rows, "Fitted parameters")
-    if not fit.standard_errors:
-        note = "No standard errors: the fit ended with a search, which gives none."
+    if fit.ranges:
+        note = (
+            "Range: how far a parameter can move alone, the others held, before the error grows by "
+            "one tolerance. A wide range means that the data hardly care about it."
+        )
         yield page.paragraph(note, "note")
     free = {name for f in fit.space.free for name in (f.name, *f.also)}
     fixed = [
@@ -282,7 +286,8 @@ def _parameters(report: FitReport) -> Iterator[str]:
     ]
     caption = (
         "Each parameter between the bounds of its search, on its own scale. Dot: best value. "
-        + ("Bar: two standard errors. " if errors else "")
+        + ("Bar: two standard errors. " if fit.standard_errors else "")
+        + ("Bar: its range. " if fit.ranges else "")
         + "Ticks: other starts that ended within 5 % of the best error."
         + (" Diamond: the truth." if truth else "")
     )
@@ -301,6 +306,9 @@ def _parameter(report: FitReport, f: Free) -> Iterator[page.Cell]:
     yield number(value)
     if fit.standard_errors:
         yield f"± {number(error, 2)}" if np.isfinite(error) else "-", "number"
+    elif fit.ranges:
+        low, high = fit.ranges[f.name]
+        yield f"{number(low * scale, 3)} to {number(high * scale, 3)}", "number"
     yield unit
     yield f"{f.low * scale:g}"
     yield f"{f.high * scale:g}"

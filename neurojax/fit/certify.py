@@ -55,10 +55,14 @@ class Agreement(NamedTuple):
         parts = [f"{self.spikes_model} of {_spikes(self.spikes_data)}"]
         if self.spikes_model > self.spikes_data:
             parts = [f"{_spikes(self.spikes_model)} where the data has {self.spikes_data}"]
-        times = f"times within {self.spike_time_error_ms:.1f} ms on average"
-        if math.isfinite(self.spike_time_error):
-            times += f" ({100 * self.spike_time_error:.0f} % of the interval)"
-        parts.append(times)
+        excess = self.spikes_model / self.spikes_data - 1
+        if excess == 0:
+            times = f"times within {self.spike_time_error_ms:.1f} ms on average"
+            if math.isfinite(self.spike_time_error):
+                times += f" ({100 * self.spike_time_error:.0f} % of the interval)"
+            parts.append(times)
+        else:  # matched in order, times would tell of the count once more
+            parts[0] += f" ({100 * abs(excess):.0f} % too {'many' if excess > 0 else 'few'})"
         parts.append(f"first spike {_late(self.latency_error_ms)}")
         parts.append(f"peak {self.peak_error_mV:+.1f} mV")
         if math.isfinite(self.trough_error_mV):

@@ -38,5 +38,7 @@ class Fit:
     stages: list[Stage]
     starts: dict[str, np.ndarray]  # [start] final values of each parameter, best first
     standard_errors: dict[str, float] = field(default_factory=dict)  # from the Gauss-Newton matrix
+    # how far each can move alone before the error grows by one of its unit
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     contributions: dict[str, float] = field(default_factory=dict)  # of each feature to the error
     interrupted: bool = False  # Ctrl-C: the best so far

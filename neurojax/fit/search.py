@@ -22,6 +22,7 @@ from neurojax.electrode import Electrode, Trace
 from neurojax.engine import scan
 from neurojax.engine.devices import shard
 from neurojax.fit.parameters import Space
+from neurojax.fit.ranges import probes, ranges
 from neurojax.fit.result import Fit, Progress, Stage
 from neurojax.fit.score import UNIT, Score, Targets, score, targets
 
@@ -59,6 +60,7 @@ class _Population:
         self.best, self.parts = np.inf, None
         self.z = np.empty((len(space), 0))
         self.errors = np.empty(0)
+        self.ranges: dict[str, tuple[float, float]] = {}
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Errors `[n]` of points z `[P, n]`, n at most `population`; infinite where not finite."""
@@ -95,6 +97,17 @@ def _draw(people: _Population, points: np.ndarray, deadline: float) -> Iterator[
             return
         errors = people(points[:, k * people.population : (k + 1) * people.population])
         yield _Step(errors, k + 1, batches)
+
+
+def _probe(people: _Population) -> Iterator[_Step]:
+    """Score points beside the best one, for the range of each parameter."""
+    best, allowed = people.z[:, 0], people.best + 1.0
+    points = probes(best)
+    batches, errors = math.ceil(points.shape[1] / people.population), []
+    for k in range(batches):
+        errors.append(people(points[:, k * people.population : (k + 1) * people.population]))
+        yield _Step(errors[-1], k + 1, batches)
+    people.ranges = ranges(people.space, best, np.concatenate(errors), allowed)
 
 
 def _evolve(
@@ -199,7 +212,7 @@ def search(
     space: Space,
     *,
     draws: int = 4096,
-    population: int = 256,
+    population: int = 128,
     generations: int | None = None,
     seconds: float | None = None,
     dt: float = 0.025,
@@ -218,7 +231,8 @@ def search(
     are points of the unit box to look at beside the random ones. `progress` hears of every
     generation.
 
-    The error is the sum of `score.Score`, in tolerances. Ctrl-C ends the search with the best so
+    The error is the sum of `score.Score`, in tolerances; `Fit.ranges` says how far each parameter
+    can move alone until the error has grown by one. Ctrl-C ends the search with the best so
     far (`interrupted`). Raises ValueError for sweeps that are no current clamp, or when not one
     cell stayed finite.
     """
@@ -238,6 +252,7 @@ def search(
     for name, steps in (
         ("draw", _draw(people, points, deadline)),
         ("evolve", _evolve(people, islands, generations, deadline, seed)),
+        ("probe", _probe(people)),
     ):
         stage, interrupted = _follow(name, steps, people, progress)
         stages.append(stage)
@@ -256,6 +271,7 @@ def search(
         error=people.best,
         stages=stages,
         starts=values,
+        ranges=people.ranges,
         interrupted=interrupted,
         contributions={k: float(x) for k, x in people.parts._asdict().items()},
     )
