@@ -272,7 +272,10 @@ def _parameters(report: FitReport) -> Iterator[str]:
     head += ["truth", "off by"] if truth else []
     rows = [[*_parameter(report, f)] for f in fit.space.free]
     yield page.table([*head, ""], rows, "Fitted parameters")
-    if fit.ranges:
+    if not (fit.ranges or fit.standard_errors):
+        note = "No intervals: the fit was interrupted before it could look beside its best point."
+        yield page.paragraph(note, "note")
+    elif fit.ranges:
         note = (
             "Range: how far a parameter can move alone, the others held, before the error grows by "
             "one tolerance. A wide range means that the data hardly care about it."

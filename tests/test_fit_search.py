@@ -57,7 +57,7 @@ def test_evolution_beats_the_draw(sweep):
     assert (draw.name, evolve.name) == ("draw", "evolve")
     assert draw.evaluations == 64 and evolve.evaluations == 30 * 32
     assert (np.diff(np.r_[draw.history, evolve.history]) <= 0).all()
-    assert fit.error == evolve.history[-1] < 0.3 * draw.history[-1]
+    assert fit.error <= evolve.history[-1] < 0.3 * draw.history[-1]
     assert fit.error == pytest.approx(sum(fit.contributions.values()))
     told = agreement(sweep, free_run(fit.cell, sweep, DT))
     assert told.spikes_model == told.spikes_data > 3
@@ -65,7 +65,9 @@ def test_evolution_beats_the_draw(sweep):
     assert abs(told.peak_error_mV) < 2 and abs(told.trough_error_mV) < 2
     assert fit.values == {k: pytest.approx(v[0]) for k, v in fit.starts.items()}
     assert seen[0] == ("draw", 1, 2, draw.history[0], "tolerances")
-    assert seen[-1][:3] == ("evolve", 30, 30)
+    assert ("evolve", 30, 30) in [step[:3] for step in seen]
+    for name, (low, high) in fit.ranges.items():
+        assert low <= fit.values[name] <= high
 
 
 def test_the_truth_scores_zero_and_the_score_says_what_is_wrong(sweep):

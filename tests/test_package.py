@@ -1,11 +1,13 @@
 """The package as it is installed, and the README as a user would follow it."""
 
+import json
 import re
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import neurojax
@@ -90,3 +92,32 @@ def test_shell_scripts_parse(name):
 def test_models_are_packaged():
     models = {path.name for path in (Path(neurojax.__file__).parent / "models").glob("*.toml")}
     assert {"squid.toml", "cortex.toml", "herg.toml"} <= models
+
+
+def result(name):
+    text = (ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def test_numbers_of_the_readme_are_those_of_the_committed_results():
+    cells = result("fit_herg")["cells"]
+    shares = [100 * share for c in cells for share in c["share_of_starts_within_1_percent"]]
+    assert f"{int(min(shares))} to {int(max(shares))} % of the starts" in README
+    assert f"| {np.median([c['run_s'] for c in cells]):.0f} a cell |" in README
+    for c in cells:
+        assert c["rmse_sine_nA"] <= c["rmse_sine_published_nA"] * 1.00001
+        assert c["rmse_ap_nA"] <= c["rmse_ap_published_nA"]
+
+    recovery = result("fit_recovery")
+    nudged, plain = recovery["fits"]
+    assert f"{recovery['spikes']} spikes, 8 parameters, {nudged['starts']} random" in README
+    assert f"from {100 * nudged['recovered']:.0f} % of the starts, with nudging" in README
+    assert f"from {100 * plain['recovered']:.0f} % without" in README
+    assert f"| {nudged['seconds_with_compilation']:.0f} |" in README
+
+    neurons = result("fit_cells")["cells"]
+    first, second, third = (f"{c['spikes_model']} of {c['spikes_data']}" for c in neurons)
+    assert f"{first}, {second} and {third} spikes" in README
+    first, second, third = (c["spike_time_error_percent"] for c in neurons)
+    assert f"{first}, {second} and {third} % of the interval off" in README
+    assert f"| {np.median([c['seconds'] for c in neurons]):.0f} a cell |" in README

@@ -27,8 +27,8 @@ def ranges(
 ) -> dict[str, tuple[float, float]]:
     """From the errors of the probes, the values at which the error first passes `allowed`.
 
-    Linear in z between probes; a bound where it never does. The other parameters are held, so a wide
-    range means that the data hardly care, but a narrow one not that the value is certain.
+    Linear in z between probes; a bound where it never does. The other parameters are held, so a
+    wide range means that the data hardly care, but a narrow one not that the value is certain.
     """
     errors = errors.reshape(best.size, 2, OFFSETS.size)
     found = {}

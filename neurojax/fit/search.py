@@ -252,12 +252,13 @@ def search(
     for name, steps in (
         ("draw", _draw(people, points, deadline)),
         ("evolve", _evolve(people, islands, generations, deadline, seed)),
-        ("probe", _probe(people)),
     ):
         stage, interrupted = _follow(name, steps, people, progress)
         stages.append(stage)
         if interrupted or people.parts is None:
             break
+    if not (interrupted or people.parts is None):
+        _, interrupted = _follow("probe", _probe(people), people, progress)
     if people.parts is None:
         if interrupted:
             raise KeyboardInterrupt
