@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from recordings import recording
 
 import neurojax
 
@@ -65,3 +66,17 @@ def test_squid_action_potential(tmp_path):
     assert found["relatively_refractory"] == pytest.approx(16.0, abs=0.25)
     assert found["second_threshold_at_10"] > 3 * found["threshold"]
     assert found["lowest_second_threshold"] < 0.9 * found["threshold"]
+
+
+def test_herg_fit(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROJAX_RECORDINGS", str(recording("vc/herg_16713003.npz").parents[1]))
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("002-"))
+    found = load(folder).main(tmp_path, starts=8)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Beattie et al. 2018, cell 1: the published optimum, and its prediction of another protocol.
+    assert found["rmse_sine_nA"] <= 0.02524
+    assert found["rmse_ap_nA"] <= 0.0758
+    published = {"kr.p1": 1.980e-4, "kr.p2": 0.05933, "kr.p3": 7.169e-5, "kr.p4": 0.04933}
+    published |= {"kr.p5": 0.1048, "kr.p6": 0.01388, "kr.p7": 0.003826, "kr.p8": 0.03595}
+    for name, value in (published | {"kr.g_bar": 0.1351}).items():
+        assert found[name] == pytest.approx(value, rel=0.02)

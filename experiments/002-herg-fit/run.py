@@ -31,22 +31,22 @@ def rmse(model: nj.Trace, data: nj.Trace, keep: np.ndarray) -> float:
     return float(np.sqrt(np.mean((model.i_pA - data.i_pA)[keep] ** 2))) * 1e-3
 
 
-def main(starts: int = 32, iterations: int = 40) -> dict[str, float]:
-    """Fit, predict and draw; returns the key numbers."""
-    folder = recordings()
-    sweeps = {t.name: t for t in io.read(folder / f"herg_{CELL}.npz")}
-    facts = json.loads((folder / "herg_facts.json").read_text())[f"herg_{CELL}"]
+def main(folder: Path = HERE, starts: int = 32) -> dict[str, float]:
+    """Fit, predict, draw `figure.png` in `folder`; returns the key numbers."""
+    data = recordings()
+    sweeps = {t.name: t for t in io.read(data / f"herg_{CELL}.npz")}
+    facts = json.loads((data / "herg_facts.json").read_text())[f"herg_{CELL}"]
     sine, ap = sweeps["sine_wave"], sweeps["ap"]
 
     herg = model.load_model("herg")
     assert herg.space is not None
     cell = nj.replace(herg.cell, {"kr.E_rev": facts["EK_mV"]})
-    fitted = fit.least_squares(cell, [sine], herg.space, starts=starts, iterations=iterations)
+    fitted = fit.least_squares(cell, [sine], herg.space, starts=starts)
 
     models = {t.name: fit.free_run(fitted.cell, t, dt=t.dt_ms) for t in (sine, ap)}
     keep = {"sine_wave": loss.capacitive_mask(sine), "ap": np.ones(ap.v_mV.size, dtype=bool)}
     errors = {t.name: rmse(models[t.name], t, keep[t.name]) for t in (sine, ap)}
-    draw([sine, ap], models, keep, errors).savefig(HERE / "figure.png", dpi=150)
+    draw([sine, ap], models, keep, errors).savefig(Path(folder) / "figure.png", dpi=150)
     reached = float((fitted.stages[-1].errors < 1.01 * fitted.error).sum() / starts)
     return {
         "rmse_sine_nA": errors["sine_wave"],
