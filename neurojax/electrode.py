@@ -166,6 +166,11 @@ def _ideal_clamp(v_end) -> Electrode:
     return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=IDEAL_CLAMP_G)
 
 
+def is_ideal_clamp(electrode: Electrode) -> bool:
+    """Whether the electrode was made to impose its command without a series resistance."""
+    return isinstance(electrode.g, float) and electrode.g == IDEAL_CLAMP_G
+
+
 def steps(
     amplitude,
     *,

@@ -12,8 +12,9 @@ import numpy as np
 
 from neurojax.cell import Cell, State, at_rest, batch_shape, ionic_current, settled
 from neurojax.channel import Leaf
-from neurojax.electrode import Electrode, n_steps
+from neurojax.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.engine import scan
+from neurojax.engine.devices import shard
 from neurojax.units import nearest
 
 
@@ -74,7 +75,8 @@ def simulate(
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
     `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None
-    for the resting state. Records every `every` steps of `dt` ms.
+    for the resting state (under an ideal clamp, for its first command). Records every `every` steps
+    of `dt` ms. A population is computed on all local devices when their number divides it.
 
     Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without
     time. A cell that diverges does not raise: it is False in `Recording.ok`.
@@ -93,12 +95,15 @@ def simulate(
             )
     ticks = Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
     pop = batch_shape(cell, ticks, initial)
+    if initial is None and is_ideal_clamp(electrode):
+        initial = ticks.v_cmd
     if initial is None:
         initial = at_rest(cell)
     elif not isinstance(initial, State):
         initial = settled(cell, initial, pop)
-    initial = jax.tree.map(
-        lambda a: jnp.broadcast_to(a, np.broadcast_shapes(a.shape, pop)), initial
+    # The compiler spreads over the devices what follows from a state that is spread over them.
+    initial = shard(
+        jax.tree.map(lambda a: jnp.broadcast_to(a, np.broadcast_shapes(a.shape, pop)), initial)
     )
     final, data, ok = _run(cell, initial, electrode, dt, tuple(record), every)
     records = n_steps(electrode) // every

@@ -206,3 +206,18 @@ def test_a_population_spread_over_devices_is_the_same():
     )
     assert len(two.final.v.devices()) == 2
     np.testing.assert_allclose(one.v, two.v, rtol=1e-5, atol=1e-4)
+
+
+def test_an_ideal_clamp_starts_at_its_first_command():
+    r = nj.simulate(squid(), nj.voltage_clamp(np.full(20, -30.0)), record=("v", "na.h"))
+    np.testing.assert_allclose(r.v, -30.0, atol=1e-3)
+    np.testing.assert_allclose(r.data["na.h"], r.data["na.h"][0], rtol=1e-5)
+
+
+def test_a_population_is_computed_on_all_devices():
+    cells = nj.replace(squid(), {"na.g_bar": np.linspace(100.0, 140.0, 6)})
+    r = nj.simulate(cells, nj.current_clamp(DRIVE))
+    assert r.v.sharding.device_set == set(jax.local_devices())
+    for k in range(6):
+        one = nj.replace(squid(), {"na.g_bar": float(np.linspace(100.0, 140.0, 6)[k])})
+        np.testing.assert_array_equal(r.v[:, k], nj.simulate(one, nj.current_clamp(DRIVE)).v)
