@@ -11,32 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from neurojax import fit as fitting
 from neurojax import report
 from neurojax.cell import Cell, parameters
-from neurojax.electrode import Trace
+from neurojax.electrode import RecordingError, Trace
 from neurojax.files import write_whole
 from neurojax.fit import Fit, Space, agreement, free_run
 from neurojax.io import ParameterRecord, Results, read, save
 from neurojax.model import Model, ModelError, load_model, to_toml
 from neurojax.plot import number, readable
 from neurojax.plot_sweep import SweepView, measured, spike_times
+from neurojax.progress import FitProgress
 from neurojax.report import FitReport, at_bound
 from neurojax.units import nearest
 
@@ -138,10 +130,7 @@ def fit_and_certify(
             seed=settings["seed"],
             progress=progress,
         )
-    views = [
-        SweepView(t, free_run(found.cell, t, step_of(t)), any(t is f for f in fitted))
-        for t in traces
-    ]
+    views = certified(found.cell, traces, fitted, out)
     return FitReport(
         title=title,
         fit=found,
@@ -264,53 +253,25 @@ def check_writable(path: Path) -> None:
 
 
 # -- telling ---------------------------------------------------------------------------------------
-class FitProgress:
-    """What a fit is doing: a bar for each stage on a terminal, else a line when a stage ends."""
+def certified(
+    cell: Cell, traces: Sequence[Trace], fitted: Sequence[Trace], out: Console
+) -> list[SweepView]:
+    """The free run beside every sweep; a sweep that the model cannot run is told and left out.
 
-    def __init__(self, console: Console):
-        self.console = console
-        self.stage, self.task = "", TaskID(0)
-        self.done, self.last, self.began = 0, "", time.monotonic()
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("best {task.fields[best]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> FitProgress:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end()
-        self.bar.stop()
-
-    def __call__(self, stage: str, done: int, total: int, best: float, unit: str) -> None:
-        told = f"{number(best)} {'' if unit == '1' else unit}".strip()
-        if stage != self.stage:
-            self._end()
-            self.stage, self.began = stage, time.monotonic()
-            self.task = self.bar.add_task(stage, total=total, best=told)
-        self.bar.update(self.task, completed=done, total=total, best=told)
-        self.done, self.last = done, f"{stage}: {done} of {total}, best error {told}"
-
-    def _end(self) -> None:
-        if self.last:  # a stage may end early, when nothing gains any more
-            self.bar.update(self.task, total=self.done)
-            self.bar.stop_task(self.task)
-        if self.last and not self.console.is_terminal:
-            self.console.print(f"{self.last}, {time.monotonic() - self.began:.1f} s")
-        self.last = ""
+    Raises RecordingError when it can run none.
+    """
+    views, failed = [], []
+    for trace in traces:
+        try:
+            model = free_run(cell, trace, step_of(trace))
+        except RecordingError as error:
+            failed.append(error)
+            out.print(f"[yellow]left out of the report: {escape(str(error))}[/]", soft_wrap=True)
+        else:
+            views.append(SweepView(trace, model, any(trace is f for f in fitted)))
+    if not views:
+        raise failed[0]
+    return views
 
 
 def _parameter_table(done: FitReport) -> Table:
@@ -319,7 +280,8 @@ def _parameter_table(done: FitReport) -> Table:
     error = "range" if fit.ranges else "+-"
     heads = ["parameter", "value", error, "unit", "low", "high", *(["truth"] if truth else []), ""]
     for head in heads:
-        table.add_column(head, justify="left" if head in ("parameter", "unit", "") else "right")
+        side = "left" if head in ("parameter", "unit", "") else "right"
+        table.add_column(head, justify=side, no_wrap=True)
     for f in fit.space.free:
         value, unit = readable(fit.values[f.name], f.unit)
         scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
@@ -327,7 +289,7 @@ def _parameter_table(done: FitReport) -> Table:
         row += [f"{f.low * scale:g}", f"{f.high * scale:g}"]
         row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
         bound = at_bound(f, fit.values[f.name])
-        table.add_row(*row, f"[yellow]at its {bound} bound[/]" if bound else "")
+        table.add_row(*row, "[yellow]at bound[/]" if bound else "")
     return table
 
 

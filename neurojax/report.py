@@ -242,7 +242,8 @@ def _sweep_table(report: FitReport) -> str:
         ]
         if report.spiking:
             row += [f"{a.spikes_data}", f"{a.spikes_model}"]
-            row.append(_fixed(a.spike_time_error_ms, ".1f"))
+            alike = a.spikes_model == a.spikes_data
+            row.append(_fixed(a.spike_time_error_ms if alike else np.nan, ".1f"))
             row += [_fixed(a.latency_error_ms, "+.1f"), _fixed(a.peak_error_mV, "+.1f")]
             row += [_fixed(a.trough_error_mV, "+.1f"), _fixed(a.width_error_ms, "+.2f")]
         else:
@@ -250,7 +251,7 @@ def _sweep_table(report: FitReport) -> str:
         rows.append([*row, number(a.rmse, 3)])
     note = (
         "Spikes of the data, then of the model. The columns from spike time to width are errors: "
-        "the mean distance in time of spikes matched in order, then model minus data."
+        "the mean distance in time of the spikes where their numbers agree, then model minus data."
     )
     if clamp == "voltage":
         note = "Explained variance leaves capacitive transients out; the RMSE counts every sample."

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import neurojax
 from neurojax import cli, cli_fit, demo
 from neurojax import fit as fitting
-from neurojax.electrode import RecordingError
+from neurojax.electrode import RecordingError, Trace
 from neurojax.io import load
 from neurojax.model import load_model
 
@@ -177,7 +177,7 @@ def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path
     for told in (
         "search: 2 of 2, best error 0.2000",
         "predicted",
-        "at its lower bound",
+        "at bound",
         "fit.html",
     ):
         assert told in result.output, told
@@ -271,7 +271,7 @@ def test_sweeps_are_picked_for_the_user():
 def test_the_synthetic_demo_compares_with_the_truth(run, quick_fit, tmp_path):
     result = run("demo", "--synthetic", "--seconds", "3", "--output-dir", "made")
     assert result.exit_code == 0, result.output
-    assert [t.sweep for t in quick_fit["traces"]] == [2, 4]
+    assert [t.sweep for t in quick_fit["traces"]] == [2, 5]
     assert quick_fit["options"]["nudge"] == fitting.NUDGES
     assert "truth" in result.output
     assert load(tmp_path / "made" / "fit.h5").settings["truth"] == demo.TRUTH
@@ -285,7 +285,7 @@ def test_the_demo_fits_two_steps_of_the_recording(run, quick_fit, monkeypatch, t
     monkeypatch.setattr(demo, "load_model", lambda _: load_model("squid"))
     result = run("demo")
     assert result.exit_code == 0, result.output
-    assert [t.sweep for t in quick_fit["traces"]] == [2, 4]
+    assert [t.sweep for t in quick_fit["traces"]] == [2, 5]
     assert (tmp_path / "neurojax-demo" / "report.html").exists()
 
 
@@ -319,3 +319,23 @@ def test_progress_on_a_terminal_has_a_bar(capsys):
         progress("free run", 1, 2, 0.1, "mV")
     told = capsys.readouterr().out
     assert "search" in told and "free run" in told and "0.1000 mV" in told
+
+
+def test_a_sweep_that_the_model_cannot_run_costs_only_itself(monkeypatch):
+    def free_run(cell, trace, dt):
+        if trace.sweep == 2:
+            raise RecordingError("the model left the finite numbers in sweep 2")
+        return trace
+
+    monkeypatch.setattr(cli_fit, "free_run", free_run)
+    told = Console(record=True, width=200)
+    sweeps = [
+        Trace(clamp="current", dt_ms=0.1, v_mV=np.full(9, -70.0), i_pA=np.zeros(9), sweep=k)
+        for k in (1, 2)
+    ]
+    cell = load_model("squid").cell
+    (view,) = cli_fit.certified(cell, sweeps, sweeps[:1], told)
+    assert view.data.sweep == 1 and view.fitted
+    assert "left out of the report: the model left the finite numbers" in told.export_text()
+    with pytest.raises(RecordingError):
+        cli_fit.certified(cell, sweeps[1:], [], told)

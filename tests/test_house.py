@@ -24,7 +24,7 @@ STAIRS = [
     {"fit"},
     {"neurojax"},  # the public names; what those above need of the lower stairs they import there
     {"model", "plot"},
-    {"plot_sweep", "report_page"},
+    {"plot_sweep", "report_page", "progress"},
     {"report"},
     {"cli_fit"},
     {"cli_simulate", "demo"},

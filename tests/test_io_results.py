@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 
 from neurojax.electrode import Origin, RecordingError, Trace
 from neurojax.io import ParameterRecord, Results, load, save
-from neurojax.io import results as module
 
 
 def example() -> Results:
@@ -182,7 +181,7 @@ def test_interruption_leaves_the_old_file(where, interruption, tmp_path, monkeyp
     def interrupted(*_):
         raise interruption
 
-    monkeypatch.setattr(module.os, where, interrupted)
+    monkeypatch.setattr(os, where, interrupted)
     with pytest.raises(type(interruption)):
         save(path, Results())
     assert path.read_bytes() == before and parts(tmp_path) == []
@@ -195,8 +194,8 @@ def test_full_disk_is_said_clearly_and_leaves_the_old_file(tmp_path, monkeypatch
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module.os, "fsync", full)
-    with pytest.raises(OSError, match=r"not written \(No space left on device\).*fit\.h5") as told:
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"was not written: No space left on device.*fit\.h5") as told:
         save(path, Results())
     assert told.value.errno == errno.ENOSPC and told.value.filename == str(path)
     assert path.read_bytes() == before and parts(tmp_path) == []
@@ -207,17 +206,18 @@ def test_write_that_really_fails(tmp_path, monkeypatch):
     path = save(tmp_path / "fit.h5", example())
     before = path.read_bytes()
 
-    def on_a_full_disk(_, mode):
+    def on_a_full_disk(handle, mode):
+        os.close(handle)
         return open("/dev/full", mode)
 
-    monkeypatch.setattr(module, "open", on_a_full_disk, raising=False)
+    monkeypatch.setattr(os, "fdopen", on_a_full_disk)
     with pytest.raises(OSError, match="No space left"):
         save(path, example())
     assert path.read_bytes() == before and parts(tmp_path) == []
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(OSError, match=r"results were not written.*gone.fit\.h5"):
+    with pytest.raises(OSError, match=r"was not written: No such file.*gone.fit\.h5"):
         save(tmp_path / "gone" / "fit.h5", Results())
 
 
