@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import recording
 
 import neurojax
 
@@ -54,6 +55,15 @@ def test_first_snippet_of_the_readme(tmp_path):
     assert len([line for line in SNIPPETS[0].splitlines() if line.strip()]) <= 15
 
 
+def test_fit_of_the_readme():
+    # The same recording as the example, without fetching it, and less time for the fit.
+    path = str(recording("cc/bluepyefe_B6.npz"))
+    stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
+    assert "seconds=60" in SNIPPETS[1]
+    told = run(stand_in + SNIPPETS[1].replace("seconds=60", "seconds=3")).splitlines()
+    assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
+
+
 def test_channel_of_the_readme():
     check = """
 import jax, numpy as np
@@ -68,7 +78,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[1] + check)
+    out = run(SNIPPETS[2] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 
