@@ -18,6 +18,7 @@ UNIT = "tolerances"
 _WORST = 20.0  # tolerances: where a feature's contribution levels off, and what a missing one costs
 _GRID = 0.05  # ms: the finest sampling at which features are read
 _BEFORE, _AFTER = 50.0, 100.0  # ms around the step that are simulated
+_FALL = np.array([0.75, 1.0, 1.5, 2.0, 3.0, 4.0])  # ms after the peak of a spike
 _PHASES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])  # of the interval between two spikes
 
 
@@ -31,6 +32,7 @@ class Score(NamedTuple):
     peak: np.ndarray  # mean |error| over spikes; 1 mV
     trough: np.ndarray  # mean |error| over intervals; 1 mV
     width: np.ndarray  # mean |error| over spikes; 8 %
+    fall: np.ndarray  # mean |error| within 4 ms after the peaks; 3 mV
     base: np.ndarray  # RMS before the step; 1 mV
     rise: np.ndarray  # RMS from onset to the first spike, or the whole step without any; 1.5 mV
     course: np.ndarray  # mean |error| at equal phases between spikes; 1.5 mV
@@ -179,6 +181,7 @@ def _score_sweep(v: np.ndarray, s: Sweep) -> Score:
         mean_error(found.peaks, s.spikes.peaks, 1.0),
         mean_error(found.troughs, s.spikes.troughs, 1.0),
         mean_error(found.widths, s.spikes.widths, 0.08 * s.width),
+        _fall(v, s, t[..., :n]),
         _rms(v, s, 0, s.on, 1.0),
         _rise(v, s, t),
         _course(v, s, t[..., :n]),
@@ -207,6 +210,29 @@ def _rise(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
     return _capped(np.sqrt((error * error * kept).sum(axis=0) / kept.sum(axis=0)) / 1.5)
 
 
+def _fall(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
+    """Mean |error| of the way down from the peaks, each spike against its own."""
+    pop = t.shape[:-1]
+    if not t.shape[-1]:
+        return np.zeros(pop)
+    rows = np.moveaxis(v, 0, -1)
+    data = _between(s.v, (s.spikes.times[:, None] + _FALL) / s.dt)
+    known = np.isfinite(t)
+    model = _between(rows, (np.where(known, t, 0.0)[..., None] + _FALL) / s.dt)
+    error = np.where(known, np.abs(model - data).mean(axis=-1), 0.0).sum(axis=-1)
+    number = known.sum(axis=-1)
+    return _capped(np.where(number > 0, error / np.maximum(number, 1), np.inf) / 3.0)
+
+
+def _between(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """rows `[*pop, record]` at fractional records `[*pop, spike, point]`, linearly interpolated."""
+    at = np.clip(at, 0, rows.shape[-1] - 1.001)
+    record = at.astype(int)
+    flat = record.reshape(*rows.shape[:-1], -1)
+    low, high = (np.take_along_axis(rows, flat + k, axis=-1).reshape(record.shape) for k in (0, 1))
+    return low + (at - record) * (high - low)
+
+
 def _course(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
     """Mean |error| at equal phases of the intervals between spikes."""
     pop = t.shape[:-1]
@@ -214,12 +240,12 @@ def _course(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
         return np.zeros(pop)
     own = s.spikes.times
     a, b = own[:-1, None], own[1:, None]
-    data = s.v[np.rint((a + _PHASES * (b - a)) / s.dt).astype(int) - 1]
+    data = s.v[np.rint((a + _PHASES * (b - a)) / s.dt).astype(int)]
     a, b = t[..., :-1, None], t[..., 1:, None]
     known = np.isfinite(b[..., 0])
-    at = np.where(known[..., None], (a + _PHASES * (b - a)) / s.dt, 1.0)
+    at = np.where(known[..., None], (a + _PHASES * (b - a)) / s.dt, 0.0)
     rows = np.moveaxis(v, 0, -1)
-    record = np.clip(np.rint(at).astype(int) - 1, 0, rows.shape[-1] - 1)
+    record = np.clip(np.rint(at).astype(int), 0, rows.shape[-1] - 1)
     model = np.take_along_axis(rows, record.reshape(*pop, -1), axis=-1).reshape(record.shape)
     error = np.abs(model - data).mean(axis=-1)
     number = known.sum(axis=-1)
