@@ -36,6 +36,10 @@ class Cell:
     celsius: Leaf | None = None
 
 
+CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
+"""What `celsius` may be; it is no `param` because None is a value of it."""
+
+
 class State(NamedTuple):
     """What the next step needs: membrane potential (mV) and the gates of each channel."""
 
@@ -130,16 +134,20 @@ def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     }
 
 
+def settable(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
+    """All that `replace` takes: the parameters and the temperature."""
+    return parameters(cell) | {"celsius": (cell.celsius, CELSIUS)}
+
+
 def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     """The cell with other parameter values, by path name.
 
     Raises ValueError for an unknown name (with the nearest valid one) or a value outside the
     parameter's bounds. Traced values are taken as they are.
     """
-    known = parameters(cell)
+    known = settable(cell)
     for name, value in values.items():
-        if name != "celsius":
-            check_value(name, value, known)
+        check_value(name, value, known)
     return substitute(cell, values)
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from neurojax import features, plot
-from neurojax.cell import Cell, at_rest, parameters, settled
+from neurojax.cell import Cell, at_rest, settable, settled
 from neurojax.cli_fit import check_writable, choose, parameter_records
 from neurojax.electrode import PA, Electrode, Trace, current_clamp, from_trace, steps, voltage_clamp
 from neurojax.files import write_whole
@@ -96,17 +96,14 @@ def run(
 
 def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
     """Parameter values from `name=value` texts. Raises ValueError for a bad name, unit or value."""
-    known, values = parameters(model.cell), {}
+    known, values = settable(model.cell), {}
     for text in sets:
         name, equals, value = text.partition("=")
         name, value = name.strip(), value.strip().strip("'\"")
         if not equals:
             raise ValueError(f"--set {text!r}: expected name=value, such as na.g_bar='60 mS/cm2'")
-        if name == "celsius":
-            values[name] = parse(value, "degC", "--set celsius")
-            continue
         if name not in known:
-            have = ", ".join([*known, "celsius"])
+            have = ", ".join(known)
             raise ValueError(f"--set: no parameter {name!r}{nearest(name, known)} (have: {have})")
         values[name] = parse(value, known[name][1].unit, f"--set {name}")
     return values

@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import Cell, check_value, parameters, replace, substitute
+from neurojax.cell import CELSIUS, Cell, check_value, parameters, replace, substitute
 from neurojax.channel import Channel, ParamInfo, params
 from neurojax.channels import catalogue
 from neurojax.fit.parameters import Space, free
 from neurojax.units import nearest, parse
 
-_CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
 _SPEC = ("low", "high", "scale", "also")
 
 
@@ -150,7 +149,7 @@ def _cell(document: Mapping[str, Any]) -> tuple[Cell, set[str]]:
     _only(table, [*known, "celsius"], "[cell]: ", "key")
     own: dict[str, Any] = {k: _value(table, k, known[k], "[cell]") for k in known if k in table}
     if "celsius" in table:
-        own["celsius"] = _value(table, "celsius", _CELSIUS, "[cell]")
+        own["celsius"] = _value(table, "celsius", CELSIUS, "[cell]")
     written = set(own)
     channels: dict[str, Channel] = {}
     for key, entry in _table(document, "channels").items():

@@ -155,3 +155,10 @@ def test_a_cell_can_hold_any_channel_by_any_name():
     cell = nj.Cell(channels={"M": CortexKm(), "leak": CortexLeak()})
     assert "M.tau_max" in nj.parameters(cell)
     assert dataclasses.replace(cell, area=1e-5).area == 1e-5
+
+
+def test_a_temperature_in_kelvin_is_refused():
+    cell = nj.Cell(channels={"leak": SquidLeak()})
+    assert nj.replace(cell, {"celsius": 34.0}).celsius == 34.0
+    with pytest.raises(ValueError, match=r"celsius = 310 degC is outside \[-10, 60\] degC"):
+        nj.replace(cell, {"celsius": 310.0})
