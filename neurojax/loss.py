@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from neurojax.cell import Cell, State, ionic_current, settled
-from neurojax.electrode import PA, Electrode, Trace, from_trace, resample
+from neurojax.electrode import PA, Electrode, Trace, from_trace, nudged, resample
 
 
 class Target(NamedTuple):
@@ -91,9 +90,8 @@ def prepare(
         times = (np.arange(data.size) + 1) * dt * every
         nearest = np.minimum(np.rint(times / trace.dt_ms).astype(int), kept.size - 1)
         if trace.clamp == "current":
-            electrode = electrode._replace(
-                v_cmd=jnp.asarray(resample(trace.v_mV, trace.dt_ms, dt, at=0.5))
-            )
+            data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
+            electrode = nudged(electrode, data_mV, g=0.0)
         sweeps.append(Sweep(electrode, Target(data, kept[nearest].astype(float)), trace.v_mV[0]))
     total = sum(s.target.weight.sum() for s in sweeps)
     if total == 0:

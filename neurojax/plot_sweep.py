@@ -90,22 +90,23 @@ def sweep(view: SweepView) -> Figure:
 @styled
 def traces(views: Sequence[SweepView]) -> Figure:
     """Model over data for several sweeps, one panel each."""
-    figure = Figure(figsize=(WIDTH, 1.7 * len(views) + 0.5))
-    panels = np.atleast_1d(figure.subplots(len(views), 1, sharex=True))
-    for axes, view in zip(panels, views, strict=True):
-        _overlay(axes, view, legend=True)
-        axes.set_title(f"{view.label}, {view.role}")
-    panels[-1].set_xlabel("time (ms)")
-    return figure
+    return _stacked(views, 1.7, functools.partial(_overlay, legend=True))
 
 
 @styled
 def residuals(views: Sequence[SweepView]) -> Figure:
     """Model minus data for several sweeps, one panel each."""
-    figure = Figure(figsize=(WIDTH, 1.1 * len(views) + 0.5))
+    return _stacked(views, 1.1, _residual)
+
+
+def _stacked(
+    views: Sequence[SweepView], inches: float, draw: Callable[[Axes, SweepView], None]
+) -> Figure:
+    """A panel for each sweep, one below the other, on one time axis."""
+    figure = Figure(figsize=(WIDTH, inches * len(views) + 0.5))
     panels = np.atleast_1d(figure.subplots(len(views), 1, sharex=True))
     for axes, view in zip(panels, views, strict=True):
-        _residual(axes, view)
+        draw(axes, view)
         axes.set_title(f"{view.label}, {view.role}")
     panels[-1].set_xlabel("time (ms)")
     return figure

@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int, float, str], None]
 class Stage:
     """One stage of a fit, told so that a person can follow it."""
 
-    name: str  # "search", "nudge g = 3 mS/cm2", "polish" ...
+    name: str  # "draw", "evolve", "nudged by 3 mS/cm2", "free run" ...
     unit: str  # of the errors
     seconds: float
     evaluations: int  # simulated cells x sweeps
