@@ -15,7 +15,10 @@ from neurojax.io import example_recording
 from neurojax.model import Model, load_model
 
 FITTED = (1, 4)
-"""Which of the five sweeps are fitted: a weak one, and the strongest, beyond which firing fails."""
+"""Which of the five sweeps are fitted: a weak one and the strongest.
+
+Chosen knowing all five: without the strongest, the model stops firing there.
+"""
 
 TRUTH = {
     "na.g_bar": 95.0,
