@@ -2,27 +2,43 @@
 
 from neurojax import channels, electrode, fit
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
-from neurojax.channel import Channel, param, pytree
+from neurojax.channel import Channel, param, pytree, static
 from neurojax.config import configure
 from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, steps, voltage_clamp
-from neurojax.simulate import Recording, observables, simulate
+from neurojax.engine.pieces import Gradient
+from neurojax.fold import Fold, Histogram, Mean, SpikeCount, SpikeRate, Squares
+from neurojax.gradient import gradient
+from neurojax.loss import CurrentError, Target, VoltageError
+from neurojax.observe import observables
+from neurojax.simulate import Recording, simulate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cell",
     "Channel",
+    "CurrentError",
     "Electrode",
+    "Fold",
+    "Gradient",
+    "Histogram",
+    "Mean",
     "Recording",
     "RecordingError",
+    "SpikeCount",
+    "SpikeRate",
+    "Squares",
     "State",
+    "Target",
     "Trace",
+    "VoltageError",
     "at_rest",
     "channels",
     "configure",
     "current_clamp",
     "electrode",
     "fit",
+    "gradient",
     "observables",
     "param",
     "parameters",
@@ -30,6 +46,7 @@ __all__ = [
     "replace",
     "settled",
     "simulate",
+    "static",
     "step",
     "steps",
     "voltage_clamp",

@@ -18,7 +18,7 @@ from jax.core import Tracer
 
 from neurojax.channel import Channel, Gates, Leaf, ParamInfo, param, params, pytree
 from neurojax.electrode import Electrode
-from neurojax.rates import exprel
+from neurojax.rates import relax_mean
 from neurojax.units import nearest
 
 
@@ -66,7 +66,7 @@ def step(cell: Cell, s: State, e: Electrode, dt) -> State:
 
     i, g = jax.jvp(i_total, (s.v,), (jnp.ones_like(s.v),))
     dt_per_C = dt / cell.C_m
-    return State(s.v - dt_per_C * i * exprel(-dt_per_C * g), x)
+    return State(s.v - dt_per_C * i * relax_mean(dt_per_C * g), x)
 
 
 def batch_shape(*trees: Any) -> tuple[int, ...]:

@@ -47,7 +47,12 @@ def param(default: float, unit: str, low: float, high: float, scale: str | None 
     return dataclasses.field(default=default, metadata={"param": info})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param,))
+def static(default: Any) -> Any:
+    """Declare a field of a pytree that is no array: part of the program, not of its data."""
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static))
 def pytree(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields."""
     return jax.tree_util.register_dataclass(dataclass(frozen=True, eq=False, kw_only=True)(cls))

@@ -21,8 +21,9 @@ from neurojax.electrode import PA, Electrode, Trace, current_clamp, from_trace, 
 from neurojax.files import write_whole
 from neurojax.io import Results, read, save
 from neurojax.model import Model, load_model
+from neurojax.observe import observables, observe
 from neurojax.plot_sweep import commanded
-from neurojax.simulate import observables, observe, simulate
+from neurojax.simulate import simulate
 from neurojax.units import UNITS, nearest, normalise, parse
 
 _UNIT = re.compile(r"^\s*[-+]?[\d.]+([eE][-+]?\d+)?")  # the number, which leaves the unit

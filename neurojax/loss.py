@@ -1,15 +1,18 @@
-"""Objectives: what a simulated sweep should look like, as residuals that the engines stream."""
+"""Objectives: what a simulated sweep should look like, as folds that the engines stream."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
-from neurojax.cell import Cell, State, ionic_current, settled
+from neurojax.cell import Cell, State, ionic_current
+from neurojax.channel import pytree
 from neurojax.electrode import PA, Electrode, Trace, from_trace, nudged, resample
+from neurojax.fold import Squares
 
 
 class Target(NamedTuple):
@@ -19,33 +22,36 @@ class Target(NamedTuple):
     weight: Any
 
 
+@pytree
+class VoltageError(Squares):
+    """Sum of squared weighted errors of the membrane potential, mV, against a Target."""
+
+    unit: ClassVar[str] = "mV"
+
+    def measured(self, cell: Cell, s: State) -> jax.Array:
+        """What the rig measures of a state, in `unit`."""
+        return s.v
+
+    def residual(self, cell, s, row):
+        return ((self.measured(cell, s) - row.data) * row.weight)[None]
+
+
+@pytree
+class CurrentError(VoltageError):
+    """Sum of squared weighted errors of the current under an ideal voltage clamp, pA."""
+
+    unit: ClassVar[str] = "pA"
+
+    def measured(self, cell, s):
+        return ionic_current(cell, s.v, s.x) * (cell.area / PA)
+
+
 class Sweep(NamedTuple):
     """A trace made ready for comparison with a simulation."""
 
     electrode: Electrode
-    target: Target  # [record]
+    error: VoltageError  # its data are the Target `[record]`
     v_start: Any  # mV: the gates have settled here when the sweep begins
-
-
-def voltage_residual(cell: Cell, s: State, target: Target) -> jax.Array:
-    """Weighted error of the membrane potential, mV, `[1, *pop]`."""
-    return ((s.v - target.data) * target.weight)[None]
-
-
-def current_residual(cell: Cell, s: State, target: Target) -> jax.Array:
-    """Weighted error of the current under an ideal voltage clamp, pA, `[1, *pop]`."""
-    i = ionic_current(cell, s.v, s.x) * (cell.area / PA)
-    return ((i - target.data) * target.weight)[None]
-
-
-def residual_of(clamp: str):
-    """The residual that fits what a clamp measures, and its unit."""
-    return (voltage_residual, "mV") if clamp == "current" else (current_residual, "pA")
-
-
-def settle_at(v_start):
-    """The first state of a sweep, as a function of the cell."""
-    return lambda cell: settled(cell, v_start)
 
 
 def capacitive_mask(
@@ -92,11 +98,15 @@ def prepare(
         if trace.clamp == "current":
             data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
             electrode = nudged(electrode, data_mV, g=0.0)
-        sweeps.append(Sweep(electrode, Target(data, kept[nearest].astype(float)), trace.v_mV[0]))
-    total = sum(s.target.weight.sum() for s in sweeps)
+        error = VoltageError if trace.clamp == "current" else CurrentError
+        target = Target(data, kept[nearest].astype(float))
+        sweeps.append(Sweep(electrode, error(data=target), trace.v_mV[0]))
+    total = sum(s.error.data.weight.sum() for s in sweeps)
     if total == 0:
         raise ValueError("the mask leaves no sample to fit")
-    return [
-        s._replace(target=s.target._replace(weight=s.target.weight / np.sqrt(total)))
-        for s in sweeps
-    ]
+    return [s._replace(error=_scaled(s.error, 1 / np.sqrt(total))) for s in sweeps]
+
+
+def _scaled(error: VoltageError, by: float) -> VoltageError:
+    target = error.data
+    return dataclasses.replace(error, data=target._replace(weight=target.weight * by))

@@ -6,10 +6,13 @@ and uses only primitives that a GPU kernel can lower.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Gating(NamedTuple):
@@ -33,13 +36,11 @@ def from_tau(inf: jax.Array, tau: jax.Array) -> Gating:
 # Taylor coefficients about 0. Float32 needs the first few inside the switching radius, float64 all.
 _EXP_LINEAR = (1.0, 1 / 2, 1 / 12, 0.0, -1 / 720, 0.0, 1 / 30240)
 _EXPREL = (1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040, 1 / 40320, 1 / 362880)
-_RELAX = (0.0, 1.0, -1 / 2, 1 / 6, -1 / 24, 1 / 120, -1 / 720, 1 / 5040)
 
 
-def _series(x: jax.Array, coefficients: tuple[float, ...], terms: int) -> jax.Array:
-    kept = coefficients[: terms if x.dtype == jnp.float32 else None]
-    total = kept[-1] * jnp.ones_like(x)
-    for c in reversed(kept[:-1]):
+def _polynomial(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
+    total = coefficients[-1] * jnp.ones_like(x)
+    for c in reversed(coefficients[:-1]):
         total = total * x + c
     return total
 
@@ -48,9 +49,8 @@ def _patched(x, radius: float, coefficients: tuple[float, ...], terms: int, form
     # The formula never sees the singular point, so neither value nor gradient can be NaN there.
     x = jnp.asarray(x)
     near = jnp.abs(x) < radius
-    return jnp.where(
-        near, _series(x, coefficients, terms), formula(jnp.where(near, jnp.ones_like(x), x))
-    )
+    kept = coefficients[: terms if x.dtype == jnp.float32 else None]
+    return jnp.where(near, _polynomial(x, kept), formula(jnp.where(near, jnp.ones_like(x), x)))
 
 
 def exp_linear(x) -> jax.Array:
@@ -64,11 +64,94 @@ def exprel(x) -> jax.Array:
     return _patched(x, 0.1, _EXPREL, 5, lambda z: (jnp.exp(z) - 1) / z)
 
 
-def relax(x) -> jax.Array:
-    """1 - exp(-x): the part of the way to its steady state that a gate goes in x = dt * rate."""
-    return _patched(x, 0.03, _RELAX, 4, lambda z: 1 - jnp.exp(-z))
-
-
+@jax.custom_jvp
 def sigmoid(x) -> jax.Array:
     """1 / (1 + exp(-x)), the Boltzmann function, without overflow at either end."""
-    return 0.5 * (1 + jnp.tanh(0.5 * jnp.asarray(x)))
+    return 1 / (1 + jnp.exp(-jnp.maximum(x, -80.0)))
+
+
+@sigmoid.defjvp
+def _(primals, tangents):
+    s = sigmoid(*primals)
+    return s, s * (1 - s) * tangents[0]
+
+
+# -- relaxation during a step ---------------------------------------------------------------------
+def _relaxed(x: np.ndarray) -> np.ndarray:
+    return -np.expm1(-x) / x
+
+
+class _Relaxation(NamedTuple):
+    """How (1 - exp(-x)) / x is computed: a polynomial for a small part of x, then doublings of it.
+
+    Exact to a rounding or two in [-1, limit]; beyond the limit exp(-x) is nothing.
+    """
+
+    doublings: int
+    coefficients: tuple[float, ...]
+
+    @property
+    def limit(self) -> float:
+        return 2.0**self.doublings
+
+
+def _relaxation(doublings: int, degree: int) -> _Relaxation:
+    low = -(0.5**doublings)
+    fit = np.polynomial.Chebyshev.interpolate(_relaxed, degree, domain=(low, 1.0))
+    return _Relaxation(doublings, tuple(fit.convert(kind=np.polynomial.Polynomial).coef))
+
+
+_MEAN_SLOPE = tuple((-1) ** (k + 1) * (k + 1) / math.factorial(k + 2) for k in range(12))
+_RELAXATION = {"float32": _relaxation(4, 5), "float64": _relaxation(6, 12)}
+
+
+@jax.custom_jvp
+def relax(x) -> jax.Array:
+    """1 - exp(-x), x >= -1: the part of its way that a gate goes in x = dt * rate.
+
+    Relative error below 3e-7 (float32), 3e-15 (float64), for however small an x, without an
+    exponential: relax(2 x) = relax(x) (2 - relax(x)). Its slope is 1 - relax(x), to a rounding of 1.
+    """
+    x = jnp.asarray(x)
+    how = _RELAXATION[x.dtype.name]
+    part = x * (1 / how.limit)
+    part = jnp.where(part < 1, part, 1.0)
+    total = part * _polynomial(part, how.coefficients)
+    for _ in range(how.doublings):
+        total = total * (2 - total)
+    return total
+
+
+@relax.defjvp
+def _(primals, tangents):
+    total = relax(*primals)
+    return total, (1 - total) * tangents[0]
+
+
+@jax.custom_jvp
+def relax_mean(x) -> jax.Array:
+    """(1 - exp(-x)) / x, x >= -1: the mean of exp(-s) over 0 < s < x; 1 at x = 0.
+
+    Errors as those of `relax`, at any size of x.
+    """
+    x = jnp.asarray(x)
+    how = _RELAXATION[x.dtype.name]
+    part = x * (1 / how.limit)
+    beyond = jnp.where(part > 1, part, 1.0)
+    part = jnp.where(part < 1, part, 1.0)
+    mean = _polynomial(part, how.coefficients)
+    for k in range(how.doublings):
+        mean = mean * (1 - 2.0 ** (k - 1) * part * mean)
+    return mean / beyond
+
+
+@relax_mean.defjvp
+def _(primals, tangents):
+    (x,) = primals
+    mean = relax_mean(x)
+    # (exp(-x) - mean) / x with exp(-x) = 1 - x mean, by its series where that cancels.
+    near = jnp.abs(x) < 0.3
+    safe = jnp.where(near, 1.0, x)
+    left = jnp.where(x < _RELAXATION[mean.dtype.name].limit, 1 - safe * mean, 0.0)
+    series = _polynomial(x, _MEAN_SLOPE[: 6 if mean.dtype == jnp.float32 else None])
+    return mean, jnp.where(near, series, (left - mean) / safe) * tangents[0]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State, at_rest, batch_shape, ionic_current, settled
+from neurojax.cell import Cell, State, at_rest, batch_shape, settled
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode, is_ideal_clamp, n_steps
-from neurojax.engine import scan
-from neurojax.engine.devices import shard
-from neurojax.units import nearest
+from neurojax.engine import blocked, scan
+from neurojax.fold import Fold, check_rows
+from neurojax.observe import check_observables, observe
 
 
 class Recording(NamedTuple):
@@ -25,6 +26,7 @@ class Recording(NamedTuple):
     data: dict[str, jax.Array]
     ok: jax.Array  # [*pop] False where the integration left the finite numbers
     final: State  # to go on from
+    folds: dict[str, Any]  # results of the folds, by the names that they were given
 
     @property
     def v(self) -> jax.Array:
@@ -32,35 +34,65 @@ class Recording(NamedTuple):
         return self.data["v"]
 
 
-def observables(cell: Cell) -> list[str]:
-    """Names that `simulate` can record: "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m"."""
-    gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in sorted(c.powers)]
-    return ["v", "i_ion", *(f"{key}.i" for key in cell.channels), *gates]
+def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]) -> int:
+    """The number of records of a run. Raises ValueError for one that cannot be made."""
+    if not (np.isfinite(dt) and dt > 0):
+        raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
+    steps = n_steps(electrode)
+    if every < 1 or every > steps:
+        raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
+    for name, fold in folds.items():
+        check_rows(name, fold, steps // every)
+    return steps // every
 
 
-def observe(cell: Cell, s: State, name: str) -> jax.Array:
-    """One observable of a state, by the name that `observables` lists."""
-    if name == "v":
-        return s.v
-    if name == "i_ion":
-        return ionic_current(cell, s.v, s.x)
-    key, what = name.split(".", 1)
-    channel = cell.channels[key]
-    if what == "i":
-        return channel.current(s.v, s.x[key])
-    gates = s.x[key] | channel.instant(s.v - channel.v_shift)
-    return gates[what]
+def first_tick(electrode: Electrode) -> Electrode:
+    """What the electrode does in the first step."""
+    return Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
 
 
-@partial(jax.jit, static_argnames=("record", "every"))
-def _run(cell, s, electrode, dt, record, every):
+def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> State:
+    """The first state of a run: as given, settled at a potential (mV), or at rest; `[*pop]`."""
+    if initial is None:
+        s = at_rest(cell)
+    elif isinstance(initial, State):
+        s = initial
+    else:
+        s = settled(cell, initial, pop)
+    # One dtype throughout, so that the carry of the loop keeps it.
+    dtype = jnp.result_type(float)
+    return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
+
+
+@partial(jax.jit, static_argnames=("record", "every", "pop", "mesh"))
+def _run(cell, initial, electrode, dt, folds, record, every, pop, mesh):
+    constant, varying = scan.parts(electrode)
+
     def look(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
-    final, data = scan.run(cell, s, electrode, dt, look, every)
-    # NaN and infinity never heal in the state, so the last one tells of the whole run.
-    finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
-    return final, data, jnp.stack(finite).all(axis=0)
+    def block(lanes, timed):
+        cell, initial, folds = lanes
+        varying, rows = timed
+        electrode = scan.merge(constant, varying)
+        first = jax.tree.map(lambda f: f[0], varying)
+        s = start(cell, initial, batch_shape(cell, first, initial))
+        folds = {k: dataclasses.replace(f, data=rows[k]) for k, f in folds.items()}
+        final, data, folded = scan.run(cell, s, electrode, dt, look, every, folds)
+        # NaN and infinity never heal in the state, so the last one tells of the whole run.
+        finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
+        return final, data, jnp.stack(finite).all(axis=0), folded
+
+    rows = {k: f.data for k, f in folds.items()}
+    folds = {k: dataclasses.replace(f, data=None) for k, f in folds.items()}
+    return blocked.run(
+        block,
+        (cell, initial, folds),
+        (varying, rows),
+        n=pop[-1] if pop else 1,
+        live=blocked.live_arrays(cell),
+        mesh=mesh,
+    )
 
 
 def simulate(
@@ -71,41 +103,28 @@ def simulate(
     record: Sequence[str] = ("v",),
     every: int = 1,
     initial: State | Leaf | None = None,
+    folds: Mapping[str, Fold] | None = None,
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
     `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None
     for the resting state (under an ideal clamp, for its first command). Records every `every` steps
-    of `dt` ms. A population is computed on all local devices when their number divides it.
+    of `dt` ms; `folds` see the same states, and with `record=()` memory does not grow with time. A
+    population is computed on all local devices, on the CPU in blocks that fit the cache.
 
     Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without
     time. A cell that diverges does not raise: it is False in `Recording.ok`.
     """
-    if not (np.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
-    if every < 1 or every > n_steps(electrode):
-        raise ValueError(
-            f"every = {every}: expected 1 to {n_steps(electrode)} steps between records"
-        )
-    known = observables(cell)
-    for name in record:
-        if name not in known:
-            raise ValueError(
-                f"cannot record {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-            )
-    ticks = Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
+    check_observables(cell, record)
+    folds = dict(folds or {})
+    records = check_run(electrode, dt, every, folds)
+    ticks = first_tick(electrode)
     pop = batch_shape(cell, ticks, initial)
     if initial is None and is_ideal_clamp(electrode):
         initial = ticks.v_cmd
-    if initial is None:
-        initial = at_rest(cell)
-    elif not isinstance(initial, State):
-        initial = settled(cell, initial, pop)
-    # The compiler spreads over the devices what follows from a state that is spread over them.
-    initial = shard(
-        jax.tree.map(lambda a: jnp.broadcast_to(a, np.broadcast_shapes(a.shape, pop)), initial)
+    mesh = blocked.mesh_of(cell, initial, electrode, folds) if pop else None
+    final, data, ok, folded = _run(
+        cell, initial, electrode, dt, folds, tuple(record), every, pop, mesh
     )
-    final, data, ok = _run(cell, initial, electrode, dt, tuple(record), every)
-    records = n_steps(electrode) // every
     t = (np.arange(records) + 1) * (every * dt)
-    return Recording(jnp.asarray(t), data, ok, final)
+    return Recording(jnp.asarray(t), data, ok, final, folded)

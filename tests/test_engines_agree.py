@@ -7,7 +7,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import CortexKm, CortexLeak, SquidK, SquidLeak, SquidNa
-from neurojax.engine import scan, tangent
+from neurojax.engine import adjoint, scan, tangent
 
 DT = 0.025
 N = 60
@@ -19,6 +19,14 @@ ELECTRODES = {
     "ideal clamp": nj.voltage_clamp(-65 + 40 * np.sin(T)),
     "coupling in time": nj.Electrode(2.0, -50.0, jnp.asarray(0.2 + 0.1 * np.sin(T))),
 }
+
+
+@nj.pytree
+class Both(nj.Squares):
+    """Two residuals a record, of different kinds."""
+
+    def residual(self, cell, s, row):
+        return jnp.stack([s.v - row, 5 * s.x["na"]["m"]])
 
 
 def cell():
@@ -45,7 +53,7 @@ def test_scan_is_the_loop(name, every):
     s = nj.settled(cell(), -70.0)
     electrode = ELECTRODES[name]
     want = loop(cell(), s, electrode, every)
-    final, seen = jax.jit(
+    final, seen, _ = jax.jit(
         lambda cell, s: scan.run(cell, s, electrode, DT, lambda cell, s: s, every)
     )(cell(), s)
     for a, b in zip(jax.tree.leaves(seen), jax.tree.leaves(want), strict=True):
@@ -67,24 +75,18 @@ def test_simulate_is_the_loop(name):
 
 
 @pytest.mark.parametrize("name", ELECTRODES)
-def test_the_tangent_engine_s_value_is_the_loop_s(name):
+@pytest.mark.parametrize("engine", [tangent, adjoint])
+def test_a_gradient_s_value_is_the_loop_s(engine, name):
     electrode = ELECTRODES[name]
     want = loop(cell(), nj.settled(cell(), -70.0), electrode, 4)
     targets = jnp.linspace(-80.0, 0.0, N // 4)[:, None]
 
-    def residual(cell, s, target):
-        return jnp.stack([s.v - target, 5 * s.x["na"]["m"]])
+    def build(theta):
+        made = nj.replace(cell(), theta)
+        return made, nj.settled(made, -70.0)
 
-    fold = tangent.run(
-        lambda theta: nj.replace(cell(), theta),
-        {"na.g_bar": jnp.array([80.0, 120.0, 160.0])},
-        lambda cell: nj.settled(cell, -70.0),
-        electrode,
-        DT,
-        residual,
-        targets,
-        every=4,
-    )
+    theta = {"na.g_bar": jnp.array([80.0, 120.0, 160.0])}
+    fold = engine.run(build, theta, electrode, DT, Both(data=targets), every=4)
     r = np.stack([want.v - targets, 5 * want.x["na"]["m"]])
     np.testing.assert_allclose(fold.value, (r * r).sum((0, 1)), rtol=1e-5)
 
@@ -95,16 +97,17 @@ def test_a_passive_cell_under_every_engine_is_exact(x64):
     electrode = nj.current_clamp(jnp.full(N, 0.5))
     r = nj.simulate(rc, electrode, DT)
     np.testing.assert_allclose(r.v, exact, rtol=1e-12)
-    fold = tangent.run(
-        lambda theta: nj.replace(rc, theta),
-        {"leak.E_rev": jnp.asarray(-70.0)},
-        nj.at_rest,
-        electrode,
-        DT,
-        lambda cell, s, target: (s.v - target)[None],
-        jnp.asarray(exact + 1.0),
-    )
+    target = nj.Target(jnp.asarray(exact + 1.0), jnp.ones(N))
+
+    def build(theta):
+        made = nj.replace(rc, theta)
+        return made, nj.at_rest(made)
+
+    theta = {"leak.E_rev": jnp.asarray(-70.0)}
+    fold = tangent.run(build, theta, electrode, DT, nj.VoltageError(data=target))
+    back = adjoint.run(build, theta, electrode, DT, nj.VoltageError(data=target))
     # dv/dE = 1 from rest, and the residual is -1 throughout.
     assert float(fold.value) == pytest.approx(N, rel=1e-10)
-    assert float(fold.gradient[0]) == pytest.approx(-N, rel=1e-9)
+    assert float(fold.gradient[0]) == pytest.approx(-2 * N, rel=1e-9)
+    assert float(back.gradient[0]) == pytest.approx(-2 * N, rel=1e-9)
     assert float(fold.matrix[0, 0]) == pytest.approx(N, rel=1e-9)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from neurojax.engine.devices import shard
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
-from neurojax.engine.devices import shard
 from neurojax.fit.certify import agreement, free_run
 from neurojax.fit.parameters import free
 from neurojax.fit.score import Score, score, targets

@@ -19,8 +19,11 @@ STAIRS = [
     {"units", "rates", "config", "files"},
     {"channel", "electrode"},
     {"channels", "cell", "features", "io"},
+    {"observe"},
+    {"fold"},
     {"engine", "loss"},
     {"simulate"},
+    {"gradient"},
     {"fit"},
     {"neurojax"},  # the public names; what those above need of the lower stairs they import there
     {"model", "plot"},

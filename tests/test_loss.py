@@ -7,7 +7,7 @@ import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.engine import tangent
 from neurojax.io import read
-from neurojax.loss import capacitive_mask, prepare, residual_of, settle_at
+from neurojax.loss import capacitive_mask, prepare
 
 
 def trace(v, i=None, clamp="current", dt=0.1):
@@ -21,18 +21,15 @@ def passive(**leak):
 
 def mean_square(cell, traces, dt, every=1, keep=None):
     """The objective of a cell, through the engine that fits use."""
-    clamp = traces[0].clamp
     with jax.enable_x64(True):
         return sum(
             float(
                 tangent.run(
-                    lambda th: nj.cell.substitute(cell, th),
+                    lambda th, s=s: (nj.cell.substitute(cell, th), nj.settled(cell, s.v_start)),
                     {"C_m": np.ones(1)},
-                    settle_at(s.v_start),
                     s.electrode,
                     dt,
-                    residual_of(clamp)[0],
-                    s.target,
+                    s.error,
                     every,
                 ).value[0]
             )
@@ -61,7 +58,7 @@ def test_the_current_of_a_clamped_leak_is_ohms_law():
 
 def test_records_between_samples_are_interpolated():
     ramp = trace(np.linspace(-70, -60, 101))
-    target = prepare([ramp], 0.025, every=1)[0].target
+    target = prepare([ramp], 0.025, every=1)[0].error.data
     np.testing.assert_allclose(target.data[:8], -70 + 0.025 * np.arange(1, 9), rtol=1e-12)
 
 

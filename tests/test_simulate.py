@@ -220,4 +220,5 @@ def test_a_population_is_computed_on_all_devices():
     assert r.v.sharding.device_set == set(jax.local_devices())
     for k in range(6):
         one = nj.replace(squid(), {"na.g_bar": float(np.linspace(100.0, 140.0, 6)[k])})
-        np.testing.assert_array_equal(r.v[:, k], nj.simulate(one, nj.current_clamp(DRIVE)).v)
+        alone = nj.simulate(one, nj.current_clamp(DRIVE)).v  # in scalar instructions
+        np.testing.assert_allclose(r.v[:, k], alone, rtol=1e-5, atol=1e-5)

@@ -18,20 +18,70 @@ _CALLS = ("pjit", "jit", "closed_call")
 
 
 def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
-    """f(*primals), and its derivative as a function of tangents in which None leaves are zero."""
-    value, along = jax.linearize(f, *primals)
-    linear = jax.make_jaxpr(along)(*primals)
+    """f(*primals), and its derivative as a function of tangents.
+
+    Leaves of tangents, given and returned, may be None: zero. Those of integers always are.
+    """
+    leaves, tree = jax.tree.flatten(primals)
+    floating = [_floating(leaf) for leaf in leaves]
+    shape = jax.tree.structure(jax.eval_shape(f, *primals))
+
+    def floats(*moving):
+        given = iter(moving)
+        all_ = [next(given) if x else leaf for x, leaf in zip(floating, leaves, strict=True)]
+        out = jax.tree.leaves(f(*jax.tree.unflatten(tree, all_)))
+        return [x for x in out if _floating(x)], [None if _floating(x) else x for x in out]
+
+    moving = [leaf for leaf, x in zip(leaves, floating, strict=True) if x]
+    value, along, rest = jax.linearize(floats, *moving, has_aux=True)
+    linear = jax.make_jaxpr(along)(*moving)
 
     def push(*tangents):
-        given = jax.tree.leaves(tangents, is_leaf=lambda leaf: leaf is None)
-        pushed = _evaluate(linear.jaxpr, linear.consts, given)
-        leaves, tree = jax.tree.flatten(value)
-        dense = [
-            jnp.zeros_like(leaf) if p is None else p for p, leaf in zip(pushed, leaves, strict=True)
-        ]
-        return jax.tree.unflatten(tree, dense)
+        given = zip(tangents_of(tangents), floating, strict=True)
+        pushed = iter(_evaluate(linear.jaxpr, linear.consts, [t for t, x in given if x]))
+        return jax.tree.unflatten(shape, [next(pushed) if x is None else None for x in rest])
 
-    return value, push
+    of_value = iter(value)
+    whole = [next(of_value) if x is None else x for x in rest]
+    return jax.tree.unflatten(shape, whole), push
+
+
+def _floating(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
+def tangents_of(tree: Any) -> list:
+    """The leaves of tangents, None among them."""
+    return jax.tree.leaves(tree, is_leaf=_is_none)
+
+
+def none_like(tree: Any) -> Any:
+    """Tangents that are all zero."""
+    return jax.tree.map(lambda leaf: None, tree)
+
+
+def dense(tangents: Any, like: Any) -> Any:
+    """The tangents with arrays of zeros in place of None, but for integers."""
+    leaves, tree = jax.tree.flatten(like)
+    full = [
+        jnp.zeros_like(x) if t is None and _floating(x) else t
+        for t, x in zip(tangents_of(tangents), leaves, strict=True)
+    ]
+    return jax.tree.unflatten(tree, full)
+
+
+def depends(f: Callable, *args: Any) -> list[bool]:
+    """Which leaves of f(*args) depend on the arguments at all."""
+    jaxpr = jax.make_jaxpr(f)(*args).jaxpr
+    moving = set(jaxpr.invars)
+    for eqn in jaxpr.eqns:
+        if any(not isinstance(a, Literal) and a in moving for a in eqn.invars):
+            moving.update(eqn.outvars)
+    return [not isinstance(a, Literal) and a in moving for a in jaxpr.outvars]
 
 
 def _evaluate(jaxpr: Jaxpr, consts: list, args: list) -> list:
@@ -56,7 +106,8 @@ def _evaluate(jaxpr: Jaxpr, consts: list, args: list) -> list:
         else:
             outputs = _apply(eqn, inputs)
         env.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(a) for a in jaxpr.outvars]
+    # What no argument reaches, a linear function leaves at zero.
+    return [None if isinstance(a, Literal) or a in fixed else env[a] for a in jaxpr.outvars]
 
 
 def _apply(eqn, inputs: list) -> list:

@@ -1,4 +1,4 @@
-"""The reference engine: `step` inside nested scans, records of chosen observables in between."""
+"""The reference engine: a lean `step` inside nested scans, a record after every few steps."""
 
 from __future__ import annotations
 
@@ -10,25 +10,32 @@ import jax.numpy as jnp
 
 from neurojax.cell import Cell, State, step
 from neurojax.electrode import Electrode, n_steps
+from neurojax.engine import lean
+from neurojax.fold import Carry, Fold
 
 Observe = Callable[[Cell, State], Any]
 
 
-def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
-    """The electrode's constant fields, those in time as `[record, every, ...]`, and the records.
+def parts(electrode: Electrode) -> tuple[Electrode, Electrode]:
+    """The electrode's constant fields, and those in time, each with None for the other's."""
+    return (
+        Electrode(*(None if jnp.ndim(f) else f for f in electrode)),
+        Electrode(*(f if jnp.ndim(f) else None for f in electrode)),
+    )
 
-    Each is an Electrode with None where the field belongs to the other. Steps past the last whole
-    record are left out.
+
+def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
+    """Its parts, the one in time as `[record, every, ...]`, and the number of records.
+
+    Steps past the last whole record are left out.
     """
     records = n_steps(electrode) // every
-    constant = Electrode(*(None if jnp.ndim(f) else f for f in electrode))
-    varying = Electrode(
-        *(
-            f[: records * every].reshape(records, every, *f.shape[1:]) if jnp.ndim(f) else None
-            for f in electrode
-        )
+    constant, varying = parts(electrode)
+    in_records = jax.tree.map(
+        lambda f: jnp.asarray(f)[: records * every].reshape(records, every, *jnp.shape(f)[1:]),
+        varying,
     )
-    return constant, varying, records
+    return constant, in_records, records
 
 
 def merge(constant: Electrode, varying: Electrode) -> Electrode:
@@ -36,18 +43,49 @@ def merge(constant: Electrode, varying: Electrode) -> Electrode:
     return Electrode(*(c if v is None else v for c, v in zip(constant, varying, strict=True)))
 
 
-def run(cell: Cell, s: State, electrode: Electrode, dt, observe: Observe, every: int = 1):
-    """Integrate from state `s`; returns the last state and the observables `[record, ...]`.
+def ticking(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode):
+    """`step` made lean: constants of the run, and `advance(constants, s, tick)`.
+
+    `varying` holds the fields in time as `[record, every, ...]`.
+    """
+    example = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
+    return lean.prepare(
+        lambda fixed, s, e: step(fixed[0], s, merge(fixed[1], e), fixed[2]),
+        (cell, constant, dt),
+        s,
+        example,
+    )
+
+
+def run(
+    cell: Cell,
+    s: State,
+    electrode: Electrode,
+    dt,
+    observe: Observe,
+    every: int = 1,
+    folds: dict[str, Fold] | None = None,
+) -> tuple[State, Any, dict[str, Carry]]:
+    """Integrate from state `s`: the last state, observables `[record, ...]`, results of the folds.
 
     A record is taken after every `every` steps. Constant memory beyond the records.
     """
-    constant, varying, _ = split(electrode, every)
+    folds = folds or {}
+    constant, varying, records = split(electrode, every)
+    constants, advance = ticking(cell, constant, dt, s, varying)
 
     def tick(s, e):
-        return step(cell, s, merge(constant, e), dt), None
+        return advance(constants, s, e), None
 
-    def record(s, es):
+    def record(carry, xs):
+        s, folded = carry
+        es, rows = xs
         s, _ = jax.lax.scan(tick, s, es)
-        return s, observe(cell, s)
+        folded = {k: f.update(folded[k], cell, s, rows[k]) for k, f in folds.items()}
+        return (s, folded), observe(cell, s)
 
-    return jax.lax.scan(record, s, varying)
+    first = {k: f.init(cell, s) for k, f in folds.items()}
+    rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
+    (s, folded), seen = jax.lax.scan(record, (s, first), (varying, rows))
+    duration = records * every * dt
+    return s, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}

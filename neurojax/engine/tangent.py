@@ -1,112 +1,114 @@
 """Forward sensitivities: the tangents of the state are carried along, so nothing grows with time.
 
-With S = ds/dtheta, one per parameter, every step is S <- J S + D, where J = ds'/ds and D =
-ds'/dtheta holds the parameter's own push. The exponentials are evaluated once for all parameters.
+With S = ds/dtheta, one per parameter, every step is S <- J S + D, where J = ds'/ds is the same for
+all parameters and D, a parameter's own push, touches only what depends on it. Rates and
+exponentials are evaluated once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import Cell, State, step
-from neurojax.channel import Leaf
 from neurojax.electrode import Electrode
-from neurojax.engine.linear import linearize
-from neurojax.engine.scan import merge, split
-
-Residual = Callable[[Cell, State, Any], jax.Array]
-"""(cell, state, target of this record) -> weighted residuals `[R, *pop]`."""
-
-BLOCK = 128
-"""Records whose residuals are kept until one matrix product folds them."""
-
-
-class GaussNewton(NamedTuple):
-    """Sum of squares of a streamed residual r(theta), and its quadratic model."""
-
-    value: jax.Array  # [pop]: sum of r^2
-    gradient: jax.Array  # [P, pop]: J' r, half the gradient of value
-    matrix: jax.Array  # [P, P, pop]: J' J
+from neurojax.engine.linear import dense, linearize, none_like, tangents_of
+from neurojax.engine.outline import outlined
+from neurojax.engine.pieces import Build, Gradient, Theta, cut
+from neurojax.fold import Fold
 
 
 def run(
-    build: Callable[[Mapping[str, Leaf]], Cell],
-    theta: Mapping[str, Leaf],
-    initial: Callable[[Cell], State],
+    build: Build,
+    theta: Theta,
     electrode: Electrode,
     dt,
-    residual: Residual,
-    targets: Any,
+    fold: Fold,
     every: int = 1,
-) -> GaussNewton:
-    """Integrate with tangents for every entry of theta (each `[pop]`), folding the residuals.
+) -> Gradient:
+    """Integrate with tangents for every entry of theta (each `[*pop]`), through the fold.
 
-    `build(theta)` makes the cell, `initial(cell)` its first state (differentiated too), `targets`
-    is a pytree with a leading record axis. Rows P are in theta's order, which jit sorts by name if
-    theta is its argument. Memory does not grow with the number of steps.
+    `build(theta)` makes the cell and its first state, which is differentiated too. Rows P are in
+    theta's order, which jit sorts by name if theta is its argument. Memory does not grow with the
+    number of steps. Of a sum of squares the Gauss-Newton matrix comes along.
     """
-    names = list(theta)
-    pop = jnp.broadcast_shapes(*(jnp.shape(theta[k]) for k in names))
-    theta = {k: jnp.broadcast_to(theta[k], pop) for k in names}
-    seeds = [{k: jnp.ones_like(theta[k]) if k == one else None for k in names} for one in names]
-    constant, varying, records = split(electrode, every)
+    p = cut(build, theta, electrode, dt, fold, every)
+    seeds = [
+        {k: jnp.ones_like(x) if k == one else None for k, x in p.theta.items()} for one in p.theta
+    ]
+    constants, push = linearize(p.constants, p.theta)
+    own = [push(seed) for seed in seeds]
 
-    def start(theta):
-        return jax.tree.map(lambda a: jnp.broadcast_to(a, pop), initial(build(theta)))
-
-    def move(f, s, S):
-        """f(theta, s), and J S + D for each parameter."""
-        value, push = linearize(f, theta, s)
-        return value, [push(seed, S_p) for seed, S_p in zip(seeds, S, strict=True)]
+    def move(f, x, X):
+        """f(constants, x) and its tangents, from x and its tangents X, one for each parameter."""
+        value, push = linearize(f, constants, x)
+        leaves, tree = jax.tree.flatten(x)
+        columns = []
+        for j, leaf in enumerate(leaves):
+            unit: list = [None] * len(leaves)
+            unit[j] = jnp.ones_like(leaf)
+            columns.append(push(none_like(constants), jax.tree.unflatten(tree, unit)))
+        moved = [
+            _combined(push(c, none_like(x)), columns, tangents_of(S))
+            for c, S in zip(own, X, strict=True)
+        ]
+        return value, [dense(m, value) for m in moved]
 
     def tick(carry, e):
-        e = merge(constant, e)
-        return move(lambda theta, s: step(build(theta), s, e, dt), *carry), None
+        once = outlined(lambda s, S, e: move(lambda c, s: p.advance(c, s, e), s, S), p.true)
+        return once(*carry, e), None
 
-    def record(carry, xs):
-        es, target = xs
-        carry, _ = jax.lax.scan(tick, carry, es)
-        return carry, move(lambda theta, s: residual(build(theta), s, target), *carry)
+    def plain(carry, xs):
+        (s, S), (k, K) = carry
+        es, row = xs
+        (s, S), _ = jax.lax.scan(tick, (s, S), es)
+        k, K = move(lambda c, x: p.look(c, *x, row), (k, s), list(zip(K, S, strict=True)))
+        return ((s, S), (k, K)), None
 
-    def block(carry, xs):
-        live, xs = xs
-        carry, fold = carry
-        carry, (r, J) = jax.lax.scan(record, carry, xs)
-        return (carry, _add(fold, r, jnp.stack(J), live)), None
+    def squares(carry, xs):
+        (s, S), sums = carry
+        es, row = xs
+        (s, S), _ = jax.lax.scan(tick, (s, S), es)
+        r, J = move(lambda c, s: p.residual(c, s, row), s, S)
+        return ((s, S), _added(sums, r, J)), None
 
-    s, push = linearize(start, theta)
-    S = [push(seed) for seed in seeds]
-    P, dtype = len(names), s.v.dtype
-    zero = GaussNewton(*(jnp.zeros((*shape, *pop), dtype) for shape in ((), (P,), (P, P))))
-    xs = _in_blocks((varying, jax.tree.map(lambda a: a[:records], targets)), records)
-    (_, fold), _ = jax.lax.scan(block, ((s, S), zero), xs)
-    return fold
-
-
-def _in_blocks(xs: Any, records: int) -> tuple[jax.Array, Any]:
-    """Leading axis `[record]` as `[block, BLOCK]`, padded, and which records are real."""
-    blocks = -(-records // BLOCK)
-    live = (jnp.arange(blocks * BLOCK) < records).reshape(blocks, BLOCK)
-
-    def cut(a):
-        a = jnp.asarray(a)
-        padding = jnp.broadcast_to(a[-1:], (blocks * BLOCK - records, *a.shape[1:]))
-        return jnp.concatenate([a, padding]).reshape(blocks, BLOCK, *a.shape[1:])
-
-    return live, jax.tree.map(cut, xs)
+    (s, k), push = linearize(p.first, p.theta)
+    S, K = map(list, zip(*(dense(push(seed), (s, k)) for seed in seeds), strict=True))
+    if p.residual is None:
+        (_, (k, K)), _ = jax.lax.scan(plain, ((s, S), (k, K)), p.xs)
+        value, push = linearize(p.finish, k)
+        return Gradient(value, jnp.stack([dense(push(K_p), value) for K_p in K]), None)
+    P = len(seeds)
+    zeros = [jnp.zeros_like(s.v)] * (1 + P + P * (P + 1) // 2)
+    (_, sums), _ = jax.lax.scan(squares, ((s, S), zeros), p.xs)
+    return _gauss_newton(sums, P)
 
 
-def _add(fold: GaussNewton, r: jax.Array, J: jax.Array, live: jax.Array) -> GaussNewton:
-    """The fold with residuals r `[record, R, *pop]` and their tangents J `[P, record, R, *pop]`."""
-    live = live.reshape(-1, *[1] * (r.ndim - 1))
-    # Where a padded record left the finite numbers, 0 * NaN would still count.
-    r, J = jnp.where(live, r, 0.0), jnp.where(live, J, 0.0)
-    return GaussNewton(
-        fold.value + (r * r).sum((0, 1)),
-        fold.gradient + jnp.einsum("pkr...,kr...->p...", J, r),
-        fold.matrix + jnp.einsum("pkr...,qkr...->pq...", J, J),
-    )
+def _combined(total: Any, columns: list, S: list) -> Any:
+    """total + sum of column * tangent over the leaves of a state, None being zero."""
+    out, tree = tangents_of(total), jax.tree.structure(total, is_leaf=lambda leaf: leaf is None)
+    for column, t in zip(columns, S, strict=True):
+        for i, a in enumerate(tangents_of(column)):
+            if a is not None and t is not None:
+                out[i] = a * t if out[i] is None else out[i] + a * t
+    return jax.tree.unflatten(tree, out)
+
+
+def _added(sums: list, r: jax.Array, J: list) -> list:
+    """r'r, J'r and the upper half of J'J, with one more record's r `[R, *pop]` and J."""
+    P = len(J)
+    products = [
+        r * r, *(j * r for j in J), *(J[a] * J[b] for a in range(P) for b in range(a, P))
+    ]  # fmt: skip
+    return [total + product.sum(0) for total, product in zip(sums, products, strict=True)]
+
+
+def _gauss_newton(sums: list, P: int) -> Gradient:
+    half = iter(sums[1 + P :])
+    rows: list[list] = [[None] * P for _ in range(P)]
+    for a in range(P):
+        for b in range(a, P):
+            rows[a][b] = rows[b][a] = next(half)
+    matrix = jnp.stack([jnp.stack(row) for row in rows])
+    return Gradient(sums[0], 2 * jnp.stack(sums[1 : 1 + P]), matrix)

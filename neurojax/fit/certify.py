@@ -12,7 +12,8 @@ from neurojax import features
 from neurojax.cell import Cell, at_rest, settled
 from neurojax.electrode import PA, RecordingError, Trace, from_trace
 from neurojax.fit.score import holding_pA
-from neurojax.simulate import observe, simulate
+from neurojax.observe import observe
+from neurojax.simulate import simulate
 
 _EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
 

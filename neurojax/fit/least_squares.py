@@ -14,7 +14,7 @@ import optax
 
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
-from neurojax.engine.tangent import GaussNewton
+from neurojax.engine.pieces import Gradient
 from neurojax.fit.levenberg import levenberg_marquardt
 from neurojax.fit.parameters import Space, free
 from neurojax.fit.problem import Problem, random_starts
@@ -109,7 +109,7 @@ class _Descent:
         self.tolerance, self.deadline, self.progress = tolerance, deadline, progress
         self.stages: list[Stage] = []
         self.interrupted = False
-        self.fold: GaussNewton | None = None  # at the best point of each start, in the last stage
+        self.fold: Gradient | None = None  # at the best point of each start, in the last stage
 
     def stage(self, z, iterations: int, nudge: float) -> jax.Array:
         """Descend from z `[P, pop]` under one coupling; returns each start's best point."""
@@ -130,7 +130,7 @@ class _Descent:
                 if quiet >= PATIENCE or self.hurried:
                     break
                 moves, state = self.update(
-                    2 * here.gradient, state, z, value=here.value, matrix=here.matrix
+                    here.gradient, state, z, value=here.value, matrix=here.matrix
                 )
                 z = jnp.clip(z + moves, 0.0, 1.0)
         except KeyboardInterrupt:
@@ -147,7 +147,7 @@ class _Descent:
     def hurried(self) -> bool:
         return self.interrupted or time.monotonic() > self.deadline
 
-    def _keep(self, best_z, best: GaussNewton | None, z, here: GaussNewton):
+    def _keep(self, best_z, best: Gradient | None, z, here: Gradient):
         """The better of two points for each start, and whether any start gained."""
         value = jnp.where(jnp.isfinite(here.value), here.value, jnp.inf)
         here = here._replace(value=value)

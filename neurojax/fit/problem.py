@@ -12,10 +12,11 @@ import numpy as np
 
 from neurojax.cell import Cell, settled
 from neurojax.electrode import Trace
-from neurojax.engine import scan, tangent
-from neurojax.engine.devices import shard
+from neurojax.engine import blocked, scan
+from neurojax.engine.pieces import Gradient
 from neurojax.fit.parameters import Space
-from neurojax.loss import Sweep, Target, residual_of, settle_at
+from neurojax.gradient import differentiate
+from neurojax.loss import Sweep
 
 RATE_LIMITS = (1.67e-5, 1e3)
 """Rates (1/ms) between which every gate of a random start stays over the potentials of the data.
@@ -38,29 +39,31 @@ class Problem:
     @property
     def unit(self) -> str:
         """Of the error, the root of the sum of squares."""
-        return residual_of(self.clamp)[1]
+        return self.sweeps[0].error.unit
 
     @property
     def samples(self) -> int:
         """How many records count."""
-        return sum(int((np.asarray(s.target.weight) > 0).sum()) for s in self.sweeps)
+        return sum(int((np.asarray(s.error.data.weight) > 0).sum()) for s in self.sweeps)
 
-    def __call__(self, z: jax.Array, nudge: float = 0.0) -> tangent.GaussNewton:
-        """The fold at z, every cell coupled to the data by `nudge` mS/cm2 (current clamp only)."""
+    def __call__(self, z: jax.Array, nudge: float = 0.0) -> Gradient:
+        """Summed over the sweeps, every cell coupled to its data by `nudge` mS/cm2 (current clamp).
+
+        The gradient is with respect to z.
+        """
+        mesh = blocked.mesh_of(z)
         folds = [
-            _evaluate(self.cell, self.space, shard(z), *self._coupled(s, nudge), self.dt,
-                      self.every, self.clamp)
+            _evaluate(self.cell, self.space, z, *self._coupled(s, nudge), self.dt, self.every, mesh)
             for s in self.sweeps
-        ]  # fmt: skip
+        ]
         return jax.tree.map(lambda *parts: sum(parts), *folds)
 
     def thinned(self, z: jax.Array, nudge: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Every tenth record, weighted: simulated `[record, pop]` and data `[record]`."""
         parts = [
-            _thinned(self.cell, self.space, shard(z), *self._coupled(s, nudge), self.dt,
-                     10 * self.every, self.clamp)
+            _thinned(self.cell, self.space, z, *self._coupled(s, nudge), self.dt, 10 * self.every)
             for s in self.sweeps
-        ]  # fmt: skip
+        ]
         simulated, data = zip(*parts, strict=True)
         return np.concatenate(simulated), np.concatenate(data)
 
@@ -69,34 +72,33 @@ class Problem:
         if self.clamp == "current":
             # As an array, so that another strength is not another program.
             electrode = electrode._replace(g=jnp.asarray(nudge * float(self.cell.area)))
-        return electrode, sweep.target, sweep.v_start
+        return electrode, sweep.error, sweep.v_start
 
 
-@partial(jax.jit, static_argnames=("space", "every", "clamp"))
-def _evaluate(cell, space, z, electrode, target, v_start, dt, every, clamp):
-    fold = tangent.run(
-        lambda theta: space.apply(cell, theta),
-        space.values(z),
-        settle_at(v_start),
-        electrode,
-        dt,
-        residual_of(clamp)[0],
-        target,
-        every,
+@partial(jax.jit, static_argnames=("space", "every", "mesh"))
+def _evaluate(cell, space, z, electrode, error, v_start, dt, every, mesh):
+    def build(shared, theta):
+        cell, v_start = shared
+        cell = space.apply(cell, theta)
+        return cell, settled(cell, v_start)
+
+    theta = space.values(z)
+    found = differentiate(
+        build, (cell, v_start), theta, electrode, dt, error, every, z.shape[1:], mesh, matrix=True
     )
+    assert found.matrix is not None
     slope = space.slopes(z)
-    return tangent.GaussNewton(
-        fold.value, fold.gradient * slope, fold.matrix * slope[:, None] * slope[None]
+    return Gradient(
+        found.value, found.gradient * slope, found.matrix * slope[:, None] * slope[None]
     )
 
 
-@partial(jax.jit, static_argnames=("space", "every", "clamp"))
-def _thinned(cell, space, z, electrode, target, v_start, dt, every, clamp):
+@partial(jax.jit, static_argnames=("space", "every"))
+def _thinned(cell, space, z, electrode, error, v_start, dt, every):
     cell = space.apply(cell, space.values(z))
     s = settled(cell, v_start, z.shape[1:])
-    residual, plain = residual_of(clamp)[0], Target(0.0, 1.0)
-    _, seen = scan.run(cell, s, electrode, dt, lambda c, s: residual(c, s, plain)[0], every)
-    data, weight = (a[9::10][: len(seen)] for a in target)
+    _, seen, _ = scan.run(cell, s, electrode, dt, error.measured, every)
+    data, weight = (a[9::10][: len(seen)] for a in error.data)
     return seen * weight[:, None], data * weight
 
 

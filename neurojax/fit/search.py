@@ -19,8 +19,7 @@ import numpy as np
 
 from neurojax.cell import Cell, at_rest
 from neurojax.electrode import Electrode, Trace
-from neurojax.engine import scan
-from neurojax.engine.devices import shard
+from neurojax.engine import blocked, scan
 from neurojax.fit.parameters import Space
 from neurojax.fit.ranges import probes, ranges
 from neurojax.fit.result import Fit, Progress, Stage
@@ -30,16 +29,21 @@ _LOST = 1e9  # what a cell that is not finite scores among its generation
 _PATIENCE = 60  # generations without progress after which the search is over
 
 
-@partial(jax.jit, static_argnames=("space", "every"))
-def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int):
+@partial(jax.jit, static_argnames=("space", "every", "mesh"))
+def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int, mesh):
     """Potentials `[sweep, pop, record]` of cells z `[P, pop]` under currents i `[step, sweep]`."""
-    cell = space.apply(cell, space.values(z))
-    shape = (i.shape[1], z.shape[1])
-    s = jax.tree.map(
-        lambda a: jnp.broadcast_to(a, shape), at_rest(cell, jnp.asarray(holding)[:, None])
-    )
-    electrode = Electrode(i=i[:, :, None], v_cmd=0.0, g=0.0)
-    _, v = scan.run(cell, s, electrode, dt, lambda cell, s: s.v, every)
+
+    def block(lanes, i):
+        cell, theta, holding = lanes
+        cell = space.apply(cell, theta)
+        s = at_rest(cell, holding[:, None])
+        electrode = Electrode(i=i[:, :, None], v_cmd=0.0, g=0.0)
+        _, v, _ = scan.run(cell, s, electrode, dt, lambda cell, s: s.v, every)
+        return v
+
+    live = i.shape[1] * blocked.live_arrays(cell)
+    lanes = (cell, space.values(z), jnp.asarray(holding))
+    v = blocked.run(block, lanes, i, n=z.shape[1], live=live, mesh=mesh)
     return jnp.moveaxis(v, 0, -1)
 
 
@@ -68,9 +72,11 @@ class _Population:
         padded = np.concatenate([z, np.repeat(z[:, -1:], self.population - n, axis=1)], axis=1)
         t = self.target
         dtype = jnp.result_type(float)
+        padded = jnp.asarray(padded.astype(dtype))
         v = _simulate(
-            self.cell, shard(padded.astype(dtype)), self.i, t.holding, self.dt, self.space, t.every
-        )
+            self.cell, padded, self.i, t.holding, self.dt, self.space, t.every,
+            blocked.mesh_of(padded),
+        )  # fmt: skip
         parts = score(np.moveaxis(np.asarray(v), -1, 0)[:, :, :n], t)
         errors = parts.total
         self.evaluations += n * len(t.sweeps)

@@ -1,0 +1,97 @@
+"""What a gradient differentiates: a fold over a run, cut into the pieces that an engine repeats.
+
+All that depends on the parameters enters through `constants`, computed once, so a derivative with
+respect to a parameter is one with respect to the few constants that it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.cell import Cell, State
+from neurojax.channel import Leaf
+from neurojax.electrode import Electrode
+from neurojax.engine import lean, scan
+from neurojax.fold import Fold, Squares
+
+Theta = Mapping[str, Leaf]
+"""Parameters by path name, `[*pop]` each."""
+
+Build = Callable[[Theta], tuple[Cell, State]]
+"""The cell at some parameters, and the state in which its run begins."""
+
+
+class Gradient(NamedTuple):
+    """The result of a fold for each cell and its derivative in P parameters, in theta's order."""
+
+    value: jax.Array  # [*pop]
+    gradient: jax.Array  # [P, *pop]
+    matrix: jax.Array | None  # [P, P, *pop] of a sum of squares: J'J, by tangents only
+
+
+class Pieces(NamedTuple):
+    """A run as functions of constants, which are functions of theta."""
+
+    theta: dict[str, jax.Array]  # broadcast to [*pop]
+    constants: Callable[[Theta], Any]
+    first: Callable[[Theta], tuple[State, Any]]  # the initial state and the fold's carry
+    advance: Callable[[Any, State, Electrode], State]  # by one step
+    look: Callable[[Any, Any, State, Any], Any]  # the carry with one more record
+    residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where the fold has one
+    finish: Callable[[Any], jax.Array]
+    xs: tuple[Electrode, Any]  # ticks `[record, every, ...]` and rows `[record, ...]`
+    every: int
+    true: Any  # at run time
+
+
+def cut(
+    build: Build,
+    theta: Theta,
+    electrode: Electrode,
+    dt,
+    fold: Fold,
+    every: int,
+) -> Pieces:
+    """The pieces of a run of `build(theta)` under an electrode."""
+    pop = jnp.broadcast_shapes(*(jnp.shape(x) for x in theta.values()))
+    theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
+    constant, varying, records = scan.split(electrode, every)
+    rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
+    row = jax.tree.map(lambda a: a[0], rows)
+    shared = isinstance(fold, Squares)
+
+    def first(theta):
+        cell, s = build(theta)
+        s = jax.tree.map(lambda a: jnp.broadcast_to(a, pop), s)
+        return s, fold.init(cell, s)
+
+    def prepared(theta):
+        cell, (s, carry) = build(theta)[0], jax.eval_shape(first, theta)
+        ticking = scan.ticking(cell, constant, dt, s, varying)
+        looking = lean.prepare(
+            lambda fixed, carry, s, row: fold.update(carry, *fixed, s, row), (cell,), carry, s, row
+        )
+        residual = ([], None)  # no constants
+        if shared:
+            residual = lean.prepare(
+                lambda fixed, s, row: fold.residual(*fixed, s, row), (cell,), s, row
+            )
+        return zip(ticking, looking, residual, strict=True)
+
+    _, (advance, look, residual) = prepared(theta)
+    return Pieces(
+        theta=theta,
+        constants=lambda theta: next(iter(prepared(theta))),
+        first=first,
+        advance=lambda c, s, e: advance(c[0], s, e),
+        look=lambda c, carry, s, row: look(c[1], carry, s, row),
+        residual=(lambda c, s, row: residual(c[2], s, row)) if shared else None,
+        finish=lambda carry: fold.finish(carry, records * every * dt),
+        xs=(varying, rows),
+        every=every,
+        true=jnp.asarray(dt) > 0,
+    )

@@ -1,0 +1,148 @@
+"""Folds: what is asked of a run while it runs, so that no trace need be stored.
+
+A fold carries a few numbers a cell through time: a count, a sum, a histogram. A million cells'
+spikes over an hour then cost a few megabytes. Folds look at the state after every record
+(`every` steps of `simulate`), as if it had been recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.cell import Cell, State
+from neurojax.channel import Leaf, param, pytree, static
+from neurojax.observe import observe
+
+Carry = Any
+"""A pytree of arrays `[*pop]` or `[..., *pop]`."""
+
+
+@pytree
+class Fold:
+    """What to carry through a run: `init`, `update` at every record, `finish` at the end.
+
+    `data` is what the records are compared with, if anything: arrays with a leading record axis, of
+    which `update` gets the row of its record.
+    """
+
+    data: Any = None
+
+    def init(self, cell: Cell, s: State) -> Carry:
+        """The carry before the first record, from the initial state."""
+        raise TypeError(f"{type(self).__name__} has no init: a fold defines init and update")
+
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
+        """The carry with one more record, the state `s`."""
+        raise TypeError(f"{type(self).__name__} has no update: a fold defines init and update")
+
+    def finish(self, carry: Carry, duration: Any) -> Any:
+        """The result `[..., *pop]`, from the last carry and the duration of the run (ms)."""
+        return carry
+
+
+def check_rows(name: str, fold: Fold, records: int) -> None:
+    """Raise ValueError where a fold's data have fewer rows than there are records."""
+    for leaf in jax.tree.leaves(fold.data):
+        rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
+        if rows < records:
+            raise ValueError(
+                f"fold {name!r}: data has {rows} rows, but the run makes {records} records"
+            )
+
+
+class _Crossings(NamedTuple):
+    number: jax.Array  # int32 `[*pop]`
+    above: jax.Array  # bool `[*pop]`
+
+
+@pytree
+class SpikeCount(Fold):
+    """Number of spikes `[*pop]`: upward crossings of a threshold (mV).
+
+    Seen at records only, so record at least every millisecond or so: a spike between two records
+    is missed.
+    """
+
+    threshold: Leaf = param(0.0, "mV", -100.0, 100.0)
+
+    def init(self, cell, s):
+        above = s.v >= self.threshold
+        return _Crossings(jnp.zeros(above.shape, jnp.int32), above)
+
+    def update(self, carry, cell, s, row):
+        above = s.v >= self.threshold
+        return _Crossings(carry.number + (above & ~carry.above), above)
+
+    def finish(self, carry, duration):
+        return carry.number
+
+
+@pytree
+class SpikeRate(SpikeCount):
+    """Spikes per second `[*pop]`, Hz, over the whole run."""
+
+    def finish(self, carry, duration):
+        return carry.number / (1e-3 * duration)
+
+
+@pytree
+class Mean(Fold):
+    """Mean over the records of one observable `[*pop]`, in its unit."""
+
+    of: str = static("v")
+
+    def init(self, cell, s):
+        return jnp.zeros_like(s.v), 0
+
+    def update(self, carry, cell, s, row):
+        total, records = carry
+        return total + observe(cell, s, self.of), records + 1
+
+    def finish(self, carry, duration):
+        total, records = carry
+        return total / records
+
+
+@pytree
+class Histogram(Fold):
+    """How many records found an observable in each of some equal bins, `[bin, *pop]`.
+
+    `bins` of them lie between low and high, in the observable's unit. What lies outside counts in
+    the first or last.
+    """
+
+    of: str = static("v")
+    low: Leaf = -100.0
+    high: Leaf = 50.0
+    bins: int = static(30)
+
+    def init(self, cell, s):
+        return jnp.zeros((self.bins, *s.v.shape), jnp.int32)
+
+    def update(self, carry, cell, s, row):
+        # Compared with every edge instead of scattered: a scatter would break up the time loop.
+        edges = self.low + (self.high - self.low) / self.bins * jnp.arange(1, self.bins)
+        x = observe(cell, s, self.of)
+        above = x >= edges.reshape(-1, *[1] * x.ndim)
+        ones = jnp.ones((1, *x.shape), bool)
+        inside = jnp.concatenate([ones, above]) & ~jnp.concatenate([above, ~ones])
+        return carry + inside
+
+
+@pytree
+class Squares(Fold):
+    """Sum of squared residuals `[*pop]`: an objective whose Gauss-Newton matrix streams too."""
+
+    def residual(self, cell: Cell, s: State, row: Any) -> jax.Array:
+        """Weighted residuals `[R, *pop]` of a record."""
+        raise TypeError(f"{type(self).__name__} has no residual")
+
+    def init(self, cell, s):
+        return jnp.zeros_like(s.v)
+
+    def update(self, carry, cell, s, row):
+        r = self.residual(cell, s, row)
+        return carry + (r * r).sum(0)

@@ -1,0 +1,149 @@
+"""gradient: the derivative of a fold's result in any parameters of a cell, by the cheaper way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from neurojax.cell import Cell, State, batch_shape, parameters, substitute
+from neurojax.channel import Leaf
+from neurojax.electrode import Electrode
+from neurojax.engine import adjoint, blocked, scan, tangent
+from neurojax.engine.pieces import Gradient, Theta
+from neurojax.fold import Fold
+from neurojax.simulate import check_run, first_tick, start
+from neurojax.units import nearest
+
+CROSSOVER = 12
+"""Parameters from which on the adjoint is cheaper than tangents (benchmarks/gradient.py)."""
+
+_INITIAL = "initial."
+
+
+def gradient(
+    cell: Cell,
+    electrode: Electrode,
+    dt: float = 0.025,
+    *,
+    of: Fold,
+    wrt: Sequence[str],
+    every: int = 1,
+    initial: State | Leaf | None = None,
+    memory_MB: float = 256.0,
+) -> Gradient:
+    """The result of a fold `[*pop]` and its derivative in P parameters of each cell.
+
+    wrt: path names of parameters ("na.g_bar", "C_m", "k.v_shift") or of the initial state
+    ("initial.v", "initial.na.m"). Up to some parameters their tangents are carried along, in memory
+    that does not grow with time, and a sum of squares brings its Gauss-Newton matrix; for more, the
+    run is checkpointed and pulled back, within `memory_MB` on each device. The other arguments are
+    those of `simulate`.
+
+    Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
+    when the memory does not suffice.
+    """
+    check_run(electrode, dt, every, {"of": of})
+    pop = batch_shape(cell, first_tick(electrode), initial)
+    s = jax.eval_shape(lambda: start(cell, initial, pop))
+    known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
+    for name in wrt:
+        if name not in known:
+            raise ValueError(
+                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
+    if not wrt:
+        raise ValueError("no parameter to differentiate in: name at least one")
+    result = jax.eval_shape(lambda: of.finish(of.init(cell, _zeros(s)), 1.0))
+    if not all(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(result)):
+        raise ValueError(
+            f"{type(of).__name__} counts: it has no derivative. Take a fold of real numbers"
+        )
+    mesh = blocked.mesh_of(cell, initial, electrode, of) if pop else None
+    return _gradient(
+        cell, initial, electrode, dt, of, tuple(wrt), every, pop, mesh, round(memory_MB * 2**20)
+    )
+
+
+@partial(jax.jit, static_argnames=("wrt", "every", "pop", "mesh", "memory"))
+def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, mesh, memory):
+    if any(name.startswith(_INITIAL) for name in wrt):
+        initial = start(cell, initial, pop)
+    values = {k: v for k, (v, _) in parameters(cell).items()}
+    if isinstance(initial, State):
+        values |= {_INITIAL + k: v for k, v in _state_names(initial).items()}
+    theta = {k: jnp.asarray(values[k], jnp.result_type(float)) for k in wrt}
+
+    def build(shared: tuple[Cell, Any], theta: Theta) -> tuple[Cell, State]:
+        cell, initial = shared
+        cell = substitute(cell, {k: v for k, v in theta.items() if not k.startswith(_INITIAL)})
+        s = start(cell, initial, jnp.shape(next(iter(theta.values()))))
+        names = _state_names(s)
+        names |= {k.removeprefix(_INITIAL): v for k, v in theta.items() if k.startswith(_INITIAL)}
+        return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
+
+    return differentiate(
+        build, (cell, initial), theta, electrode, dt, fold, every, pop, mesh, memory=memory
+    )
+
+
+def differentiate(
+    build: Callable[[Any, Theta], tuple[Cell, State]],
+    shared: Any,
+    theta: Theta,
+    electrode: Electrode,
+    dt,
+    fold: Fold,
+    every: int,
+    pop: tuple[int, ...],
+    mesh: Mesh | None,
+    *,
+    matrix: bool = False,
+    memory: int = 2**28,
+) -> Gradient:
+    """The gradient of a population in theta, where `build(shared, theta)` makes cell and state.
+
+    Rows P are in theta's order. With `matrix` always by tangents, which bring it along.
+    """
+    names = list(theta)
+    by_tangents = matrix or len(names) <= CROSSOVER
+    engine = tangent.run if by_tangents else partial(adjoint.run, memory=memory)
+    constant, varying = scan.parts(electrode)
+
+    def block(lanes, timed):
+        shared, values, fold = lanes
+        varying, rows = timed
+        return engine(
+            lambda theta: build(shared, theta),
+            dict(zip(names, values, strict=True)),
+            scan.merge(constant, varying),
+            dt,
+            dataclasses.replace(fold, data=rows),
+            every,
+        )
+
+    values = [jnp.broadcast_to(theta[k], pop) for k in names]
+    cell = jax.eval_shape(build, shared, dict(zip(names, values, strict=True)))[0]
+    return blocked.run(
+        block,
+        (shared, values, dataclasses.replace(fold, data=None)),
+        (varying, fold.data),
+        n=pop[-1] if pop else 1,
+        live=blocked.live_arrays(cell, len(names) if by_tangents else 8),
+        mesh=mesh,
+    )
+
+
+def _state_names(s: State) -> dict[str, Any]:
+    """The leaves of a state by name, in the order of the pytree."""
+    gates = {f"{c}.{g}": s.x[c][g] for c in sorted(s.x) for g in sorted(s.x[c])}
+    return {"v": s.v} | gates
+
+
+def _zeros(s: State) -> State:
+    return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
