@@ -59,14 +59,30 @@ def step(cell: Cell, s: State, e: Electrode, dt) -> State:
     makes v second order from rest, or from any state whose gates are settled. The potential relaxes
     exactly along the slope conductance, which keeps stiff clamps stable at any dt.
     """
+    for move in MOVES:
+        s = move(cell, s, e, dt)
+    return s
+
+
+def move_gates(cell: Cell, s: State, e: Electrode, dt) -> State:
+    """The gates by dt, with v held."""
     x = {k: c.advance(s.x[k], s.v, dt, cell.celsius) for k, c in cell.channels.items()}
+    return State(s.v, x)
+
+
+def move_potential(cell: Cell, s: State, e: Electrode, dt) -> State:
+    """The potential by dt, with the gates held."""
 
     def i_total(v):
-        return ionic_current(cell, v, x) + (e.g * (v - e.v_cmd) - e.i) / cell.area
+        return ionic_current(cell, v, s.x) + (e.g * (v - e.v_cmd) - e.i) / cell.area
 
     i, g = jax.jvp(i_total, (s.v,), (jnp.ones_like(s.v),))
     dt_per_C = dt / cell.C_m
-    return State(s.v - dt_per_C * i * relax_mean(dt_per_C * g), x)
+    return State(s.v - dt_per_C * i * relax_mean(dt_per_C * g), s.x)
+
+
+MOVES = (move_gates, move_potential)
+"""The parts of a step, in their order: each changes what the others leave."""
 
 
 def batch_shape(*trees: Any) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import sys
 import jax
 import pytest
 
-from neurojax.config import cache_dir, cores
+from neurojax.config import cache_dir, cores, has_wide_vectors
 
 
 def run(program, **environment):
@@ -56,6 +56,18 @@ print(os.environ["XLA_FLAGS"])
     assert flags[0] == mine
     hoists = sum("small_while_loop_byte_threshold" in flag for flag in flags)
     assert hoists == (1 if jax.__version_info__ < (0, 12) else 0)
+    assert sum("prefer_vector_width" in flag for flag in flags) == has_wide_vectors()
+
+
+def test_a_vector_width_of_the_user_is_kept():
+    program = """
+import os, neurojax
+neurojax.configure(compilation_cache=False)
+print(os.environ["XLA_FLAGS"])
+"""
+    mine = "--xla_cpu_prefer_vector_width=128"
+    flags = run(program, XLA_FLAGS=mine).split()
+    assert [flag for flag in flags if "prefer_vector_width" in flag] == [mine]
 
 
 def test_too_late_is_said():
@@ -71,6 +83,7 @@ print(*[f"{w.category.__name__}: {w.message}" for w in caught])
     assert said.startswith("RuntimeWarning: JAX has already started: ")
     assert "cpu_devices had no effect" in said
     assert ("hoist_loops" in said) == (jax.__version_info__ < (0, 12))
+    assert ("wide_vectors" in said) == has_wide_vectors()
 
 
 @pytest.mark.parametrize(

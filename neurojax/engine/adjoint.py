@@ -1,38 +1,40 @@
 """Checkpointed reverse mode: the gradient in any number of parameters for the price of a few runs.
 
-The forward run leaves a checkpoint every few records; backward, each segment is run again from its
-checkpoint, its states are kept, and the adjoint of every step is pulled through them.
+Where memory allows, the forward run keeps every state, and the adjoint is pulled back through them.
+Else it leaves a checkpoint every few records, and each segment is run again from its checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from neurojax.electrode import Electrode
-from neurojax.engine.linear import depends
+from neurojax.engine.linear import linearize, tangents_of
 from neurojax.engine.outline import outlined
 from neurojax.engine.pieces import Build, Gradient, Pieces, Theta, cut
 from neurojax.fold import Fold
 
-SEGMENT = 32
+SEGMENT = 64
 """Steps a segment, where memory allows: its states then stay in the cache."""
 
 
 def segment_records(records: int, every: int, state_bytes: int, memory: int) -> int:
     """Records a segment: checkpoints and one segment's states fit into `memory` bytes.
 
-    `state_bytes` is the size of one state of all cells that run together. Raises ValueError, with
-    the least that would do, when nothing fits.
+    All of them where every state fits: nothing is then run twice. `state_bytes` is the size of one
+    state of all cells that run together. Raises ValueError, with the least that would do, when
+    nothing fits.
     """
 
     def needed(length: int) -> int:
         return state_bytes * (-(-records // length) + length * (every + 1))
 
+    if needed(records) <= memory:
+        return records
     length = max(1, min(records, SEGMENT // every))
     least = max(1, round((records / (every + 1)) ** 0.5))
     while needed(length) > memory and length < least:
@@ -87,25 +89,21 @@ def run(
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
     length = segment_records(records, every, size, memory)
     whole = records // length * length
-    moving = depends(p.constants, p.theta)
+    seeds = [
+        {k: jnp.ones_like(x) if k == one else None for k, x in p.theta.items()} for one in p.theta
+    ]
+    constants, push = linearize(p.constants, p.theta)
+    known = (constants, [tangents_of(push(seed)) for seed in seeds])
 
     def value(theta):
-        constants = p.constants(theta)
-        leaves, tree = jax.tree.flatten(constants)
-        # Only what depends on theta is differentiated; the rest may be scalars shared by all cells.
-        free = [x for x, m in zip(leaves, moving, strict=True) if m]
-        rest = [x for x, m in zip(leaves, moving, strict=True) if not m]
-
-        def joined(free, rest):
-            given, other = iter(free), iter(rest)
-            return jax.tree.unflatten(tree, [next(given) if m else next(other) for m in moving])
-
         carry = p.first(theta)
+        values = list(theta.values())
         for part, n in ((slice(0, whole), length), (slice(whole, records), records - whole)):
             if n:
                 xs = jax.tree.map(lambda a, part=part: a[part], p.xs)
                 xs = jax.tree.map(lambda a, n=n: a.reshape(-1, n, *a.shape[1:]), xs)
-                carry = _trajectory(p, joined, forward, n)(free, rest, carry, xs)
+                through = _trajectory(p, forward, n, jax.tree.leaves(xs)[0].shape[0])
+                carry = through(values, known, carry, xs)
         return p.finish(carry[1])
 
     result, pull = jax.vjp(value, p.theta)
@@ -113,32 +111,47 @@ def run(
     return Gradient(result, jnp.stack([slopes[k] for k in p.theta]), None)
 
 
-def _trajectory(p: Pieces, joined: Callable, forward: Callable, length: int) -> Callable:
-    """The last carry as a function of constants and the first carry, with its own derivative."""
+def _trajectory(p: Pieces, forward: Callable, length: int, segments: int) -> Callable:
+    """The last carry as a function of theta's values and the first carry, with its derivative.
+
+    `known` are the constants at theta and their tangents, one list for each parameter.
+    """
 
     @jax.custom_vjp
-    def through(free, rest, carry, xs):
-        return forward(p, joined(free, rest), carry, xs, length)[0]
+    def through(values, known, carry, xs):
+        return forward(p, known[0], carry, xs, length)[0]
 
-    def ahead(free, rest, carry, xs):
-        last, checkpoints = forward(p, joined(free, rest), carry, xs, length)
-        return last, (free, rest, checkpoints, xs)
+    def ahead(values, known, carry, xs):
+        if segments == 1:
+            xs = jax.tree.map(lambda a: a[0], xs)
+            last, kept = _replay(p, known[0], carry, xs)
+        else:
+            last, kept = forward(p, known[0], carry, xs, length)
+        return last, (values, known, kept, xs)
 
     def back(kept, adjoint):
-        free, rest, checkpoints, xs = kept
-        sums = jax.tree.map(jnp.zeros_like, free)
-        segment = partial(_segment_back, p, joined, free, rest)
-        (sums, adjoint), _ = jax.lax.scan(segment, (sums, adjoint), (checkpoints, xs), reverse=True)
+        values, known, states, xs = kept
+        constants, tangents = known
+        carry = [jnp.zeros_like(x) for x in values], adjoint
+
+        def segment(carry, x):
+            checkpoint, xs = x
+            _, states = _replay(p, constants, checkpoint, xs)
+            return _pull_back(p, constants, tangents, carry, states, xs), None
+
+        if segments == 1:
+            sums, adjoint = _pull_back(p, constants, tangents, carry, states, xs)
+        else:
+            (sums, adjoint), _ = jax.lax.scan(segment, carry, (states, xs), reverse=True)
         return sums, None, adjoint, None
 
     through.defvjp(ahead, back)
     return through
 
 
-def _segment_back(p: Pieces, joined: Callable, free, rest, carry, x):
-    """Pull sums and adjoint back through one segment: forward once more, then every step back."""
-    checkpoint, xs = x
-    constants = joined(free, rest)
+def _replay(p: Pieces, constants, checkpoint, xs) -> tuple[Any, Any]:
+    """The carry at the end, and for each record: the states before its steps, the one after them,
+    and the fold's carry before it."""
 
     def tick(s, e):
         return p.advance(constants, s, e), s
@@ -149,10 +162,37 @@ def _segment_back(p: Pieces, joined: Callable, free, rest, carry, x):
         last, before = jax.lax.scan(tick, s, es)
         return (last, p.look(constants, k, last, row)), (before, last, k)
 
+    return jax.lax.scan(record, checkpoint, xs)
+
+
+def _pull_back(p: Pieces, constants, tangents: list[list], carry, states, xs):
+    """The sums for each parameter and the adjoint, pulled back through every step of a replay."""
+    leaves, tree = jax.tree.flatten(constants)
+    # Only what depends on theta is differentiated; the rest may be scalars shared by all cells.
+    moving = [any(t[c] is not None for t in tangents) for c in range(len(leaves))]
+
+    def pulled(f, *args):
+        """The pullback of f(constants, *args): what it adds to the sums, and to the args."""
+        free = [leaf for leaf, m in zip(leaves, moving, strict=True) if m]
+
+        def whole(free, *args):
+            given = iter(free)
+            mixed = [next(given) if m else x for x, m in zip(leaves, moving, strict=True)]
+            return f(jax.tree.unflatten(tree, mixed), *args)
+
+        _, pull = jax.vjp(whole, free, *args)
+
+        def back(sums, adjoint):
+            slopes, *rest = pull(adjoint)
+            given = iter(slopes)
+            slopes = [next(given) if m else None for m in moving]
+            return [_along(t, slopes, total) for t, total in zip(tangents, sums, strict=True)], rest
+
+        return back
+
     def step_back(sums, adjoint, s, e):
-        _, pull = jax.vjp(lambda free, s: p.advance(joined(free, rest), s, e), free, s)
-        more, adjoint = pull(adjoint)
-        return jax.tree.map(jnp.add, sums, more), adjoint
+        sums, (adjoint,) = pulled(lambda c, s: p.advance(c, s, e), s)(sums, adjoint)
+        return sums, adjoint
 
     def tick_back(carry, x):
         return outlined(step_back, p.true)(*carry, *x), None
@@ -160,12 +200,18 @@ def _segment_back(p: Pieces, joined: Callable, free, rest, carry, x):
     def record_back(carry, x):
         sums, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
-        _, pull = jax.vjp(lambda free, k, s: p.look(joined(free, rest), k, s, row), free, k, last)
-        more, k_adjoint, from_look = pull(k_adjoint)
-        sums = jax.tree.map(jnp.add, sums, more)
+        back = pulled(lambda c, k, s: p.look(c, k, s, row), k, last)
+        sums, (k_adjoint, from_look) = back(sums, k_adjoint)
         adjoint = jax.tree.map(jnp.add, adjoint, from_look)
         (sums, adjoint), _ = jax.lax.scan(tick_back, (sums, adjoint), (before, es), reverse=True)
         return (sums, (adjoint, k_adjoint)), None
 
-    _, states = jax.lax.scan(record, checkpoint, xs)
-    return jax.lax.scan(record_back, carry, (states, xs), reverse=True)
+    return jax.lax.scan(record_back, carry, (states, xs), reverse=True)[0]
+
+
+def _along(tangent: list, slopes: list, total: jax.Array) -> jax.Array:
+    """total + sum of tangent * slope over the constants that depend on a parameter."""
+    for t, slope in zip(tangent, slopes, strict=True):
+        if t is not None:
+            total = total + t * slope
+    return total

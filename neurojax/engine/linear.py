@@ -74,16 +74,6 @@ def dense(tangents: Any, like: Any) -> Any:
     return jax.tree.unflatten(tree, full)
 
 
-def depends(f: Callable, *args: Any) -> list[bool]:
-    """Which leaves of f(*args) depend on the arguments at all."""
-    jaxpr = jax.make_jaxpr(f)(*args).jaxpr
-    moving = set(jaxpr.invars)
-    for eqn in jaxpr.eqns:
-        if any(not isinstance(a, Literal) and a in moving for a in eqn.invars):
-            moving.update(eqn.outvars)
-    return [not isinstance(a, Literal) and a in moving for a in jaxpr.outvars]
-
-
 def _evaluate(jaxpr: Jaxpr, consts: list, args: list) -> list:
     """Evaluate a jaxpr that is linear in its arguments, None standing for a zero argument."""
     env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))

@@ -39,13 +39,19 @@ class Pieces(NamedTuple):
     theta: dict[str, jax.Array]  # broadcast to [*pop]
     constants: Callable[[Theta], Any]
     first: Callable[[Theta], tuple[State, Any]]  # the initial state and the fold's carry
-    advance: Callable[[Any, State, Electrode], State]  # by one step
+    moves: list[Callable[[Any, State, Electrode], State]]  # the parts of a step
     look: Callable[[Any, Any, State, Any], Any]  # the carry with one more record
     residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where the fold has one
     finish: Callable[[Any], jax.Array]
     xs: tuple[Electrode, Any]  # ticks `[record, every, ...]` and rows `[record, ...]`
     every: int
     true: Any  # at run time
+
+    def advance(self, constants: Any, s: State, e: Electrode) -> State:
+        """The state one step later."""
+        for move in self.moves:
+            s = move(constants, s, e)
+        return s
 
 
 def cut(
@@ -71,7 +77,7 @@ def cut(
 
     def prepared(theta):
         cell, (s, carry) = build(theta)[0], jax.eval_shape(first, theta)
-        ticking = scan.ticking(cell, constant, dt, s, varying)
+        moves = scan.moving(cell, constant, dt, s, varying)
         looking = lean.prepare(
             lambda fixed, carry, s, row: fold.update(carry, *fixed, s, row), (cell,), carry, s, row
         )
@@ -80,16 +86,16 @@ def cut(
             residual = lean.prepare(
                 lambda fixed, s, row: fold.residual(*fixed, s, row), (cell,), s, row
             )
-        return zip(ticking, looking, residual, strict=True)
+        return zip(*moves, looking, residual, strict=True)
 
-    _, (advance, look, residual) = prepared(theta)
+    _, (*moves, look, residual) = prepared(theta)
     return Pieces(
         theta=theta,
         constants=lambda theta: next(iter(prepared(theta))),
         first=first,
-        advance=lambda c, s, e: advance(c[0], s, e),
-        look=lambda c, carry, s, row: look(c[1], carry, s, row),
-        residual=(lambda c, s, row: residual(c[2], s, row)) if shared else None,
+        moves=[lambda c, s, e, k=k, move=move: move(c[k], s, e) for k, move in enumerate(moves)],
+        look=lambda c, carry, s, row: look(c[-2], carry, s, row),
+        residual=(lambda c, s, row: residual(c[-1], s, row)) if shared else None,
         finish=lambda carry: fold.finish(carry, records * every * dt),
         xs=(varying, rows),
         every=every,

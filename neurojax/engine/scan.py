@@ -1,4 +1,4 @@
-"""The reference engine: a lean `step` inside nested scans, a record after every few steps."""
+"""The reference engine: a lean step inside nested scans, a record after every few steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import Cell, State, step
+from neurojax.cell import MOVES, Cell, State
 from neurojax.electrode import Electrode, n_steps
 from neurojax.engine import lean
 from neurojax.fold import Carry, Fold
@@ -43,18 +43,22 @@ def merge(constant: Electrode, varying: Electrode) -> Electrode:
     return Electrode(*(c if v is None else v for c, v in zip(constant, varying, strict=True)))
 
 
-def ticking(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode):
-    """`step` made lean: constants of the run, and `advance(constants, s, tick)`.
+def moving(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode) -> list[tuple]:
+    """The parts of a step made lean: (constants of the run, `move(constants, s, tick)`) of each.
 
     `varying` holds the fields in time as `[record, every, ...]`.
     """
-    example = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
-    return lean.prepare(
-        lambda fixed, s, e: step(fixed[0], s, merge(fixed[1], e), fixed[2]),
-        (cell, constant, dt),
-        s,
-        example,
-    )
+    tick = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
+
+    def lean_move(move):
+        return lean.prepare(
+            lambda fixed, s, e: move(fixed[0], s, merge(fixed[1], e), fixed[2]),
+            (cell, constant, dt),
+            s,
+            tick,
+        )
+
+    return [lean_move(move) for move in MOVES]
 
 
 def run(
@@ -72,10 +76,12 @@ def run(
     """
     folds = folds or {}
     constant, varying, records = split(electrode, every)
-    constants, advance = ticking(cell, constant, dt, s, varying)
+    moves = moving(cell, constant, dt, s, varying)
 
     def tick(s, e):
-        return advance(constants, s, e), None
+        for constants, move in moves:
+            s = move(constants, s, e)
+        return s, None
 
     def record(carry, xs):
         s, folded = carry

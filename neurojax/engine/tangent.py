@@ -55,9 +55,14 @@ def run(
         ]
         return value, [dense(m, value) for m in moved]
 
+    def advance(s, S, e):
+        # Part by part: each touches few tangents, and finds those of the part before.
+        for part in p.moves:
+            s, S = move(lambda c, s, part=part: part(c, s, e), s, S)
+        return s, S
+
     def tick(carry, e):
-        once = outlined(lambda s, S, e: move(lambda c, s: p.advance(c, s, e), s, S), p.true)
-        return once(*carry, e), None
+        return outlined(advance, p.true)(*carry, e), None
 
     def plain(carry, xs):
         (s, S), (k, K) = carry

@@ -1,0 +1,176 @@
+"""The lean step: the same numbers and derivatives from fewer exponentials and divisions."""
+
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.cell import MOVES, at_rest, step
+from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
+from neurojax.engine import lean, scan
+
+TICK = nj.Electrode(jnp.asarray(5.0), jnp.asarray(-60.0), jnp.asarray(0.1))
+V = np.linspace(-120.0, 70.0, 381)
+
+
+def lean_step(cell, s, e, dt=0.025):
+    """One step as the engines run it."""
+    for move in MOVES:
+        constants, moved = lean.prepare(
+            lambda fixed, s, e, move=move: move(fixed[0], s, e, fixed[1]), (cell, dt), s, e
+        )
+        s = moved(constants, s, e)
+    return s
+
+
+def squid(**parameters):
+    cell = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, celsius=8.0)
+    return nj.replace(cell, {k.replace("__", "."): x for k, x in parameters.items()})
+
+
+def away(cell):
+    """A state far from its steady one at every potential."""
+    s = nj.settled(cell, jnp.asarray(V))
+    return s._replace(x=jax.tree.map(lambda x: 0.5 * x + 0.2, s.x))
+
+
+def primitives(f, *args):
+    closed, _ = lean.flatten(f, *args, rules=False)
+    return Counter(e.primitive.name for e in closed.jaxpr.eqns if e.outvars[0].aval.shape)
+
+
+@pytest.mark.parametrize(("double", "rtol", "atol"), [(False, 3e-6, 2e-5), (True, 1e-13, 1e-12)])
+@pytest.mark.parametrize("name", catalogue())
+def test_a_lean_step_is_a_step(name, double, rtol, atol):
+    with jax.enable_x64(double):
+        cell = nj.Cell(
+            channels={"c": catalogue()[name](), "na": SquidNa(), "leak": SquidLeak()}, celsius=30.0
+        )
+        s = away(cell)
+        want = jax.jit(step)(cell, s, TICK, 0.025)
+        got = jax.jit(lean_step)(cell, s, TICK)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("name", catalogue())
+def test_derivatives_of_a_lean_step_are_those_of_a_step(name, mode, x64):
+    channels = {"c": catalogue()[name](), "na": SquidNa(v_shift=2.0), "leak": SquidLeak()}
+    cell = nj.Cell(channels=channels, celsius=30.0)
+    s = jax.tree.map(lambda a: a[::20], away(cell))
+    v_in = s.v
+
+    def potential_and_gates(f):
+        def summed(cell, v):
+            out = f(cell, s._replace(v=v), TICK)
+            weights = jnp.arange(1.0, 1.0 + v_in.size)
+            return sum((k + 1) * (x * weights).sum() for k, x in enumerate(jax.tree.leaves(out)))
+
+        return summed
+
+    derive = jax.jacfwd if mode == "forward" else jax.jacrev
+    got, want = (
+        jax.jit(derive(potential_and_gates(f), argnums=(0, 1)))(
+            jax.tree.map(jnp.asarray, cell), v_in
+        )
+        for f in (lean_step, lambda cell, s, e: step(cell, s, e, 0.025))
+    )
+    scale = max(float(np.abs(x).max()) for x in jax.tree.leaves(want))
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12 * scale)
+
+
+def test_equal_slopes_share_one_exponential():
+    # exp(-v / 80), exp(-(v + 65) / 20) and exp(-(v - shift) / 10) are powers of the first.
+    def f(shift, v):
+        return jnp.exp(-v / 80) + jnp.exp(-(v + 65) / 20) + jnp.exp((shift - v) / 10)
+
+    v, shift = jnp.asarray(V), jnp.linspace(-5.0, 5.0, V.size)
+    constants, advance = lean.prepare(f, shift, v)
+    assert primitives(f, shift, v)["exp"] == 3
+    assert primitives(advance, constants, v)["exp"] == 1
+    np.testing.assert_allclose(advance(constants, v), f(shift, v), rtol=3e-6)
+
+
+def test_slopes_of_other_sign_or_no_common_measure_are_left_alone():
+    def f(_, v):
+        return jnp.exp(v / 10) + jnp.exp(-v / 10) + jnp.exp(-v / 17)
+
+    constants, advance = lean.prepare(f, 0.0, jnp.asarray(V))
+    assert primitives(advance, constants, jnp.asarray(V))["exp"] == 3
+
+
+def test_a_slope_that_is_a_parameter_is_left_alone():
+    def f(slope, v):
+        return jnp.exp(slope * v) + jnp.exp(2 * slope * v)
+
+    constants, advance = lean.prepare(f, 0.05, jnp.asarray(V))
+    np.testing.assert_allclose(advance(constants, jnp.asarray(V)), f(0.05, V), rtol=1e-6)
+
+
+def test_what_time_does_not_change_is_computed_once():
+    def f(fixed, v):
+        return v * jnp.exp(fixed) / (1 + fixed * fixed)
+
+    v, fixed = jnp.asarray(V), jnp.linspace(0.1, 1.0, V.size)
+    constants, advance = lean.prepare(f, fixed, v)
+    assert set(primitives(advance, constants, v)) == {"mul"}
+    np.testing.assert_allclose(advance(constants, v), f(fixed, v), rtol=1e-6)
+
+
+@pytest.mark.parametrize("v", [-500.0, 500.0, 1e4])
+def test_absurd_potentials_give_numbers_and_slopes(v):
+    # Where an exponential would overflow, the formulas guard it; so must the shared one be.
+    cell = squid()
+    s = nj.settled(cell, -65.0)._replace(v=jnp.asarray(v))
+    gates, slopes = (
+        jax.jit(f)(s.v)
+        for f in (
+            lambda v: lean_step(cell, s._replace(v=v), TICK).x,
+            jax.jacrev(lambda v: lean_step(cell, s._replace(v=v), TICK).x),
+        )
+    )
+    assert all(np.isfinite(x) for x in jax.tree.leaves((gates, slopes)))
+
+
+def test_nan_is_not_swallowed():
+    cell = squid()
+    s = nj.settled(cell, jnp.array([-65.0, -65.0]))._replace(v=jnp.array([jnp.nan, -65.0]))
+    out = jax.jit(lean_step)(cell, s, TICK)
+    assert np.isnan(out.v[0]) and np.isfinite(out.v[1])
+
+
+def test_spike_times_move_by_less_than_5_us_in_500_ms():
+    """Single precision and the shared exponentials against float64 and the plain step."""
+    i = jnp.asarray(10.0)
+
+    def times(double):
+        with jax.enable_x64(double):
+            cell = nj.replace(squid(), {"na.g_bar": jnp.linspace(110.0, 130.0, 4)})
+            s = at_rest(cell)
+            if double:
+                tick = nj.Electrode(i, 0.0, 0.0)
+                _, v = jax.jit(
+                    lambda s: jax.lax.scan(
+                        lambda s, _: (new := step(cell, s, tick, 0.025), new.v), s, length=20000
+                    )
+                )(s)
+            else:
+                current = nj.current_clamp(np.full(20000, 10.0, np.float32))
+                _, v, _ = jax.jit(lambda s: scan.run(cell, s, current, 0.025, lambda cell, s: s.v))(
+                    s
+                )
+        v = np.asarray(v, dtype=np.float64)
+        found = []
+        for row in v.T:
+            k = np.flatnonzero((row[:-1] < 0) & (row[1:] >= 0))
+            found.append(0.025 * (k + row[k] / (row[k] - row[k + 1])))
+        return found
+
+    for single, double in zip(times(False), times(True), strict=True):
+        assert single.size == double.size > 30
+        assert np.abs(single - double).max() < 5e-3
