@@ -110,7 +110,7 @@ def relax(x) -> jax.Array:
     """1 - exp(-x), x >= -1: the part of its way that a gate goes in x = dt * rate.
 
     Relative error below 3e-7 (float32), 3e-15 (float64), for however small an x, without an
-    exponential: relax(2 x) = relax(x) (2 - relax(x)). Its slope, 1 - relax(x), has a rounding of 1.
+    exponential: relax(2 x) = relax(x) (2 - relax(x)). Its slope, 1 - relax(x), is rounded as 1 is.
     """
     x = jnp.asarray(x)
     how = _RELAXATION[x.dtype.name]

@@ -281,7 +281,7 @@ def test_exponentials_and_divisions_of_a_hodgkin_huxley_step():
         if e.outvars[0].aval.shape == (8,)
         and not (e.primitive.name == "div" and isinstance(e.invars[1], Literal))
     )
-    # The six exponentials of the rates come from two: of v / 80 and of v / 18. Three gates each have
-    # a steady state, and a rate that divides; the last division is for stiff clamps.
+    # The six exponentials of the rates come from two: of v / 80 and of v / 18. Three gates each
+    # divide for a steady state and for a rate; the last division is for stiff clamps.
     assert count["exp"] == 2 and count["tanh"] == 0
     assert count["div"] == 7

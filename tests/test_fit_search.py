@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from neurojax.engine.devices import shard
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
@@ -156,14 +155,3 @@ def test_bad_requests_are_named(sweep):
     ]:
         with pytest.raises(ValueError, match=message):
             search(cell, traces, space(cell), **options(**other))
-
-
-def test_populations_are_split_over_the_devices():
-    placed = shard({"a": np.zeros((3, 8)), "b": np.zeros((3, 7)), "c": 1.0})
-    assert len(placed["a"].sharding.device_set) == 2
-    assert placed["a"].addressable_shards[0].data.shape == (3, 4)
-    assert isinstance(placed["b"], np.ndarray) and placed["c"] == 1.0
-
-
-def test_score_names_every_part():
-    assert Score._fields[:3] == ("number", "times", "latency")

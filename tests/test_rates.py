@@ -83,7 +83,7 @@ def test_value_and_slope(name, double, rtol, rtol_slope):
     rounding = 2 * np.finfo(dtype).eps * np.abs(x)
     for got, exactly, tolerance in ((value, exact, rtol), (derivative, slope, rtol_slope)):
         want = np.array([float(exactly(Decimal(float(a)))) for a in x])
-        # Slopes below 1e-18 may underflow on the way. That of relax is 1 - relax, to a rounding of 1.
+        # Slopes below 1e-18 may underflow on the way; that of relax, 1 - relax, is rounded as 1.
         absolute = 4 * np.finfo(dtype).eps if exactly is slope_relax else 1e-18
         error = np.maximum(np.abs(got - want) - absolute, 0) / (np.abs(want) + 1e-300)
         worst = np.argmax(error - rounding)

@@ -34,7 +34,9 @@ def mesh_of(*trees: Any) -> Mesh | None:
     user has set a default device.
     """
     arrays = [a for a in jax.tree.leaves(trees) if isinstance(a, jax.Array)]
-    if any(isinstance(a, Tracer) for a in arrays) or jax.config.jax_default_device is not None:
+    if any(isinstance(a, Tracer) for a in arrays):
+        return None
+    if jax.config.jax_default_device is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return None
     placed = {frozenset(a.devices()) for a in arrays if a.committed}
     if len(placed) > 1:

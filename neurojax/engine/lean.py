@@ -260,7 +260,7 @@ class _Split:
         read = partial(_read, env)
         factors, caps = [], []
         for family in self.families:
-            dtype = family.base.aval.dtype
+            dtype: Any = family.base.aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
             offsets = [jnp.asarray(a.offset(read), dtype) for _, a, _ in family.members]
             factors.append([jnp.exp(offset) for offset in offsets])
             caps.append(_cap(offsets, [k for *_, k in family.members], dtype))
@@ -305,21 +305,24 @@ def _families(found: list[tuple[Any, _Affine]]) -> list[_Family]:
     """Groups of exponentials, each of one variable and of slopes that are multiples of one."""
     families = []
     while found:
-        best: list = []
-        for _, a in found:
-            group = [
-                (eqn, b, round(b.slope / a.slope))
-                for eqn, b in found
-                if b.base is a.base and _is_power(b.slope / a.slope)
-            ]
-            if len(group) > len(best):
-                best, generator = group, a
-        if len(best) < 2:
+        best = max((_powers_of(a, found) for _, a in found), key=lambda f: len(f.members))
+        if len(best.members) < 2:
             return families
-        families.append(_Family(generator.base, generator.slope, tuple(best)))
-        taken = {id(eqn) for eqn, *_ in best}
+        families.append(best)
+        taken = {id(eqn) for eqn, *_ in best.members}
         found = [(eqn, a) for eqn, a in found if id(eqn) not in taken]
     return families
+
+
+def _powers_of(generator: _Affine, found: list[tuple[Any, _Affine]]) -> _Family:
+    """The family that an exponential could lead."""
+    base, slope = generator.base, generator.slope
+    members = [
+        (eqn, a, round(a.slope / slope))
+        for eqn, a in found
+        if a.base is base and _is_power(a.slope / slope)
+    ]
+    return _Family(base, slope, tuple(members))
 
 
 def _is_power(ratio: float) -> bool:

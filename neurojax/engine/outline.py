@@ -2,13 +2,13 @@
 
 XLA:CPU fuses by copying cheap operations into every user. For a step with many outputs, such as
 one with tangents, that repeats most of the work. Here a function is traced, and each value with
-several users and a cost is computed in a conditional of its own, into which XLA does not fuse. Its
-condition always holds, but XLA cannot know.
+several users and a cost is computed in a conditional, into which XLA does not fuse. Its condition
+always holds, but XLA cannot know.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,8 +26,10 @@ WORTH = 4
 
 
 def outlined(f: Callable, true: jax.Array) -> Callable:
-    """f on the CPU with its shared and costly values computed once; `true` is a bool only run time
-    knows, and it is True."""
+    """f with its shared and costly values computed once, where that is XLA:CPU's weakness.
+
+    `true` is True, but must be a value that only the run knows.
+    """
     if jax.default_backend() != "cpu":
         return f
 
@@ -37,9 +39,9 @@ def outlined(f: Callable, true: jax.Array) -> Callable:
         env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
         env |= zip(jaxpr.invars, jax.tree.leaves(args), strict=True)
         maker = {v: eqn for eqn in jaxpr.eqns for v in eqn.outvars}
-        for v in _kept(jaxpr, env):
-            eqns, inputs = _made_from([v], env, maker)
-            env[v] = _apart(eqns, inputs, v, env, true)
+        for level in _levels(_kept(jaxpr, env), env, maker):
+            eqns, inputs = _made_from(level, env, maker)
+            env.update(zip(level, _apart(eqns, inputs, level, env, true), strict=True))
         eqns, _ = _made_from(_variables(jaxpr.outvars), env, maker)
         _evaluate(eqns, env)
         leaves = [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
@@ -53,20 +55,31 @@ def _variables(atoms: Iterable) -> list[Var]:
 
 
 def _kept(jaxpr: Any, known: Iterable[Var]) -> list[Var]:
-    """Variables with several users that cost something to make, in the order of their making."""
-    users = Counter(v for eqn in jaxpr.eqns for v in set(_variables(eqn.invars)))
-    users.update(_variables(jaxpr.outvars))
+    """Variables that cost something and are wanted in several places, in order of their making.
+
+    A place is an output, or another variable that is kept: what is wanted twice in one place XLA
+    computes once.
+    """
+    places: defaultdict[Var, set[Var]] = defaultdict(set)
+    for v in _variables(jaxpr.outvars):
+        places[v].add(v)
+    for eqn in reversed(jaxpr.eqns):
+        here = set().union(*(places[v] for v in eqn.outvars))
+        kept = eqn.outvars[0] if len(here) > 1 else None
+        for v in _variables(eqn.invars):
+            places[v] |= here if kept is None else {kept}
     cost: dict[Var, int] = dict.fromkeys(known, 0)
-    kept = []
+    worth = []
     for eqn in jaxpr.eqns:
         name = eqn.primitive.name
         total = 0 if name in _FREE else _COST.get(name, 1)
         total += sum(cost[v] for v in set(_variables(eqn.invars)))
         cost.update(dict.fromkeys(eqn.outvars, total))
-        if len(eqn.outvars) == 1 and total >= WORTH and users[eqn.outvars[0]] > 1:
-            kept.append(eqn.outvars[0])
-            cost[eqn.outvars[0]] = 0
-    return kept
+        v = eqn.outvars[0]
+        if len(eqn.outvars) == 1 and total >= WORTH and len(places[v]) > 1:
+            worth.append(v)
+            cost[v] = 0
+    return worth
 
 
 def _made_from(wanted: list[Var], env: dict, maker: dict) -> tuple[list[JaxprEqn], list[Var]]:
@@ -93,15 +106,30 @@ def _evaluate(eqns: list[JaxprEqn], env: dict) -> None:
         env.update(zip(eqn.outvars, bind(eqn, inputs), strict=True))
 
 
-def _apart(eqns: list[JaxprEqn], inputs: list[Var], v: Var, env: dict, true: Any) -> Any:
-    """The variable, computed where XLA fuses nothing of it into its users."""
+def _levels(kept: list[Var], known: Iterable[Var], maker: dict) -> list[list[Var]]:
+    """The kept variables in groups, none of which needs another of its group."""
+    depth: dict[Var, int] = dict.fromkeys(known, 0)
+    levels: list[list[Var]] = []
+    apart = set(kept)
+    for eqn in maker.values():
+        for v in eqn.outvars:
+            below = max((depth[a] for a in _variables(eqn.invars)), default=0)
+            depth[v] = below + (v in apart)
+            if v in apart:
+                levels += [[] for _ in range(depth[v] - len(levels))]
+                levels[depth[v] - 1].append(v)
+    return levels
+
+
+def _apart(eqns: list[JaxprEqn], inputs: list[Var], out: list[Var], env: dict, true: Any) -> list:
+    """Variables, computed where XLA fuses nothing of them into their users."""
 
     def made(*values):
         inner = dict(zip(inputs, values, strict=True))
         _evaluate(eqns, inner)
-        return inner[v]
+        return [inner[v] for v in out]
 
     def never(*values):
-        return jnp.zeros(v.aval.shape, v.aval.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        return [jnp.zeros(v.aval.shape, v.aval.dtype) for v in out]  # pyright: ignore
 
     return jax.lax.cond(true, made, never, *(env[i] for i in inputs))

@@ -68,7 +68,7 @@ def cut(
     constant, varying, records = scan.split(electrode, every)
     rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
     row = jax.tree.map(lambda a: a[0], rows)
-    shared = isinstance(fold, Squares)
+    squares = fold if isinstance(fold, Squares) else None
 
     def first(theta):
         cell, s = build(theta)
@@ -79,13 +79,11 @@ def cut(
         cell, (s, carry) = build(theta)[0], jax.eval_shape(first, theta)
         moves = scan.moving(cell, constant, dt, s, varying)
         looking = lean.prepare(
-            lambda fixed, carry, s, row: fold.update(carry, *fixed, s, row), (cell,), carry, s, row
+            lambda cell, carry, s, row: fold.update(carry, cell, s, row), cell, carry, s, row
         )
         residual = ([], None)  # no constants
-        if shared:
-            residual = lean.prepare(
-                lambda fixed, s, row: fold.residual(*fixed, s, row), (cell,), s, row
-            )
+        if squares is not None:
+            residual = lean.prepare(squares.residual, cell, s, row)
         return zip(*moves, looking, residual, strict=True)
 
     _, (*moves, look, residual) = prepared(theta)
@@ -95,7 +93,7 @@ def cut(
         first=first,
         moves=[lambda c, s, e, k=k, move=move: move(c[k], s, e) for k, move in enumerate(moves)],
         look=lambda c, carry, s, row: look(c[-2], carry, s, row),
-        residual=(lambda c, s, row: residual(c[-1], s, row)) if shared else None,
+        residual=(lambda c, s, row: residual(c[-1], s, row)) if squares is not None else None,
         finish=lambda carry: fold.finish(carry, records * every * dt),
         xs=(varying, rows),
         every=every,

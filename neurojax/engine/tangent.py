@@ -7,6 +7,7 @@ exponentials are evaluated once.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -68,14 +69,15 @@ def run(
         (s, S), (k, K) = carry
         es, row = xs
         (s, S), _ = jax.lax.scan(tick, (s, S), es)
-        k, K = move(lambda c, x: p.look(c, *x, row), (k, s), list(zip(K, S, strict=True)))
+        both = list(zip(K, S, strict=True))
+        k, K = move(lambda c, x: p.look(c, x[0], x[1], row), (k, s), both)
         return ((s, S), (k, K)), None
 
-    def squares(carry, xs):
+    def squares(residual, carry, xs):
         (s, S), sums = carry
         es, row = xs
         (s, S), _ = jax.lax.scan(tick, (s, S), es)
-        r, J = move(lambda c, s: p.residual(c, s, row), s, S)
+        r, J = move(lambda c, s: residual(c, s, row), s, S)
         return ((s, S), _added(sums, r, J)), None
 
     (s, k), push = linearize(p.first, p.theta)
@@ -86,7 +88,7 @@ def run(
         return Gradient(value, jnp.stack([dense(push(K_p), value) for K_p in K]), None)
     P = len(seeds)
     zeros = [jnp.zeros_like(s.v)] * (1 + P + P * (P + 1) // 2)
-    (_, sums), _ = jax.lax.scan(squares, ((s, S), zeros), p.xs)
+    (_, sums), _ = jax.lax.scan(partial(squares, p.residual), ((s, S), zeros), p.xs)
     return _gauss_newton(sums, P)
 
 
