@@ -25,15 +25,15 @@ STEPS = (0.1, 0.05, 0.025, 0.0125, 0.00625)  # ms
 CONTESTANTS = [
     Contestant("neurojax", "ours", {"dtype": "float32"}),
     Contestant("neurojax, float64", "ours", {"dtype": "float64"}),
-    Contestant("Jaxley, bwd_euler", "jaxley_hh", {"dtype": "float32", "solver": "bwd_euler"}),
-    Contestant("Jaxley, exp_euler", "jaxley_hh", {"dtype": "float32", "solver": "exp_euler"}),
+    Contestant("Jaxley, backward Euler", "jaxley_hh", {"dtype": "float32", "solver": "bwd_euler"}),
+    Contestant("Jaxley, exp. Euler", "jaxley_hh", {"dtype": "float32", "solver": "exp_euler"}),
     Contestant(
-        "Jaxley, crank_nicolson", "jaxley_hh", {"dtype": "float32", "solver": "crank_nicolson"}
+        "Jaxley, Crank-Nicolson", "jaxley_hh", {"dtype": "float32", "solver": "crank_nicolson"}
     ),
     Contestant("NEURON", "neuron_hh", {"dtype": "float64"}),
-    Contestant("NEURON, secondorder=2", "neuron_hh", {"dtype": "float64", "secondorder": 2}),
+    Contestant("NEURON, 2nd order", "neuron_hh", {"dtype": "float64", "secondorder": 2}),
     Contestant(
-        "NEURON, secondorder=2, usetable_hh=0",
+        "NEURON, 2nd order, no table",
         "neuron_hh",
         {"dtype": "float64", "secondorder": 2, "usetable_hh": 0},
     ),
@@ -109,12 +109,12 @@ def main() -> None:
     panels = {
         title: {name: curve(rows, name, key, scale) for name in names}
         for title, key, scale in (
-            ("Spike times, mean of all", "spike_ms", 1e3),
-            ("Potential before the first spike", "v_mV", 1e3),
+            ("Spike times, us", "spike_ms", 1e3),
+            ("Potential before the first spike, uV", "v_mV", 1e3),
         )
     }
     path = common.RESULTS / "accuracy.png"
-    chart.loglog(path, panels, "run time, s", "error, us or uV")
+    chart.loglog(path, panels, "run time, s", "mean error", legend=True)
     console.print(path)
 
 

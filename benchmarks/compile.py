@@ -74,17 +74,17 @@ def main() -> None:
     first, rest = slice(0, len(channels)), slice(len(channels), None)
     kinds = {"cold": "cold_seconds", "cached": "cached_seconds"}
     panels = {
-        f"{MANY} cells, against channels": {
+        f"{MANY} cells": {
             f"neurojax, {k}": line("neurojax", "channels", first, key) for k, key in kinds.items()
         },
-        "Three channels, against cells": {
+        "Three channels": {
             f"{name}, {k}": line(name, "n", rest, key)
             for name in ("neurojax", "Jaxley")
             for k, key in kinds.items()
         },
     }
     path = common.RESULTS / "compile.png"
-    chart.loglog(path, panels, "number", "compile time, s", share=False)
+    chart.loglog(path, panels, ("channels", "cells"), "compile time, s", ticks=(channels, cells))
     console.print(path)
 
 

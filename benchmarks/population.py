@@ -19,8 +19,10 @@ QUICK = {10: 20, 1000: 20}
 JOB = {"question": "population", "dt": 0.025, "record_ms": 0.1, "dtype": "float32"}
 CONTESTANTS = [
     Contestant("neurojax", "ours"),
-    Contestant("C", "c_hh"),
-    Contestant("Jaxley", "jaxley_hh"),
+    Contestant("C", "c_hh", {"only": "libmvec"}),
+    Contestant("C, own exp", "c_hh", {"only": "inline"}),
+    Contestant("Jaxley", "jaxley_hh", {"only": "integrate"}),
+    Contestant("Jaxley, own loop", "jaxley_hh", {"only": "step_fn"}),
     Contestant("BrainCell", "braincell_hh"),
     Contestant("Diffrax", "diffrax_hh"),
     Contestant("Arbor", "arbor_hh", {"dtype": "float64"}),

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from neurojax.cell import Cell, State, batch_shape, parameters, substitute
+from neurojax.cell import Cell, State, parameters, substitute
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode
 from neurojax.engine import adjoint, blocked, scan, tangent
 from neurojax.engine.pieces import Gradient, Theta
 from neurojax.fold import Fold
-from neurojax.simulate import check_run, first_tick, start
+from neurojax.simulate import check_run, population, start
 from neurojax.units import nearest
 
 CROSSOVER = 12
@@ -49,7 +49,7 @@ def gradient(
     when the memory does not suffice.
     """
     check_run(electrode, dt, every, {"of": of})
-    pop = batch_shape(cell, first_tick(electrode), initial)
+    pop = population(cell, electrode, initial)
     s = jax.eval_shape(lambda: start(cell, initial, pop))
     known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
     for name in wrt:

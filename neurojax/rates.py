@@ -141,7 +141,7 @@ def relax_mean(x) -> jax.Array:
     part = jnp.where(part < 1, part, 1.0)
     mean = _polynomial(part, how.coefficients)
     for k in range(how.doublings):
-        mean = mean * (1 - 2.0 ** (k - 1) * part * mean)
+        mean = mean - (2.0 ** (k - 1) * part * mean) * mean
     return mean / beyond
 
 

@@ -34,8 +34,8 @@ class Recording(NamedTuple):
         return self.data["v"]
 
 
-def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]) -> int:
-    """The number of records of a run. Raises ValueError for one that cannot be made."""
+def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]) -> None:
+    """Raise ValueError for a run that cannot be made."""
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
     steps = n_steps(electrode)
@@ -43,12 +43,11 @@ def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, F
         raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
     for name, fold in folds.items():
         check_rows(name, fold, steps // every)
-    return steps // every
 
 
-def first_tick(electrode: Electrode) -> Electrode:
-    """What the electrode does in the first step."""
-    return Electrode(*(f[0] if jnp.ndim(f) else f for f in electrode))
+def population(cell: Cell, electrode: Electrode, initial: Any) -> tuple[int, ...]:
+    """The shape that the cells, their initial state and their electrode span."""
+    return np.broadcast_shapes(batch_shape(cell, initial), *(np.shape(f)[1:] for f in electrode))
 
 
 def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> State:
@@ -85,7 +84,7 @@ def _run(cell, initial, electrode, dt, folds, record, every, pop, mesh):
 
     rows = {k: f.data for k, f in folds.items()}
     folds = {k: dataclasses.replace(f, data=None) for k, f in folds.items()}
-    return blocked.run(
+    final, data, ok, folded = blocked.run(
         block,
         (cell, initial, folds),
         (varying, rows),
@@ -93,6 +92,8 @@ def _run(cell, initial, electrode, dt, folds, record, every, pop, mesh):
         live=blocked.live_arrays(cell),
         mesh=mesh,
     )
+    t = jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
+    return Recording(t, data, ok, final, folded)
 
 
 def simulate(
@@ -117,14 +118,9 @@ def simulate(
     """
     check_observables(cell, record)
     folds = dict(folds or {})
-    records = check_run(electrode, dt, every, folds)
-    ticks = first_tick(electrode)
-    pop = batch_shape(cell, ticks, initial)
+    check_run(electrode, dt, every, folds)
+    pop = population(cell, electrode, initial)
     if initial is None and is_ideal_clamp(electrode):
-        initial = ticks.v_cmd
+        initial = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
     mesh = blocked.mesh_of(cell, initial, electrode, folds) if pop else None
-    final, data, ok, folded = _run(
-        cell, initial, electrode, dt, folds, tuple(record), every, pop, mesh
-    )
-    t = (np.arange(records) + 1) * (every * dt)
-    return Recording(jnp.asarray(t), data, ok, final, folded)
+    return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop, mesh)

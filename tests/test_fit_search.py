@@ -155,3 +155,7 @@ def test_bad_requests_are_named(sweep):
     ]:
         with pytest.raises(ValueError, match=message):
             search(cell, traces, space(cell), **options(**other))
+
+
+def test_score_names_every_part():
+    assert Score._fields[:3] == ("number", "times", "latency")

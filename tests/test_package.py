@@ -55,12 +55,18 @@ def test_first_snippet_of_the_readme(tmp_path):
     assert len([line for line in SNIPPETS[0].splitlines() if line.strip()]) <= 15
 
 
+def test_folds_and_gradient_of_the_readme():
+    told = run(SNIPPETS[0] + SNIPPETS[1]).splitlines()[-2:]
+    assert 5 < float(told[0].split()[0]) < 7 and told[0].endswith("spikes a cell")
+    assert told[1] == "(4, 200) (4, 4, 200)"
+
+
 def test_fit_of_the_readme():
     # The same recording as the example, without fetching it, and less time for the fit.
     path = str(recording("cc/bluepyefe_B6.npz"))
     stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
-    assert "seconds=60" in SNIPPETS[1]
-    told = run(stand_in + SNIPPETS[1].replace("seconds=60", "seconds=3")).splitlines()
+    assert "seconds=60" in SNIPPETS[2]
+    told = run(stand_in + SNIPPETS[2].replace("seconds=60", "seconds=3")).splitlines()
     assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
 
 
@@ -78,7 +84,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[2] + check)
+    out = run(SNIPPETS[3] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,45 +44,51 @@ def population(job: worker.Job) -> worker.Run:
     return run
 
 
-def loss(job: worker.Job) -> tuple[Callable, dict[str, jax.Array]]:
-    """Mean square distance of every cell's records from the target, of the free parameters."""
-    _, every = worker.steps(job)
+def fitted(job: worker.Job) -> dict[str, Any]:
+    """What `simulate` and `gradient` are told alike: cells with their free parameters, the rig."""
     pairs = worker.PAIRS[job["parameters"]]
-    cell = squid({"na": pairs, "k": pairs, "leak": 1})
-    names = {k: k.replace("leak.", "leak0.") for k in worker.theta(job)}
-    theta = {k: jnp.asarray(x, jnp.result_type(float)) for k, x in worker.theta(job).items()}
-    electrode, aim = clamp(job), jnp.asarray(worker.target(job))[:, None]
+    theta = {_named(k): jnp.asarray(x) for k, x in worker.theta(job).items()}
+    return {
+        "cell": nj.replace(squid({"na": pairs, "k": pairs, "leak": 1}), theta),
+        "electrode": clamp(job),
+        "dt": job["dt"],
+        "every": worker.steps(job)[1],
+        "initial": worker.V_START,
+    }
 
-    def value(theta):
-        cells = nj.replace(cell, {names[k]: x for k, x in theta.items()})
-        recording = nj.simulate(cells, electrode, job["dt"], every=every, initial=worker.V_START)
-        return jnp.mean((recording.v - aim) ** 2, axis=0)
 
-    return value, theta
+def loss(job: worker.Job) -> nj.VoltageError:
+    """Mean square distance of every cell's records from the target."""
+    aim = worker.target(job)
+    return nj.VoltageError(data=nj.Target(aim, np.full(aim.size, aim.size**-0.5)))
 
 
 def forward(job: worker.Job) -> worker.Run:
     """The loss alone."""
-    value, theta = loss(job)
-    compiled = jax.jit(value)
-    return lambda: (jax.block_until_ready(compiled(theta)), {})
+    told, error = fitted(job), loss(job)
+
+    def run():
+        recording = nj.simulate(**told, record=(), folds={"loss": error})
+        return jax.block_until_ready(recording.folds["loss"]), {}
+
+    return run
 
 
 def gradient(job: worker.Job) -> worker.Run:
     """The loss of every cell and its derivative in all parameters."""
-    value, theta = loss(job)
-
-    def total(theta):
-        each = value(theta)
-        return each.sum(), each
-
-    compiled = jax.jit(jax.value_and_grad(total, has_aux=True))
+    told, error = fitted(job), loss(job)
+    names = list(worker.theta(job))
+    wrt = [_named(name) for name in names]
 
     def run():
-        (_, each), slope = jax.block_until_ready(compiled(theta))
-        return each, slope
+        answer = jax.block_until_ready(nj.gradient(**told, of=error, wrt=wrt))
+        return answer.value, dict(zip(names, answer.gradient, strict=True))
 
     return run
+
+
+def _named(name: str) -> str:
+    return name.replace("leak.", "leak0.")
 
 
 RUNS = {"loss": forward, "gradient": gradient}

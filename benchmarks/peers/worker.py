@@ -201,7 +201,7 @@ def serve(variants: Callable[[Job], Variants], *packages: str) -> None:
     say(ready=True)
     job = json.loads(sys.stdin.readline())
     check = CHECKS[job["question"]]
-    mine = variants(job)
+    mine = {k: v for k, v in variants(job).items() if k.startswith(job.get("only", ""))}
     if len(mine) > 1 and "variant" not in job and job["question"] != "compile":
         say(tried=tune(mine))
         return
