@@ -20,12 +20,20 @@ CELLS, DURATION = 1000, 100.0  # ms
 NUMBERS = (3, 8, 16, 64)
 PATIENCE = 900.0  # seconds: to compile several ways to checkpoint 16 channels takes minutes
 JOB = {"dt": 0.025, "record_ms": 0.1, "dtype": "float32"}
-SCRIPTS = {"neurojax": "ours", "Jaxley": "jaxley_hh"}
-CONTESTANTS = [
-    Contestant(name, script, {"question": question})
-    for name, script in SCRIPTS.items()
-    for question in ("loss", "gradient")
-]
+NAMES = ("neurojax", "neurojax, other way", "Jaxley")
+
+
+def contestants(number: int) -> list[Contestant]:
+    """Each twice, for the loss alone and for its gradient: what neurojax chooses by itself, the way
+    that it leaves (but for 64 tangents, which no compiler should be asked for), and Jaxley."""
+    other = {"way": "adjoint" if number <= 8 else "tangents"}
+    field = [("neurojax", "ours", {}), ("neurojax, other way", "ours", other)]
+    field = [*field[: 1 if number > 16 else 2], ("Jaxley", "jaxley_hh", {})]
+    return [
+        Contestant(name, script, {"question": question, **told})
+        for name, script, told in field
+        for question in ("loss", "gradient")
+    ]
 
 
 def paired(rows: list[Row]) -> list[Row]:
@@ -43,7 +51,9 @@ def main() -> None:
     rows: list[Row] = []
     for number in NUMBERS[1:2] if quick else NUMBERS:
         told = {**job, "parameters": number}
-        for row in paired(race(CONTESTANTS, told, rounds=2 if quick else 5, limit=PATIENCE)):
+        for row in paired(
+            race(contestants(number), told, rounds=2 if quick else 5, limit=PATIENCE)
+        ):
             rows.append(row | {"parameters": number})
 
     console = Console()
@@ -66,7 +76,7 @@ def main() -> None:
         return
     console.print(common.write("gradient", {"job": job, "rows": rows}))
     panels = {
-        title: {name: line(rows, name, value) for name in SCRIPTS}
+        title: {name: line(rows, name, value) for name in NAMES}
         for title, value in (
             ("Loss and gradient, s", lambda row: row["median_seconds"]),
             ("In forward passes of the same model", passes),

@@ -20,8 +20,8 @@ from neurojax.fold import Fold
 from neurojax.simulate import check_run, population, start
 from neurojax.units import nearest
 
-CROSSOVER = 12
-"""Parameters from which on the adjoint is cheaper than tangents (benchmarks/gradient.py)."""
+CROSSOVER = 8
+"""Up to so many parameters tangents are no dearer than the adjoint (benchmarks/gradient.py)."""
 
 _INITIAL = "initial."
 

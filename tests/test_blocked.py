@@ -76,14 +76,14 @@ nj.configure(cpu_devices=int(sys.argv[1]), compilation_cache=False)
 import jax
 from neurojax import channels as c
 out = {}
-for n in (3, 256, 301):
+for n in (3, 512, 701):
     cell = nj.Cell(channels={"na": c.SquidNa(), "k": c.SquidK(), "leak": c.SquidLeak()})
     cell = nj.replace(cell, {"na.g_bar": np.linspace(100.0, 140.0, n)})
     clamp = nj.current_clamp(np.full(400, 12.0))
     r = nj.simulate(cell, clamp, 0.025, every=20, folds={"n": nj.SpikeCount()})
     g = nj.gradient(cell, clamp, 0.025, of=nj.Mean(), wrt=["k.g_bar"], every=20)
     out[n] = [np.asarray(a, float).tolist() for a in (r.v[-1], r.folds["n"], g.gradient[0])]
-    assert len(r.v.devices()) == int(sys.argv[1])
+    assert len(r.v.devices()) == (int(sys.argv[1]) if n > 500 else 1)
 print(json.dumps(out))
 """
 
@@ -227,7 +227,7 @@ cell = nj.Cell(channels={"na": c.SquidNa(), "k": c.SquidK(), "leak": c.SquidLeak
 cells = nj.replace(cell, {"na.g_bar": np.linspace(100.0, 140.0, 10**6, dtype=np.float32)})
 clamp = nj.current_clamp(np.full(100, 10.0, np.float32))
 r = nj.simulate(cells, clamp, 0.025, record=(), every=10, folds={"n": nj.SpikeCount()})
-assert int(r.folds["n"].sum()) == 0 and bool(r.ok.all())
+assert int(r.folds["n"].sum()) == 10**6 and bool(r.ok.all())  # each has fired once by 2.5 ms
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -215,10 +215,10 @@ def test_an_ideal_clamp_starts_at_its_first_command():
 
 
 def test_a_population_is_computed_on_all_devices():
-    cells = nj.replace(squid(), {"na.g_bar": np.linspace(100.0, 140.0, 6)})
-    r = nj.simulate(cells, nj.current_clamp(DRIVE))
+    g_bar = np.linspace(100.0, 140.0, 256)
+    r = nj.simulate(squid(na__g_bar=g_bar), nj.current_clamp(DRIVE))
     assert r.v.sharding.device_set == set(jax.local_devices())
-    for k in range(6):
-        one = nj.replace(squid(), {"na.g_bar": float(np.linspace(100.0, 140.0, 6)[k])})
+    for k in (0, 100, 255):
+        one = squid(na__g_bar=float(g_bar[k]))
         alone = nj.simulate(one, nj.current_clamp(DRIVE)).v  # in scalar instructions
         np.testing.assert_allclose(r.v[:, k], alone, rtol=1e-5, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import jax
@@ -77,6 +78,9 @@ def forward(job: worker.Job) -> worker.Run:
 def gradient(job: worker.Job) -> worker.Run:
     """The loss of every cell and its derivative in all parameters."""
     told, error = fitted(job), loss(job)
+    chosen = {"tangents": 10**6, "adjoint": 0}
+    if "way" in job:  # the function of this name hides the module
+        sys.modules["neurojax.gradient"].CROSSOVER = chosen[job["way"]]  # type: ignore[attr-defined]
     names = list(worker.theta(job))
     wrt = [_named(name) for name in names]
 

@@ -37,8 +37,8 @@ def segment_records(records: int, every: int, state_bytes: int, memory: int) -> 
         return records
     length = max(1, min(records, SEGMENT // every))
     least = max(1, round((records / (every + 1)) ** 0.5))
-    while needed(length) > memory and length < least:
-        length = min(2 * length, least)
+    while needed(length) > memory and length != least:
+        length = min(2 * length, least) if length < least else max(length // 2, least)
     if needed(length) > memory:
         raise ValueError(
             f"the gradient needs {needed(length) / 2**20:.3g} MB for its checkpoints, "
@@ -97,7 +97,7 @@ def run(
 
     def value(theta):
         carry = p.first(theta)
-        values = list(theta.values())
+        values = [theta[k] for k in p.theta]  # a dict that JAX took apart is in another order
         for part, n in ((slice(0, whole), length), (slice(whole, records), records - whole)):
             if n:
                 xs = jax.tree.map(lambda a, part=part: a[part], p.xs)

@@ -21,10 +21,14 @@ CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
 
 LANES = 64
-"""Blocks are whole multiples of this many cells: a few vectors of the widest CPUs."""
+"""Blocks are whole multiples of this many cells: a few vectors of the widest CPUs.
+
+What is over runs in scalar instructions, each as dear as a vector.
+"""
 
 LEAST, MOST = 128, 2048
-"""Below, the loop's own instructions count; above, nothing is gained."""
+"""Below, the loop's own instructions count; above, nothing is gained. Fewer than LEAST cells are not
+worth a device of their own."""
 
 
 def mesh_of(*trees: Any) -> Mesh | None:
@@ -83,7 +87,7 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, mesh: Mesh | 
     def whole(leaves):
         return f(*jax.tree.unflatten(tree, leaves))
 
-    devices = 1 if mesh is None else mesh.size
+    devices = 1 if mesh is None or n < LEAST * mesh.size else mesh.size
     if devices == 1:
         return _blocks(whole, leaves, split, n, live)
     padding = -n % devices
@@ -105,16 +109,22 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, mesh: Mesh | 
 
 def _padded(a: Any, padding: int) -> jax.Array:
     """The population with its last cell repeated."""
+    if not padding:
+        return a
     a = jnp.asarray(a)
     return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
 
 
 def _blocks(whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int) -> Any:
     """The population of one device, a block after the other."""
-    itemsize = max(jnp.result_type(a).itemsize for a in leaves)
-    size = block_size(n, live, itemsize) if jax.default_backend() == "cpu" else n
-    if size >= n:
+    if jax.default_backend() != "cpu":
         return whole(leaves)
+    itemsize = max(jnp.result_type(a).itemsize for a in leaves)
+    size = block_size(n, live, itemsize)
+    if size >= n:
+        padding = -n % LANES
+        leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
+        return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 
     def block(start):
         return whole(
