@@ -19,6 +19,7 @@ QUICK = {10: 20, 1000: 20}
 JOB = {"question": "population", "dt": 0.025, "record_ms": 0.1, "dtype": "float32"}
 CONTESTANTS = [
     Contestant("neurojax", "ours"),
+    Contestant("neurojax, one core", "ours", {"devices": 1}),
     Contestant("C", "c_hh", {"only": "libmvec"}),
     Contestant("C, own exp", "c_hh", {"only": "inline"}),
     Contestant("Jaxley", "jaxley_hh", {"only": "integrate"}),

@@ -50,20 +50,6 @@ def gradient(
     """
     check_run(electrode, dt, every, {"of": of})
     pop = population(cell, electrode, initial)
-    s = jax.eval_shape(lambda: start(cell, initial, pop))
-    known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
-    for name in wrt:
-        if name not in known:
-            raise ValueError(
-                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-            )
-    if not wrt:
-        raise ValueError("no parameter to differentiate in: name at least one")
-    result = jax.eval_shape(lambda: of.finish(of.init(cell, _zeros(s)), 1.0))
-    if not all(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(result)):
-        raise ValueError(
-            f"{type(of).__name__} counts: it has no derivative. Take a fold of real numbers"
-        )
     mesh = blocked.mesh_of(cell, initial, electrode, of) if pop else None
     return _gradient(
         cell, initial, electrode, dt, of, tuple(wrt), every, pop, mesh, round(memory_MB * 2**20)
@@ -72,6 +58,7 @@ def gradient(
 
 @partial(jax.jit, static_argnames=("wrt", "every", "pop", "mesh", "memory"))
 def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, mesh, memory):
+    _check(cell, fold, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
     if any(name.startswith(_INITIAL) for name in wrt):
         initial = start(cell, initial, pop)
     values = {k: v for k, (v, _) in parameters(cell).items()}
@@ -139,11 +126,25 @@ def differentiate(
     )
 
 
+def _check(cell: Cell, fold: Fold, wrt: Sequence[str], s: State) -> None:
+    """Raise ValueError for an unknown parameter, none, or a fold without a derivative."""
+    known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
+    for name in wrt:
+        if name not in known:
+            raise ValueError(
+                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
+    if not wrt:
+        raise ValueError("no parameter to differentiate in: name at least one")
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
+    result = jax.eval_shape(lambda: fold.finish(fold.init(cell, zeros), 1.0))
+    if not all(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(result)):
+        raise ValueError(
+            f"{type(fold).__name__} counts: it has no derivative. Take a fold of real numbers"
+        )
+
+
 def _state_names(s: State) -> dict[str, Any]:
     """The leaves of a state by name, in the order of the pytree."""
     gates = {f"{c}.{g}": s.x[c][g] for c in sorted(s.x) for g in sorted(s.x[c])}
     return {"v": s.v} | gates
-
-
-def _zeros(s: State) -> State:
-    return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)

@@ -104,6 +104,19 @@ def test_slopes_of_other_sign_or_no_common_measure_are_left_alone():
     assert primitives(advance, constants, jnp.asarray(V))["exp"] == 3
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_slopes_written_as_decimals_are_recognised(double):
+    def f(_, v):
+        return jnp.exp(-0.05 * v) + jnp.exp(-0.1 * (v + 3)) + jnp.exp(-0.15 * v) + jnp.exp(0 * v)
+
+    with jax.enable_x64(double):
+        v = jnp.asarray(V)
+        constants, advance = lean.prepare(f, 0.0, v)
+        assert primitives(advance, constants, v)["exp"] <= 2
+        rtol = 1e-14 if double else 5e-6
+        np.testing.assert_allclose(advance(constants, v), f(0.0, v), rtol=rtol)
+
+
 def test_a_slope_that_is_a_parameter_is_left_alone():
     def f(slope, v):
         return jnp.exp(slope * v) + jnp.exp(2 * slope * v)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import braincell
-import brainstate
-import brainunit as u
 import jax
 import jax.numpy as jnp
 import spread
@@ -14,29 +11,33 @@ import worker
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-DENSITY = u.mS / u.cm**2
 
+def squid(g_na: jax.Array, solver: str):
+    """Hodgkin and Huxley's currents from BrainCell's own catalogue, gates at their steady state."""
+    import braincell
+    import brainunit as u
 
-class Squid(braincell.SingleCompartment):
-    """Hodgkin and Huxley's currents from BrainCell's own catalogue."""
-
-    def __init__(self, g_na: jax.Array, solver: str):
-        n = g_na.size
-        super().__init__(n, V_initializer=jnp.full(n, worker.V_START) * u.mV, solver=solver)
-        self.na = braincell.ion.SodiumFixed(n, E=worker.E_NA * u.mV)
-        self.na.add(na=braincell.channel.Na_HH1952(n, g_max=g_na * DENSITY))
-        self.k = braincell.ion.PotassiumFixed(n, E=worker.E_K * u.mV)
-        self.k.add(k=braincell.channel.K_HH1952(n, g_max=worker.G_K * DENSITY))
-        self.leak = braincell.channel.IL(n, g_max=worker.G_LEAK * DENSITY, E=worker.E_LEAK * u.mV)
+    n, density = g_na.size, u.mS / u.cm**2
+    na = braincell.ion.SodiumFixed(n, E=worker.E_NA * u.mV)
+    na.add(na=braincell.channel.Na_HH1952(n, g_max=g_na * density))
+    k = braincell.ion.PotassiumFixed(n, E=worker.E_K * u.mV)
+    k.add(k=braincell.channel.K_HH1952(n, g_max=worker.G_K * density))
+    leak = braincell.channel.IL(n, g_max=worker.G_LEAK * density, E=worker.E_LEAK * u.mV)
+    v = jnp.full(n, worker.V_START) * u.mV
+    cells = braincell.SingleCompartment(n, V_initializer=v, solver=solver, na=na, k=k, leak=leak)
+    cells.init_state()
+    cells.reset_state()
+    return cells
 
 
 def population(job: worker.Job, solver: str, devices: int) -> worker.Run:
     """A jitted run of a model that keeps its state in itself."""
+    import brainstate  # here because importing it starts JAX in some versions
+    import brainunit as u
+
     brainstate.environ.set(dt=job["dt"] * u.ms, precision=64 if job["dtype"] == "float64" else 32)
     total, every = worker.steps(job)
-    cells = Squid(jnp.asarray(worker.g_na(job)), solver)
-    cells.init_state()
-    cells.reset_state()  # the gates to their steady state
+    cells = squid(jnp.asarray(worker.g_na(job)), solver)
     mesh = jax.make_mesh((devices,), ("cell",), axis_types=(AxisType.Auto,))
     states = cells.states().values()
 

@@ -45,6 +45,22 @@ def population(job: worker.Job) -> worker.Run:
     return run
 
 
+def count(job: worker.Job) -> worker.Run:
+    """The spikes of every cell, and no trace."""
+    _, every = worker.steps(job)
+    g_na = jnp.asarray(worker.g_na(job), jnp.float32)
+    cells = nj.replace(squid({"na": 1, "k": 1, "leak": 1}), {"na0.g_bar": g_na})
+    told = {"record": (), "every": every, "initial": worker.V_START}
+
+    def run():
+        recording = nj.simulate(
+            cells, clamp(job), job["dt"], folds={"spikes": nj.SpikeCount()}, **told
+        )
+        return jax.block_until_ready(recording.folds["spikes"])
+
+    return run
+
+
 def fitted(job: worker.Job) -> dict[str, Any]:
     """What `simulate` and `gradient` are told alike: cells with their free parameters, the rig."""
     pairs = worker.PAIRS[job["parameters"]]
@@ -95,11 +111,15 @@ def _named(name: str) -> str:
     return name.replace("leak.", "leak0.")
 
 
-RUNS = {"loss": forward, "gradient": gradient}
+RUNS = {"loss": forward, "gradient": gradient, "count": count}
 
 
 def variants(job: worker.Job) -> worker.Variants:
-    nj.configure(compilation_cache=job.get("cache", False), x64=job["dtype"] == "float64")
+    nj.configure(
+        cpu_devices=job.get("devices"),
+        compilation_cache=job.get("cache", False),
+        x64=job["dtype"] == "float64",
+    )
     return {"neurojax": lambda: RUNS.get(job["question"], population)(job)}
 
 

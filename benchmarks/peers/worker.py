@@ -155,7 +155,13 @@ def check_gradient(job: Job, answer: Any) -> dict[str, Any]:
     return {"loss": float(np.mean(loss)), "gradient": sizes}
 
 
+def check_count(job: Job, number: np.ndarray) -> dict[str, Any]:
+    """Spikes of all cells."""
+    return {"spikes": int(number.sum(dtype=np.int64))}
+
+
 CHECKS = {
+    "count": check_count,
     "population": check_population,
     "accuracy": check_accuracy,
     "gradient": check_gradient,

@@ -89,11 +89,8 @@ def run(
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
     length = segment_records(records, every, size, memory)
     whole = records // length * length
-    seeds = [
-        {k: jnp.ones_like(x) if k == one else None for k, x in p.theta.items()} for one in p.theta
-    ]
     constants, push = linearize(p.constants, p.theta)
-    known = (constants, [tangents_of(push(seed)) for seed in seeds])
+    known = (constants, [tangents_of(push(seed)) for seed in p.seeds()])
 
     def value(theta):
         carry = p.first(theta)

@@ -27,8 +27,10 @@ What is over runs in scalar instructions, each as dear as a vector.
 """
 
 LEAST, MOST = 128, 2048
-"""Below, the loop's own instructions count; above, nothing is gained. Fewer than LEAST cells are not
-worth a device of their own."""
+"""Below, the loop's own instructions count; above, nothing is gained.
+
+Fewer than LEAST cells are not worth a device of their own.
+"""
 
 
 def mesh_of(*trees: Any) -> Mesh | None:

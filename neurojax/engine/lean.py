@@ -12,7 +12,6 @@ Values agree with the original to a few roundings (test_lean holds the bounds), 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -196,10 +195,10 @@ class _Split:
                     numbers[eqn.outvars[0]] = value
         for eqn in self.late:
             out = eqn.outvars[0]
-            if not jnp.issubdtype(out.aval.dtype, jnp.floating):
+            if out.aval.dtype.name not in _LARGEST_EXPONENT:
                 continue
             name = eqn.primitive.name
-            if name == "exp" and (argument := form(eqn.invars[0])) is not None:
+            if name == "exp" and (argument := form(eqn.invars[0])) and argument.slope:
                 found.append((eqn, argument))
             elif (made := self._form(name, eqn, form, number)) is not None:
                 forms[out] = made
@@ -297,7 +296,7 @@ class _Split:
         if argument.guard is None:
             return value
         which, case, other = argument.guard
-        cases = [value, jnp.full_like(value, math.exp(other))]
+        cases = [value, jnp.exp(jnp.full_like(value, other))]
         return jax.lax.select_n(env[which], *(cases if case == 0 else cases[::-1]))
 
 
@@ -317,17 +316,15 @@ def _families(found: list[tuple[Any, _Affine]]) -> list[_Family]:
 def _powers_of(generator: _Affine, found: list[tuple[Any, _Affine]]) -> _Family:
     """The family that an exponential could lead."""
     base, slope = generator.base, generator.slope
-    members = [
-        (eqn, a, round(a.slope / slope))
-        for eqn, a in found
-        if a.base is base and _is_power(a.slope / slope)
-    ]
+    # Numbers in a formula are rounded to the precision that it is traced in.
+    rounding = jnp.finfo(base.aval.dtype).eps  # pyright: ignore[reportAttributeAccessIssue]
+    members = []
+    for eqn, a in found:
+        ratio = a.slope / slope
+        k = round(ratio)
+        if a.base is base and 1 <= k <= LARGEST_POWER and abs(ratio - k) <= rounding * k:
+            members.append((eqn, a, k))
     return _Family(base, slope, tuple(members))
-
-
-def _is_power(ratio: float) -> bool:
-    k = round(ratio)
-    return 1 <= k <= LARGEST_POWER and abs(ratio - k) < 1e-9 * k
 
 
 def _cap(offsets: list, powers: list[int], dtype) -> jax.Array:

@@ -47,6 +47,13 @@ class Pieces(NamedTuple):
     every: int
     true: Any  # at run time
 
+    def seeds(self) -> list[dict[str, jax.Array | None]]:
+        """The unit tangent of each parameter: None for all others."""
+        return [
+            {k: jnp.ones_like(x) if k == one else None for k, x in self.theta.items()}
+            for one in self.theta
+        ]
+
     def advance(self, constants: Any, s: State, e: Electrode) -> State:
         """The state one step later."""
         for move in self.moves:

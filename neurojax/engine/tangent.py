@@ -35,9 +35,7 @@ def run(
     number of steps. Of a sum of squares the Gauss-Newton matrix comes along.
     """
     p = cut(build, theta, electrode, dt, fold, every)
-    seeds = [
-        {k: jnp.ones_like(x) if k == one else None for k, x in p.theta.items()} for one in p.theta
-    ]
+    seeds = p.seeds()
     constants, push = linearize(p.constants, p.theta)
     own = [push(seed) for seed in seeds]
 
