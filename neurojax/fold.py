@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from neurojax.cell import Cell, State
 from neurojax.channel import Leaf, param, pytree, static
-from neurojax.observe import observe
+from neurojax.observe import check_observables, observe
 
 Carry = Any
 """A pytree of arrays `[*pop]` or `[..., *pop]`."""
@@ -43,8 +43,9 @@ class Fold:
         return carry
 
 
-def check_rows(name: str, fold: Fold, records: int) -> None:
-    """Raise ValueError where a fold's data have fewer rows than there are records."""
+def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
+    """Raise ValueError for an observable that the cell has not, or data with too few rows."""
+    check_observables(cell, [of] if (of := getattr(fold, "of", None)) else [])
     for leaf in jax.tree.leaves(fold.data):
         rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
         if rows < records:

@@ -48,7 +48,7 @@ def gradient(
     Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
     when the memory does not suffice.
     """
-    check_run(electrode, dt, every, {"of": of})
+    check_run(cell, electrode, dt, every, {"of": of})
     pop = population(cell, electrode, initial)
     mesh = blocked.mesh_of(cell, initial, electrode, of) if pop else None
     return _gradient(

@@ -15,7 +15,7 @@ from neurojax.cell import Cell, State, at_rest, batch_shape, settled
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.engine import blocked, scan
-from neurojax.fold import Fold, check_rows
+from neurojax.fold import Fold, check_fold
 from neurojax.observe import check_observables, observe
 
 
@@ -34,7 +34,9 @@ class Recording(NamedTuple):
         return self.data["v"]
 
 
-def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]) -> None:
+def check_run(
+    cell: Cell, electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]
+) -> None:
     """Raise ValueError for a run that cannot be made."""
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
@@ -42,7 +44,7 @@ def check_run(electrode: Electrode, dt: float, every: int, folds: Mapping[str, F
     if every < 1 or every > steps:
         raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
     for name, fold in folds.items():
-        check_rows(name, fold, steps // every)
+        check_fold(name, fold, cell, steps // every)
 
 
 def population(cell: Cell, electrode: Electrode, initial: Any) -> tuple[int, ...]:
@@ -118,7 +120,7 @@ def simulate(
     """
     check_observables(cell, record)
     folds = dict(folds or {})
-    check_run(electrode, dt, every, folds)
+    check_run(cell, electrode, dt, every, folds)
     pop = population(cell, electrode, initial)
     if initial is None and is_ideal_clamp(electrode):
         initial = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd

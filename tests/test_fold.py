@@ -243,7 +243,6 @@ def test_a_fold_that_lacks_a_method_says_which(fold, message):
         run(squid(), {"f": fold})
 
 
-@pytest.mark.xfail(strict=True, reason="a fold's observable is not checked at the border")
 @pytest.mark.parametrize("name", ["na.x", "V", "sodium.i"])
 def test_a_fold_of_an_unknown_observable_is_refused(name):
     with pytest.raises(ValueError, match=rf"{name}.*\(have: v, i_ion"):

@@ -12,6 +12,7 @@ Values agree with the original to a few roundings (test_lean holds the bounds), 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -296,7 +297,8 @@ class _Split:
         if argument.guard is None:
             return value
         which, case, other = argument.guard
-        cases = [value, jnp.exp(jnp.full_like(value, other))]
+        constant = math.exp(min(other, _LARGEST_EXPONENT["float64"]))
+        cases = [value, jnp.full_like(value, constant)]
         return jax.lax.select_n(env[which], *(cases if case == 0 else cases[::-1]))
 
 
