@@ -15,6 +15,7 @@ from race import Contestant, Row, agree, race, scaled, table, throughput
 from rich.console import Console
 
 SIZES = {1: 100, 10: 100, 100: 100, 1000: 100, 10_000: 100, 100_000: 20, 1_000_000: 10}  # cells: ms
+PATIENCE = 60.0  # seconds
 QUICK = {10: 20, 1000: 20}
 JOB = {"question": "population", "dt": 0.025, "record_ms": 0.1, "dtype": "float32"}
 CONTESTANTS = [
@@ -44,7 +45,8 @@ def curve(sizes: dict[int, float], contestants: list[Contestant], console: Conso
                 scaled(c, row, cells, work)
                 for c, row in zip(contestants, races[-1]["rows"], strict=True)
             ]
-        ran = iter(race([c for c in field if isinstance(c, Contestant)], {**JOB, "n": n, "ms": ms}))
+        willing = [c for c in field if isinstance(c, Contestant)]
+        ran = iter(race(willing, {**JOB, "n": n, "ms": ms}, limit=PATIENCE))
         rows = [next(ran) if isinstance(c, Contestant) else c for c in field]
         agree(rows)
         table(rows, console, f"{n} cells, {ms:g} ms")

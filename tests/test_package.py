@@ -138,3 +138,40 @@ def test_numbers_of_the_readme_are_those_of_the_committed_results():
     first, second, third = (c["spike_time_error_percent"] for c in neurons)
     assert f"{first}, {second} and {third} % of the interval off" in README
     assert f"| {np.median([c['seconds'] for c in neurons]):.0f} a cell |" in README
+
+
+def test_speeds_of_the_readme_are_those_of_the_committed_results():
+    population = {
+        r["n"]: {row["name"]: row for row in r["rows"]} for r in result("population")["races"]
+    }
+    many, one = population[10_000], population[1]
+
+    def times(field, name):
+        return f"{field[name]['median_seconds'] / field['neurojax']['median_seconds']:.1f}"
+
+    job = many["neurojax"]["job"]
+    speed = job["n"] * job["ms"] / job["dt"] / many["neurojax"]["median_seconds"]
+    against = f"C {times(many, 'C')}, C with its own exponential {times(many, 'C, own exp')}"
+    against += f", Jaxley {times(many, 'Jaxley')}, CoreNEURON {times(many, 'CoreNEURON')}"
+    assert f"| {speed / 1e6:.0f} million compartment-steps/s | {against} |" in README
+    seconds = one["neurojax"]["median_seconds"]
+    against = (
+        f"C {times(one, 'C')}, Jaxley {times(one, 'Jaxley')}, CoreNEURON {times(one, 'CoreNEURON')}"
+    )
+    assert f"| {1e3 * seconds:.2f} ms | {against} |" in README
+    assert f"{times(many, 'neurojax, one core')} times one core" in README
+
+    rows = {(r["name"], r["parameters"]): r for r in result("gradient")["rows"]}
+    for number in (3, 8, 64):
+        ours, peer = rows["neurojax", number], rows["Jaxley", number]
+        passes = ours["median_seconds"] / ours["forward"]["median_seconds"]
+        ratio = peer["median_seconds"] / ours["median_seconds"]
+        assert f"| {passes:.1f} forward passes | Jaxley {ratio:.1f} |" in README
+
+    longest = result("memory")["rows"][-1]
+    assert (longest["n"], longest["steps"]) == (1_000_000, 100_000)
+    assert f"| {longest['first_seconds']:.0f} s, {longest['peak_MB']:.0f} MB |" in README
+    assert longest["peak_MB"] < 1000
+    compiled = [r for r in result("compile")["rows"] if r["name"] == "neurojax"]
+    here = next(r for r in compiled if (r["job"]["channels"], r["job"]["n"]) == (3, 10_000))
+    assert f"| {here['cold_seconds']:.1f} s, cached {here['cached_seconds']:.1f} s |" in README
