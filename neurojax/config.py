@@ -92,7 +92,7 @@ def configure(
     if compilation_cache is not False:
         path = cache_dir() / "xla" if compilation_cache is True else Path(compilation_cache)
         jax.config.update("jax_compilation_cache_dir", str(path))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     if late:
         warnings.warn(
             f"JAX has already started: {', '.join(late)} had no effect. "
