@@ -17,7 +17,7 @@ from neurojax.electrode import Electrode
 from neurojax.engine import adjoint, blocked, scan, tangent
 from neurojax.engine.pieces import Gradient, Theta
 from neurojax.fold import Fold
-from neurojax.simulate import check_run, population, start
+from neurojax.simulate import beginning, check_run, population, start
 from neurojax.units import nearest
 
 CROSSOVER = 8
@@ -49,6 +49,7 @@ def gradient(
     when the memory does not suffice.
     """
     check_run(cell, electrode, dt, every, {"of": of})
+    initial = beginning(electrode, initial)
     pop = population(cell, electrode, initial)
     mesh = blocked.mesh_of(cell, initial, electrode, of) if pop else None
     return _gradient(
@@ -136,9 +137,11 @@ def _check(cell: Cell, fold: Fold, wrt: Sequence[str], s: State) -> None:
             )
     if not wrt:
         raise ValueError("no parameter to differentiate in: name at least one")
+    if twice := [name for name in wrt if wrt.count(name) > 1]:
+        raise ValueError(f"{twice[0]!r} is named more than once")
     zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
-    result = jax.eval_shape(lambda: fold.finish(fold.init(cell, zeros), 1.0))
-    if not all(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(result)):
+    carry = jax.eval_shape(lambda: fold.init(cell, zeros))
+    if not any(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(carry)):
         raise ValueError(
             f"{type(fold).__name__} counts: it has no derivative. Take a fold of real numbers"
         )

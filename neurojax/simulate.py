@@ -47,6 +47,13 @@ def check_run(
         check_fold(name, fold, cell, steps // every)
 
 
+def beginning(electrode: Electrode, initial: State | Leaf | None) -> State | Leaf | None:
+    """What was asked for, or under an ideal clamp its first command."""
+    if initial is None and is_ideal_clamp(electrode):
+        return electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
+    return initial
+
+
 def population(cell: Cell, electrode: Electrode, initial: Any) -> tuple[int, ...]:
     """The shape that the cells, their initial state and their electrode span."""
     return np.broadcast_shapes(batch_shape(cell, initial), *(np.shape(f)[1:] for f in electrode))
@@ -122,7 +129,6 @@ def simulate(
     folds = dict(folds or {})
     check_run(cell, electrode, dt, every, folds)
     pop = population(cell, electrode, initial)
-    if initial is None and is_ideal_clamp(electrode):
-        initial = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
+    initial = beginning(electrode, initial)
     mesh = blocked.mesh_of(cell, initial, electrode, folds) if pop else None
     return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop, mesh)

@@ -191,6 +191,8 @@ def test_the_cheaper_way_is_taken(monkeypatch):
         ({"wrt": ["initial.na.x"]}, r"no parameter 'initial.na.x'"),
         ({"wrt": []}, "name at least one"),
         ({"of": nj.SpikeCount()}, "SpikeCount counts: it has no derivative"),
+        ({"of": nj.SpikeRate()}, "SpikeRate counts: it has no derivative"),
+        ({"wrt": ["C_m", "C_m"]}, "'C_m' is named more than once"),
         ({"dt": 0.0}, "expected a positive time step"),
         ({"every": 0}, "every = 0"),
     ],
@@ -199,6 +201,24 @@ def test_wrong_input_is_refused_with_a_reason(change, message):
     told = {"of": nj.Mean(), "wrt": ["C_m"], "dt": DT} | change
     with pytest.raises(ValueError, match=message):
         nj.gradient(squid(), SPIKE, **told)
+
+
+def test_an_ideal_clamp_begins_at_its_first_command():
+    clamp, fold = nj.voltage_clamp(SWEEP), target(nj.CurrentError, 1e-9)
+    found = nj.gradient(squid(), clamp, DT, of=fold, wrt=["na.g_bar"], every=EVERY)
+    r = nj.simulate(squid(), clamp, DT, record=(), every=EVERY, folds={"f": fold})
+    assert float(found.value) == pytest.approx(float(r.folds["f"]), rel=1e-5)
+
+
+def test_memory_is_that_of_the_cells_that_run_together(monkeypatch):
+    monkeypatch.setattr(GRADIENT, "CROSSOVER", 0)
+    jax.clear_caches()
+    cells = squid(na__g_bar=np.linspace(110.0, 130.0, 20_000))
+    # All at once would need 30 MB: two devices run a block of at most 2048 each.
+    told = {"of": nj.Mean(), "wrt": ["C_m"], "initial": -65.0}
+    found = nj.gradient(cells, nj.current_clamp(np.full(40, 5.0)), DT, memory_MB=4, **told)
+    assert found.gradient.shape == (1, 20_000) and bool(jnp.isfinite(found.gradient).all())
+    jax.clear_caches()
 
 
 def test_too_little_memory_is_said(monkeypatch):
