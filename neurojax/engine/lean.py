@@ -30,7 +30,8 @@ _LARGEST_EXPONENT = {"float32": 80.0, "float64": 700.0}
 
 _OVERFLOW_GUARD = 60.0  # max(x, -80) and the like keep exp from overflowing: the cap does that here
 
-_INLINE = ("pjit", "jit", "closed_call")
+CALLS = ("pjit", "jit", "closed_call")
+"""Equations that only call another jaxpr."""
 
 
 def prepare(f: Callable, fixed: Any, *moving: Any) -> tuple[list[jax.Array], Callable]:
@@ -58,20 +59,21 @@ def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
     Without `rules`, functions that bring their own derivative are opened too.
     """
 
-    def flat(*leaves):
-        closed = jax.make_jaxpr(lambda *leaves: f(*jax.tree.unflatten(tree, leaves)))(*leaves)
-        return _evaluate(closed.jaxpr, closed.consts, leaves, rules)
-
     leaves, tree = jax.tree.flatten(args)
-    closed = jax.make_jaxpr(flat)(*leaves)
-    return closed, jax.tree.structure(jax.eval_shape(f, *args))
+    nested, shape = jax.make_jaxpr(
+        lambda *leaves: f(*jax.tree.unflatten(tree, leaves)), return_shape=True
+    )(*leaves)
+    flat = jax.make_jaxpr(lambda *leaves: _evaluate(nested.jaxpr, nested.consts, leaves, rules))(
+        *leaves
+    )
+    return flat, jax.tree.structure(shape)
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence, args: Sequence, rules: bool) -> list:
     env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     for eqn in jaxpr.eqns:
         inputs = [_read(env, a) for a in eqn.invars]
-        inner = eqn.params.get("jaxpr") if eqn.primitive.name in _INLINE else None
+        inner = eqn.params.get("jaxpr") if eqn.primitive.name in CALLS else None
         if eqn.primitive.name == "custom_jvp_call":
             body = eqn.params["call_jaxpr"]
             # An exponential is to be seen: its own derivative is as good as any rule.

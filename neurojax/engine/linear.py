@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Literal
 
-_CALLS = ("pjit", "jit", "closed_call")
+from neurojax.engine.lean import CALLS, bind
 
 
 def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -102,14 +102,13 @@ def _evaluate(jaxpr: Jaxpr, consts: list, args: list) -> list:
 
 def _apply(eqn, inputs: list) -> list:
     name = eqn.primitive.name
-    if name in _CALLS:
+    if name in CALLS:
         inner = eqn.params["jaxpr"]
         return _evaluate(inner.jaxpr, inner.consts, inputs)
     if name in ("add", "add_any") and any(x is None for x in inputs):
         return [next(x for x in inputs if x is not None)]
-    dense = [
+    full = [
         jnp.zeros(a.aval.shape, a.aval.dtype) if x is None else x
         for a, x in zip(eqn.invars, inputs, strict=True)
     ]
-    outputs = eqn.primitive.bind(*dense, **eqn.params)
-    return list(outputs) if eqn.primitive.multiple_results else [outputs]
+    return bind(eqn, full)

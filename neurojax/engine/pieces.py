@@ -44,7 +44,6 @@ class Pieces(NamedTuple):
     residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where the fold has one
     finish: Callable[[Any], jax.Array]
     xs: tuple[Electrode, Any]  # ticks `[record, every, ...]` and rows `[record, ...]`
-    every: int
     true: Any  # at run time
 
     def seeds(self) -> list[dict[str, jax.Array | None]]:
@@ -103,6 +102,5 @@ def cut(
         residual=(lambda c, s, row: residual(c[-1], s, row)) if squares is not None else None,
         finish=lambda carry: fold.finish(carry, records * every * dt),
         xs=(varying, rows),
-        every=every,
         true=jnp.asarray(dt) > 0,
     )
