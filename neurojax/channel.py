@@ -55,7 +55,27 @@ def static(default: Any) -> Any:
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static))
 def pytree(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields."""
-    return jax.tree_util.register_dataclass(dataclass(frozen=True, eq=False, kw_only=True)(cls))
+    cls = dataclass(frozen=True, eq=False, kw_only=True)(cls)
+    fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+    data = [f.name for f in fields if not f.metadata.get("static")]
+    program = [f.name for f in fields if f.metadata.get("static")]
+
+    def flatten(thing):
+        # JAX compares this, not the class: without it, one channel's program may run as another's.
+        return [getattr(thing, k) for k in data], (cls, *(getattr(thing, k) for k in program))
+
+    def flatten_with_keys(thing):
+        leaves, aux = flatten(thing)
+        return [(jax.tree_util.GetAttrKey(k), a) for k, a in zip(data, leaves, strict=True)], aux
+
+    def unflatten(aux, leaves):
+        thing = object.__new__(cls)
+        for k, a in zip([*data, *program], [*leaves, *aux[1:]], strict=True):
+            object.__setattr__(thing, k, a)
+        return thing
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 def params(thing: Any) -> dict[str, ParamInfo]:

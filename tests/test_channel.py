@@ -31,6 +31,15 @@ def test_a_pytree_s_leaves_are_its_fields():
     assert jax.tree.map(lambda x: None, na).g_bar is None
 
 
+def test_classes_with_the_same_fields_are_different_programs():
+    # JAX's own dataclass pytrees compare equal, and a compiled program may then run for another.
+    kinds = [cls() for cls in vars(nj.channels).values() if isinstance(cls, type)]
+    structures = [jax.tree.structure(kind) for kind in kinds]
+    for k, a in enumerate(structures):
+        assert all(a != b for b in structures[:k])
+        assert a == jax.tree.structure(jax.tree.map(jnp.asarray, kinds[k]))
+
+
 def test_a_channel_is_frozen_and_takes_keywords_only():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SquidNa().g_bar = 1.0
