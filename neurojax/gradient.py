@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from neurojax.cell import Cell, State, parameters, substitute
 from neurojax.channel import Leaf
@@ -36,14 +35,15 @@ def gradient(
     every: int = 1,
     initial: State | Leaf | None = None,
     memory_MB: float = 256.0,
+    fast_math: bool = False,
 ) -> Gradient:
     """The result of a fold `[*pop]` and its derivative in P parameters of each cell.
 
     wrt: path names of parameters ("na.g_bar", "C_m", "k.v_shift") or of the initial state
     ("initial.v", "initial.na.m"). Up to some parameters their tangents are carried along, in memory
     that does not grow with time, and a sum of squares brings its Gauss-Newton matrix; for more, the
-    run is checkpointed and pulled back, within `memory_MB` on each device. The other arguments are
-    those of `simulate`.
+    run is checkpointed and pulled back, within `memory_MB` for the cells that run together: a block
+    on the CPU, all of a device's on a GPU. The other arguments are those of `simulate`.
 
     Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
     when the memory does not suffice.
@@ -51,14 +51,14 @@ def gradient(
     check_run(cell, electrode, dt, every, {"of": of})
     initial = beginning(electrode, initial)
     pop = population(cell, electrode, initial)
-    mesh = blocked.mesh_of(cell, initial, electrode, of) if pop else None
+    place = blocked.place_of(cell, initial, electrode, of, fast_math=fast_math)
     return _gradient(
-        cell, initial, electrode, dt, of, tuple(wrt), every, pop, mesh, round(memory_MB * 2**20)
+        cell, initial, electrode, dt, of, tuple(wrt), every, pop, place, round(memory_MB * 2**20)
     )
 
 
-@partial(jax.jit, static_argnames=("wrt", "every", "pop", "mesh", "memory"))
-def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, mesh, memory):
+@partial(jax.jit, static_argnames=("wrt", "every", "pop", "place", "memory"))
+def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, place, memory):
     _check(cell, fold, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
     if any(name.startswith(_INITIAL) for name in wrt):
         initial = start(cell, initial, pop)
@@ -76,7 +76,7 @@ def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, mesh, memory)
         return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
 
     return differentiate(
-        build, (cell, initial), theta, electrode, dt, fold, every, pop, mesh, memory=memory
+        build, (cell, initial), theta, electrode, dt, fold, every, pop, place, memory=memory
     )
 
 
@@ -89,7 +89,7 @@ def differentiate(
     fold: Fold,
     every: int,
     pop: tuple[int, ...],
-    mesh: Mesh | None,
+    place: blocked.Place,
     *,
     matrix: bool = False,
     memory: int = 2**28,
@@ -100,12 +100,15 @@ def differentiate(
     """
     names = list(theta)
     by_tangents = matrix or len(names) <= CROSSOVER
-    engine = tangent.run if by_tangents else partial(adjoint.run, memory=memory)
     constant, varying = scan.parts(electrode)
 
-    def block(lanes, timed):
+    def block(lanes, timed, together):
         shared, values, fold = lanes
         varying, rows = timed
+        if by_tangents:
+            engine = tangent.run
+        else:
+            engine = partial(adjoint.run, memory=memory, together=together)
         return engine(
             lambda theta: build(shared, theta),
             dict(zip(names, values, strict=True)),
@@ -123,7 +126,7 @@ def differentiate(
         (varying, fold.data),
         n=pop[-1] if pop else 1,
         live=blocked.live_arrays(cell, len(names) if by_tangents else 8),
-        mesh=mesh,
+        place=place,
     )
 
 

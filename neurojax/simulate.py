@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +21,10 @@ from neurojax.observe import check_observables, observe
 
 
 class Recording(NamedTuple):
-    """What was recorded: one row per record, `[record, *pop]` each."""
+    """What was recorded: one row per record, `[record, *pop]` each.
+
+    NumPy arrays where it was gathered part by part, see `simulate`.
+    """
 
     t: jax.Array  # [record] ms, the end of the step recorded
     data: dict[str, jax.Array]
@@ -72,14 +76,14 @@ def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> Sta
     return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
 
 
-@partial(jax.jit, static_argnames=("record", "every", "pop", "mesh"))
-def _run(cell, initial, electrode, dt, folds, record, every, pop, mesh):
+@partial(jax.jit, static_argnames=("record", "every", "pop", "place"))
+def _run(cell, initial, electrode, dt, folds, record, every, pop, place):
     constant, varying = scan.parts(electrode)
 
     def look(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
-    def block(lanes, timed):
+    def block(lanes, timed, together):
         cell, initial, folds = lanes
         varying, rows = timed
         electrode = scan.merge(constant, varying)
@@ -99,7 +103,7 @@ def _run(cell, initial, electrode, dt, folds, record, every, pop, mesh):
         (varying, rows),
         n=pop[-1] if pop else 1,
         live=blocked.live_arrays(cell),
-        mesh=mesh,
+        place=place,
     )
     t = jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
     return Recording(t, data, ok, final, folded)
@@ -114,13 +118,19 @@ def simulate(
     every: int = 1,
     initial: State | Leaf | None = None,
     folds: Mapping[str, Fold] | None = None,
+    memory_MB: float | None = None,
+    fast_math: bool = False,
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
     `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None
     for the resting state (under an ideal clamp, for its first command). Records every `every` steps
     of `dt` ms; `folds` see the same states, and with `record=()` memory does not grow with time. A
-    population is computed on all local devices, on the CPU in blocks that fit the cache.
+    population is computed on all local devices, on the CPU in blocks that fit the cache, on an
+    NVIDIA GPU by kernels that keep a cell in registers. One whose records would fill more than
+    `memory_MB` on each device (default: half of a GPU's memory) is computed a part after the other,
+    and its recording gathered in the memory of the host. With `fast_math` kernels use the GPU's own
+    exponentials: relative error below (2 + |x|) 1.2e-7 for exp(x).
 
     Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without
     time. A cell that diverges does not raise: it is False in `Recording.ok`.
@@ -130,5 +140,28 @@ def simulate(
     check_run(cell, electrode, dt, every, folds)
     pop = population(cell, electrode, initial)
     initial = beginning(electrode, initial)
-    mesh = blocked.mesh_of(cell, initial, electrode, folds) if pop else None
-    return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop, mesh)
+    place = blocked.place_of(cell, initial, electrode, folds, fast_math=fast_math)
+
+    def run(lanes, timed, n):
+        cell, initial, folds = lanes
+        electrode, rows = timed
+        folds = {k: dataclasses.replace(f, data=rows[k]) for k, f in folds.items()}
+        pop_now = (*pop[:-1], n) if pop else ()
+        return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop_now, place)
+
+    rows = {k: f.data for k, f in folds.items()}
+    lanes = (cell, initial, {k: dataclasses.replace(f, data=None) for k, f in folds.items()})
+    n = pop[-1] if pop else 1
+    numbers = n_steps(electrode) // every * len(record) * math.prod(pop[:-1])
+    size = blocked.launch_size(n, numbers * jnp.result_type(float).itemsize, place, memory_MB)
+    if size >= n:
+        return run(lanes, (electrode, rows), n)
+    t = None
+
+    def part(lanes, timed):
+        nonlocal t
+        recording = run(lanes, timed, size)
+        t = recording.t
+        return recording._replace(t=None)
+
+    return blocked.in_launches(part, lanes, (electrode, rows), n, size)._replace(t=t)

@@ -114,12 +114,12 @@ def test_under_a_transformation_jax_decides():
 
     @jax.jit
     def f(x):
-        seen.append(blocked.mesh_of(x))
+        seen.append(blocked.place_of(squid(3), x).mesh)
         return x
 
     f(jnp.ones(3))
     assert seen == [None]
-    assert blocked.mesh_of(jnp.ones(3)).size == len(jax.local_devices())
+    assert blocked.place_of(squid(3), jnp.ones(3)).mesh.size == len(jax.local_devices())
 
 
 # -- the compiled program -------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def loops_outside_kernels(text: str) -> int:
 def compiled(cell, every=10):
     arguments = (cell, -65.0, nj.current_clamp(DRIVE), DT, {})
     pop = cell.channels["na"].g_bar.shape
-    return SIMULATE._run.lower(*arguments, ("v",), every, pop, None).compile().as_text()
+    return SIMULATE._run.lower(*arguments, ("v",), every, pop, blocked.Place(None, "cpu")).compile().as_text()
 
 
 def build(theta):
@@ -209,7 +209,7 @@ def test_memory_of_a_fold_does_not_grow_with_time():
     def temporary(steps):
         i = jax.ShapeDtypeStruct((steps,), jnp.float32)
         arguments = (cell, -65.0, nj.Electrode(i, 0.0, 0.0), DT, {"n": nj.SpikeCount()})
-        program = SIMULATE._run.lower(*arguments, (), 10, (10**6,), None).compile()
+        program = SIMULATE._run.lower(*arguments, (), 10, (10**6,), blocked.Place(None, "cpu")).compile()
         return program.memory_analysis().temp_size_in_bytes
 
     short, long = temporary(1000), temporary(100_000)

@@ -6,6 +6,7 @@ Else it leaves a checkpoint every few records, and each segment is run again fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -76,17 +77,21 @@ def run(
     fold: Fold,
     every: int = 1,
     memory: int = 2**28,
+    together: int | None = None,
     forward: Callable = forward,
 ) -> Gradient:
     """Value and gradient of a fold, rows in theta's order, within `memory` bytes of checkpoints.
 
-    The arguments are those of `tangent.run`; `forward` makes the first pass. Raises ValueError when
-    the memory is too little for any segment length.
+    The arguments are those of `tangent.run`; `together` cells share the memory (default: those of
+    theta), and `forward` makes the first pass. Raises ValueError when the memory is too little for
+    any segment length.
     """
     p = cut(build, theta, electrode, dt, fold, every)
     records = jax.tree.leaves(p.xs)[0].shape[0]
     first = jax.eval_shape(p.first, p.theta)
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
+    if together is not None:
+        size = size // math.prod(next(iter(p.theta.values())).shape) * together
     length = segment_records(records, every, size, memory)
     whole = records // length * length
     constants, push = linearize(p.constants, p.theta)

@@ -1,13 +1,16 @@
-"""Populations in blocks: cells do not talk to each other, so a few at a time fit a core's cache.
+"""Populations in parts: cells do not talk to each other, so each part may run where it fits.
 
-The pop axis, always last, is split over the devices, and on the CPU each device's part into blocks
-whose whole time loop runs before the next block begins. Whatever runs a block is passed in.
+The pop axis, always last, is split over the devices. On the CPU each device's part is cut into
+blocks that fit the cache, whose whole time loop runs before the next block begins; on a GPU its
+time loops become kernels. Whatever runs a part is passed in.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +19,8 @@ from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from neurojax.cell import Cell
+from neurojax.engine import kernel
+from neurojax.engine.legal import Unsupported, culprits
 
 CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
@@ -33,12 +38,50 @@ Fewer than LEAST cells are not worth a device of their own.
 """
 
 
-def mesh_of(*trees: Any) -> Mesh | None:
-    """Where to run: the devices that the arrays were put on, or else all local ones.
+class Place(NamedTuple):
+    """Where a population is computed, and how."""
 
-    None leaves it to JAX: for arrays put on different devices, under a transformation, or where the
-    user has set a default device.
+    mesh: Mesh | None  # the devices; None leaves it to JAX
+    platform: str  # "cpu", "gpu" or "tpu"
+    kernel: kernel.Kernel | None = None  # how time loops become kernels, if they do
+
+
+def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
+    """The devices that the arrays were put on, or else all local ones; on a GPU with kernels.
+
+    The mesh is None for arrays put on different devices, under a transformation, or where the user
+    has set a default device. Warns once (RuntimeWarning) where a GPU could not run a kernel.
     """
+    mesh = _mesh_of(cell, *trees)
+    default: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    if mesh is not None:
+        device = mesh.devices.flat[0]
+    else:
+        device = default if isinstance(default, jax.Device) else jax.local_devices()[0]
+    if device.platform != "gpu":
+        return Place(mesh, device.platform)
+    reason = kernel.missing(device)
+    if reason is None and jnp.result_type(float) != jnp.float32:
+        reason = "they compute in float32, and float64 is switched on"
+    if reason is None:
+        reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
+    if reason is None:
+        return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math))
+    _warn_of_scan(reason)
+    return Place(mesh, "gpu")
+
+
+@cache
+def _warn_of_scan(reason: str) -> None:
+    """Say once that a GPU runs a scan, and why."""
+    warnings.warn(
+        f"no GPU kernels, populations run as a scan, many times slower: {reason}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def _mesh_of(*trees: Any) -> Mesh | None:
     arrays = [a for a in jax.tree.leaves(trees) if isinstance(a, jax.Array)]
     if any(isinstance(a, Tracer) for a in arrays):
         return None
@@ -71,27 +114,25 @@ def block_size(n: int, live: int, itemsize: int) -> int:
     return -(-even // LANES) * LANES
 
 
-def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, mesh: Mesh | None = None) -> Any:
-    """f(lanes, timed) for a population of n; every leaf of the result is `[..., n]`.
+def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place) -> Any:
+    """f(lanes, timed, together) for a population of n; every leaf of the result is `[..., n]`.
 
     A leaf of `lanes` belongs to the cells where its last axis is n, one of `timed` where it is so
-    beside its leading time axis; everything else is shared. `live` is the number of arrays `[pop]`
-    that the time loop of f works on at once. Results depend neither on blocks nor on devices.
+    beside its leading time axis; everything else is shared. `together` is the number of cells that
+    f is given at once, and `live` that of arrays `[pop]` that its time loop works on. Results
+    depend neither on blocks nor on devices. n is 0 for a cell that is no population.
     """
+    leaves, tree, split = _leaves(lanes, timed, n)
+
+    def whole(leaves, together):
+        return f(*jax.tree.unflatten(tree, leaves), together)
+
     if n < 2:
-        return f(lanes, timed)
-    leaves, tree = jax.tree.flatten((lanes, timed))
-    time_axes = [0] * len(jax.tree.leaves(lanes)) + [1] * len(jax.tree.leaves(timed))
-    split = [
-        jnp.ndim(a) > t and jnp.shape(a)[-1] == n for a, t in zip(leaves, time_axes, strict=True)
-    ]
-
-    def whole(leaves):
-        return f(*jax.tree.unflatten(tree, leaves))
-
+        return whole(leaves, 1) if place.kernel is None else _alone(whole, leaves, split, place)
+    mesh = place.mesh
     devices = 1 if mesh is None or n < LEAST * mesh.size else mesh.size
     if devices == 1:
-        return _blocks(whole, leaves, split, n, live)
+        return _blocks(whole, leaves, split, n, live, place)
     padding = -n % devices
     own = (n + padding) // devices
 
@@ -102,13 +143,71 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, mesh: Mesh | 
     # A few cells tell the structure of the result; all of them might be too many for f.
     few = [a[..., :LANES] if s else a for a, s in zip(leaves, split, strict=True)]
     out = jax.shard_map(
-        lambda leaves: _blocks(whole, leaves, split, own, live),
+        lambda leaves: _blocks(whole, leaves, split, own, live, place),
         mesh=mesh,
         in_specs=([spec(a) if s else PartitionSpec() for a, s in zip(leaves, split, strict=True)],),
-        out_specs=jax.tree.map(spec, jax.eval_shape(whole, few)),
+        out_specs=jax.tree.map(spec, jax.eval_shape(lambda few: whole(few, LANES), few)),
         check_vma=False,  # shared leaves stay shared: nothing in f could make them differ
     )(leaves)
     return jax.tree.map(lambda a: a[..., :n], out) if padding else out
+
+
+def _leaves(lanes: Any, timed: Any, n: int) -> tuple[list, Any, list[bool]]:
+    """The leaves of both, their tree, and which of them belong to the cells."""
+    leaves, tree = jax.tree.flatten((lanes, timed))
+    time_axes = [0] * len(jax.tree.leaves(lanes)) + [1] * len(jax.tree.leaves(timed))
+    split = [
+        jnp.ndim(a) > t and jnp.shape(a)[-1] == n for a, t in zip(leaves, time_axes, strict=True)
+    ]
+    return leaves, tree, split
+
+
+def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None) -> int:
+    """Cells to compute at once, of n whose records take `record_bytes` each.
+
+    Each device has `memory_MB` for records; by default half of what a GPU has, on a CPU no limit.
+    """
+    device = jax.local_devices()[0] if place.mesh is None else place.mesh.devices.flat[0]
+    if memory_MB is not None:
+        memory = memory_MB * 2**20
+    elif device.platform == "gpu" and (stats := device.memory_stats()):
+        memory = stats["bytes_limit"] / 2
+    else:
+        return n
+    devices = 1 if place.mesh is None else place.mesh.size
+    fits = int(memory * devices / max(record_bytes, 1))
+    return n if fits >= n else max(fits // (LEAST * devices), 1) * LEAST * devices
+
+
+def in_launches(f: Callable, lanes: Any, timed: Any, n: int, size: int) -> Any:
+    """f(lanes, timed) for `size` of the n cells at a time; the result is on the host, `[..., n]`.
+
+    While some cells are computed, those before them are copied. Leaves belong to the cells as
+    `run` says.
+    """
+    leaves, tree, split = _leaves(lanes, timed, n)
+    gathered: Any = None
+    computing: list[tuple[int, Any]] = []
+
+    def gather():
+        start, part = computing.pop(0)
+        for whole, a in zip(jax.tree.leaves(gathered), jax.tree.leaves(part), strict=True):
+            whole[..., start : start + size] = a
+
+    for start in range(0, n, size):
+        start = min(start, n - size)  # the last part is whole too: some cells are computed twice
+        part = [
+            a[..., start : start + size] if s else a for a, s in zip(leaves, split, strict=True)
+        ]
+        computing.append((start, f(*jax.tree.unflatten(tree, part))))
+        if gathered is None:
+            gathered = jax.tree.map(
+                lambda a: np.empty((*a.shape[:-1], n), a.dtype), computing[0][1]
+            )
+        if len(computing) > 1:
+            gather()
+    gather()
+    return gathered
 
 
 def _padded(a: Any, padding: int) -> jax.Array:
@@ -119,23 +218,57 @@ def _padded(a: Any, padding: int) -> jax.Array:
     return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
 
 
-def _blocks(whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int) -> Any:
-    """The population of one device, a block after the other."""
-    if jax.default_backend() != "cpu":
-        return whole(leaves)
-    itemsize = max(jnp.result_type(a).itemsize for a in leaves)
-    size = block_size(n, live, itemsize)
+def _alone(whole: Callable, leaves: Sequence, split: Sequence[bool], place: Place) -> Any:
+    """One cell in a kernel, which takes no fewer than a block: the cell and its copies."""
+    single = [s or jnp.ndim(a) == 0 for a, s in zip(leaves, split, strict=True)]
+    many = [
+        jnp.broadcast_to(a, (*jnp.shape(a)[:-1], kernel.BLOCK)) if one else a
+        for a, one in zip(leaves, single, strict=True)
+    ]
+    shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
+    out = _kernels(whole, many, single, kernel.BLOCK, place)
+
+    def first(a, like):
+        return a if a.shape == like.shape else a[..., :1] if a.ndim == like.ndim else a[..., 0]
+
+    return jax.tree.map(first, out, shapes)
+
+
+def _kernels(
+    whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, place: Place
+) -> Any:
+    """n cells, a multiple of the kernel's block, their time loops as kernels."""
+    assert place.kernel is not None
+    try:
+        return kernel.fused(lambda leaves: whole(leaves, n), split, place.kernel)(list(leaves))
+    except Unsupported as error:
+        _warn_of_scan(str(error))
+        return whole(leaves, n)
+
+
+def _blocks(
+    whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int, place: Place
+) -> Any:
+    """The population of one device: on a GPU at once, on the CPU a block after the other."""
+    size = n
+    if place.platform == "cpu" and place.kernel is None:
+        size = block_size(n, live, max(jnp.result_type(a).itemsize for a in leaves))
     if size >= n:
-        padding = -n % LANES
+        padding = -n % (LANES if place.kernel is None else kernel.BLOCK)
         leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
-        return jax.tree.map(lambda a: a[..., :n], whole(leaves))
+        if place.kernel is None:
+            out = whole(leaves, n + padding)
+        else:
+            out = _kernels(whole, leaves, split, n + padding, place)
+        return jax.tree.map(lambda a: a[..., :n], out)
 
     def block(start):
         return whole(
             [
                 jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if s else a
                 for a, s in zip(leaves, split, strict=True)
-            ]
+            ],
+            size,
         )
 
     def body(k, out):

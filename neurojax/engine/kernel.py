@@ -21,6 +21,7 @@ from jax.custom_batching import custom_vmap
 from jax.extend.core import JaxprEqn, Literal, Var
 
 from neurojax.engine.lean import bind, flatten
+from neurojax.engine.outline import left_whole
 from neurojax.engine.legal import Lanes, Unsupported, filled, lanes_of, loaded
 
 BLOCK = 128
@@ -64,13 +65,17 @@ def fused(f: Callable, split: Sequence[bool], how: Kernel) -> Callable:
     """
 
     def run(leaves: list) -> Any:
-        closed, tree = flatten(f, leaves)
-        more = [
-            jax.ShapeDtypeStruct((*np.shape(a)[:-1], np.shape(a)[-1] + BLOCK), jnp.result_type(a))
-            if s else jax.ShapeDtypeStruct(np.shape(a), jnp.result_type(a))
-            for a, s in zip(leaves, split, strict=True)
-        ]  # fmt: skip
-        twin, _ = flatten(f, more)
+        def sized(a, s, more):
+            kind = jax.typeof(a)
+            shape = (*kind.shape[:-1], kind.shape[-1] + more) if s else kind.shape
+            return jax.ShapeDtypeStruct(shape, kind.dtype, weak_type=kind.weak_type)
+
+        # Traced twice, for more cells the second time: what differs are the axes of cells.
+        with left_whole():
+            (closed, tree), (twin, _) = (
+                flatten(f, [sized(*x, more) for x in zip(leaves, split, strict=True)])
+                for more in (0, BLOCK)
+            )
         lanes = lanes_of(closed.jaxpr, twin.jaxpr)
         jaxpr = closed.jaxpr
         env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
@@ -114,12 +119,12 @@ class _Loop(NamedTuple):
         return values[:first], values[first:second], values[second:]
 
 
-def _carries_cells(eqn: JaxprEqn, lanes: set[Var]) -> bool:
+def _carries_cells(eqn: JaxprEqn, lanes: dict[Var, bool]) -> bool:
     loop = _Loop.of(eqn)
-    return any(v in lanes for v in eqn.outvars[: loop.carry])
+    return any(lanes.get(v) for v in eqn.outvars[: loop.carry])
 
 
-def _differentiable(eqn: JaxprEqn, lanes: set[Var], how: Kernel) -> Callable:
+def _differentiable(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel) -> Callable:
     """The loop as a kernel; differentiated or mapped it is the scan that it was."""
 
     def scan(*inputs):
@@ -164,7 +169,7 @@ class _Stored:
             self.ref[self._index(at)] = element.astype(self.dtype)
 
 
-def _launch(eqn: JaxprEqn, lanes: set[Var], how: Kernel, inputs: Sequence) -> list[jax.Array]:
+def _launch(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence) -> list[jax.Array]:
     """A scan over a population as one kernel."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
@@ -174,7 +179,8 @@ def _launch(eqn: JaxprEqn, lanes: set[Var], how: Kernel, inputs: Sequence) -> li
         dtype = jnp.int32 if aval.dtype == bool else aval.dtype
         return jax.ShapeDtypeStruct(aval.shape or (1,), dtype)
 
-    population = next(v.aval.shape[-1] for v in eqn.outvars if v in lanes)
+    population = next(v.aval.shape[-1] for v in eqn.outvars if lanes.get(v))
+    axes = Lanes(lanes, BLOCK, {})
     ins = [kept(a.aval) for a in eqn.invars]
     outs = [kept(v.aval) for v in eqn.outvars]
 
@@ -182,9 +188,9 @@ def _launch(eqn: JaxprEqn, lanes: set[Var], how: Kernel, inputs: Sequence) -> li
         own = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
 
         def stored(ref, var):
-            per_cell = not isinstance(var, Literal) and var in lanes
-            shape = var.aval.shape[:-1] if per_cell else var.aval.shape
-            return _Stored(ref, (), shape, own if per_cell else None, ref.dtype)
+            return _Stored(
+                ref, (), axes.shape(var), own if axes.per_cell(var) else None, ref.dtype
+            )
 
         sources = [stored(*x) for x in zip(refs[: len(ins)], eqn.invars, strict=True)]
         targets = [stored(*x) for x in zip(refs[len(ins) :], eqn.outvars, strict=True)]
@@ -221,7 +227,7 @@ class _Body:
     loops carry a register of each thread, not a constant of all.
     """
 
-    def __init__(self, lanes: set[Var], how: Kernel, nothing: jax.Array):
+    def __init__(self, lanes: dict[Var, bool], how: Kernel, nothing: jax.Array):
         self.lanes = Lanes(lanes, BLOCK, {"scan": self.inner}, fast=how.fast_math)
         self.nothing = nothing
         self.wanted: dict[Var, _Stored] = {}  # where the rows of inner loops are to go

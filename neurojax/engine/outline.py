@@ -9,7 +9,9 @@ always holds, but XLA cannot know.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -24,13 +26,25 @@ _FREE = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"}
 WORTH = 4
 """Operations from which on a value is rather kept than computed again."""
 
+_wanted = ContextVar("wanted", default=True)
+
+
+@contextmanager
+def left_whole() -> Iterator[None]:
+    """What is traced in here is not for XLA:CPU: nothing is outlined."""
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
 
 def outlined(f: Callable, true: jax.Array) -> Callable:
     """f with its shared and costly values computed once, where that is XLA:CPU's weakness.
 
     `true` is True, but must be a value that only the run knows.
     """
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or not _wanted.get():
         return f
 
     def once(*args: Any) -> Any:

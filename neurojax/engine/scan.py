@@ -15,6 +15,9 @@ from neurojax.fold import Carry, Fold
 
 Observe = Callable[[Cell, State], Any]
 
+UNROLL = 8
+"""Steps in one turn of the loop on a GPU, where every turn is launched anew."""
+
 
 def parts(electrode: Electrode) -> tuple[Electrode, Electrode]:
     """The electrode's constant fields, and those in time, each with None for the other's."""
@@ -77,6 +80,7 @@ def run(
     folds = folds or {}
     constant, varying, records = split(electrode, every)
     moves = moving(cell, constant, dt, s, varying)
+    unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 
     def tick(s, e):
         for constants, move in moves:
@@ -86,7 +90,7 @@ def run(
     def record(carry, xs):
         s, folded = carry
         es, rows = xs
-        s, _ = jax.lax.scan(tick, s, es)
+        s, _ = jax.lax.scan(tick, s, es, unroll=unroll)
         folded = {k: f.update(folded[k], cell, s, rows[k]) for k, f in folds.items()}
         return (s, folded), observe(cell, s)
 

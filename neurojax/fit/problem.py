@@ -51,9 +51,9 @@ class Problem:
 
         The gradient is with respect to z.
         """
-        mesh = blocked.mesh_of(z)
+        place = blocked.place_of(self.cell, z)
         folds = [
-            _evaluate(self.cell, self.space, z, *self._coupled(s, nudge), self.dt, self.every, mesh)
+            _evaluate(self.cell, self.space, z, *self._coupled(s, nudge), self.dt, self.every, place)
             for s in self.sweeps
         ]
         return jax.tree.map(lambda *parts: sum(parts), *folds)
@@ -75,8 +75,8 @@ class Problem:
         return electrode, sweep.error, sweep.v_start
 
 
-@partial(jax.jit, static_argnames=("space", "every", "mesh"))
-def _evaluate(cell, space, z, electrode, error, v_start, dt, every, mesh):
+@partial(jax.jit, static_argnames=("space", "every", "place"))
+def _evaluate(cell, space, z, electrode, error, v_start, dt, every, place):
     def build(shared, theta):
         cell, v_start = shared
         cell = space.apply(cell, theta)
@@ -84,7 +84,7 @@ def _evaluate(cell, space, z, electrode, error, v_start, dt, every, mesh):
 
     theta = space.values(z)
     found = differentiate(
-        build, (cell, v_start), theta, electrode, dt, error, every, z.shape[1:], mesh, matrix=True
+        build, (cell, v_start), theta, electrode, dt, error, every, z.shape[1:], place, matrix=True
     )
     assert found.matrix is not None
     slope = space.slopes(z)

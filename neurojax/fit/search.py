@@ -29,11 +29,11 @@ _LOST = 1e9  # what a cell that is not finite scores among its generation
 _PATIENCE = 60  # generations without progress after which the search is over
 
 
-@partial(jax.jit, static_argnames=("space", "every", "mesh"))
-def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int, mesh):
+@partial(jax.jit, static_argnames=("space", "every", "place"))
+def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int, place):
     """Potentials `[sweep, pop, record]` of cells z `[P, pop]` under currents i `[step, sweep]`."""
 
-    def block(lanes, i):
+    def block(lanes, i, together):
         cell, theta, holding = lanes
         cell = space.apply(cell, theta)
         s = at_rest(cell, holding[:, None])
@@ -43,7 +43,7 @@ def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int, mesh):
 
     live = i.shape[1] * blocked.live_arrays(cell)
     lanes = (cell, space.values(z), jnp.asarray(holding))
-    v = blocked.run(block, lanes, i, n=z.shape[1], live=live, mesh=mesh)
+    v = blocked.run(block, lanes, i, n=z.shape[1], live=live, place=place)
     return jnp.moveaxis(v, 0, -1)
 
 
@@ -75,7 +75,7 @@ class _Population:
         padded = jnp.asarray(padded.astype(dtype))
         v = _simulate(
             self.cell, padded, self.i, t.holding, self.dt, self.space, t.every,
-            blocked.mesh_of(padded),
+            blocked.place_of(self.cell, padded),
         )  # fmt: skip
         parts = score(np.moveaxis(np.asarray(v), -1, 0)[:, :, :n], t)
         errors = parts.total
