@@ -72,13 +72,20 @@ class Lanes:
 
     `lanes` are the variables with an axis of cells, see `lanes_of`. `rules` say what to do with
     equations that are not simple, by the name of their primitive. With `fast`, exponentials are
-    those of the hardware, see `fast_exp`.
+    those of the hardware, see `fast_exp`; `reciprocal` is what a division is made of.
     """
 
     def __init__(
-        self, lanes: dict[Var, bool], width: int, rules: Mapping[str, Rule], *, fast: bool = False
+        self,
+        lanes: dict[Var, bool],
+        width: int,
+        rules: Mapping[str, Rule] | None = None,
+        *,
+        fast: bool = False,
+        reciprocal: Callable = lambda x: 1 / x,
     ):
-        self.lanes, self.width, self.rules, self.fast = lanes, width, rules, fast
+        self.lanes, self.width, self.rules, self.fast = lanes, width, rules or {}, fast
+        self.reciprocal = reciprocal
 
     def per_cell(self, atom: Any) -> bool:
         """Whether the last axis of a variable is that of the cells."""
@@ -147,6 +154,11 @@ class Lanes:
         if all(isinstance(e, np.generic) for e in elements):
             with jax.ensure_compile_time_eval():
                 return np.asarray(bind(eqn, elements)[0])[()]
+        if name == "div" and jnp.issubdtype(elements[0].dtype, jnp.floating):
+            # A product is as good, to 2 units in the last place, and takes 2 instructions for 8.
+            by = elements[1]
+            elements[1] = self.reciprocal(by) if jnp.ndim(by) else 1 / by
+            return jnp.multiply(*self.alike(*elements))
         elements = self.alike(*elements)
         if self.fast and elements[0].dtype == jnp.float32 and name in _FAST:
             return _FAST[name](*elements)
@@ -188,7 +200,7 @@ def loaded(value: Any) -> Value:
 # -- primitives that Mosaic lowers one to one, test_legal holds the list to it --------------------
 ELEMENTWISE = set(
     """
-    add sub mul neg abs max min sign exp exp2 log log2 tanh logistic sqrt rsqrt square sin cos
+    add sub mul div neg abs max min sign exp exp2 log log2 tanh logistic sqrt rsqrt square sin cos
     erf atan2 round one_minus_square select_n clamp lt le gt ge eq ne and or xor not rem
     shift_left shift_right_logical shift_right_arithmetic convert_element_type
     bitcast_convert_type
@@ -232,13 +244,7 @@ def _floor(x):
     return jnp.where(nearest > x, nearest - 1, nearest)
 
 
-def _quotient(x, y):
-    # Both are good to 2 units in the last place on a GPU, but a division is 8 instructions.
-    return x * (1 / y) if jnp.issubdtype(x.dtype, jnp.floating) else lax.div(x, y)
-
-
 _REWRITTEN: dict[str, Callable] = {
-    "div": _quotient,
     "expm1": _expm1,
     "log1p": _log1p,
     "pow": _power,
