@@ -8,8 +8,10 @@ from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, 
 from neurojax.engine.pieces import Gradient
 from neurojax.fold import Fold, Histogram, Mean, SpikeCount, SpikeRate, Squares
 from neurojax.gradient import gradient
+from neurojax.ion import Ion
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.observe import observables
+from neurojax.scheme import Scheme, as_scheme
 from neurojax.simulate import Recording, simulate
 
 __version__ = "0.1.0"
@@ -22,9 +24,11 @@ __all__ = [
     "Fold",
     "Gradient",
     "Histogram",
+    "Ion",
     "Mean",
     "Recording",
     "RecordingError",
+    "Scheme",
     "SpikeCount",
     "SpikeRate",
     "Squares",
@@ -32,6 +36,7 @@ __all__ = [
     "Target",
     "Trace",
     "VoltageError",
+    "as_scheme",
     "at_rest",
     "channels",
     "configure",

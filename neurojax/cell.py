@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from neurojax.channel import Channel, Gates, Leaf, ParamInfo, param, params, pytree
+from neurojax.channel import Channel, Gates, Leaf, ParamInfo, param, params, pytree, static
 from neurojax.electrode import Electrode
-from neurojax.rates import relax_mean
+from neurojax.ion import Ion, nernst_potential
+from neurojax.rates import relax_lag, relax_mean
 from neurojax.units import nearest
 
 
@@ -27,13 +28,19 @@ class Cell:
     """An isopotential compartment.
 
     With the default area of 1 cm2 an injected current in uA is a density in uA/cm2. `celsius` None
-    leaves every channel at the temperature at which it was measured.
+    leaves every channel at the temperature at which it was measured. `ions` are the concentrations
+    that channels read, and change where they are pools; of those pools, current through the
+    electrode is carried by `electrode_ion`. `inputs` are what else channels read (a ligand, light,
+    a displacement): their values at rest, which an electrode's `inputs` of these names take over.
     """
 
     channels: dict[str, Channel]
+    ions: dict[str, Ion] = dataclasses.field(default_factory=dict)
+    inputs: dict[str, Leaf] = dataclasses.field(default_factory=dict)
     C_m: Leaf = param(1.0, "uF/cm2", 0.3, 3.0)
     area: Leaf = param(1.0, "cm2", 1e-8, 10.0)
     celsius: Leaf | None = None
+    electrode_ion: str | None = static(None)
 
 
 CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
@@ -41,19 +48,96 @@ CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
 
 
 class State(NamedTuple):
-    """What the next step needs: membrane potential (mV) and the gates of each channel."""
+    """What the next step needs: membrane potential (mV), the gates of each channel, and by name the
+    concentrations of pools ("ca_i", mM) and the inputs that change."""
 
     v: jax.Array
     x: dict[str, Gates]
+    c: dict[str, jax.Array] = {}
 
 
-def ionic_current(cell: Cell, v: jax.Array, x: dict[str, Gates]) -> jax.Array:
+# -- what a channel sees beside v -----------------------------------------------------------------
+def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """All concentrations by name, mM, and all inputs: those of the state, and those held."""
+    held = dict(cell.inputs)
+    for name, ion in cell.ions.items():
+        held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside}
+    return held | c
+
+
+def surroundings(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """The keywords that a channel's formulas take: the concentrations that it reads."""
+    reads = cell.channels[key].reads
+    if not reads:
+        return {}
+    known = concentrations(cell, c)
+    return {name: known[name] for name in reads}
+
+
+def channel_current(
+    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+) -> jax.Array:
+    """Current density of one channel, uA/cm2, outward positive."""
+    channel = cell.channels[key]
+    seen = surroundings(cell, key, c)
+    if getattr(channel, "E_rev", 0.0) is None:
+        (ion,) = channel.carries
+        seen["E_nernst"] = nernst_of(cell, ion, concentrations(cell, c), channel.celsius_ref)
+    return channel.current(v, x, cell.celsius, **seen)
+
+
+def nernst_of(
+    cell: Cell, ion: str, known: Mapping[str, Leaf], celsius_ref: float = 20.0
+) -> jax.Array:
+    """The Nernst potential of an ion, mV, at the cell's temperature (or that of a channel)."""
+    celsius = celsius_ref if cell.celsius is None else cell.celsius
+    return nernst_potential(known[f"{ion}_i"], known[f"{ion}_o"], cell.ions[ion].valence, celsius)
+
+
+def check_ions(cell: Cell, electrode: Electrode) -> None:
+    """Raise ValueError where a channel needs an ion or input which the cell has not.
+
+    Or the electrode gives an input that it has not.
+    """
+    known = concentrations(cell, {})
+    for key, channel in cell.channels.items():
+        needs = {name: name.split("_")[0] for name in channel.reads}
+        if getattr(channel, "E_rev", 0.0) is None:
+            if len(channel.carries) != 1:
+                raise ValueError(
+                    f"channel {key!r}: E_rev is None, but {type(channel).__name__} carries "
+                    f"{len(channel.carries)} ions, so there is no one Nernst potential"
+                )
+            needs |= {f"{ion}_i": ion for ion in channel.carries}
+        for name, ion in needs.items():
+            if name not in known:
+                raise ValueError(
+                    f"channel {key!r}: {type(channel).__name__} needs {name!r}, which the cell has "
+                    f"not: give it an ion {ion!r} or an input {name!r} "
+                    f"(have: {', '.join(known) or 'none'})"
+                )
+    ion = cell.electrode_ion
+    if ion is not None and ion not in cell.ions:
+        raise ValueError(f"electrode_ion = {ion!r}: no such ion (have: {', '.join(cell.ions)})")
+    for name in electrode.inputs:
+        if name not in known:
+            raise ValueError(
+                f"the electrode's input {name!r} is none of the cell's{nearest(name, known)} "
+                f"(have: {', '.join(known) or 'none'})"
+            )
+
+
+def ionic_current(
+    cell: Cell, v: jax.Array, x: dict[str, Gates], c: Mapping[str, Leaf]
+) -> jax.Array:
     """Sum of the channels' current densities, uA/cm2, outward positive."""
-    return sum((c.current(v, x[k]) for k, c in cell.channels.items()), jnp.zeros_like(v))
+    currents = (channel_current(cell, k, v, x[k], c) for k in cell.channels)
+    return sum(currents, jnp.zeros_like(v))
 
 
+# -- one step -------------------------------------------------------------------------------------
 def step(cell: Cell, s: State, e: Electrode, dt) -> State:
-    """Exponential Euler by dt (ms): gates with v held, then v with gates held.
+    """Exponential Euler by dt (ms): gates with v held, then v with gates held, and ions with v.
 
     Staggered in time: the gates of a state are those of half a step before its potential, which
     makes v second order from rest, or from any state whose gates are settled. The potential relaxes
@@ -65,20 +149,59 @@ def step(cell: Cell, s: State, e: Electrode, dt) -> State:
 
 
 def move_gates(cell: Cell, s: State, e: Electrode, dt) -> State:
-    """The gates by dt, with v held."""
-    x = {k: c.advance(s.x[k], s.v, dt, cell.celsius) for k, c in cell.channels.items()}
-    return State(s.v, x)
+    """The gates by dt, with v and the ions held."""
+    c = entered(s, e).c
+    x = {
+        k: channel.advance(s.x[k], s.v, dt, cell.celsius, **surroundings(cell, k, c))
+        for k, channel in cell.channels.items()
+    }
+    return State(s.v, x, c)
 
 
 def move_potential(cell: Cell, s: State, e: Electrode, dt) -> State:
-    """The potential by dt, with the gates held."""
+    """The potential by dt, with the gates held; the ions by the charge that moved it.
 
-    def i_total(v):
-        return ionic_current(cell, v, s.x) + (e.g * (v - e.v_cmd) - e.i) / cell.area
+    What the currents carry adds up to the charge that the capacitance has lost, to rounding.
+    """
+    pools = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
 
-    i, g = jax.jvp(i_total, (s.v,), (jnp.ones_like(s.v),))
+    def flows(v):
+        currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
+        electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
+        total = sum(currents.values(), jnp.zeros_like(v)) + electrode
+        return total, carried_by(cell, currents, electrode) if any(pools.values()) else {}
+
+    (i, carried), (g, slopes) = jax.jvp(flows, (s.v,), (jnp.ones_like(s.v),))
     dt_per_C = dt / cell.C_m
-    return State(s.v - dt_per_C * i * relax_mean(dt_per_C * g), s.x)
+    passed = dt_per_C * i
+    v = s.v - passed * relax_mean(dt_per_C * g)
+    if not carried:
+        return s._replace(v=v)
+    ahead = -passed * relax_lag(dt_per_C * g)  # how far v is from where it was, on average
+    mean = {name: carried[name] + slopes[name] * ahead for name in carried}
+    c = dict(s.c)
+    for name, ion in cell.ions.items():
+        if pools[name]:
+            c |= ion.advance(name, {k: s.c[k] for k in pools[name]}, mean, dt)
+    return State(v, s.x, c)
+
+
+def entered(s: State, e: Electrode) -> State:
+    """The state with the inputs of a tick in it, for channels to read."""
+    new = {k: jnp.broadcast_to(jnp.asarray(x, s.v.dtype), s.v.shape) for k, x in e.inputs.items()}
+    return s._replace(c=s.c | new)
+
+
+def carried_by(cell: Cell, currents: Mapping, electrode: jax.Array) -> dict[str, jax.Array]:
+    """Current densities by what carries them, uA/cm2 outward: ions, or a part of an ion's pools."""
+    carried = {name: jnp.zeros_like(electrode) for name in cell.ions}
+    if cell.electrode_ion is not None:
+        carried[cell.electrode_ion] = electrode
+    for key, channel in cell.channels.items():
+        for name, share in channel.carries.items():
+            flow = share * currents[key]
+            carried[name] = carried[name] + flow if name in carried else flow
+    return carried
 
 
 MOVES = (move_gates, move_potential)
@@ -91,17 +214,28 @@ def batch_shape(*trees: Any) -> tuple[int, ...]:
 
 
 def settled(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
-    """The state after the potential was held at v (mV) for ever, broadcast to the population."""
+    """The state after the potential was held at v (mV) for ever, broadcast to the population.
+
+    The ions are at their initial concentrations.
+    """
     leaves = jax.tree.leaves((cell, v))
     shape = np.broadcast_shapes(shape, *(np.shape(x) for x in leaves))
-    v = jnp.broadcast_to(jnp.asarray(v, dtype=jnp.result_type(float)), shape)
-    x = {k: c.steady_state(v) for k, c in cell.channels.items()}
-    return State(v, jax.tree.map(lambda a: jnp.broadcast_to(a, shape), x))
+    dtype = jnp.result_type(float)
+    v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
+    c = {}
+    for name, ion in cell.ions.items():
+        c |= {k: jnp.asarray(value, dtype) for k, value in ion.pools(name).items()}
+    x = {
+        k: channel.steady_state(v, **surroundings(cell, k, c))
+        for k, channel in cell.channels.items()
+    }
+    return jax.tree.map(lambda a: jnp.broadcast_to(a, shape), State(v, x, c))
 
 
 def steady_current(cell: Cell, v) -> jax.Array:
     """Ionic current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
-    return ionic_current(cell, v, settled(cell, v).x)
+    s = settled(cell, v)
+    return ionic_current(cell, s.v, s.x, s.c)
 
 
 @partial(jax.jit, static_argnames=("low", "high"))
@@ -187,17 +321,21 @@ def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInf
 def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     """`replace` without checks, for values that were checked where they entered."""
     own = {k: v for k, v in values.items() if "." not in k}
-    channels = dict(cell.channels)
+    parts = {"channels": dict(cell.channels), "ions": dict(cell.ions)}
     for name, value in values.items():
         if "." in name:
-            key, field = name.split(".", 1)
-            channels[key] = dataclasses.replace(channels[key], **{field: value})
-    return dataclasses.replace(cell, channels=channels, **own)
+            *_, key, field = name.split(".")
+            part = parts["ions" if name.startswith("ions.") else "channels"]
+            part[key] = dataclasses.replace(part[key], **{field: value})
+    return dataclasses.replace(cell, **parts, **own)
 
 
 def _walk(cell: Cell) -> Iterator[tuple[str, Any, str]]:
-    for field in params(cell):
-        yield field, cell, field
-    for key, channel in cell.channels.items():
-        for field in params(channel):
-            yield f"{key}.{field}", channel, field
+    """Every parameter that has a value: its path name, its owner and the owner's field."""
+    owners = [("", cell)]
+    owners += [(f"{key}.", channel) for key, channel in cell.channels.items()]
+    owners += [(f"ions.{key}.", ion) for key, ion in cell.ions.items()]
+    for prefix, owner in owners:
+        for field in params(owner):
+            if getattr(owner, field) is not None:
+                yield prefix + field, owner, field

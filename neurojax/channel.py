@@ -2,7 +2,8 @@
 
 While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b
 with a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast
-to follow, `instant`); everything else is derived here.
+to follow, `instant`); everything else is derived here. What a channel needs beside v, it `reads`:
+concentrations of the cell's ions, which reach it as keywords ("ca_i", "k_o").
 """
 
 from __future__ import annotations
@@ -29,17 +30,20 @@ T = TypeVar("T")
 class ParamInfo(NamedTuple):
     """What `param` says of a parameter: the line that feeds documentation, bounds and checks."""
 
-    default: float
+    default: float | None
     unit: str
     low: float
     high: float
     scale: str  # "linear" or "log": the coordinate in which a fit moves it
 
 
-def param(default: float, unit: str, low: float, high: float, scale: str | None = None) -> Any:
+def param(
+    default: float | None, unit: str, low: float, high: float, scale: str | None = None
+) -> Any:
     """Declare a parameter of a pytree: default, unit and bounds.
 
-    `scale` defaults to "log" where the bounds are positive and span a decade, else "linear".
+    `scale` defaults to "log" where the bounds are positive and span a decade, else "linear". One
+    that is None says that there is no such thing: it has no value to fit.
     """
     if scale is None:
         scale = "log" if low > 0 and high / low >= 10 else "linear"
@@ -89,22 +93,27 @@ class Channel:
 
     Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
     `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
-    is written).
+    is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
+    formulas take as keywords) and `carries` (ions, and the share of the current that each is).
+    With `E_rev` None the current reverses at the Nernst potential of the one ion that it carries.
     """
 
     powers: ClassVar[Mapping[str, int]] = {}
     q10: ClassVar[Mapping[str, float]] = {}
+    q10_g: ClassVar[float] = 1.0
     celsius_ref: ClassVar[float] = 20.0
+    reads: ClassVar[tuple[str, ...]] = ()
+    carries: ClassVar[Mapping[str, float]] = {}
 
     v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
     tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)
 
     # -- what an author writes ------------------------------------------------------------------
-    def gating(self, v: jax.Array) -> dict[str, Gating]:
+    def gating(self, v: jax.Array, *_: Any, **c: Any) -> dict[str, Gating]:
         """Steady state and rate of every gate with a time course, at `celsius_ref`."""
         return {}
 
-    def instant(self, v: jax.Array) -> Gates:
+    def instant(self, v: jax.Array, *_: Any, **c: Any) -> Gates:
         """Gating variables that follow v without delay."""
         return {}
 
@@ -114,37 +123,59 @@ class Channel:
         return self.g_bar * open_part  # type: ignore[attr-defined]
 
     # -- what is derived ------------------------------------------------------------------------
-    def current(self, v: jax.Array, x: Gates) -> jax.Array:
-        """Current density, uA/cm2, outward positive."""
-        open_gates = x | self.instant(v - self.v_shift)
-        return self.conductance(open_gates) * (v - self.E_rev)  # type: ignore[attr-defined]
+    @classmethod
+    def gate_names(cls) -> list[str]:
+        """The gating variables that can be recorded."""
+        return sorted(cls.powers)
 
-    def kinetics(self, v: jax.Array, celsius: Leaf = None) -> dict[str, Gating]:
+    def gates(self, v: jax.Array, x: Gates, **c: Any) -> Gates:
+        """All gating variables: those with a time course, and those that follow v."""
+        return x | self.instant(v - self.v_shift, **c)
+
+    def warmer(self, q10: float, celsius: Leaf) -> Leaf:
+        """How many times what is written at `celsius_ref` is at the cell's temperature, if any."""
+        if celsius is None or q10 == 1:
+            return 1.0
+        return jnp.exp(math.log(q10) / 10 * (celsius - self.celsius_ref))
+
+    def current(
+        self, v: jax.Array, x: Gates, celsius: Leaf = None, *, E_nernst: Leaf = None, **c: Any
+    ) -> jax.Array:
+        """Current density, uA/cm2, outward positive.
+
+        `E_nernst` is the Nernst potential of the ion that it carries, for a channel without E_rev.
+        """
+        g = self.conductance(self.gates(v, x, **c))
+        if self.q10_g != 1:
+            g = g * self.warmer(self.q10_g, celsius)
+        E_rev = self.E_rev  # type: ignore[attr-defined]
+        return g * (v - (E_nernst if E_rev is None else E_rev))
+
+    def kinetics(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> dict[str, Gating]:
         """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.
 
         Without a temperature the channel is at its own `celsius_ref`.
         """
         faster = {}
-        for k, g in self.gating(v - self.v_shift).items():
+        for k, g in self.gating(v - self.v_shift, **c).items():
             scale = 1 / self.tau_scale
-            if celsius is not None and k in self.q10:
-                slope = math.log(self.q10[k]) / 10
-                scale = scale * jnp.exp(slope * (celsius - self.celsius_ref))
+            if k in self.q10:
+                scale = scale * self.warmer(self.q10[k], celsius)
             faster[k] = Gating(g.inf, g.rate * scale)
         return faster
 
-    def propagator(self, v, dt, celsius: Leaf = None) -> dict[str, tuple[jax.Array, jax.Array]]:
+    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
         """(a, b) of x(t + dt) = a * x + b for each gate, v held."""
-        moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius).items()}
+        moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius, **c).items()}
         return {k: (1 - part, g.inf * part) for k, (g, part) in moves.items()}
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf = None) -> Gates:
+    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
         """The gates one step dt (ms) later, v held: a * x + b in its precise form."""
         return {
             k: x[k] + (g.inf - x[k]) * relax(dt * g.rate)
-            for k, g in self.kinetics(v, celsius).items()
+            for k, g in self.kinetics(v, celsius, **c).items()
         }
 
-    def steady_state(self, v) -> Gates:
+    def steady_state(self, v, **c: Any) -> Gates:
         """The gates after v was held for ever."""
-        return {k: g.inf for k, g in self.gating(v - self.v_shift).items()}
+        return {k: g.inf for k, g in self.gating(v - self.v_shift, **c).items()}

@@ -125,6 +125,7 @@ class Electrode(NamedTuple):
     i: Any  # injected current, uA, depolarising positive
     v_cmd: Any  # command potential, mV
     g: Any  # coupling conductance, mS
+    inputs: dict[str, Any] = {}  # what else reaches the cell, see `Cell.inputs`
 
 
 IDEAL_CLAMP_G = 1e9
@@ -133,7 +134,8 @@ IDEAL_CLAMP_G = 1e9
 
 def n_steps(electrode: Electrode) -> int:
     """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
-    lengths = {name: np.shape(x)[0] for name, x in electrode._asdict().items() if np.ndim(x) > 0}
+    fields = {k: x for k, x in electrode._asdict().items() if k != "inputs"} | electrode.inputs
+    lengths = {name: np.shape(x)[0] for name, x in fields.items() if np.ndim(x) > 0}
     if not lengths:
         raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
     if len(set(lengths.values())) > 1:

@@ -153,4 +153,4 @@ def _check(cell: Cell, fold: Fold, wrt: Sequence[str], s: State) -> None:
 def _state_names(s: State) -> dict[str, Any]:
     """The leaves of a state by name, in the order of the pytree."""
     gates = {f"{c}.{g}": s.x[c][g] for c in sorted(s.x) for g in sorted(s.x[c])}
-    return {"v": s.v} | gates
+    return {"v": s.v} | gates | {name: s.c[name] for name in sorted(s.c)}

@@ -43,7 +43,7 @@ class CurrentError(VoltageError):
     unit: ClassVar[str] = "pA"
 
     def measured(self, cell, s):
-        return ionic_current(cell, s.v, s.x) * (cell.area / PA)
+        return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
 
 
 class Sweep(NamedTuple):

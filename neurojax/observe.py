@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import jax
+import jax.numpy as jnp
 
-from neurojax.cell import Cell, State, ionic_current
+from neurojax.cell import (
+    Cell,
+    State,
+    channel_current,
+    concentrations,
+    ionic_current,
+    nernst_of,
+    surroundings,
+)
 from neurojax.units import nearest
 
 
 def observables(cell: Cell) -> list[str]:
-    """Names that can be recorded: "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m"."""
-    gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in sorted(c.powers)]
-    return ["v", "i_ion", *(f"{key}.i" for key in cell.channels), *gates]
+    """Names that can be recorded.
+
+    "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
+    Nernst potentials of ions as "E_ca" (mV).
+    """
+    gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in c.gate_names()]
+    potentials = [f"E_{ion}" for ion in cell.ions]
+    currents = [f"{key}.i" for key in cell.channels]
+    return ["v", "i_ion", *currents, *gates, *concentrations(cell, {}), *potentials]
 
 
 def check_observables(cell: Cell, names: Iterable[str]) -> None:
@@ -31,10 +46,13 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
     if name == "v":
         return s.v
     if name == "i_ion":
-        return ionic_current(cell, s.v, s.x)
+        return ionic_current(cell, s.v, s.x, s.c)
+    if "." not in name:
+        around = concentrations(cell, s.c)
+        value = nernst_of(cell, name[2:], around) if name.startswith("E_") else around[name]
+        return jnp.broadcast_to(value, s.v.shape)
     key, what = name.split(".", 1)
     channel = cell.channels[key]
     if what == "i":
-        return channel.current(s.v, s.x[key])
-    gates = s.x[key] | channel.instant(s.v - channel.v_shift)
-    return gates[what]
+        return channel_current(cell, key, s.v, s.x[key], s.c)
+    return channel.gates(s.v, s.x[key], **surroundings(cell, key, s.c))[what]

@@ -155,3 +155,13 @@ def _(primals, tangents):
     left = jnp.where(x < _RELAXATION[mean.dtype.name].limit, 1 - safe * mean, 0.0)
     series = _polynomial(x, _MEAN_SLOPE[: 6 if mean.dtype == jnp.float32 else None])
     return mean, jnp.where(near, series, (left - mean) / safe) * tangents[0]
+
+
+_LAG = tuple((-1) ** k / math.factorial(k + 2) for k in range(12))
+
+
+def relax_lag(x) -> jax.Array:
+    """(1 - relax_mean(x)) / x, x >= -1: the mean of (1 - exp(-s)) / x over 0 < s < x; 1/2 at 0."""
+    x = jnp.asarray(x)
+    terms = 6 if x.dtype == jnp.float32 else 12
+    return _patched(x, 0.3, _LAG, terms, lambda z: (1 - relax_mean(z)) / z)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State, at_rest, batch_shape, settled
+from neurojax.cell import Cell, State, at_rest, batch_shape, check_ions, settled
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.engine import blocked, scan
@@ -42,6 +42,7 @@ def check_run(
     cell: Cell, electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]
 ) -> None:
     """Raise ValueError for a run that cannot be made."""
+    check_ions(cell, electrode)
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
     steps = n_steps(electrode)
@@ -60,7 +61,8 @@ def beginning(electrode: Electrode, initial: State | Leaf | None) -> State | Lea
 
 def population(cell: Cell, electrode: Electrode, initial: Any) -> tuple[int, ...]:
     """The shape that the cells, their initial state and their electrode span."""
-    return np.broadcast_shapes(batch_shape(cell, initial), *(np.shape(f)[1:] for f in electrode))
+    per_step = (np.shape(f)[1:] for f in jax.tree.leaves(electrode))
+    return np.broadcast_shapes(batch_shape(cell, initial), *per_step)
 
 
 def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> State:

@@ -16,6 +16,7 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, blocked, tangent
 
 DT = 0.025
+CPU = blocked.Place(None, "cpu")
 DRIVE = nj.steps(12.0, start=1.0, stop=9.0, duration=10.0, dt=DT)
 SIMULATE = sys.modules["neurojax.simulate"]  # the package exports a function of this name
 
@@ -157,7 +158,7 @@ def loops_outside_kernels(text: str) -> int:
 def compiled(cell, every=10):
     arguments = (cell, -65.0, nj.current_clamp(DRIVE), DT, {})
     pop = cell.channels["na"].g_bar.shape
-    return SIMULATE._run.lower(*arguments, ("v",), every, pop, blocked.Place(None, "cpu")).compile().as_text()
+    return SIMULATE._run.lower(*arguments, ("v",), every, pop, CPU).compile().as_text()
 
 
 def build(theta):
@@ -209,7 +210,7 @@ def test_memory_of_a_fold_does_not_grow_with_time():
     def temporary(steps):
         i = jax.ShapeDtypeStruct((steps,), jnp.float32)
         arguments = (cell, -65.0, nj.Electrode(i, 0.0, 0.0), DT, {"n": nj.SpikeCount()})
-        program = SIMULATE._run.lower(*arguments, (), 10, (10**6,), blocked.Place(None, "cpu")).compile()
+        program = SIMULATE._run.lower(*arguments, (), 10, (10**6,), CPU).compile()
         return program.memory_analysis().temp_size_in_bytes
 
     short, long = temporary(1000), temporary(100_000)

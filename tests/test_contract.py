@@ -11,9 +11,10 @@ import pytest
 from jax.extend.core import Literal
 
 import neurojax as nj
-from neurojax.channel import params
+from neurojax.channel import Channel, params
 from neurojax.channels import catalogue
 from neurojax.engine import lean
+from neurojax.scheme import Scheme
 from neurojax.units import UNITS
 
 CHANNELS = catalogue()
@@ -251,9 +252,11 @@ def test_docstring_cites_its_source(cls):
 
 
 def test_catalogue_lists_every_channel_class():
-    from neurojax.channel import Channel
-
-    here = {c.__name__ for c in Channel.__subclasses__() if c.__module__.startswith("neurojax.")}
+    here = {
+        c.__name__
+        for c in [*Channel.__subclasses__(), *Scheme.__subclasses__()]
+        if c.__module__.startswith("neurojax.channels.")
+    }
     assert here == set(CHANNELS)
 
 

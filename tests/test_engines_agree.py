@@ -40,7 +40,7 @@ def loop(cell, s, electrode, every):
     step = jax.jit(nj.step)
     seen = []
     for k in range(N // every * every):
-        tick = nj.Electrode(*(f[k] if jnp.ndim(f) else f for f in electrode))
+        tick = jax.tree.map(lambda f, k=k: f[k] if jnp.ndim(f) else f, electrode)
         s = step(cell, s, tick, DT)
         if (k + 1) % every == 0:
             seen.append(s)

@@ -18,7 +18,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 STAIRS = [
     {"units", "rates", "config", "files"},
     {"channel", "electrode"},
-    {"channels", "cell", "features", "io"},
+    {"ion", "scheme", "features", "io"},
+    {"channels", "cell"},
     {"observe"},
     {"fold"},
     {"engine", "loss"},

@@ -189,7 +189,7 @@ def _as_neuron_does(cell, amplitude_pA, dt, duration):
     )
 
     def tick(s, i):
-        current = lambda v: ionic_current(cell, v, s.x) - i / cell.area  # noqa: E731
+        current = lambda v: ionic_current(cell, v, s.x, {}) - i / cell.area  # noqa: E731
         total, slope = jax.jvp(current, (s.v,), (jnp.ones_like(s.v),))
         v = s.v - dt / cell.C_m * total / (1 + dt * slope / cell.C_m)
         x = {k: c.advance(s.x[k], v, dt, cell.celsius) for k, c in cell.channels.items()}

@@ -63,7 +63,7 @@ class Error(nj.Squares):
     what: str = nj.static("v")
 
     def look(self, cell, s):
-        return s.v if self.what == "v" else ionic_current(cell, s.v, s.x) / 10
+        return s.v if self.what == "v" else ionic_current(cell, s.v, s.x, s.c) / 10
 
     def residual(self, cell, s, row):
         return ((self.look(cell, s) - row) / 30)[None]

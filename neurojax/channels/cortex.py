@@ -44,6 +44,7 @@ class CortexNa(Channel):
     E_rev: Leaf = param(50.0, "mV", 20.0, 90.0)
     V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
     powers = {"m": 3, "h": 1}
+    carries = {"na": 1.0}
     q10 = {"m": 3.0, "h": 3.0}
     celsius_ref = 36.0
 
@@ -67,6 +68,7 @@ class CortexNaS(Channel):
     V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
     slow_scale: Leaf = param(1.0, "1", 0.01, 10.0)
     powers = {"m": 3, "h": 1, "s": 1}
+    carries = {"na": 1.0}
     q10 = {"m": 3.0, "h": 3.0}
     celsius_ref = 36.0
 
@@ -89,6 +91,7 @@ class CortexKdr(Channel):
     E_rev: Leaf = param(-100.0, "mV", -120.0, -60.0)
     V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
     powers = {"n": 4}
+    carries = {"k": 1.0}
     q10 = {"n": 3.0}
     celsius_ref = 36.0
 
@@ -111,6 +114,7 @@ class CortexKm(Channel):
     E_rev: Leaf = param(-100.0, "mV", -120.0, -60.0)
     tau_max: Leaf = param(1000.0, "ms", 20.0, 10000.0)
     powers = {"p": 1}
+    carries = {"k": 1.0}
     q10 = {"p": 2.3}
     celsius_ref = 36.0
 
@@ -133,6 +137,7 @@ class CortexCaL(Channel):
     g_bar: Leaf = param(0.17, "mS/cm2", 0.0, 20.0)
     E_rev: Leaf = param(_E_CA, "mV", 60.0, 160.0)
     powers = {"q": 2, "r": 1}
+    carries = {"ca": 1.0}
     celsius_ref = 36.0
 
     def gating(self, v):
@@ -157,6 +162,7 @@ class CortexCaT(Channel):
     g_bar: Leaf = param(0.4, "mS/cm2", 0.0, 20.0)
     E_rev: Leaf = param(_E_CA, "mV", 60.0, 160.0)
     powers = {"s": 2, "u": 1}
+    carries = {"ca": 1.0}
     q10 = {"u": 3.0}
     celsius_ref = 24.0
 
@@ -184,6 +190,7 @@ class CortexKahp(Channel):
     E_rev: Leaf = param(-100.0, "mV", -120.0, -60.0)
     tau: Leaf = param(100.0, "ms", 2.0, 5000.0)
     powers = {"z": 1}
+    carries = {"k": 1.0}
 
     def gating(self, v):
         inf = sigmoid(v / 4)

@@ -23,6 +23,7 @@ class CrabKa(Channel):
     g_bar: Leaf = param(47.7, "mS/cm2", 0.0, 500.0)
     E_rev: Leaf = param(-75.0, "mV", -120.0, -60.0)
     powers = {"a": 3, "b": 1}
+    carries = {"k": 1.0}
     celsius_ref = 18.0
 
     def gating(self, v):

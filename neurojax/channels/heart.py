@@ -30,6 +30,7 @@ class HergKr(Channel):
     p7: Leaf = param(0.005151, "1/ms", 1e-7, 1e3)
     p8: Leaf = param(0.03158, "1/mV", 1e-7, 0.4, scale="linear")
     powers = {"a": 1, "r": 1}
+    carries = {"k": 1.0}
     celsius_ref = 21.5
 
     def gating(self, v):

@@ -19,6 +19,7 @@ class SquidNa(Channel):
     g_bar: Leaf = param(120.0, "mS/cm2", 0.0, 1000.0)
     E_rev: Leaf = param(50.0, "mV", 20.0, 90.0)
     powers = {"m": 3, "h": 1}
+    carries = {"na": 1.0}
     q10 = {"m": 3.0, "h": 3.0}
     celsius_ref = 6.3
 
@@ -41,6 +42,7 @@ class SquidK(Channel):
     g_bar: Leaf = param(36.0, "mS/cm2", 0.0, 500.0)
     E_rev: Leaf = param(-77.0, "mV", -110.0, -50.0)
     powers = {"n": 4}
+    carries = {"k": 1.0}
     q10 = {"n": 3.0}
     celsius_ref = 6.3
 

@@ -99,7 +99,8 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
 
     A step with tangents also keeps the entries of its Jacobian, and what they are made from.
     """
-    state = 1 + sum(len(c.powers) for c in cell.channels.values())
+    state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
+    state += sum(len(ion.pools(name)) for name, ion in cell.ions.items())
     own = sum(jnp.ndim(leaf) > 0 for leaf in jax.tree.leaves(cell))
     return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
-from neurojax.cell import Cell, batch_shape
+from neurojax.cell import Cell, batch_shape, channel_current, surroundings
 from neurojax.engine.lean import CALLS, bind
 
 Value = Any
@@ -391,9 +391,10 @@ def culprits(cell: Cell, dt: float = 0.025) -> dict[str, str]:
     v = jax.ShapeDtypeStruct(batch_shape(cell), jnp.result_type(float))
     for key, channel in cell.channels.items():
 
-        def move(v, channel=channel):
-            x = channel.advance(channel.steady_state(v), v, dt, cell.celsius)
-            return channel.current(v, x)
+        def move(v, key=key, channel=channel):
+            seen = surroundings(cell, key, {})
+            x = channel.advance(channel.steady_state(v, **seen), v, dt, cell.celsius, **seen)
+            return channel_current(cell, key, v, x, {})
 
         names = {eqn.primitive.name for eqn in equations(jax.make_jaxpr(move)(v).jaxpr)}
         if bad := sorted(names - KERNEL_SAFE):

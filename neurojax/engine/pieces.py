@@ -78,7 +78,7 @@ def cut(
 
     def first(theta):
         cell, s = build(theta)
-        s = jax.tree.map(lambda a: jnp.broadcast_to(a, pop), s)
+        s = scan.first(jax.tree.map(lambda a: jnp.broadcast_to(a, pop), s), electrode)
         return s, fold.init(cell, s)
 
     def prepared(theta):

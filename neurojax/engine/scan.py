@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import MOVES, Cell, State
+from neurojax.cell import MOVES, Cell, State, entered
 from neurojax.electrode import Electrode, n_steps
 from neurojax.engine import lean
 from neurojax.fold import Carry, Fold
@@ -22,8 +22,8 @@ UNROLL = 8
 def parts(electrode: Electrode) -> tuple[Electrode, Electrode]:
     """The electrode's constant fields, and those in time, each with None for the other's."""
     return (
-        Electrode(*(None if jnp.ndim(f) else f for f in electrode)),
-        Electrode(*(f if jnp.ndim(f) else None for f in electrode)),
+        jax.tree.map(lambda f: None if jnp.ndim(f) else f, electrode),
+        jax.tree.map(lambda f: f if jnp.ndim(f) else None, electrode),
     )
 
 
@@ -43,7 +43,14 @@ def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
 
 def merge(constant: Electrode, varying: Electrode) -> Electrode:
     """One tick from its constant and its varying fields."""
-    return Electrode(*(c if v is None else v for c, v in zip(constant, varying, strict=True)))
+    return jax.tree.map(
+        lambda c, v: c if v is None else v, constant, varying, is_leaf=lambda leaf: leaf is None
+    )
+
+
+def first(s: State, electrode: Electrode) -> State:
+    """The first state of a run, with the inputs of its first tick."""
+    return entered(s, jax.tree.map(lambda f: f[0] if jnp.ndim(f) else f, electrode))
 
 
 def moving(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode) -> list[tuple]:
@@ -79,6 +86,7 @@ def run(
     """
     folds = folds or {}
     constant, varying, records = split(electrode, every)
+    s = first(s, electrode)
     moves = moving(cell, constant, dt, s, varying)
     unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 
@@ -94,8 +102,8 @@ def run(
         folded = {k: f.update(folded[k], cell, s, rows[k]) for k, f in folds.items()}
         return (s, folded), observe(cell, s)
 
-    first = {k: f.init(cell, s) for k, f in folds.items()}
+    carries = {k: f.init(cell, s) for k, f in folds.items()}
     rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
-    (s, folded), seen = jax.lax.scan(record, (s, first), (varying, rows))
+    (s, folded), seen = jax.lax.scan(record, (s, carries), (varying, rows))
     duration = records * every * dt
     return s, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}

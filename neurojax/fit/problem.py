@@ -51,10 +51,9 @@ class Problem:
 
         The gradient is with respect to z.
         """
-        place = blocked.place_of(self.cell, z)
+        how = self.dt, self.every, blocked.place_of(self.cell, z)
         folds = [
-            _evaluate(self.cell, self.space, z, *self._coupled(s, nudge), self.dt, self.every, place)
-            for s in self.sweeps
+            _evaluate(self.cell, self.space, z, *self._coupled(s, nudge), *how) for s in self.sweeps
         ]
         return jax.tree.map(lambda *parts: sum(parts), *folds)
 

@@ -1,0 +1,178 @@
+"""Markov schemes: a channel is in one of a few states, and conducts in some of them.
+
+For each pair of states that a transition joins, the two exchange with rates k and k' as if they
+were alone, exactly: this is a part of the step. A step goes through all pairs forth and back, half
+a step each, which is second order in dt, and at any dt keeps occupancies from 0 to 1 and their sum.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from functools import cache
+from itertools import product
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.channel import Channel, Gates, Leaf, pytree
+from neurojax.rates import relax_mean
+
+Rates = Mapping[tuple[str, str], Any]
+"""Rate constants (1/ms) by the state left and the state entered."""
+
+
+@pytree
+class Scheme(Channel):
+    """A channel of `states`, of which those in `conducting` conduct, by the factor given.
+
+    An author writes `transitions`; the occupancies of all states are the gating variables. `q10`
+    of the pseudo gate "all" speeds up all of its rates.
+    """
+
+    states: ClassVar[tuple[str, ...]] = ()
+    conducting: ClassVar[Mapping[str, float]] = {}
+
+    def transitions(self, v: jax.Array, *_: Any, **c: Any) -> Rates:
+        """Rate constants, 1/ms, at `celsius_ref`."""
+        raise TypeError(f"{type(self).__name__} has no transitions: a scheme defines them")
+
+    @classmethod
+    def gate_names(cls) -> list[str]:
+        return list(cls.states)
+
+    def conductance(self, x: Gates) -> jax.Array:
+        return self.g_bar * sum(f * x[k] for k, f in self.conducting.items())  # type: ignore[attr-defined]
+
+    def rates(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> Rates:
+        """`transitions` as the cell sees them: shifted along v, scaled in time, at its warmth."""
+        scale = self.warmer(self.q10.get("all", 1.0), celsius) / self.tau_scale
+        return {k: rate * scale for k, rate in self.transitions(v - self.v_shift, **c).items()}
+
+    def exchanges(self, v, dt, celsius: Leaf = None, **c: Any) -> list[tuple[str, str, Any, Any]]:
+        """The parts of a step: pairs of states, and which part of each goes over to the other."""
+        rates = self.rates(v, celsius, **c)
+        pairs = list(dict.fromkeys(tuple(sorted(k, key=self.states.index)) for k in rates))
+        order = [*[(pair, dt / 2) for pair in pairs[:-1]], (pairs[-1], dt)]
+        parts = []
+        for (a, b), h in order + order[-2::-1]:
+            forth, back = h * rates.get((a, b), 0.0), h * rates.get((b, a), 0.0)
+            mean = relax_mean(forth + back)
+            parts.append((a, b, forth * mean, back * mean))
+        return parts
+
+    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
+        x = dict(x)
+        for a, b, forth, back in self.exchanges(v, dt, celsius, **c):
+            # Bounded, so that rounding makes no occupancy negative.
+            flow = jnp.clip(x[a] * forth - x[b] * back, -x[b], x[a])
+            x[a], x[b] = x[a] - flow, x[b] + flow
+        return x
+
+    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
+        """Where a channel that was in a state is a step dt later, v held: by state and state."""
+        unit = {k: jnp.zeros_like(v) for k in self.states}
+        one = jnp.ones_like(v)
+        return {k: self.advance(unit | {k: one}, v, dt, celsius, **c) for k in self.states}
+
+    def steady_state(self, v, **c: Any) -> Gates:
+        """The occupancies after v was held for ever.
+
+        Source: Grassmann, Taksar & Heyman 1985, Oper Res 33:1107, doi:10.1287/opre.33.5.1107:
+        elimination without a subtraction, so that none is negative.
+        """
+        rates = {
+            (self.states.index(a), self.states.index(b)): r
+            for (a, b), r in self.transitions(v - self.v_shift, **c).items()
+        }
+        n_states = len(self.states)
+        for n in range(n_states - 1, 0, -1):
+            leaving = sum(rates[n, j] for j in range(n) if (n, j) in rates)
+            for i in range(n):
+                if (i, n) not in rates:
+                    continue
+                rates[i, n] = rates[i, n] / leaving
+                for j in range(n):
+                    if j != i and (n, j) in rates:
+                        rates[i, j] = rates.get((i, j), 0.0) + rates[i, n] * rates[n, j]
+        weights: list[Any] = [jnp.ones_like(v)]
+        for n in range(1, n_states):
+            weights.append(sum(weights[i] * rates[i, n] for i in range(n) if (i, n) in rates))
+        total = sum(weights)
+        return {k: w / total for k, w in zip(self.states, weights, strict=True)}
+
+
+class _OfGates(Scheme):
+    """The scheme of independent gates: how many particles of each gate are open."""
+
+    counts: ClassVar[Mapping[str, tuple[int, ...]]] = {}  # of a state, in the order of `powers`
+    followed: ClassVar[tuple[str, ...]] = ()  # gates with a time course
+
+    def rates(self, v, celsius: Leaf = None, **c: Any) -> Rates:
+        kinetics = self.kinetics(v, celsius, **c)
+        return self._transitions({k: kinetics[k] for k in self.followed})
+
+    def transitions(self, v, *_: Any, **c: Any) -> Rates:
+        gating = self.gating(v, **c)
+        return self._transitions({k: gating[k] for k in self.followed})
+
+    def _transitions(self, gating: Mapping) -> Rates:
+        rates = {}
+        for state, numbers in self.counts.items():
+            for k, (gate, open_now) in enumerate(zip(self.followed, numbers, strict=True)):
+                if open_now == self.powers[gate]:
+                    continue
+                more = _state_name(self.followed, (*numbers[:k], open_now + 1, *numbers[k + 1 :]))
+                g = gating[gate]
+                rates[state, more] = (self.powers[gate] - open_now) * (g.inf * g.rate)
+                rates[more, state] = (open_now + 1) * ((1 - g.inf) * g.rate)
+        return rates
+
+    def conductance(self, x: Gates) -> jax.Array:
+        instant = math.prod(x[k] ** p for k, p in self.powers.items() if k not in self.followed)
+        return Scheme.conductance(self, x) * instant
+
+
+def _state_name(gates: tuple[str, ...], numbers: tuple[int, ...]) -> str:
+    return "".join(f"{gate}{n}" for gate, n in zip(gates, numbers, strict=True))
+
+
+@cache
+def _scheme_class(cls: type[Channel]) -> type[Channel]:
+    v = jnp.zeros(())
+    channel: Any = cls
+    follows = channel().gating(v, **{name: v + 1 for name in cls.reads})
+    gates = tuple(k for k in cls.powers if k in follows)
+    if not gates:
+        raise ValueError(
+            f"{cls.__name__} has no gate with a time course: nothing to make states of"
+        )
+    counts = {
+        _state_name(gates, numbers): numbers
+        for numbers in product(*(range(cls.powers[k] + 1) for k in gates))
+    }
+    full = _state_name(gates, tuple(cls.powers[k] for k in gates))
+    body = {
+        "__doc__": f"{cls.__name__} as the scheme of its particles.\n\n{cls.__doc__ or ''}",
+        "__annotations__": {},
+        "states": tuple(counts),
+        "conducting": {full: 1.0},
+        "counts": counts,
+        "followed": gates,
+    }
+    return pytree(type(f"{cls.__name__}Scheme", (_OfGates, cls), body))
+
+
+def as_scheme(channel: Channel) -> Channel:
+    """A channel of independent gates as the exact Markov scheme of its particles.
+
+    m^3 h becomes 8 states, named by how many particles of each gate are open ("m3h1" conducts). The
+    parameters are the same, by the same names. Raises ValueError for a channel without gates that
+    have a time course.
+    """
+    if isinstance(channel, Scheme):
+        return channel
+    fields = {f.name: getattr(channel, f.name) for f in dataclasses.fields(channel)}
+    return _scheme_class(type(channel))(**fields)
