@@ -1,8 +1,9 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import channels, electrode, fit
+from neurojax import channels, curves, electrode, fit, protocol
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
 from neurojax.channel import Channel, param, pytree, static
+from neurojax.clamp import Clamped, clamp
 from neurojax.config import configure
 from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, steps, voltage_clamp
 from neurojax.engine.pieces import Gradient
@@ -11,6 +12,8 @@ from neurojax.gradient import gradient
 from neurojax.ion import Ion
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.observe import observables
+from neurojax.protocol import Protocol
+from neurojax.rig import Rig
 from neurojax.scheme import Scheme, as_scheme
 from neurojax.simulate import Recording, simulate
 
@@ -19,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Cell",
     "Channel",
+    "Clamped",
     "CurrentError",
     "Electrode",
     "Fold",
@@ -26,8 +30,10 @@ __all__ = [
     "Histogram",
     "Ion",
     "Mean",
+    "Protocol",
     "Recording",
     "RecordingError",
+    "Rig",
     "Scheme",
     "SpikeCount",
     "SpikeRate",
@@ -39,14 +45,17 @@ __all__ = [
     "as_scheme",
     "at_rest",
     "channels",
+    "clamp",
     "configure",
     "current_clamp",
+    "curves",
     "electrode",
     "fit",
     "gradient",
     "observables",
     "param",
     "parameters",
+    "protocol",
     "pytree",
     "replace",
     "settled",
