@@ -105,7 +105,6 @@ _MEAN_SLOPE = tuple((-1) ** (k + 1) * (k + 1) / math.factorial(k + 2) for k in r
 _RELAXATION = {"float32": _relaxation(4, 5), "float64": _relaxation(6, 12)}
 
 
-@jax.custom_jvp
 def relax(x) -> jax.Array:
     """1 - exp(-x), x >= -1: the part of its way that a gate goes in x = dt * rate.
 
@@ -113,8 +112,13 @@ def relax(x) -> jax.Array:
     exponential: relax(2 x) = relax(x) (2 - relax(x)). Its slope, 1 - relax(x), is rounded as 1 is.
     """
     x = jnp.asarray(x)
-    how = _RELAXATION[x.dtype.name]
-    part = x * (1 / how.limit)
+    return _doubled(x * (1 / _RELAXATION[x.dtype.name].limit))
+
+
+@jax.custom_jvp
+def _doubled(part: jax.Array) -> jax.Array:
+    """relax of `limit` times a part."""
+    how = _RELAXATION[part.dtype.name]
     part = jnp.where(part < 1, part, 1.0)
     total = part * _polynomial(part, how.coefficients)
     for _ in range(how.doublings):
@@ -122,10 +126,10 @@ def relax(x) -> jax.Array:
     return total
 
 
-@relax.defjvp
+@_doubled.defjvp
 def _(primals, tangents):
-    total = relax(*primals)
-    return total, (1 - total) * tangents[0]
+    total = _doubled(*primals)
+    return total, (1 - total) * (_RELAXATION[total.dtype.name].limit * tangents[0])
 
 
 @jax.custom_jvp

@@ -187,3 +187,26 @@ def test_spike_times_move_by_less_than_5_us_in_500_ms():
     for single, double in zip(times(False), times(True), strict=True):
         assert single.size == double.size > 30
         assert np.abs(single - double).max() < 5e-3
+
+
+def test_fixed_factors_in_a_row_are_one(x64):
+    def f(fixed, x):
+        a, b, c = fixed
+        y = a * (x * b) / c
+        return y, jnp.sin(y) * b * a
+
+    fixed, x = (jnp.float64(3.0), jnp.linspace(1.0, 2.0, 4), jnp.float64(7.0)), jnp.arange(4.0)
+    constants, advance = lean.prepare(f, fixed, x)
+    for got, want in zip(advance(constants, x), f(fixed, x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-15)
+    names = [e.primitive.name for e in jax.make_jaxpr(advance)(constants, x).jaxpr.eqns]
+    assert names.count("mul") == 2 and "div" not in names
+
+    def slope(b):
+        constants, advance = lean.prepare(f, (fixed[0], b, fixed[2]), x)
+        return advance(constants, x)[1].sum()
+
+    np.testing.assert_allclose(
+        jax.grad(slope)(fixed[1]),
+        jax.grad(lambda b: f((fixed[0], b, fixed[2]), x)[1].sum())(fixed[1]),
+    )

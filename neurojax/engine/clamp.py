@@ -40,7 +40,7 @@ def run(cell: Cell, v: Any, dt, observe: Callable[[Cell, State], Any]) -> Any:
             x[key] = jax.lax.scan(step, s.x[key], v)[1]
         else:
             maps = channel.propagator(v, dt, cell.celsius, **seen)
-            x[key] = {k: _through(*maps[k], s.x[key][k]) for k in maps}
+            x[key] = {k: _through(a, b, s.x[key][k]) for k, (a, b) in maps.items()}
     return observe(cell, State(jnp.concatenate([v[1:], v[-1:]]), x))
 
 

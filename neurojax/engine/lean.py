@@ -5,7 +5,7 @@ membrane potential has slopes. Here a function of (fixed, moving) arguments is t
 split: `prepare` evaluates all that depends on `fixed` alone; in what remains, `advance`,
 
 - exponentials of one variable whose slopes are whole multiples of each other are powers of one,
-- a division by something fixed is a multiplication.
+- a division by something fixed is a multiplication, and a chain of fixed factors is one factor.
 
 Values agree with the original to a few roundings (test_lean holds the bounds), derivatives too.
 """
@@ -13,6 +13,7 @@ Values agree with the original to a few roundings (test_lean holds the bounds), 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -133,6 +134,22 @@ class _Family:
     members: tuple[tuple[Any, _Affine, int], ...]  # equation, its argument, the power
 
 
+@dataclass(frozen=True)
+class _Chain:
+    """base times fixed factors, or divided by them."""
+
+    base: Var
+    factors: tuple[tuple[Any, bool], ...]
+
+    def factor(self, read: Callable) -> Any:
+        """All factors as one."""
+        total = None
+        for atom, divides in self.factors:
+            by = 1 / read(atom) if divides else read(atom)
+            total = by if total is None else total * by
+        return jnp.asarray(total, self.base.aval.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class _Split:
     """A jaxpr cut into what is fixed and what moves, and the exponentials that are shared."""
 
@@ -150,12 +167,14 @@ class _Split:
         self.member = {
             id(eqn): (family, k) for family in self.families for eqn, _, k in family.members
         }
+        self.chains = self._chains()
         self.late = self._needed()
-        used = {a for eqn in self.late for a in eqn.invars if isinstance(a, Var)}
+        alone = [e for e in self.late if id(e) not in self.chains]
+        used = {a for eqn in alone for a in eqn.invars if isinstance(a, Var)}
         used |= {a.guard[0] for _, a in self._shared() if a.guard}
         used |= {a for a in jaxpr.outvars if isinstance(a, Var)}
         self.kept = [v for v in self._fixed_in_order() if v in used]
-        divisors = [e.invars[1] for e in self.late if e.primitive.name == "div"]
+        divisors = [e.invars[1] for e in alone if e.primitive.name == "div"]
         fixed = [v for v in divisors if isinstance(v, Var) and v in self.fixed]
         self.divisors = list(dict.fromkeys(fixed))
 
@@ -235,6 +254,39 @@ class _Split:
                     return form(own)
         return None
 
+    # -- fixed factors one after the other ---------------------------------------------------------
+    def _chains(self) -> dict[int, _Chain]:
+        """Products whose fixed factors, two or more in a row, are one; by the last equation."""
+        uses = Counter(a for eqn in self.late for a in eqn.invars if isinstance(a, Var))
+        uses.update(a for a in self.jaxpr.outvars if isinstance(a, Var))
+        ends: dict[Var, _Chain] = {}
+        chains = {}
+        for eqn in self.late:
+            if id(eqn) in self.member or (factor := self._factor(eqn)) is None:
+                continue
+            base, by, divides = factor
+            before = ends.get(base) if uses[base] == 1 else None
+            chain = _Chain(base, ()) if before is None else before
+            chain = _Chain(chain.base, (*chain.factors, (by, divides)))
+            ends[eqn.outvars[0]] = chain
+            if len(chain.factors) > 1:
+                chains[id(eqn)] = chain
+        return chains
+
+    def _factor(self, eqn: Any) -> tuple[Var, Any, bool] | None:
+        """What is multiplied by something fixed, by what, and whether it divides."""
+        if eqn.primitive.name not in ("mul", "div"):
+            return None
+        a, b = eqn.invars
+        if eqn.primitive.name == "mul" and self._is_fixed(a):
+            a, b = b, a
+        if self._is_fixed(a) or not self._is_fixed(b):
+            return None
+        out = eqn.outvars[0].aval
+        if out.dtype.name not in _LARGEST_EXPONENT or a.aval.shape != out.shape:
+            return None
+        return a, b, eqn.primitive.name == "div"
+
     def _needed(self) -> list:
         """The moving equations on which the outputs depend once exponentials are shared."""
         needed = {a for a in self.jaxpr.outvars if isinstance(a, Var)}
@@ -248,6 +300,8 @@ class _Split:
                 needed.add(family.base)
                 guards = [a.guard[0] for e, a, _ in family.members if a.guard and e is eqn]
                 needed.update(guards)
+            elif id(eqn) in self.chains:
+                needed.add(self.chains[id(eqn)].base)
             else:
                 needed.update(a for a in eqn.invars if isinstance(a, Var))
         return kept[::-1]
@@ -266,11 +320,14 @@ class _Split:
             offsets = [jnp.asarray(a.offset(read), dtype) for _, a, _ in family.members]
             factors.append([jnp.exp(offset) for offset in offsets])
             caps.append(_cap(offsets, [k for *_, k in family.members], dtype))
-        return [[env[v] for v in self.kept], [1 / env[v] for v in self.divisors], factors, caps]
+        products = [self.chains[id(e)].factor(read) for e in self.late if id(e) in self.chains]
+        reciprocals = [1 / env[v] for v in self.divisors]
+        return [[env[v] for v in self.kept], reciprocals, factors, caps, products]
 
     def then(self, constants: list, moving: list) -> list:
         """The outputs, from the constants and the moving inputs."""
-        kept, reciprocals, factors, caps = constants
+        kept, reciprocals, factors, caps, products = constants
+        product = iter(products)
         env = dict(zip([*self.kept, *self.inputs], [*kept, *moving], strict=True))
         reciprocal = dict(zip(self.divisors, reciprocals, strict=True))
         powers: dict[int, dict[int, jax.Array]] = {}
@@ -283,6 +340,8 @@ class _Split:
                     needed = tuple(sorted({k for *_, k in family.members}))
                     powers[at] = dict(zip(needed, _powers(needed, y, caps[at]), strict=True))
                 outputs = [self._member(eqn, env, family, powers[at][k], factors[at])]
+            elif id(eqn) in self.chains:
+                outputs = [_read(env, self.chains[id(eqn)].base) * next(product)]
             elif eqn.primitive.name == "div" and self._is_divisor(eqn.invars[1]):
                 outputs = [_read(env, eqn.invars[0]) * reciprocal[eqn.invars[1]]]
             elif eqn.primitive.name == "div" and _same_floats(eqn.invars):
