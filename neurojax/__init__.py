@@ -1,6 +1,6 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import channels, curves, electrode, fit, protocol
+from neurojax import cells, channels, curves, electrode, fit, protocol
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
 from neurojax.channel import Channel, param, pytree, static
 from neurojax.clamp import Clamped, clamp
@@ -44,6 +44,7 @@ __all__ = [
     "VoltageError",
     "as_scheme",
     "at_rest",
+    "cells",
     "channels",
     "clamp",
     "configure",

@@ -37,7 +37,7 @@ class Cell:
     channels: dict[str, Channel]
     ions: dict[str, Ion] = dataclasses.field(default_factory=dict)
     inputs: dict[str, Leaf] = dataclasses.field(default_factory=dict)
-    C_m: Leaf = param(1.0, "uF/cm2", 0.3, 3.0)
+    C_m: Leaf = param(1.0, "uF/cm2", 0.3, 50.0)
     area: Leaf = param(1.0, "cm2", 1e-8, 10.0)
     celsius: Leaf | None = None
     electrode_ion: str | None = static(None)

@@ -3,17 +3,32 @@
 name = "squid"
 [cell]
 area = "1000 um2"              # a number in the declared unit, or text with a unit
+electrode_ion = "k"            # what carries its current into the pools of [ions]
+[inputs]
+light = 0                      # what channels read beside ions, at rest
+[ions.ca]
+valence = 2
+inside = "100 nM"
+outside = 2
+depth = 0.1                    # um; without, the concentration inside is held
+tau = 200
 [channels.na]
 type = "SquidNa"               # a class of the catalogue; parameters by name
 g_bar = 120
+scheme = true                  # as the Markov scheme of its particles
+[channels.ca]
+type = "CortexCaL"
+E_rev = "nernst"               # of [ions.ca], which it carries
 [free]
 "na.g_bar" = { low = 20, high = 500, scale = "log" }
 "na.E_rev" = true              # the bounds of its declaration
 "k.E_rev" = { also = ["m.E_rev"] }   # one value for both
+"ions.ca.tau" = true
 """
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,13 +38,18 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import CELSIUS, Cell, check_value, parameters, replace, substitute
+from neurojax.cell import CELSIUS, Cell, check_ions, check_value, parameters, replace, substitute
 from neurojax.channel import Channel, ParamInfo, params
 from neurojax.channels import catalogue
+from neurojax.electrode import Electrode
 from neurojax.fit.parameters import Space, free
+from neurojax.ion import Ion
+from neurojax.scheme import Scheme, as_scheme
 from neurojax.units import nearest, parse
 
+_TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")
 _SPEC = ("low", "high", "scale", "also")
+_NERNST = "nernst"
 
 
 class ModelError(ValueError):
@@ -95,7 +115,7 @@ def parse_model(text: str, where: str = "model", default_name: str = "model") ->
     except tomllib.TOMLDecodeError as error:
         raise ModelError(f"{where}: not valid TOML: {error}") from None
     try:
-        _only(document, ("name", "description", "cell", "channels", "free"), "", "table or key")
+        _only(document, _TABLES, "", "table or key")
         name = _text(document, "name", default_name)
         description = _text(document, "description", "")
         cell, written = _cell(document)
@@ -146,23 +166,73 @@ def _value(table: Mapping[str, Any], key: str, info: ParamInfo, place: str) -> f
 def _cell(document: Mapping[str, Any]) -> tuple[Cell, set[str]]:
     """The cell, and the path names of the parameters that the file sets."""
     table, known = _table(document, "cell"), params(Cell)
-    _only(table, [*known, "celsius"], "[cell]: ", "key")
+    _only(table, [*known, "celsius", "electrode_ion"], "[cell]: ", "key")
     own: dict[str, Any] = {k: _value(table, k, known[k], "[cell]") for k in known if k in table}
     if "celsius" in table:
         own["celsius"] = _value(table, "celsius", CELSIUS, "[cell]")
     written = set(own)
-    channels: dict[str, Channel] = {}
-    for key, entry in _table(document, "channels").items():
-        place = f"[channels.{key}]"
-        if "." in key:
-            raise ValueError(f"{place}: a channel's name cannot contain a dot")
-        if not isinstance(entry, dict):
-            raise ValueError(f"{place}: expected a table with a type, got {entry!r}")
-        channels[key] = _channel(entry, place)
-        written |= {f"{key}.{field}" for field in entry if field != "type"}
+    ions, channels = _entries(document, "ions"), _entries(document, "channels")
+    written |= {f"ions.{key}.{field}" for key, entry in ions.items() for field in entry}
+    written |= {f"{key}.{field}" for key, entry in channels.items() for field in entry}
     if not channels:
         raise ValueError("no channel: expected at least one table such as [channels.leak]")
-    return Cell(channels=channels, **own), written
+    if "electrode_ion" in table:
+        own["electrode_ion"] = ion = table["electrode_ion"]
+        if ion not in ions:
+            have = ", ".join(ions) or "none"
+            raise ValueError(
+                f"[cell] electrode_ion = {ion!r}: no such table in [ions] (have: {have})"
+            )
+    cell = Cell(
+        channels={key: _channel(entry, f"[channels.{key}]") for key, entry in channels.items()},
+        ions={key: _ion(entry, f"[ions.{key}]") for key, entry in ions.items()},
+        inputs=_inputs(_table(document, "inputs"), ions),
+        **own,
+    )
+    check_ions(cell, Electrode(0.0, 0.0, 0.0))
+    return cell, written
+
+
+def _entries(document: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """The tables in a table, by names that can be part of a path name."""
+    entries = _table(document, kind)
+    for key, entry in entries.items():
+        place = f"[{kind}.{key}]"
+        if "." in key or key in _TABLES:
+            raise ValueError(f"{place}: a name has no dot and is not one of {', '.join(_TABLES)}")
+        if not isinstance(entry, dict):
+            what = "a table with a type" if kind == "channels" else "a table"
+            raise ValueError(f"{place}: expected {what}, got {entry!r}")
+    return entries
+
+
+def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
+    taken = {f"{ion}_{side}": ion for ion in ions for side in "io"}
+    for key in table:
+        if key in taken:
+            raise ValueError(f"[inputs] {key}: is a concentration of [ions.{taken[key]}]")
+    return {key: parse(value, "1", f"[inputs] {key}") for key, value in table.items()}
+
+
+def _ion(entry: Mapping[str, Any], place: str) -> Ion:
+    known, whole = params(Ion), _whole_numbers()
+    _only(entry, [*whole, *known], f"{place}: ", "key")
+    for key in ("valence", "inside", "outside"):
+        if key not in entry:
+            raise ValueError(f"{place}: {key} is missing (valence, inside and outside are needed)")
+    for key in whole:
+        value = entry.get(key, 1)
+        if type(value) is not int or value == 0 or (key == "pump_hill" and value < 0):
+            raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
+    return Ion(
+        **{k: entry[k] for k in whole if k in entry},
+        **{k: _value(entry, k, known[k], place) for k in known if k in entry},
+    )
+
+
+def _whole_numbers() -> list[str]:
+    """The fields of an ion that are no parameters."""
+    return [f.name for f in dataclasses.fields(Ion) if f.name not in params(Ion)]
 
 
 def _channel(entry: Mapping[str, Any], place: str) -> Channel:
@@ -176,20 +246,35 @@ def _channel(entry: Mapping[str, Any], place: str) -> Channel:
             f"(have: {', '.join(classes)})"
         )
     known = params(classes[kind])
-    values = {k: v for k, v in entry.items() if k != "type"}
+    values = {k: v for k, v in entry.items() if k not in ("type", "scheme")}
     _only(values, known, f"{place}: ", f"parameter of {kind}:")
-    return classes[kind](**{k: _value(values, k, known[k], place) for k in values})
+    given: dict[str, Any] = {}
+    for k, value in values.items():
+        if k == "E_rev" and value == _NERNST:
+            ions = classes[kind].carries
+            if len(ions) != 1:
+                raise ValueError(
+                    f"{place} E_rev = {value!r}: {kind} carries {len(ions)} ions, not 1"
+                )
+            given[k] = None
+        else:
+            given[k] = _value(values, k, known[k], place)
+    scheme = entry.get("scheme", False)
+    if not isinstance(scheme, bool):
+        raise ValueError(f"{place} scheme = {scheme!r}: expected true or false")
+    channel = classes[kind](**given)
+    if not scheme:
+        return channel
+    try:
+        return as_scheme(channel)
+    except ValueError as error:
+        raise ValueError(f"{place} scheme = true: {error}") from None
 
 
 def _free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]]:
-    """What [free] asks for, by path name; unquoted, `na.g_bar` is TOML for a table in a table."""
-    flat: dict[str, Any] = {}
-    for key, entry in table.items():
-        if key in cell.channels and isinstance(entry, dict):
-            flat |= {f"{key}.{field}": spec for field, spec in entry.items()}
-        else:
-            flat[key] = entry
+    """What [free] asks for, by path name."""
     known = parameters(cell)
+    flat = _flat(table, known)
     specs = {}
     for name, spec in flat.items():
         if name not in known:
@@ -200,6 +285,18 @@ def _free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any
             continue
         specs[name] = _spec(name, {} if spec is True else spec, known)
     return specs
+
+
+def _flat(table: Mapping[str, Any], known: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """A table by path names: unquoted, `na.g_bar` is TOML for a table in a table."""
+    flat: dict[str, Any] = {}
+    for key, entry in table.items():
+        path = prefix + key
+        if isinstance(entry, dict) and any(name.startswith(f"{path}.") for name in known):
+            flat |= _flat(entry, known, f"{path}.")
+        else:
+            flat[path] = entry
+    return flat
 
 
 def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,17 +367,14 @@ def to_toml(
     lines += [_entry(k, getattr(cell, k), info.unit) for k, info in params(cell).items()]
     if cell.celsius is not None:
         lines.append(_entry("celsius", cell.celsius, "degC"))
-    classes = catalogue()
+    if cell.electrode_ion is not None:
+        lines.append(f"electrode_ion = {_quoted(cell.electrode_ion)}")
+    if cell.inputs:
+        lines += ["", "[inputs]", *(_entry(_key(k), v, "1") for k, v in cell.inputs.items())]
+    for key, ion in cell.ions.items():
+        lines += ["", f"[ions.{_key(key)}]", *_ion_lines(key, ion)]
     for key, channel in cell.channels.items():
-        kind = type(channel).__name__
-        if classes.get(kind) is not type(channel):
-            raise ValueError(f"channel {key!r}: {kind} is not in the catalogue of neurojax")
-        lines += ["", f"[channels.{_key(key)}]", f'type = "{kind}"']
-        lines += [
-            _entry(field, getattr(channel, field), info.unit)
-            for field, info in params(channel).items()
-            if field not in ("v_shift", "tau_scale") or getattr(channel, field) != info.default
-        ]
+        lines += ["", f"[channels.{_key(key)}]", *_channel_lines(key, channel)]
     if space is not None:
         lines += ["", "[free]"]
         for f in space.free:
@@ -290,6 +384,39 @@ def to_toml(
                 parts.append(f"also = [{', '.join(map(_quoted, f.also))}]")
             lines.append(f"{_quoted(f.name)} = {{ {', '.join(parts)} }}  # {f.unit}")
     return "\n".join(lines) + "\n"
+
+
+def _ion_lines(key: str, ion: Ion) -> list[str]:
+    if type(ion) is not Ion:
+        raise ValueError(f"ion {key!r}: a model file holds an Ion, not a {type(ion).__name__}")
+    lines = [f"{k} = {getattr(ion, k)}" for k in _whole_numbers()]
+    values = ((k, getattr(ion, k), info) for k, info in params(ion).items())
+    return lines + [_entry(k, value, info.unit) for k, value, info in values if value is not None]
+
+
+def _channel_lines(key: str, channel: Channel) -> list[str]:
+    kind, is_scheme = _class_of(key, channel)
+    lines = [f'type = "{kind}"'] + ["scheme = true"] * is_scheme
+    for field, info in params(channel).items():
+        value = getattr(channel, field)
+        if value is None and info.default is not None:
+            lines.append(f'{field} = "{_NERNST}"')
+        elif value is not None and (field not in ("v_shift", "tau_scale") or value != info.default):
+            lines.append(_entry(field, value, info.unit))
+    return lines
+
+
+def _class_of(key: str, channel: Channel) -> tuple[str, bool]:
+    """Its class in the catalogue, and whether it is the scheme of that class's particles."""
+    for name, kind in catalogue().items():
+        if type(channel) is kind:
+            return name, False
+        of_kind = isinstance(channel, Scheme) and isinstance(channel, kind)
+        if of_kind and type(as_scheme(kind())) is type(channel):
+            return name, True
+    raise ValueError(
+        f"channel {key!r}: {type(channel).__name__} is not in the catalogue of neurojax"
+    )
 
 
 def _entry(key: str, value: Any, unit: str) -> str:

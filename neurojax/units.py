@@ -1,7 +1,8 @@
 """The unit table, physical constants and Nernst: the only place that knows a conversion factor.
 
 Inside, everything is in one coherent set: mV, ms, uA, mS, uF, cm2 (and uA/cm2, mS/cm2, uF/cm2),
-kOhm, mM, degC. Then mS * mV = uA = uF * mV / ms, and no formula needs a factor.
+kOhm, mM, degC, and um for the depth of a pool. Then mS * mV = uA = uF * mV / ms, and no formula
+of a membrane needs a factor.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 GAS_CONSTANT = 8.314462618  # J/mol/K
 FARADAY = 96485.33212  # C/mol
+AVOGADRO = 6.02214076e23  # 1/mol
 ZERO_CELSIUS = 273.15  # K
 
 # unit -> (quantity, value of one such unit in the coherent set)
@@ -56,6 +58,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "cm2": ("area", 1.0),
     "mm2": ("area", 1e-2),
     "um2": ("area", 1e-8),
+    "um": ("length", 1.0),
+    "nm": ("length", 1e-3),
+    "mm": ("length", 1e3),
     "kOhm": ("resistance", 1.0),
     "Ohm": ("resistance", 1e-3),
     "MOhm": ("resistance", 1e3),
@@ -64,6 +69,11 @@ UNITS: dict[str, tuple[str, float]] = {
     "M": ("concentration", 1e3),
     "uM": ("concentration", 1e-3),
     "nM": ("concentration", 1e-6),
+    "mM/ms": ("concentration rate", 1.0),
+    "uM/ms": ("concentration rate", 1e-3),
+    "mM/s": ("concentration rate", 1e-3),
+    "cm/s": ("permeability", 1.0),
+    "um/s": ("permeability", 1e-4),
     "degC": ("temperature", 1.0),
 }
 

@@ -26,8 +26,10 @@ STAIRS = [
     {"simulate"},
     {"clamp", "gradient"},
     {"curves", "fit"},
+    {"model"},
+    {"cells"},
     {"neurojax"},  # the public names; what those above need of the lower stairs they import there
-    {"model", "plot"},
+    {"plot"},
     {"plot_sweep", "report_page", "progress"},
     {"report"},
     {"cli_fit"},

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from around import cell_with
 
 import neurojax as nj
 from neurojax.cell import MOVES, at_rest, step
@@ -46,9 +47,7 @@ def primitives(f, *args):
 @pytest.mark.parametrize("name", catalogue())
 def test_a_lean_step_is_a_step(name, double, rtol, atol):
     with jax.enable_x64(double):
-        cell = nj.Cell(
-            channels={"c": catalogue()[name](), "na": SquidNa(), "leak": SquidLeak()}, celsius=30.0
-        )
+        cell = cell_with(catalogue()[name](), na=SquidNa(), leak=SquidLeak())
         s = away(cell)
         want = jax.jit(step)(cell, s, TICK, 0.025)
         got = jax.jit(lean_step)(cell, s, TICK)
@@ -59,8 +58,7 @@ def test_a_lean_step_is_a_step(name, double, rtol, atol):
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 @pytest.mark.parametrize("name", catalogue())
 def test_derivatives_of_a_lean_step_are_those_of_a_step(name, mode, x64):
-    channels = {"c": catalogue()[name](), "na": SquidNa(v_shift=2.0), "leak": SquidLeak()}
-    cell = nj.Cell(channels=channels, celsius=30.0)
+    cell = cell_with(catalogue()[name](), na=SquidNa(v_shift=2.0), leak=SquidLeak())
     s = jax.tree.map(lambda a: a[::20], away(cell))
     v_in = s.v
 

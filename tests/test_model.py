@@ -7,7 +7,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.cell import State, ionic_current, parameters, settled
-from neurojax.channels import SquidK, SquidLeak
+from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.fit.parameters import free
 from neurojax.model import ModelError, load_model, packaged, parse_model, to_toml
 
@@ -44,6 +44,67 @@ def test_units_free_parameters_and_ties_are_read():
     low, high = model.space.free[1].low, model.space.free[1].high
     assert (low, high) == (pytest.approx(-95.0), -70.0)
     assert model.space.free[2].scale == "linear"
+
+
+IONS = """
+[cell]
+celsius = 34
+electrode_ion = "k"
+[inputs]
+light = 0.5
+[ions.ca]
+valence = 2
+inside = "100 nM"
+outside = "2 mM"
+depth = "200 nm"
+tau = 80
+buffer = 20
+pump_max = "2 uM/ms"
+pump_hill = 2
+[ions.k]
+valence = 1
+inside = 140
+outside = 4
+[channels.na]
+type = "SquidNa"
+scheme = true
+[channels.ca]
+type = "CortexCaL"
+E_rev = "nernst"
+[channels.kca]
+type = "NeocortexKca"
+E_rev = "nernst"
+[channels.leak]
+type = "CortexLeak"
+[free]
+ions.ca.tau = true
+"ions.ca.depth" = { low = "50 nm", high = 2 }
+ca.g_bar = true
+"""
+
+
+def test_ions_inputs_and_schemes_are_read_and_written():
+    model = parse_model(IONS)
+    for cell in (model.cell, parse_model(to_toml(model.cell, model.space)).cell):
+        ca = cell.ions["ca"]
+        assert (ca.valence, ca.pump_hill, cell.ions["k"].valence) == (2, 2, 1)
+        assert (ca.inside, ca.outside) == pytest.approx((1e-4, 2.0))
+        assert (ca.depth, ca.tau, ca.buffer, ca.pump_max) == pytest.approx((0.2, 80, 20, 2e-3))
+        assert ca.depth_o is None and cell.ions["k"].depth is None
+        assert (cell.inputs, cell.electrode_ion) == ({"light": 0.5}, "k")
+        assert cell.channels["ca"].E_rev is None
+        assert type(cell.channels["na"]) is type(nj.as_scheme(SquidNa()))
+    assert model.space.names == ["ions.ca.tau", "ions.ca.depth", "ca.g_bar"]
+    assert parse_model(to_toml(model.cell, model.space)).space == model.space
+    assert model.at({"ions.ca.tau": 30.0}).ions["ca"].tau == 30.0
+
+
+def test_a_cell_of_a_model_file_moves_its_ions():
+    cell = parse_model(IONS).cell
+    current = nj.current_clamp(nj.steps(10.0, start=1, stop=20, duration=20, dt=0.025))
+    told = nj.simulate(cell, current, record=("ca_i", "E_ca", "na.m3h1"))
+    assert bool(told.ok) and told.data["ca_i"].max() > 2e-4
+    assert told.data["E_ca"][-1] < told.data["E_ca"][0]
 
 
 def test_other_values_move_what_is_tied():
@@ -103,7 +164,7 @@ BAD = {
     "wrong unit": (LEAK + '[cell]\narea = "12 pF"\n', "'pF' is a unit of capacitance"),
     "unknown unit": (LEAK + '[cell]\narea = "12 squm"\n', "unknown unit 'squm'"),
     "not a number": (LEAK + "[cell]\narea = true\n", "expected a number or a quantity in cm2"),
-    "out of bounds": (LEAK + "[cell]\nC_m = 30\n", "C_m = 30 is outside [0.3, 3] uF/cm2"),
+    "out of bounds": (LEAK + "[cell]\nC_m = 80\n", "C_m = 80 is outside [0.3, 50] uF/cm2"),
     "too warm": (LEAK + "[cell]\ncelsius = 310\n", "celsius = 310 is outside [-10, 60] degC"),
     "no channel": ("[cell]\nC_m = 1\n", "no channel: expected at least one table"),
     "no type": ("[channels.na]\ng_bar = 3\n", "[channels.na]: type is missing"),
@@ -158,6 +219,55 @@ BAD = {
         "[free]\n'leak.E_rev' = { also = ['k.E_rev'] }\n'k.E_rev' = true\n",
         "also names k.E_rev, which is free itself",
     ),
+    "ion without valence": (
+        LEAK + "[ions.ca]\ninside = 1e-4\noutside = 2\n",
+        "[ions.ca]: valence is missing (valence, inside and outside are needed)",
+    ),
+    "unknown ion key": (
+        LEAK + "[ions.ca]\nvalense = 2\n",
+        "[ions.ca]: unknown key 'valense'; did you mean 'valence'",
+    ),
+    "no such valence": (
+        LEAK + "[ions.ca]\nvalence = 2.5\ninside = 1e-4\noutside = 2\n",
+        "[ions.ca] valence = 2.5: expected a whole number, not 0",
+    ),
+    "ion out of bounds": (
+        LEAK + "[ions.ca]\nvalence = 2\ninside = '0 mM'\noutside = 2\n",
+        "[ions.ca] inside = '0 mM' is outside [1e-06, 1000] mM",
+    ),
+    "ion not a table": (LEAK + "[ions]\nca = 3\n", "[ions.ca]: expected a table, got 3"),
+    "a name that paths use": (
+        "[channels.ions]\ntype = 'SquidLeak'\n",
+        "[channels.ions]: a name has no dot and is not one of",
+    ),
+    "input that is an ion's": (
+        LEAK + "[ions.ca]\nvalence = 2\ninside = 1e-4\noutside = 2\n[inputs]\nca_i = 1\n",
+        "[inputs] ca_i: is a concentration of [ions.ca]",
+    ),
+    "electrode without its ion": (
+        LEAK + "[cell]\nelectrode_ion = 'k'\n",
+        "[cell] electrode_ion = 'k': no such table in [ions] (have: none)",
+    ),
+    "nernst of nothing": (
+        LEAK + "E_rev = 'nernst'\n",
+        "[channels.leak] E_rev = 'nernst': SquidLeak carries 0 ions, not 1",
+    ),
+    "nernst of no ion": (
+        LEAK + "[channels.k]\ntype = 'SquidK'\nE_rev = 'nernst'\n",
+        "channel 'k': SquidK needs 'k_i', which the cell has not: give it an ion 'k'",
+    ),
+    "reads no ion": (
+        "[channels.ahp]\ntype = 'NeocortexKca'\n",
+        "channel 'ahp': NeocortexKca needs 'ca_i', which the cell has not",
+    ),
+    "scheme of no gate": (
+        LEAK + "scheme = true\n",
+        "[channels.leak] scheme = true: SquidLeak has no gate with a time course",
+    ),
+    "scheme of a number": (
+        LEAK + "scheme = 3\n",
+        "[channels.leak] scheme = 3: expected true or false",
+    ),
     "name not text": ("name = 3\n" + LEAK, "name: expected text, got 3"),
 }
 
@@ -175,7 +285,7 @@ def test_a_mistake_is_named_with_what_is_allowed(case, tmp_path):
 
 def test_missing_models_are_named_with_the_nearest():
     with pytest.raises(
-        ModelError, match=r"no model 'squit'; did you mean 'squid'\? \(packaged: co"
+        ModelError, match=r"no model 'squit'; did you mean 'squid'\? \(packaged: barnacle"
     ):
         load_model("squit")
     with pytest.raises(ModelError, match=r"folder/x.toml: no such model file"):
@@ -203,7 +313,7 @@ def _as_neuron_does(cell, amplitude_pA, dt, duration):
 
 def test_pospischil_spike_times_are_those_of_neuron(x64):
     """NEURON's times at dt = 0.001 ms, whose last digits its first-order step sets."""
-    rs = _as_neuron_does(load_model("pospischil_rs").cell, 750.0, 1e-3, 600.0)
+    rs = _as_neuron_does(load_model("cortex_rs").cell, 750.0, 1e-3, 600.0)
     assert rs == pytest.approx([320.554, 348.522, 387.944, 456.690, 592.105], abs=1.5e-3)
-    fs = _as_neuron_does(load_model("pospischil_fs").cell, 500.0, 1e-3, 360.0)
+    fs = _as_neuron_does(load_model("cortex_fs").cell, 500.0, 1e-3, 360.0)
     assert fs == pytest.approx([317.023, 337.195, 357.367], abs=1.5e-3)

@@ -1,6 +1,7 @@
 """The catalogue of channels, one file per preparation; `catalogue()` lists all."""
 
 from neurojax.channel import Channel
+from neurojax.channels.barnacle import BarnacleCa, BarnacleK, BarnacleLeak
 from neurojax.channels.cortex import (
     CortexCaL,
     CortexCaT,
@@ -11,11 +12,22 @@ from neurojax.channels.cortex import (
     CortexNa,
     CortexNaS,
 )
-from neurojax.channels.crab import CrabKa
+from neurojax.channels.crab import CrabK, CrabKa, CrabLeak, CrabNa
 from neurojax.channels.heart import HergKr
+from neurojax.channels.interneuron import InterneuronK, InterneuronLeak, InterneuronNa
+from neurojax.channels.neocortex import (
+    NeocortexCa,
+    NeocortexKca,
+    NeocortexKm,
+    NeocortexKv,
+    NeocortexNa,
+)
 from neurojax.channels.squid import SquidK, SquidLeak, SquidNa
 
 __all__ = [
+    "BarnacleCa",
+    "BarnacleK",
+    "BarnacleLeak",
     "CortexCaL",
     "CortexCaT",
     "CortexKahp",
@@ -24,8 +36,19 @@ __all__ = [
     "CortexLeak",
     "CortexNa",
     "CortexNaS",
+    "CrabK",
     "CrabKa",
+    "CrabLeak",
+    "CrabNa",
     "HergKr",
+    "InterneuronK",
+    "InterneuronLeak",
+    "InterneuronNa",
+    "NeocortexCa",
+    "NeocortexKca",
+    "NeocortexKm",
+    "NeocortexKv",
+    "NeocortexNa",
     "SquidK",
     "SquidLeak",
     "SquidNa",

@@ -125,6 +125,15 @@ class CortexKm(Channel):
         return {"p": Gating(inf, rate)}
 
 
+def reuveni_ca(v):
+    """Activation q and inactivation r of the high-threshold channel of Reuveni et al. 1993."""
+    alpha_q = 0.209 * exp_linear((v + 27) / 3.8)
+    beta_q = 0.94 * jnp.exp(-(v + 75) / 17)
+    alpha_r = 0.000457 * jnp.exp(-(v + 13) / 50)
+    beta_r = 0.0065 * sigmoid((v + 15) / 28)
+    return {"q": from_rates(alpha_q, beta_q), "r": from_rates(alpha_r, beta_r)}
+
+
 @pytree
 class CortexCaL(Channel):
     """High-threshold (L-type) calcium channel of bursting cells: i = g_bar q^2 r (v - E_rev).
@@ -141,11 +150,7 @@ class CortexCaL(Channel):
     celsius_ref = 36.0
 
     def gating(self, v):
-        alpha_q = 0.209 * exp_linear((v + 27) / 3.8)
-        beta_q = 0.94 * jnp.exp(-(v + 75) / 17)
-        alpha_r = 0.000457 * jnp.exp(-(v + 13) / 50)
-        beta_r = 0.0065 * sigmoid((v + 15) / 28)
-        return {"q": from_rates(alpha_q, beta_q), "r": from_rates(alpha_r, beta_r)}
+        return reuveni_ca(v)
 
 
 @pytree

@@ -1,0 +1,119 @@
+"""Whole cells, ready made: one function each, and its numbers in the model file of the same name.
+
+A cell of your own is one of these with `nj.replace`, or a copy of its file in `neurojax/models`.
+"""
+
+from __future__ import annotations
+
+from neurojax.cell import Cell, replace
+from neurojax.model import load_model
+
+__all__ = [
+    "barnacle_morris_lecar",
+    "cortex_fs",
+    "cortex_ib",
+    "cortex_ibr",
+    "cortex_lts",
+    "cortex_mainen_sejnowski",
+    "cortex_rs",
+    "crab_connor_stevens",
+    "hippocampus_traub_miles",
+    "interneuron_wang_buzsaki",
+    "squid_axon",
+]
+
+
+def squid_axon() -> Cell:
+    """The squid giant axon at 6.3 degC, 1 cm2 of it: currents are densities, uA/cm2.
+
+    The model file "squid" is a smaller patch of it, whose currents come in pA.
+
+    Source: Hodgkin & Huxley 1952, J Physiol 117:500, doi:10.1113/jphysiol.1952.sp004764.
+    """
+    return replace(load_model("squid").cell, {"area": 1.0})
+
+
+def cortex_rs() -> Cell:
+    """A regular-spiking cortical pyramidal cell: spikes, and an M current that spaces them.
+
+    Source: Pospischil et al. 2008, Biol Cybern 99:427, doi:10.1007/s00422-008-0263-8.
+    """
+    return load_model("cortex_rs").cell
+
+
+def cortex_fs() -> Cell:
+    """A fast-spiking cortical interneuron, which does not adapt.
+
+    Source: Pospischil et al. 2008, Biol Cybern 99:427, doi:10.1007/s00422-008-0263-8.
+    """
+    return load_model("cortex_fs").cell
+
+
+def cortex_lts() -> Cell:
+    """A low-threshold-spiking cortical cell: a T current fires it after hyperpolarisation.
+
+    Source: Pospischil et al. 2008, Biol Cybern 99:427, doi:10.1007/s00422-008-0263-8, after
+    Destexhe, Contreras & Steriade 2001, Neurocomputing 38:555.
+    """
+    return load_model("cortex_lts").cell
+
+
+def cortex_ib() -> Cell:
+    """An intrinsically bursting cortical cell: an L current makes a burst of its first spikes.
+
+    Source: Pospischil et al. 2008, Biol Cybern 99:427, doi:10.1007/s00422-008-0263-8.
+    """
+    return load_model("cortex_ib").cell
+
+
+def cortex_ibr() -> Cell:
+    """A repetitively bursting cortical cell: `cortex_ib` with a larger L current.
+
+    Source: Pospischil et al. 2008, Biol Cybern 99:427, doi:10.1007/s00422-008-0263-8.
+    """
+    return load_model("cortex_ibr").cell
+
+
+def cortex_mainen_sejnowski() -> Cell:
+    """An adapting neocortical pyramidal cell: calcium of its spikes opens potassium channels.
+
+    Source: Mainen & Sejnowski 1996, Nature 382:363, doi:10.1038/382363a0.
+    Deviates: the two compartments of the reduced model are one, the densities their means; so it
+    has no bursts, which need them apart.
+    """
+    return load_model("cortex_mainen_sejnowski").cell
+
+
+def hippocampus_traub_miles() -> Cell:
+    """A hippocampal pyramidal cell with fast sodium and delayed-rectifier channels only.
+
+    Source: Traub & Miles 1991, Neuronal Networks of the Hippocampus, as in Brette et al. 2007,
+    J Comput Neurosci 23:349, doi:10.1007/s10827-007-0038-6, benchmark 3.
+    """
+    return load_model("hippocampus_traub_miles").cell
+
+
+def interneuron_wang_buzsaki() -> Cell:
+    """A fast-spiking hippocampal interneuron, 1 cm2 of it: currents are densities, uA/cm2.
+
+    Source: Wang & Buzsaki 1996, J Neurosci 16:6402, doi:10.1523/JNEUROSCI.16-20-06402.1996.
+    """
+    return load_model("interneuron_wang_buzsaki").cell
+
+
+def crab_connor_stevens() -> Cell:
+    """A crab's axon, whose A current lets it fire slowly; 1 cm2 of it: currents in uA/cm2.
+
+    Source: Connor, Walter & McKown 1977, Biophys J 18:81, doi:10.1016/S0006-3495(77)85598-7, in the
+    form of Dayan & Abbott 2001, chapter 6.
+    """
+    return load_model("crab_connor_stevens").cell
+
+
+def barnacle_morris_lecar() -> Cell:
+    """A barnacle's giant muscle fibre, two variables in all; 1 cm2 of it: currents in uA/cm2.
+
+    Source: Morris & Lecar 1981, Biophys J 35:193, doi:10.1016/S0006-3495(81)84782-0, with the
+    values of Rinzel & Ermentrout 1989.
+    """
+    return load_model("barnacle_morris_lecar").cell

@@ -1,0 +1,31 @@
+"""What tests put around a channel: a cell with the ions and inputs that it reads."""
+
+import jax.numpy as jnp
+
+import neurojax as nj
+from neurojax.cell import surroundings
+
+IONS = {
+    "na": nj.Ion(valence=1, inside=10.0, outside=145.0),
+    "k": nj.Ion(valence=1, inside=140.0, outside=5.0),
+    "ca": nj.Ion(valence=2, inside=1e-3, outside=2.0),
+    "cl": nj.Ion(valence=-1, inside=10.0, outside=110.0),
+}
+INPUT = 0.3
+"""The value of whatever else channels read."""
+
+
+def cell_with(channel, **more) -> nj.Cell:
+    """A cell at 30 degC with a channel "c", and with all that it reads."""
+    names = {name.split("_")[0] for name in channel.reads}
+    if getattr(channel, "E_rev", 0.0) is None:
+        names |= set(channel.carries)
+    inputs = {name: INPUT for name in channel.reads if name.split("_")[0] not in IONS}
+    ions = {name: ion for name, ion in IONS.items() if name in names}
+    return nj.Cell(channels={"c": channel} | more, ions=ions, inputs=inputs, celsius=30.0)
+
+
+def seen(channel, v) -> dict:
+    """What a channel's formulas take beside v, of the shape of v."""
+    there = surroundings(cell_with(channel), "c", {})
+    return {name: jnp.full_like(v, value) for name, value in there.items()}
