@@ -76,6 +76,11 @@ def _(primals, tangents):
     return s, s * (1 - s) * tangents[0]
 
 
+def hill(c, K, n) -> jax.Array:
+    """c^n / (K^n + c^n): the part of sites that a concentration c > 0 fills, half at K."""
+    return sigmoid(n * jnp.log(c / K))
+
+
 # -- relaxation during a step ---------------------------------------------------------------------
 def _relaxed(x: np.ndarray) -> np.ndarray:
     return -np.expm1(-x) / x

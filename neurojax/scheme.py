@@ -97,11 +97,13 @@ class Scheme(Channel):
                 for j in range(n):
                     if j != i and (n, j) in rates:
                         rates[i, j] = rates.get((i, j), 0.0) + rates[i, n] * rates[n, j]
-        weights: list[Any] = [jnp.ones_like(v)]
+        x: list[Any] = [jnp.ones_like(v)]
         for n in range(1, n_states):
-            weights.append(sum(weights[i] * rates[i, n] for i in range(n) if (i, n) in rates))
-        total = sum(weights)
-        return {k: w / total for k, w in zip(self.states, weights, strict=True)}
+            # Their sum is 1 at every stage: the ratio of the last to the first may overflow.
+            more = sum(x[i] * rates[i, n] for i in range(n) if (i, n) in rates)
+            part = 1 / (1 + more)
+            x = [occupancy * part for occupancy in x] + [more * part]
+        return dict(zip(self.states, x, strict=True))
 
 
 class _OfGates(Scheme):
