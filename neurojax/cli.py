@@ -1,4 +1,4 @@
-"""The command line: demo, fit, simulate, channels, info. What a user did wrong is one red line.
+"""The command line: what a user asks for, and what they did wrong, as one red line.
 
 What one command alone needs (matplotlib, HDF5) is imported inside it: 0.3 s less for `--help`.
 """
@@ -20,10 +20,12 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import neurojax
-from neurojax.channel import Channel, params
+from neurojax.channel import Channel, ParamInfo, params
 from neurojax.channels import catalogue
 from neurojax.config import cache_dir, configure, cores
-from neurojax.units import nearest
+from neurojax.model import load_model, packaged
+from neurojax.scheme import Scheme
+from neurojax.units import nearest, parse
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -102,7 +104,7 @@ def demo(
 def fit(
     recording: Annotated[str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")],
     model: Annotated[
-        str, typer.Argument(help="A packaged model (squid, cortex, herg) or a .toml.")
+        str, typer.Argument(help="A packaged model (see: neurojax models) or a .toml.")
     ],
     sweeps: Annotated[
         str, typer.Option(help="Sweeps to fit: 1,3 or sine_wave or IV:2. Default: chosen for you.")
@@ -152,7 +154,7 @@ def fit(
 @app.command()
 def simulate(
     model: Annotated[
-        str, typer.Argument(help="A packaged model (squid, cortex, herg) or a .toml.")
+        str, typer.Argument(help="A packaged model (see: neurojax models) or a .toml.")
     ],
     amplitude: Annotated[
         str, typer.Option(help="Step with its unit: 170 pA, 10 uA/cm2, or 20 mV for a clamp.")
@@ -198,6 +200,10 @@ def channels(
     plot: Annotated[
         Path | None, typer.Option(help="Draw steady states and time constants: .png, .svg, .pdf.")
     ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="For --plot, what the channel reads: ca_i='1 uM'. Repeatable."),
+    ] = None,
 ) -> None:
     """List the channels that models can be made of, or show one of them."""
     known = catalogue()
@@ -214,7 +220,7 @@ def channels(
         from neurojax.plot import channel_curves
 
         kind: Any = known[name]
-        save_picture(channel_curves(kind(), name), plot)
+        save_picture(channel_curves(kind(), name, at=_readings(at or [], kind)), plot)
         out.print(f"drawn: {plot}")
 
 
@@ -222,23 +228,46 @@ def _list_channels(known: dict[str, type[Channel]]) -> None:
     for name, kind in known.items():
         text = inspect.getdoc(kind) or ""
         source = " ".join(text.partition("Source:")[2].partition("Deviates:")[0].split())
-        gates = " ".join(f"{g}{p if p > 1 else ''}" for g, p in kind.powers.items())
-        out.print(f"[bold]{name}[/]  {gates}".rstrip())
-        lines = [text.partition(":")[0], *_described(kind, without=Channel), source]
+        out.print(f"[bold]{name}[/]  {' '.join(_gates(kind))}".rstrip())
+        what = text.partition(":")[0]
+        lines = [what, *_described(kind, without=Channel), *_ties(kind), source]
         out.print(Padding("\n".join(map(escape, lines)), (0, 0, 1, 2)))
     shared = "; ".join(_described(Channel))
     out.print(Padding(escape(f"Every channel also has {shared}."), (0, 0, 0, 0)))
     out.print("Details of one: neurojax channels NAME", style="dim")
 
 
+def _gates(kind: type[Channel]) -> list[str]:
+    """Its gating variables with their powers, or its states, those in brackets that conduct."""
+    if issubclass(kind, Scheme):
+        return [f"({s})" if s in kind.conducting else s for s in kind.states]
+    return [f"{g}{p if p > 1 else ''}" for g, p in kind.powers.items()]
+
+
 def _described(kind: type[Channel], without: type | None = None) -> list[str]:
     """Each parameter with its default, bounds and unit."""
     known = params(without) if without else {}
     return [
-        f"{k} = {p.default:.4g} {'' if p.unit == '1' else p.unit + ' '}[{p.low:g}, {p.high:g}]"
+        f"{k} = {_default(k, p)} {'' if p.unit == '1' else p.unit + ' '}[{p.low:g}, {p.high:g}]"
         for k, p in params(kind).items()
         if k not in known
     ]
+
+
+def _default(key: str, info: ParamInfo) -> str:
+    if info.default is None:
+        return "nernst" if key == "E_rev" else "none"
+    return f"{info.default:.4g}"
+
+
+def _ties(kind: type[Channel]) -> list[str]:
+    """What binds it to the ions and inputs of a cell."""
+    ties = [f"reads {', '.join(kind.reads)}"] if kind.reads else []
+    shares = [f"{share:g} " if share != 1 else "" for share in kind.carries.values()]
+    if shares:
+        carried = (share + ion for share, ion in zip(shares, kind.carries, strict=True))
+        ties.append(f"carries {', '.join(carried)}")
+    return ties
 
 
 def _show_channel(name: str, kind: Any) -> None:
@@ -251,13 +280,41 @@ def _show_channel(name: str, kind: Any) -> None:
             column, justify="right" if column in ("default", "low", "high") else "left"
         )
     for key, p in params(kind).items():
-        table.add_row(key, f"{p.default:g}", f"{p.low:g}", f"{p.high:g}", p.unit, p.scale)
+        table.add_row(key, _default(key, p), f"{p.low:g}", f"{p.high:g}", p.unit, p.scale)
     out.print(table)
-    if kind.q10:
-        faster = ", ".join(f"{gate} {q:g}" for gate, q in kind.q10.items())
+    if _ties(kind):
+        out.print("\n" + "; ".join(_ties(kind)))
+    if kind.q10 or kind.q10_g != 1:
+        warmed = dict(kind.q10) | ({"conductance": kind.q10_g} if kind.q10_g != 1 else {})
+        faster = ", ".join(f"{what} {q:g}" for what, q in warmed.items())
         out.print(f"\nrates at {kind.celsius_ref:g} degC; q10: {faster}")
     else:
         out.print(f"\nrates at {kind.celsius_ref:g} degC; no q10, the same at every temperature")
+
+
+def _readings(texts: list[str], kind: type[Channel]) -> dict[str, float]:
+    """What a channel reads, from `name=value` texts; concentrations are in mM."""
+    values = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or name not in kind.reads:
+            have = ", ".join(kind.reads) or "nothing"
+            raise ValueError(f"--at {text!r}: expected name=value of what it reads ({have})")
+        values[name] = parse(value, "mM" if name[-2:] in ("_i", "_o") else "1", f"--at {name}")
+    for name in kind.reads:
+        if name not in values:
+            raise ValueError(
+                f"--plot: {kind.__name__} reads {name}; give its value: --at {name}=..."
+            )
+    return values
+
+
+@app.command()
+def models() -> None:
+    """List the packaged models: cells that simulate and fit take by name."""
+    for name in packaged():
+        out.print(f"[bold]{name}[/]")
+        out.print(Padding(escape(load_model(name).description), (0, 0, 1, 2)))
 
 
 @app.command()

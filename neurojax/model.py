@@ -224,10 +224,8 @@ def _ion(entry: Mapping[str, Any], place: str) -> Ion:
         value = entry.get(key, 1)
         if type(value) is not int or value == 0 or (key == "pump_hill" and value < 0):
             raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
-    return Ion(
-        **{k: entry[k] for k in whole if k in entry},
-        **{k: _value(entry, k, known[k], place) for k in known if k in entry},
-    )
+    given: dict[str, Any] = {k: entry[k] for k in whole if k in entry}
+    return Ion(**given, **{k: _value(entry, k, known[k], place) for k in known if k in entry})
 
 
 def _whole_numbers() -> list[str]:
@@ -408,7 +406,8 @@ def _channel_lines(key: str, channel: Channel) -> list[str]:
 
 def _class_of(key: str, channel: Channel) -> tuple[str, bool]:
     """Its class in the catalogue, and whether it is the scheme of that class's particles."""
-    for name, kind in catalogue().items():
+    classes: dict[str, Any] = dict(catalogue())
+    for name, kind in classes.items():
         if type(channel) is kind:
             return name, False
         of_kind = isinstance(channel, Scheme) and isinstance(channel, kind)

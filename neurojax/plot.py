@@ -6,7 +6,7 @@ One look throughout: data in ink, what was fitted in vermilion, what was predict
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import jax.numpy as jnp
@@ -123,11 +123,22 @@ def channel_curves(
     low_mV: float = -120.0,
     high_mV: float = 60.0,
     celsius: float | None = None,
+    at: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Steady states and time constants of a channel's gates against membrane potential."""
+    """Steady states and time constants of a channel's gates against membrane potential.
+
+    `at` are the concentrations and inputs that it reads. Raises ValueError where one is missing.
+    """
+    at = dict(at or {})
+    if set(at) != set(channel.reads):
+        raise ValueError(
+            f"{type(channel).__name__} reads {', '.join(channel.reads) or 'nothing'}: "
+            f"its curves are those at given values, got {', '.join(at) or 'none'}"
+        )
     v = jnp.linspace(low_mV, high_mV, 721)
-    gates = channel.kinetics(v, celsius)
-    states = channel.steady_state(v) | channel.instant(v - channel.v_shift)
+    seen = {name: jnp.full_like(v, value) for name, value in at.items()}
+    gates = channel.kinetics(v, celsius, **seen)
+    states = channel.steady_state(v, **seen) | channel.instant(v - channel.v_shift, **seen)
     figure = Figure(figsize=(WIDTH, 3.2))
     left, right = figure.subplots(1, 2)
     for name, inf in states.items():
@@ -147,7 +158,9 @@ def channel_curves(
     else:
         for axes in (left, right):
             axes.text(0.5, 0.5, "no gates: always open", ha="center", transform=axes.transAxes)
-    figure.suptitle(title or type(channel).__name__, x=0.01, ha="left", fontsize=10.5)
+    title = title or type(channel).__name__
+    title += "".join(f", {name} = {value:g}" for name, value in at.items())
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
     return figure
 
 

@@ -94,6 +94,26 @@ def test_channels_lists_the_catalogue_and_shows_one(run, tmp_path):
     assert (tmp_path / "na.png").stat().st_size > 5000
 
 
+def test_channels_tell_what_binds_them_to_ions(run, tmp_path):
+    told = run("channels", "NeocortexKca").output
+    assert "reads ca_i; carries k" in told and "q10: n 2.3, conductance 2.3" in told
+    drawn = tmp_path / "kca.png"
+    run("channels", "NeocortexKca", "--plot", drawn, "--at", "ca_i=1 uM")
+    assert drawn.stat().st_size > 5000
+    failed(run("channels", "NeocortexKca", "--plot", drawn), "reads ca_i; give its value: --at")
+    failed(
+        run("channels", "SquidNa", "--plot", drawn, "--at", "ca_i=1"),
+        "--at 'ca_i=1': expected name=value of what it reads (nothing)",
+    )
+
+
+def test_models_are_listed_and_run_by_name(run):
+    told = run("models").output
+    assert "interneuron_wang_buzsaki" in told and "Wang & Buzsaki 1996" in told
+    step = ("--amplitude", "150 pA", "--duration", "200", "--dt", "0.05", "--record", "ca_i,v")
+    assert "2 spikes" in run("simulate", "cortex_lts", *step).output
+
+
 def test_wrong_channels_are_told(run):
     failed(run("channels", "SquidNA"), "no channel 'SquidNA'; did you mean 'SquidNa'")
     failed(run("channels", "--plot", "x.png"), "--plot draws one channel")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, settled
+from neurojax.cell import Cell, settled, surroundings
 from neurojax.electrode import Trace
 from neurojax.engine import blocked, scan
 from neurojax.engine.pieces import Gradient
@@ -140,8 +140,10 @@ def _rate_excess(cell: Cell, space: Space, traces: Sequence[Trace], theta) -> ja
     low, high = np.log(RATE_LIMITS)
     excess = jnp.zeros(jnp.shape(next(iter(theta.values()))))
     for v in (min(t.v_mV.min() for t in traces), max(t.v_mV.max() for t in traces)):
-        for channel in cell.channels.values():
-            for gate in channel.kinetics(jnp.asarray(v), cell.celsius).values():
+        s = settled(cell, v)
+        for key, channel in cell.channels.items():
+            seen = surroundings(cell, key, s.c)
+            for gate in channel.kinetics(s.v, cell.celsius, **seen).values():
                 at = jnp.log(gate.rate)
                 excess = jnp.maximum(excess, jnp.maximum(at - high, low - at))
     return excess
