@@ -225,7 +225,8 @@ def _ion(entry: Mapping[str, Any], place: str) -> Ion:
         if type(value) is not int or value == 0 or (key == "pump_hill" and value < 0):
             raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
     given: dict[str, Any] = {k: entry[k] for k in whole if k in entry}
-    return Ion(**given, **{k: _value(entry, k, known[k], place) for k in known if k in entry})
+    given |= {k: _value(entry, k, known[k], place) for k in known if k in entry}
+    return Ion(**given)
 
 
 def _whole_numbers() -> list[str]:
