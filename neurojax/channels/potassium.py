@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from neurojax.channel import Channel, Leaf, param, pytree
@@ -96,17 +98,18 @@ class KirK(Channel):
     carries = {"k": 1.0}
     celsius_ref = 23.0
 
-    def current(self, v, x, celsius=None, *, k_i, k_o):
-        E_k = nernst_potential(k_i, k_o, 1, self.celsius_ref if celsius is None else celsius)
+    def current(self, v, x, celsius: Leaf = None, **c: Any):
+        warmth = self.celsius_ref if celsius is None else celsius
+        E_k = nernst_potential(c["k_i"], c["k_o"], 1, warmth)
         m = sigmoid((E_k + self.V_half + self.v_shift - v) / self.slope)
-        return self.g_bar * jnp.sqrt(k_o / self.k_ref) * m * (v - E_k)
+        return self.g_bar * jnp.sqrt(c["k_o"] / self.k_ref) * m * (v - E_k)
 
 
 @pytree
 class TwoPoreK(ConstantField):
-    """Two-pore potassium leak (TASK, TREK), always open: i = P_bar phi, phi the constant-field current.
+    """Two-pore potassium leak (TASK, TREK), always open: i = P_bar phi.
 
-    It rectifies outward only because there is more potassium inside.
+    phi is the constant-field current, which rectifies only because there is more potassium inside.
 
     Source: Duprat et al. 1997, EMBO J 16:5464, doi:10.1093/emboj/16.17.5464; the equation is of
     Goldman 1943, J Gen Physiol 27:37, doi:10.1085/jgp.27.1.37.

@@ -7,6 +7,8 @@ from 21 to 34 degC, by 2.3 in 10 degC, a cell's temperature does it here; set it
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from neurojax.channel import Channel, Leaf, param, pytree
@@ -30,9 +32,8 @@ def calcium_shell(
     doi:10.1152/jn.1994.72.2.803, as in Hay et al. 2011 (CaDynamics_E2).
     """
     # An Ion's buffer slows its removal as it does its influx, hence the shorter tau.
-    return Ion(
-        valence=2, inside=rest, outside=2.0, depth=depth, buffer=1 / gamma - 1, tau=decay * gamma
-    )
+    numbers: dict[str, Any] = {"inside": rest, "outside": 2.0, "depth": depth}
+    return Ion(valence=2, **numbers, buffer=1 / gamma - 1, tau=decay * gamma)
 
 
 def _rates_m(v):
@@ -155,7 +156,7 @@ class PyramidalKv3(Channel):
     celsius_ref = 34.0
 
     def gating(self, v):
-        tau = 4 * sigmoid(-(v + 46.56) / 44.14)
+        tau = 4 * sigmoid((v + 46.56) / 44.14)
         return {"m": from_tau(sigmoid((v - 18.7) / 9.7), tau)}
 
 

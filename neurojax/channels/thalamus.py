@@ -26,7 +26,7 @@ class ThalamusCaT(ConstantField):
     Destexhe, Neubig, Ulrich & Huguenard 1998, J Neurosci 18:3574,
     doi:10.1523/JNEUROSCI.18-10-03574.1998; Q10 of Coulter, Huguenard & Prince 1989, J Physiol
     414:587, doi:10.1113/jphysiol.1989.sp017705.
-    Deviates: screening by divalent ions, 2 mV at 2 mM calcium in those programs, is left to v_shift.
+    Deviates: screening by 2 mM of calcium, -2 mV in those programs, is left to v_shift.
     """
 
     P_bar: Leaf = param(2e-4, "cm/s", 0.0, 1e-2)
