@@ -184,8 +184,11 @@ def observed(t_ms, data: dict[str, Any], stimulus, stimulus_label: str, title: s
 def _observable_label(name: str) -> str:
     if name == "v":
         return "membrane\npotential (mV)"
-    is_current = name == "i_ion" or name.endswith(".i")
-    return f"{name}\n(uA/cm2)" if is_current else name
+    if name == "i_ion" or name.endswith(".i"):
+        return f"{name}\n(uA/cm2)"
+    if name.startswith("E_"):
+        return f"{name} (mV)"
+    return f"{name} (mM)" if name.endswith(("_i", "_o")) else name
 
 
 # -- fits ------------------------------------------------------------------------------------------
