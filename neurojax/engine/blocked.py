@@ -7,9 +7,7 @@ time loops become kernels. Whatever runs a part is passed in.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +18,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from neurojax.cell import Cell
 from neurojax.engine import kernel
-from neurojax.engine.legal import Unsupported, culprits
+from neurojax.engine.legal import culprits
 
 CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
@@ -67,18 +65,8 @@ def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
         reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
     if reason is None:
         return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math))
-    _warn_of_scan(reason)
+    kernel.warn_of_scan(reason)
     return Place(mesh, "gpu")
-
-
-@cache
-def _warn_of_scan(reason: str) -> None:
-    """Say once that a GPU runs a scan, and why."""
-    warnings.warn(
-        f"no GPU kernels, populations run as a scan, many times slower: {reason}",
-        RuntimeWarning,
-        stacklevel=4,
-    )
 
 
 def _mesh_of(*trees: Any) -> Mesh | None:
@@ -226,25 +214,19 @@ def _alone(whole: Callable, leaves: Sequence, split: Sequence[bool], place: Plac
         jnp.broadcast_to(a, (*jnp.shape(a)[:-1], kernel.BLOCK)) if one else a
         for a, one in zip(leaves, single, strict=True)
     ]
+    assert place.kernel is not None
     shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
-    out = _kernels(whole, many, single, kernel.BLOCK, place)
+    try:
+        copies = kernel.fused(lambda leaves: whole(leaves, kernel.BLOCK), single, place.kernel)
+        out = copies(many)
+    except (TypeError, ValueError) as error:  # of a program that holds for one cell only
+        kernel.warn_of_scan(str(error))
+        return whole(leaves, 1)
 
     def first(a, like):
         return a if a.shape == like.shape else a[..., :1] if a.ndim == like.ndim else a[..., 0]
 
     return jax.tree.map(first, out, shapes)
-
-
-def _kernels(
-    whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, place: Place
-) -> Any:
-    """n cells, a multiple of the kernel's block, their time loops as kernels."""
-    assert place.kernel is not None
-    try:
-        return kernel.fused(lambda leaves: whole(leaves, n), split, place.kernel)(list(leaves))
-    except Unsupported as error:
-        _warn_of_scan(str(error))
-        return whole(leaves, n)
 
 
 def _blocks(
@@ -260,7 +242,9 @@ def _blocks(
         if place.kernel is None:
             out = whole(leaves, n + padding)
         else:
-            out = _kernels(whole, leaves, split, n + padding, place)
+            out = kernel.fused(lambda leaves: whole(leaves, n + padding), split, place.kernel)(
+                leaves
+            )
         return jax.tree.map(lambda a: a[..., :n], out)
 
     def block(start):

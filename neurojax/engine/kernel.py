@@ -4,14 +4,16 @@ XLA launches the kernels of a scan's body anew at every step. Here a program is 
 its time loops over a population becomes one Mosaic kernel: every block of threads takes BLOCK
 cells, loads their state and constants once, and runs through time by itself. Loops inside the loop
 become loops inside the kernel; what a loop reads or writes at its k-th turn is a row in memory.
-This is the only file that knows Pallas.
+A loop that cannot be a kernel is a scan, of which the loops within may be. This is the only file
+that knows Pallas.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,9 +22,10 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.extend.core import JaxprEqn, Literal, Var
 
+from neurojax.engine.leading import Unsupported, filled
 from neurojax.engine.lean import bind, flatten
+from neurojax.engine.legal import Lanes, lanes_of, loaded
 from neurojax.engine.outline import left_whole
-from neurojax.engine.legal import Lanes, Unsupported, filled, lanes_of, loaded
 
 BLOCK = 128
 """Cells a block of threads, one a thread."""
@@ -37,7 +40,7 @@ class Kernel:
 
 
 @cache
-def missing(device: jax.Device) -> str | None:
+def missing(device: Any) -> str | None:
     """Why a device cannot run kernels, found out by running one; None if it can."""
     if jax.__version_info__ < (0, 11):
         return f"JAX {jax.__version__} is too old for them (0.11 is needed, with Python 3.12)"
@@ -49,12 +52,26 @@ def missing(device: jax.Device) -> str | None:
             y = jax.jit(fused(lambda leaves: _probe(*leaves), [True], Kernel()))([x])
             np.testing.assert_allclose(y, 3 * np.arange(BLOCK), rtol=1e-6)
     except Exception as error:  # whatever it is, the scan runs
-        return f"a first kernel failed: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        return f"a first kernel failed: {type(error).__name__}: {_line(error)}"
     return None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
 
 
 def _probe(x: jax.Array) -> jax.Array:
     return jax.lax.scan(lambda y, _: (y + x, None), x, length=2)[0]
+
+
+@cache
+def warn_of_scan(reason: str) -> None:
+    """Say once why a population's time loop is no kernel."""
+    warnings.warn(
+        f"a time loop is no GPU kernel but a scan, many times slower: {reason}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def fused(f: Callable, split: Sequence[bool], how: Kernel) -> Callable:
@@ -62,6 +79,7 @@ def fused(f: Callable, split: Sequence[bool], how: Kernel) -> Callable:
 
     `split` says which leaves belong to the cells, along their last axis, a multiple of BLOCK. The
     result is the same, and so are its derivatives: under a transformation a loop is a scan again.
+    Warns (RuntimeWarning) of a loop that remains one for another reason.
     """
 
     def run(leaves: list) -> Any:
@@ -70,34 +88,48 @@ def fused(f: Callable, split: Sequence[bool], how: Kernel) -> Callable:
             shape = (*kind.shape[:-1], kind.shape[-1] + more) if s else kind.shape
             return jax.ShapeDtypeStruct(shape, kind.dtype, weak_type=kind.weak_type)
 
-        # Traced twice, for more cells the second time: what differs are the axes of cells.
-        with left_whole():
-            (closed, tree), (twin, _) = (
-                flatten(f, [sized(*x, more) for x in zip(leaves, split, strict=True)])
-                for more in (0, BLOCK)
-            )
-        lanes = lanes_of(closed.jaxpr, twin.jaxpr)
-        jaxpr = closed.jaxpr
-        env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-        env |= zip(jaxpr.invars, leaves, strict=True)
-        for eqn in jaxpr.eqns:
-            inputs = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
-            if eqn.primitive.name == "scan" and _carries_cells(eqn, lanes):
-                outputs = _differentiable(eqn, lanes, how)(*inputs)
-            else:
-                outputs = bind(eqn, inputs)
-            env.update(zip(eqn.outvars, outputs, strict=True))
-        return jax.tree.unflatten(
-            tree, [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
-        )
+        def traced(more):
+            with left_whole():
+                return flatten(f, [sized(*x, more) for x in zip(leaves, split, strict=True)])
+
+        closed, tree = traced(0)
+        try:
+            # Traced again for more cells: what differs are the axes of cells.
+            lanes = lanes_of(closed.jaxpr, traced(BLOCK)[0].jaxpr)
+        except Unsupported as reason:
+            warn_of_scan(str(reason))
+            return f(leaves)
+        except (TypeError, ValueError) as error:
+            warn_of_scan(f"the program runs for this number of cells only: {_line(error)}")
+            return f(leaves)
+        return jax.tree.unflatten(tree, _evaluate(closed.jaxpr, closed.consts, leaves, lanes, how))
 
     return run
+
+
+def _evaluate(
+    jaxpr: Any, consts: Sequence, inputs: Sequence, lanes: dict[Var, bool], how: Kernel
+) -> list:
+    """The outputs of a jaxpr, its loops over cells as kernels."""
+    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+
+    def read(atom):
+        return atom.val if isinstance(atom, Literal) else env[atom]
+
+    for eqn in jaxpr.eqns:
+        inputs = [read(a) for a in eqn.invars]
+        if _carries_cells(eqn, lanes):
+            outputs = _differentiable(eqn, lanes, how)(*inputs)
+        else:
+            outputs = bind(eqn, inputs)
+        env.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(a) for a in jaxpr.outvars]
 
 
 class _Loop(NamedTuple):
     """A scan's parts: its body, and how many of its inputs are constants and carry."""
 
-    body: Any
+    body: Any  # a closed jaxpr
     consts: int
     carry: int
     length: int
@@ -112,6 +144,10 @@ class _Loop(NamedTuple):
             consts, carry = (len(group) for group in p["ft_in"].unpack()[:2])
         return _Loop(p["jaxpr"], consts, carry, p["length"], p["reverse"])
 
+    @property
+    def jaxpr(self) -> Any:
+        return self.body.jaxpr
+
     def split(self, values: Sequence) -> tuple[list, list, list]:
         """Inputs as constants, carry and what each turn reads."""
         values = list(values)
@@ -120,8 +156,10 @@ class _Loop(NamedTuple):
 
 
 def _carries_cells(eqn: JaxprEqn, lanes: dict[Var, bool]) -> bool:
-    loop = _Loop.of(eqn)
-    return any(lanes.get(v) for v in eqn.outvars[: loop.carry])
+    """Whether an equation is a loop over a population."""
+    return eqn.primitive.name == "scan" and any(
+        lanes.get(v) for v in eqn.outvars[: _Loop.of(eqn).carry]
+    )
 
 
 def _differentiable(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel) -> Callable:
@@ -130,7 +168,7 @@ def _differentiable(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel) -> Calla
     def scan(*inputs):
         return bind(eqn, list(inputs))
 
-    mapped = custom_vmap(lambda *inputs: _launch(eqn, lanes, how, inputs))
+    mapped = custom_vmap(lambda *inputs: _run(eqn, lanes, how, inputs))
 
     @mapped.def_vmap
     def _(axis_size, batched, *inputs):
@@ -142,8 +180,32 @@ def _differentiable(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel) -> Calla
     return loop
 
 
+def _run(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence) -> list:
+    """A loop as one kernel, or else as a scan, of which the loops within may be kernels."""
+    loop = _Loop.of(eqn)
+    inner = [e for e in loop.jaxpr.eqns if _carries_cells(e, lanes)]
+    made = {v for e in loop.jaxpr.eqns for v in e.outvars}
+    read = {a for e in inner for a in _Loop.of(e).split(e.invars)[2] if isinstance(a, Var)}
+    if not made & read:  # rows that a turn makes for itself need memory, which XLA manages
+        try:
+            return _launch(eqn, lanes, how, inputs)
+        except Unsupported as reason:
+            warn_of_scan(str(reason))
+    if not inner:
+        return bind(eqn, list(inputs))
+    consts, carry, rows = loop.split(inputs)
+
+    def turn(carry, rows):
+        given = [*consts, *carry, *rows]
+        outputs = _evaluate(loop.jaxpr, loop.body.consts, given, lanes, how)
+        return outputs[: loop.carry], outputs[loop.carry :]
+
+    carry, rows = jax.lax.scan(turn, carry, rows, loop.length, loop.reverse)
+    return [*carry, *rows]
+
+
 # -- one kernel -----------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Stored:
     """A value in memory: rows of a reference, of which a kernel sees the lanes of its own block."""
 
@@ -165,11 +227,25 @@ class _Stored:
 
     def store(self, value: np.ndarray, vector: Callable) -> None:
         for at in np.ndindex(self.shape):
-            element = value[at] if self.own is None else vector(value[at])
-            self.ref[self._index(at)] = element.astype(self.dtype)
+            element = value[at].astype(self.dtype)
+            self.ref[self._index(at)] = element if self.own is None else vector(element)
 
 
-def _launch(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence) -> list[jax.Array]:
+class _Elsewhere(NamedTuple):
+    """The rows of an inner loop: they went to memory, as part of the outer loop's own."""
+
+    targets: list[_Stored]
+
+    def load(self) -> Any:
+        raise Unsupported("what an inner loop made turn by turn is used by the loop around it")
+
+    def row(self, k: Any) -> Any:
+        return self.load()
+
+
+def _launch(
+    eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
+) -> list[jax.Array]:
     """A scan over a population as one kernel."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
@@ -179,21 +255,20 @@ def _launch(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
         dtype = jnp.int32 if aval.dtype == bool else aval.dtype
         return jax.ShapeDtypeStruct(aval.shape or (1,), dtype)
 
-    population = next(v.aval.shape[-1] for v in eqn.outvars if lanes.get(v))
+    outvars: Any = eqn.outvars
+    population = next(v.aval.shape[-1] for v in outvars if lanes.get(v))
     axes = Lanes(lanes, BLOCK)
     ins = [kept(a.aval) for a in eqn.invars]
-    outs = [kept(v.aval) for v in eqn.outvars]
+    outs = [kept(v.aval) for v in outvars]
 
     def body(nothing, *refs):
         own = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
 
         def stored(ref, var):
-            return _Stored(
-                ref, (), axes.shape(var), own if axes.per_cell(var) else None, ref.dtype
-            )
+            return _Stored(ref, (), axes.shape(var), own if axes.per_cell(var) else None, ref.dtype)
 
         sources = [stored(*x) for x in zip(refs[: len(ins)], eqn.invars, strict=True)]
-        targets = [stored(*x) for x in zip(refs[len(ins) :], eqn.outvars, strict=True)]
+        targets = [[stored(*x)] for x in zip(refs[len(ins) :], eqn.outvars, strict=True)]
         _Body(lanes, how, nothing[...]).loop(eqn, sources, targets)
 
     options: Any = {"interpret": plgpu.InterpretGPUParams()} if how.interpret else {}
@@ -204,7 +279,6 @@ def _launch(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
         grid_names=("block",),
         compiler_params=plgpu.CompilerParams(
             lowering_semantics=plgpu.LoweringSemantics.Lane,
-            approx_math=how.fast_math,
             # Inputs are only read and outputs only written, so there is nothing to wait for.
             unsafe_no_auto_barriers=True,
         ),
@@ -215,16 +289,12 @@ def _launch(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
     ]
     results = run(jnp.zeros(BLOCK, jnp.int32), *arrays)
     return [
-        r.astype(v.aval.dtype).reshape(v.aval.shape)
-        for r, v in zip(results, eqn.outvars, strict=True)
+        r.astype(v.aval.dtype).reshape(v.aval.shape) for r, v in zip(results, outvars, strict=True)
     ]
 
 
-def _reciprocal(x: jax.Array) -> jax.Array:
-    """1 / x in one instruction, to one unit in the last place; infinite for |x| < 1.2e-38.
-
-    XLA's takes seven, for the sake of these.
-    """
+def _instruction(name: str, x: jax.Array) -> jax.Array:
+    """An instruction of the hardware, by its name in PTX."""
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
     layout = plgpu.Layout.WG_STRIDED(x.shape, vec_size=max(BLOCK // 128, 1))
@@ -232,9 +302,24 @@ def _reciprocal(x: jax.Array) -> jax.Array:
 
     @plgpu.inline_mgpu(arg_types=(layout,), return_type=kind)
     def instruction(ctx, x):
-        return x._pointwise(x._lift_fast_instr("rcp.approx.ftz.f32"))
+        return x._pointwise(x._lift_fast_instr(name))
 
-    return instruction(x)
+    return instruction(x)  # pyright: ignore[reportCallIssue]
+
+
+def _arithmetic(how: Kernel) -> dict[str, Any]:
+    """What divisions are made of, and if they are to be quick, exponentials.
+
+    1 / x in one instruction is right to one unit in the last place, but infinite for |x| < 1.2e-38;
+    XLA's takes seven, for the sake of these. 2^x is right to two units.
+    """
+    if how.interpret:
+        return {"power_of_two": jax.lax.exp2 if how.fast_math else None}
+    power_of_two = partial(_instruction, "ex2.approx.ftz.f32")
+    return {
+        "reciprocal": partial(_instruction, "rcp.approx.ftz.f32"),
+        "power_of_two": power_of_two if how.fast_math else None,
+    }
 
 
 class _Body:
@@ -245,33 +330,28 @@ class _Body:
     """
 
     def __init__(self, lanes: dict[Var, bool], how: Kernel, nothing: jax.Array):
-        more: Any = {} if how.interpret else {"reciprocal": _reciprocal}
-        self.lanes = Lanes(lanes, BLOCK, {"scan": self.inner}, fast=how.fast_math, **more)
+        self.lanes = Lanes(lanes, BLOCK, {"scan": self.inner}, **_arithmetic(how))
         self.nothing = nothing
-        self.wanted: dict[Var, _Stored] = {}  # where the rows of inner loops are to go
+        self.wanted: dict[Var, list[_Stored]] = {}  # where the rows of inner loops are to go
 
-    def loop(self, eqn: JaxprEqn, inputs: list, targets: Sequence) -> list:
-        """A scan as a loop, its last carry.
-
-        The carry goes to the first targets, its rows to the rest, where they are not None.
-        """
+    def loop(self, eqn: JaxprEqn, inputs: list, targets: Sequence[Sequence[_Stored]]) -> list:
+        """A scan as a loop; its last carry. Carry and rows go to the targets of each."""
         loop = _Loop.of(eqn)
-        jaxpr = getattr(loop.body, "jaxpr", loop.body)
         consts, carry, rows = loop.split(inputs)
         consts = [loaded(c) for c in consts]
-        carried = jaxpr.invars[loop.consts : loop.consts + loop.carry]
-        leaving = list(zip(targets[loop.carry :], jaxpr.outvars[loop.carry :], strict=True))
+        carried = loop.jaxpr.invars[loop.consts : loop.consts + loop.carry]
 
         def turn(k, registers):
             k = loop.length - 1 - k if loop.reverse else k
-            for target, out in leaving:
-                if target is not None and isinstance(out, Var):
-                    self.wanted[out] = target.row(k)
+            leaving = [[t.row(k) for t in several] for several in targets[loop.carry :]]
+            self.wanted = {}
+            for out, several in zip(loop.jaxpr.outvars[loop.carry :], leaving, strict=True):
+                if isinstance(out, Var):
+                    self.wanted.setdefault(out, []).extend(several)
             args = [*consts, *self._values(registers, carried), *(self._row(x, k) for x in rows)]
-            outputs = self.lanes.evaluate(jaxpr, loop.body.consts, args)
-            for (target, _), value in zip(leaving, outputs[loop.carry :], strict=True):
-                if target is not None and not isinstance(value, _Stored):
-                    target.row(k).store(loaded(value), self._vector)
+            outputs = self.lanes.evaluate(loop.jaxpr, loop.body.consts, args)
+            for several, value in zip(leaving, outputs[loop.carry :], strict=True):
+                self._store(value, several)
             return self._registers(outputs[: loop.carry], carried)
 
         registers = self._registers([loaded(c) for c in carry], carried)
@@ -280,19 +360,30 @@ class _Body:
         else:
             registers = jax.lax.fori_loop(0, loop.length, turn, registers)
         last = self._values(registers, carried)
-        for target, value in zip(targets[: loop.carry], last, strict=True):
-            if target is not None:
-                target.store(value, self._vector)
+        for several, value in zip(targets[: loop.carry], last, strict=True):
+            self._store(value, several)
         return last
 
     def inner(self, eqn: JaxprEqn, inputs: list) -> list:
         """A loop in the kernel: its carry stays in registers, its rows are part of outer rows."""
         carry = _Loop.of(eqn).carry
-        rows = [self.wanted.pop(v, None) for v in eqn.outvars[carry:]]
-        return [*self.loop(eqn, inputs, [*[None] * carry, *rows]), *rows]
+        rows = [self.wanted.pop(v, []) for v in eqn.outvars[carry:]]
+        outer, targets = self.wanted, [*[[]] * carry, *rows]
+        last = self.loop(eqn, inputs, targets)
+        self.wanted = outer
+        return [*last, *map(_Elsewhere, rows)]
+
+    def _store(self, value: Any, targets: Sequence[_Stored]) -> None:
+        if isinstance(value, _Elsewhere):
+            if any(t not in value.targets for t in targets):
+                value.load()
+        elif targets:
+            value = loaded(value)
+            for target in targets:
+                target.store(value, self._vector)
 
     def _row(self, x: Any, k: Any) -> _Stored:
-        if not isinstance(x, _Stored):
+        if isinstance(x, np.ndarray):
             raise Unsupported("a loop inside a loop goes over something made in the outer one")
         return x.row(k)
 
@@ -312,10 +403,8 @@ class _Body:
         """Object arrays of the variables' shapes from their elements."""
         left = iter(registers)
 
-        def element(dtype):
+        def element(aval: Any):
             number = next(left)
-            return number != 0 if dtype == bool else number
+            return number != 0 if aval.dtype == bool else number
 
-        return [
-            filled(self.lanes.shape(v), lambda at, v=v: element(v.aval.dtype)) for v in variables
-        ]
+        return [filled(self.lanes.shape(v), lambda at, v=v: element(v.aval)) for v in variables]
