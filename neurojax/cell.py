@@ -216,8 +216,13 @@ def batch_shape(*trees: Any) -> tuple[int, ...]:
 def settled(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
     """The state after the potential was held at v (mV) for ever, broadcast to the population.
 
-    The ions are at their initial concentrations.
+    The ions are at their initial concentrations. Of channels with noise it is a draw.
     """
+    s = _steady(cell, v, shape)
+    return s._replace(x={k: channel.begin(s.x[k]) for k, channel in cell.channels.items()})
+
+
+def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
     leaves = jax.tree.leaves((cell, v))
     shape = np.broadcast_shapes(shape, *(np.shape(x) for x in leaves))
     dtype = jnp.result_type(float)
@@ -234,7 +239,7 @@ def settled(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
 
 def steady_current(cell: Cell, v) -> jax.Array:
     """Ionic current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
-    s = settled(cell, v)
+    s = _steady(cell, v)
     return ionic_current(cell, s.v, s.x, s.c)
 
 

@@ -179,3 +179,7 @@ class Channel:
     def steady_state(self, v, **c: Any) -> Gates:
         """The gates after v was held for ever."""
         return {k: g.inf for k, g in self.gating(v - self.v_shift, **c).items()}
+
+    def begin(self, x: Gates) -> Gates:
+        """The gates with which a run begins, where x is their steady state."""
+        return x

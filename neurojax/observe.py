@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from neurojax.cell import (
     nernst_of,
     surroundings,
 )
+from neurojax.scheme import Scheme
 from neurojax.units import nearest
 
 
@@ -23,12 +25,20 @@ def observables(cell: Cell) -> list[str]:
     """Names that can be recorded.
 
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
-    Nernst potentials of ions as "E_ca" (mV).
+    Nernst potentials of ions as "E_ca" (mV). Of schemes with charges also the gating charge of a
+    channel, "k.q" (elementary charges), and its gating current, "k.i_gate" (these per ms).
     """
     gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in c.gate_names()]
+    for key, channel in cell.channels.items():
+        if _charged(channel):
+            gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
     return ["v", "i_ion", *currents, *gates, *concentrations(cell, {}), *potentials]
+
+
+def _charged(channel: Any) -> TypeGuard[Scheme]:
+    return isinstance(channel, Scheme) and bool(channel.charges())
 
 
 def check_observables(cell: Cell, names: Iterable[str]) -> None:
@@ -55,4 +65,9 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
     channel = cell.channels[key]
     if what == "i":
         return channel_current(cell, key, s.v, s.x[key], s.c)
+    if _charged(channel) and what == "q":
+        return channel.gating_charge(s.x[key])
+    if _charged(channel) and what == "i_gate":
+        around = surroundings(cell, key, s.c)
+        return channel.gating_current(s.v, s.x[key], cell.celsius, **around)
     return channel.gates(s.v, s.x[key], **surroundings(cell, key, s.c))[what]

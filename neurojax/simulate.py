@@ -17,6 +17,7 @@ from neurojax.channel import Leaf
 from neurojax.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.engine import blocked, scan
 from neurojax.fold import Fold, check_fold
+from neurojax.noise import check_noise
 from neurojax.observe import check_observables, observe
 
 
@@ -141,6 +142,7 @@ def simulate(
     folds = dict(folds or {})
     check_run(cell, electrode, dt, every, folds)
     pop = population(cell, electrode, initial)
+    check_noise(cell, pop)
     initial = beginning(electrode, initial)
     place = blocked.place_of(cell, initial, electrode, folds, fast_math=fast_math)
 

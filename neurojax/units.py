@@ -45,6 +45,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "S": ("conductance", 1e3),
     "uS": ("conductance", 1e-3),
     "nS": ("conductance", 1e-6),
+    "pS": ("conductance", 1e-9),
     "mS/cm2": ("conductance density", 1.0),
     "S/cm2": ("conductance density", 1e3),
     "uS/cm2": ("conductance density", 1e-3),
