@@ -13,6 +13,7 @@ __all__ = [
     "cortex_fs",
     "cortex_ib",
     "cortex_ibr",
+    "cortex_l5_hay_soma",
     "cortex_lts",
     "cortex_mainen_sejnowski",
     "cortex_rs",
@@ -20,6 +21,7 @@ __all__ = [
     "hippocampus_traub_miles",
     "interneuron_wang_buzsaki",
     "squid_axon",
+    "thalamus_relay",
 ]
 
 
@@ -74,6 +76,18 @@ def cortex_ibr() -> Cell:
     return load_model("cortex_ibr").cell
 
 
+def cortex_l5_hay_soma() -> Cell:
+    """The soma of a thick-tufted pyramidal cell of layer 5, with all of its ten currents.
+
+    It is one compartment: without the dendrites, which load it and burst, it is no model of the
+    whole cell.
+
+    Source: Hay et al. 2011, PLoS Comput Biol 7:e1002107, doi:10.1371/journal.pcbi.1002107, the
+    somatic densities of their cell with back-propagating action potentials (L5PCbiophys3).
+    """
+    return load_model("cortex_l5_hay_soma").cell
+
+
 def cortex_mainen_sejnowski() -> Cell:
     """An adapting neocortical pyramidal cell: calcium of its spikes opens potassium channels.
 
@@ -117,3 +131,14 @@ def barnacle_morris_lecar() -> Cell:
     values of Rinzel & Ermentrout 1989.
     """
     return load_model("barnacle_morris_lecar").cell
+
+
+def thalamus_relay() -> Cell:
+    """A thalamic relay cell: after hyperpolarisation its T current fires a burst of spikes.
+
+    Source: Destexhe, Bal, McCormick & Sejnowski 1996, J Neurophysiol 76:2049,
+    doi:10.1152/jn.1996.76.3.2049.
+    Deviates: calcium does not hold its h current open (see ThalamusH), so nothing ends its
+    oscillations.
+    """
+    return load_model("thalamus_relay").cell

@@ -19,6 +19,9 @@ from neurojax.model import load_model, packaged
 
 every_cell = pytest.mark.parametrize("name", cells.__all__)
 
+# Rest is with calcium at its initial value, which a T channel's window current raises: mV in 20 ms.
+DRIFT = {"thalamus_relay": 0.2}
+
 
 def make(name, **parameters) -> nj.Cell:
     return nj.replace(
@@ -57,7 +60,7 @@ def test_it_runs_in_float32_and_stays_at_rest(name):
     told = nj.simulate(cell, nj.current_clamp(jnp.zeros(800)), 0.025, initial=start, every=20)
     assert bool(told.ok)
     if not paces:
-        assert np.abs(np.asarray(told.v) - float(rest.v)).max() < 0.05
+        assert np.abs(np.asarray(told.v) - float(rest.v)).max() < DRIFT.get(name, 0.05)
 
 
 def test_public_names_are_the_functions():

@@ -42,7 +42,7 @@ class CortexNa(Channel):
 
     g_bar: Leaf = param(50.0, "mS/cm2", 0.0, 1000.0)
     E_rev: Leaf = param(50.0, "mV", 20.0, 90.0)
-    V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
+    V_T: Leaf = param(-55.0, "mV", -80.0, -20.0)
     powers = {"m": 3, "h": 1}
     carries = {"na": 1.0}
     q10 = {"m": 3.0, "h": 3.0}
@@ -65,7 +65,7 @@ class CortexNaS(Channel):
 
     g_bar: Leaf = param(60.0, "mS/cm2", 0.0, 1000.0)
     E_rev: Leaf = param(50.0, "mV", 20.0, 90.0)
-    V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
+    V_T: Leaf = param(-55.0, "mV", -80.0, -20.0)
     slow_scale: Leaf = param(1.0, "1", 0.01, 10.0)
     powers = {"m": 3, "h": 1, "s": 1}
     carries = {"na": 1.0}
@@ -89,7 +89,7 @@ class CortexKdr(Channel):
 
     g_bar: Leaf = param(5.0, "mS/cm2", 0.0, 500.0)
     E_rev: Leaf = param(-100.0, "mV", -120.0, -60.0)
-    V_T: Leaf = param(-55.0, "mV", -80.0, -30.0)
+    V_T: Leaf = param(-55.0, "mV", -80.0, -20.0)
     powers = {"n": 4}
     carries = {"k": 1.0}
     q10 = {"n": 3.0}
