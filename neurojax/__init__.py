@@ -1,15 +1,17 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import cells, channels, curves, electrode, fit, protocol
+from neurojax import cells, channels, curves, electrode, fit, protocol, selectivity
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
 from neurojax.channel import Channel, param, pytree, static
 from neurojax.clamp import Clamped, clamp
 from neurojax.config import configure
+from neurojax.constant_field import ConstantField
 from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, steps, voltage_clamp
 from neurojax.engine.pieces import Gradient
+from neurojax.equilibrium import donnan, goldman_potential, pumped_volume
 from neurojax.fold import Fold, Histogram, Mean, SpikeCount, SpikeRate, Squares
 from neurojax.gradient import gradient
-from neurojax.ion import Ion
+from neurojax.ion import Ion, elementary_charges
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.observe import observables
 from neurojax.protocol import Protocol
@@ -23,6 +25,7 @@ __all__ = [
     "Cell",
     "Channel",
     "Clamped",
+    "ConstantField",
     "CurrentError",
     "Electrode",
     "Fold",
@@ -50,15 +53,20 @@ __all__ = [
     "configure",
     "current_clamp",
     "curves",
+    "donnan",
     "electrode",
+    "elementary_charges",
     "fit",
+    "goldman_potential",
     "gradient",
     "observables",
     "param",
     "parameters",
     "protocol",
+    "pumped_volume",
     "pytree",
     "replace",
+    "selectivity",
     "settled",
     "simulate",
     "static",

@@ -7,7 +7,7 @@ that is computed from it has it too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     """All concentrations by name, mM, and all inputs: those of the state, and those held."""
     held = dict(cell.inputs)
     for name, ion in cell.ions.items():
-        held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside}
+        held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside} | ion.pools(name)
     return held | c
 
 
@@ -84,6 +84,13 @@ def channel_current(
         (ion,) = channel.carries
         seen["E_nernst"] = nernst_of(cell, ion, concentrations(cell, c), channel.celsius_ref)
     return channel.current(v, x, cell.celsius, **seen)
+
+
+def channel_flows(
+    cell: Cell, key: str, i: jax.Array, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+) -> dict[str, jax.Array]:
+    """What of a channel's current i ions carry, uA/cm2, outward positive."""
+    return cell.channels[key].flows(i, v, x, cell.celsius, **surroundings(cell, key, c))
 
 
 def nernst_of(
@@ -169,7 +176,10 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt) -> State:
         currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
         electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
         total = sum(currents.values(), jnp.zeros_like(v)) + electrode
-        return total, carried_by(cell, currents, electrode) if any(pools.values()) else {}
+        if not any(pools.values()):
+            return total, {}
+        parts = [channel_flows(cell, k, i, v, s.x[k], s.c) for k, i in currents.items()]
+        return total, carried_by(cell, parts, electrode)
 
     (i, carried), (g, slopes) = jax.jvp(flows, (s.v,), (jnp.ones_like(s.v),))
     dt_per_C = dt / cell.C_m
@@ -192,14 +202,15 @@ def entered(s: State, e: Electrode) -> State:
     return s._replace(c=s.c | new)
 
 
-def carried_by(cell: Cell, currents: Mapping, electrode: jax.Array) -> dict[str, jax.Array]:
+def carried_by(
+    cell: Cell, flows: Iterable[Mapping[str, jax.Array]], electrode: jax.Array
+) -> dict[str, jax.Array]:
     """Current densities by what carries them, uA/cm2 outward: ions, or a part of an ion's pools."""
     carried = {name: jnp.zeros_like(electrode) for name in cell.ions}
     if cell.electrode_ion is not None:
         carried[cell.electrode_ion] = electrode
-    for key, channel in cell.channels.items():
-        for name, share in channel.carries.items():
-            flow = share * currents[key]
+    for part in flows:
+        for name, flow in part.items():
             carried[name] = carried[name] + flow if name in carried else flow
     return carried
 

@@ -139,7 +139,7 @@ class Channel:
         return jnp.exp(math.log(q10) / 10 * (celsius - self.celsius_ref))
 
     def current(
-        self, v: jax.Array, x: Gates, celsius: Leaf = None, *, E_nernst: Leaf = None, **c: Any
+        self, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, E_nernst: Leaf = None, **c: Any
     ) -> jax.Array:
         """Current density, uA/cm2, outward positive.
 
@@ -150,6 +150,12 @@ class Channel:
             g = g * self.warmer(self.q10_g, celsius)
         E_rev = self.E_rev  # type: ignore[attr-defined]
         return g * (v - (E_nernst if E_rev is None else E_rev))
+
+    def flows(
+        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, **c: Any
+    ) -> dict[str, jax.Array]:
+        """What of its current i ions carry, uA/cm2: by ion, or by part of an ion's pools."""
+        return {ion: share * i for ion, share in self.carries.items()}
 
     def kinetics(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> dict[str, Gating]:
         """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.

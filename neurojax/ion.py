@@ -10,10 +10,12 @@ import jax.numpy as jnp
 
 from neurojax.channel import Leaf, param, pytree, static
 from neurojax.rates import exp_linear, relax_mean
-from neurojax.units import FARADAY, thermal_voltage
+from neurojax.units import AVOGADRO, FARADAY, UNITS, thermal_voltage
 
 # uA/cm2 over um, per charge, as mM/ms
 _POOL = 10 / FARADAY
+# elementary charges in 1 nC (1 uA for 1 ms)
+_CHARGES = 1e-9 * AVOGADRO / FARADAY
 
 
 @pytree
@@ -34,7 +36,7 @@ class Ion:
     depth: Leaf = param(None, "um", 1e-3, 1e4)
     depth_o: Leaf = param(None, "um", 1e-3, 1e4)
     buffer: Leaf = param(0.0, "1", 0.0, 1e4)
-    tau: Leaf = param(None, "ms", 0.1, 1e7)
+    tau: Leaf = param(None, "ms", 1e-3, 1e7)
     pump_max: Leaf = param(None, "mM/ms", 1e-9, 10.0)
     pump_K: Leaf = param(1e-3, "mM", 1e-6, 100.0)
     pump_hill: int = static(1)
@@ -105,3 +107,12 @@ def ghk_current(v: Any, inside: Any, outside: Any, valence: int, celsius: Any) -
     """
     u = valence * v / thermal_voltage(celsius)
     return valence * FARADAY * (inside * exp_linear(u) - outside * exp_linear(-u))
+
+
+def elementary_charges(charge: Any, area_um2: Any = 1.0) -> Any:
+    """How many elementary charges a charge density is, of uA/cm2 times ms, on a membrane's area.
+
+    Of C_m times v: the ions whose surplus on one side makes v. Of the integral of what channels
+    carry of an ion, over its valence: how many passed.
+    """
+    return _CHARGES * charge * (area_um2 * UNITS["um2"][1])

@@ -61,6 +61,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "um2": ("area", 1e-8),
     "um": ("length", 1.0),
     "nm": ("length", 1e-3),
+    "Angstrom": ("length", 1e-4),
     "mm": ("length", 1e3),
     "kOhm": ("resistance", 1.0),
     "Ohm": ("resistance", 1e-3),

@@ -18,7 +18,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 STAIRS = [
     {"units", "rates", "config", "files"},
     {"channel", "electrode", "protocol"},
-    {"ion", "rig", "scheme", "features", "io"},
+    {"ion", "rig", "scheme", "selectivity", "features", "io"},
+    {"constant_field", "equilibrium"},
     {"channels", "cell"},
     {"observe"},
     {"fold"},

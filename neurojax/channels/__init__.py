@@ -15,6 +15,7 @@ from neurojax.channels.cortex import (
 from neurojax.channels.crab import CrabK, CrabKa, CrabLeak, CrabNa
 from neurojax.channels.heart import HergKr
 from neurojax.channels.interneuron import InterneuronK, InterneuronLeak, InterneuronNa
+from neurojax.channels.leaks import GoldmanLeak
 from neurojax.channels.neocortex import (
     NeocortexCa,
     NeocortexKca,
@@ -22,6 +23,13 @@ from neurojax.channels.neocortex import (
     NeocortexKv,
     NeocortexNa,
 )
+from neurojax.channels.pumps import (
+    HeartCaPump,
+    HeartNaCaExchanger,
+    HeartNaKPump,
+    HippocampusNaKPump,
+)
+from neurojax.channels.purkinje import PurkinjeCaP
 from neurojax.channels.squid import SquidK, SquidLeak, SquidNa
 
 __all__ = [
@@ -40,7 +48,12 @@ __all__ = [
     "CrabKa",
     "CrabLeak",
     "CrabNa",
+    "GoldmanLeak",
+    "HeartCaPump",
+    "HeartNaCaExchanger",
+    "HeartNaKPump",
     "HergKr",
+    "HippocampusNaKPump",
     "InterneuronK",
     "InterneuronLeak",
     "InterneuronNa",
@@ -49,6 +62,7 @@ __all__ = [
     "NeocortexKm",
     "NeocortexKv",
     "NeocortexNa",
+    "PurkinjeCaP",
     "SquidK",
     "SquidLeak",
     "SquidNa",
