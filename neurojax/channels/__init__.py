@@ -14,6 +14,7 @@ from neurojax.channels.cortex import (
 )
 from neurojax.channels.crab import CrabK, CrabKa, CrabLeak, CrabNa
 from neurojax.channels.heart import HergKr
+from neurojax.channels.hippocampus import HippocampusH
 from neurojax.channels.interneuron import InterneuronK, InterneuronLeak, InterneuronNa
 from neurojax.channels.leaks import GoldmanLeak
 from neurojax.channels.neocortex import (
@@ -23,6 +24,7 @@ from neurojax.channels.neocortex import (
     NeocortexKv,
     NeocortexNa,
 )
+from neurojax.channels.potassium import BkK, KirK, SkK, TwoPoreK
 from neurojax.channels.pumps import (
     HeartCaPump,
     HeartNaCaExchanger,
@@ -30,12 +32,26 @@ from neurojax.channels.pumps import (
     HippocampusNaKPump,
 )
 from neurojax.channels.purkinje import PurkinjeCaP
+from neurojax.channels.pyramidal import (
+    PyramidalCaT,
+    PyramidalH,
+    PyramidalKm,
+    PyramidalKp,
+    PyramidalKt,
+    PyramidalKv3,
+    PyramidalNa,
+    PyramidalNap,
+    PyramidalSk,
+)
+from neurojax.channels.sodium import EntorhinalNap, PurkinjeNaR
 from neurojax.channels.squid import SquidK, SquidLeak, SquidNa
+from neurojax.channels.thalamus import ThalamusCaT, ThalamusCaTs, ThalamusH
 
 __all__ = [
     "BarnacleCa",
     "BarnacleK",
     "BarnacleLeak",
+    "BkK",
     "CortexCaL",
     "CortexCaT",
     "CortexKahp",
@@ -48,24 +64,42 @@ __all__ = [
     "CrabKa",
     "CrabLeak",
     "CrabNa",
+    "EntorhinalNap",
     "GoldmanLeak",
     "HeartCaPump",
     "HeartNaCaExchanger",
     "HeartNaKPump",
     "HergKr",
+    "HippocampusH",
     "HippocampusNaKPump",
     "InterneuronK",
     "InterneuronLeak",
     "InterneuronNa",
+    "KirK",
     "NeocortexCa",
     "NeocortexKca",
     "NeocortexKm",
     "NeocortexKv",
     "NeocortexNa",
     "PurkinjeCaP",
+    "PurkinjeNaR",
+    "PyramidalCaT",
+    "PyramidalH",
+    "PyramidalKm",
+    "PyramidalKp",
+    "PyramidalKt",
+    "PyramidalKv3",
+    "PyramidalNa",
+    "PyramidalNap",
+    "PyramidalSk",
+    "SkK",
     "SquidK",
     "SquidLeak",
     "SquidNa",
+    "ThalamusCaT",
+    "ThalamusCaTs",
+    "ThalamusH",
+    "TwoPoreK",
     "catalogue",
 ]
 
