@@ -62,7 +62,7 @@ def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     held = dict(cell.inputs)
     for name, ion in cell.ions.items():
         held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside} | ion.pools(name)
-    return held | c
+    return {**held, **c}
 
 
 def surroundings(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:

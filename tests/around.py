@@ -1,9 +1,11 @@
 """What tests put around a channel: a cell with the ions and inputs that it reads."""
 
+import dataclasses
+
 import jax.numpy as jnp
 
 import neurojax as nj
-from neurojax.cell import surroundings
+from neurojax.cell import concentrations, surroundings
 
 IONS = {
     "na": nj.Ion(valence=1, inside=10.0, outside=145.0),
@@ -20,9 +22,13 @@ def cell_with(channel, **more) -> nj.Cell:
     names = {name.split("_")[0] for name in channel.reads}
     if getattr(channel, "E_rev", 0.0) is None:
         names |= set(channel.carries)
-    inputs = {name: INPUT for name in channel.reads if name.split("_")[0] not in IONS}
     ions = {name: ion for name, ion in IONS.items() if name in names}
-    return nj.Cell(channels={"c": channel} | more, ions=ions, inputs=inputs, celsius=30.0)
+    cell = nj.Cell(channels={"c": channel} | more, ions=ions, celsius=30.0)
+    inputs = {}
+    for name in set(channel.reads) - set(concentrations(cell, {})):
+        ion = ions.get(name.split("_")[0])  # a part of it that has calcium of its own ("ca_ss")
+        inputs[name] = INPUT if ion is None else ion.inside
+    return dataclasses.replace(cell, inputs=inputs)
 
 
 def seen(channel, v) -> dict:

@@ -1,5 +1,7 @@
 """The catalogue of channels, one file per preparation; `catalogue()` lists all."""
 
+from typing import Any
+
 from neurojax.channel import Channel
 from neurojax.channels.barnacle import BarnacleCa, BarnacleK, BarnacleLeak
 from neurojax.channels.cortex import (
@@ -15,6 +17,19 @@ from neurojax.channels.cortex import (
 from neurojax.channels.crab import CrabK, CrabKa, CrabLeak, CrabNa
 from neurojax.channels.heart import HergKr
 from neurojax.channels.hippocampus import HippocampusH
+from neurojax.channels.human_ventricle import (
+    HumanVentricleCaL,
+    HumanVentricleK1,
+    HumanVentricleKp,
+    HumanVentricleKr,
+    HumanVentricleKs,
+    HumanVentricleLeakCa,
+    HumanVentricleLeakNa,
+    HumanVentricleNa,
+    HumanVentricleNaKPump,
+    HumanVentricleTo,
+)
+from neurojax.channels.human_ventricle_calcium import HumanVentricleCalcium
 from neurojax.channels.interneuron import InterneuronK, InterneuronLeak, InterneuronNa
 from neurojax.channels.leaks import GoldmanLeak
 from neurojax.channels.neocortex import (
@@ -32,6 +47,12 @@ from neurojax.channels.pumps import (
     HippocampusNaKPump,
 )
 from neurojax.channels.purkinje import PurkinjeCaP
+from neurojax.channels.purkinje_fibre import (
+    PurkinjeFibreK,
+    PurkinjeFibreK1,
+    PurkinjeFibreLeak,
+    PurkinjeFibreNa,
+)
 from neurojax.channels.pyramidal import (
     PyramidalCaT,
     PyramidalH,
@@ -43,9 +64,31 @@ from neurojax.channels.pyramidal import (
     PyramidalNap,
     PyramidalSk,
 )
+from neurojax.channels.sinus import (
+    SinusCaL,
+    SinusCaT,
+    SinusF,
+    SinusKr,
+    SinusKs,
+    SinusKur,
+    SinusNa,
+    SinusNaCaExchanger,
+    SinusNaKPump,
+    SinusTo,
+)
+from neurojax.channels.sinus_calcium import SinusCalcium
 from neurojax.channels.sodium import EntorhinalNap, PurkinjeNaR
 from neurojax.channels.squid import SquidK, SquidLeak, SquidNa
 from neurojax.channels.thalamus import ThalamusCaT, ThalamusCaTs, ThalamusH
+from neurojax.channels.ventricle import (
+    VentricleCa,
+    VentricleK,
+    VentricleK1,
+    VentricleKp,
+    VentricleLeak,
+    VentricleNa,
+)
+from neurojax.ion import Ion
 
 __all__ = [
     "BarnacleCa",
@@ -72,6 +115,17 @@ __all__ = [
     "HergKr",
     "HippocampusH",
     "HippocampusNaKPump",
+    "HumanVentricleCaL",
+    "HumanVentricleCalcium",
+    "HumanVentricleK1",
+    "HumanVentricleKp",
+    "HumanVentricleKr",
+    "HumanVentricleKs",
+    "HumanVentricleLeakCa",
+    "HumanVentricleLeakNa",
+    "HumanVentricleNa",
+    "HumanVentricleNaKPump",
+    "HumanVentricleTo",
     "InterneuronK",
     "InterneuronLeak",
     "InterneuronNa",
@@ -82,6 +136,10 @@ __all__ = [
     "NeocortexKv",
     "NeocortexNa",
     "PurkinjeCaP",
+    "PurkinjeFibreK",
+    "PurkinjeFibreK1",
+    "PurkinjeFibreLeak",
+    "PurkinjeFibreNa",
     "PurkinjeNaR",
     "PyramidalCaT",
     "PyramidalH",
@@ -92,6 +150,17 @@ __all__ = [
     "PyramidalNa",
     "PyramidalNap",
     "PyramidalSk",
+    "SinusCaL",
+    "SinusCaT",
+    "SinusCalcium",
+    "SinusF",
+    "SinusKr",
+    "SinusKs",
+    "SinusKur",
+    "SinusNa",
+    "SinusNaCaExchanger",
+    "SinusNaKPump",
+    "SinusTo",
     "SkK",
     "SquidK",
     "SquidLeak",
@@ -100,10 +169,27 @@ __all__ = [
     "ThalamusCaTs",
     "ThalamusH",
     "TwoPoreK",
+    "VentricleCa",
+    "VentricleK",
+    "VentricleK1",
+    "VentricleKp",
+    "VentricleLeak",
+    "VentricleNa",
     "catalogue",
+    "ions_catalogue",
 ]
 
 
 def catalogue() -> dict[str, type[Channel]]:
     """Every channel class by name."""
-    return {name: globals()[name] for name in __all__ if name != "catalogue"}
+    return _classes(Channel)
+
+
+def ions_catalogue() -> dict[str, type[Ion]]:
+    """By name every class of an ion with more pools than an Ion has, such as stores of calcium."""
+    return _classes(Ion)
+
+
+def _classes(kind: type) -> dict[str, Any]:
+    named = {name: globals()[name] for name in __all__}
+    return {k: cls for k, cls in named.items() if isinstance(cls, type) and issubclass(cls, kind)}

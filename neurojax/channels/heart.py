@@ -1,4 +1,4 @@
-"""Channels of heart muscle."""
+"""Channels of heart muscle, and what those of its several tissues share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ import jax.numpy as jnp
 
 from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.rates import from_rates
+from neurojax.units import thermal_voltage
+
+
+def mixed_potential(first, second, ratio, celsius):
+    """The potential, mV, at which two ions of valence 1 together carry nothing.
+
+    Each is (inside, outside) in mM; `ratio` is how permeable the second is, of the first.
+    """
+    (first_i, first_o), (second_i, second_o) = first, second
+    return thermal_voltage(celsius) * jnp.log(
+        (first_o + ratio * second_o) / (first_i + ratio * second_i)
+    )
 
 
 @pytree
