@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import jax
 import jaxlib
 import numpy as np
+from rich.console import Console
 
 import neurojax
 
@@ -27,6 +30,42 @@ def recordings() -> Path:
     return folder
 
 
+# -- GPUs -----------------------------------------------------------------------------------------
+GPU_ENVIRONMENT = {
+    "JAX_PLATFORMS": "cuda,cpu",  # a JAX without CUDA breaks, and does not run on the CPU instead
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # or the first contestant takes the memory of all
+}
+
+
+def gpu_or_exit(on: str) -> None:
+    """Set this process up for contestants on a GPU; ends the program when there is none."""
+    if on == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        return
+    os.environ |= GPU_ENVIRONMENT
+    ask = [sys.executable, "-c", "import jax; jax.devices('gpu')"]
+    asked = subprocess.run(ask, capture_output=True, text=True, env=os.environ)
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
+        sys.exit(f"no GPU for JAX here: {reason[:200]}")
+
+
+def console() -> Console:
+    """Where tables go; wide enough for all their columns where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+def gpus() -> list[dict[str, str]]:
+    """Name, memory and driver of every NVIDIA GPU, as its driver tells."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    keys = ["name", "memory.total", "driver_version", "clocks.max.sm", "power.limit"]
+    ask = ["nvidia-smi", f"--query-gpu={','.join(keys)}", "--format=csv,noheader"]
+    told = subprocess.run(ask, capture_output=True, text=True)
+    lines = told.stdout.splitlines() if told.returncode == 0 else []
+    return [dict(zip(keys, map(str.strip, line.split(",")), strict=False)) for line in lines]
+
+
 def environment() -> dict[str, Any]:
     """Hardware and versions, as every result carries them."""
     cpu = platform.processor() or platform.machine()
@@ -38,6 +77,7 @@ def environment() -> dict[str, Any]:
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
         "devices": [str(d) for d in jax.devices()],
+        **({"gpus": there} if (there := gpus()) else {}),
         "python": platform.python_version(),
         "jax": jax.__version__,
         "jaxlib": jaxlib.__version__,

@@ -190,6 +190,16 @@ def gradients(job: worker.Job) -> worker.Variants:
     return found
 
 
+def passes(job: worker.Job) -> worker.Variants:
+    """Both, one beside the other; with checkpoints in one way alone, as compilers are slow."""
+    steps, _ = worker.steps(job)
+    lengths = [math.ceil(steps / round(steps**0.5)), round(steps**0.5)]
+    theta = {k: jnp.asarray(x, jnp.result_type(float)) for k, x in worker.theta(job).items()}
+    forward = spread.ways("integrate", partial(_value, job), theta)
+    reverse = spread.ways("integrate", partial(_value_and_grad, job, lengths), theta)
+    return {k: lambda k=k: worker.passes(forward[k](), reverse[k]()) for k in reverse}
+
+
 def _value(job):
     one = loss(job, None)
     return lambda theta: (one(theta), {})
@@ -201,6 +211,8 @@ def _value_and_grad(job, lengths):
 
 def variants(job: worker.Job) -> worker.Variants:
     spread.start(job)
+    if job["question"] == "passes":
+        return passes(job)
     if job["question"] in ("loss", "gradient"):
         return gradients(job)
     g_na = jnp.asarray(worker.g_na(job)) * 1e-3  # S/cm2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import jax
@@ -11,7 +12,9 @@ import numpy as np
 import worker
 
 import neurojax as nj
+from neurojax.engine import blocked, kernel, scan
 
+PLACE_OF = blocked.place_of
 KINDS = {"na": nj.channels.SquidNa, "k": nj.channels.SquidK, "leak": nj.channels.SquidLeak}
 
 
@@ -39,7 +42,9 @@ def population(job: worker.Job) -> worker.Run:
     electrode = clamp(job)
 
     def run():
-        recording = nj.simulate(cells, electrode, job["dt"], every=every, initial=worker.V_START)
+        recording = nj.simulate(
+            cells, electrode, job["dt"], every=every, initial=worker.V_START, **quick(job)
+        )
         return jax.block_until_ready(recording.v)
 
     return run
@@ -50,7 +55,7 @@ def count(job: worker.Job) -> worker.Run:
     _, every = worker.steps(job)
     g_na = jnp.asarray(worker.g_na(job), jnp.float32)
     cells = nj.replace(squid({"na": 1, "k": 1, "leak": 1}), {"na0.g_bar": g_na})
-    told = {"record": (), "every": every, "initial": worker.V_START}
+    told = {"record": (), "every": every, "initial": worker.V_START, **quick(job)}
 
     def run():
         recording = nj.simulate(
@@ -71,6 +76,7 @@ def fitted(job: worker.Job) -> dict[str, Any]:
         "dt": job["dt"],
         "every": worker.steps(job)[1],
         "initial": worker.V_START,
+        **quick(job),
     }
 
 
@@ -99,6 +105,7 @@ def gradient(job: worker.Job) -> worker.Run:
         sys.modules["neurojax.gradient"].CROSSOVER = chosen[job["way"]]  # type: ignore[attr-defined]
     names = list(worker.theta(job))
     wrt = [_named(name) for name in names]
+    told |= {k: job[k] for k in ("memory_MB",) if k in job}
 
     def run():
         answer = jax.block_until_ready(nj.gradient(**told, of=error, wrt=wrt))
@@ -111,7 +118,32 @@ def _named(name: str) -> str:
     return name.replace("leak.", "leak0.")
 
 
-RUNS = {"loss": forward, "gradient": gradient, "count": count}
+def passes(job: worker.Job) -> worker.Run:
+    """Both, one beside the other."""
+    return worker.passes(forward(job), gradient(job))
+
+
+def quick(job: worker.Job) -> dict[str, bool]:
+    """Whether kernels may be less precise, where the job says so."""
+    return {"fast_math": True} if job.get("fast_math") else {}
+
+
+def settle(job: worker.Job) -> None:
+    """Run by kernels or by the scan, as the job says; without a GPU kernels are interpreted."""
+    silent = job["engine"] == "scan"  # which must not pass for kernels
+    warnings.filterwarnings("ignore" if silent else "error", "no GPU kernels")
+    scan.UNROLL = job.get("unroll", scan.UNROLL)
+
+    def place_of(*args, fast_math=False):
+        if job["engine"] == "kernel" and job["on"] == "cpu":
+            return blocked.Place(None, "cpu", kernel.Kernel(fast_math, interpret=True))
+        place = PLACE_OF(*args, fast_math=fast_math)
+        return place if job["engine"] == "kernel" else place._replace(kernel=None)
+
+    blocked.place_of = place_of
+
+
+RUNS = {"loss": forward, "gradient": gradient, "passes": passes, "count": count}
 
 
 def variants(job: worker.Job) -> worker.Variants:
@@ -120,6 +152,8 @@ def variants(job: worker.Job) -> worker.Variants:
         compilation_cache=job.get("cache", False),
         x64=job["dtype"] == "float64",
     )
+    if "engine" in job:
+        settle(job)
     return {"neurojax": lambda: RUNS.get(job["question"], population)(job)}
 
 

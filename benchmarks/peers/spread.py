@@ -56,9 +56,10 @@ def ways(name: str, make: Callable[[], Callable], cells: Any) -> worker.Variants
         return chunked
 
     functions = {}
-    if n % devices or n <= FEW:
+    on_gpu = jax.default_backend() == "gpu"  # which maps over all cells by itself
+    if n % devices or n <= FEW or on_gpu:
         functions["one device"] = population
-    if n % devices == 0:
+    if n % devices == 0 and not on_gpu:
         share = n // devices
         chunk = max(c for c in range(1, CHUNK + 1) if share % c == 0)
         functions[f"{devices} devices"] = lambda: on_all(population())

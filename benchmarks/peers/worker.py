@@ -50,6 +50,11 @@ def steps(job: Job) -> tuple[int, int]:
     return round(job["ms"] / job["dt"]), round(job["record_ms"] / job["dt"])
 
 
+def stride(job: Job) -> int:
+    """Every how many cells one is looked at: `checked` at most, where the job says so."""
+    return -(-job["n"] // job.get("checked", job["n"]))
+
+
 def field(t: float, y: np.ndarray, g_na: float = G_NA) -> list[float]:
     """The squid axon under its current: derivatives of v (mV) and the gates m, h, n per ms."""
 
@@ -136,7 +141,7 @@ def check_population(job: Job, v: np.ndarray) -> dict[str, Any]:
     return {
         "spikes": int(((v[:-1] < 0) & (v[1:] >= 0)).sum()),
         "not_finite": int((~np.isfinite(v[-1])).sum()),
-        "v_end": [float(x) for x in v[-1, watched(job["n"])]],
+        "v_end": [float(x) for x in v[-1, watched(v.shape[1])]],
     }
 
 
@@ -167,6 +172,7 @@ CHECKS = {
     "population": check_population,
     "accuracy": check_accuracy,
     "gradient": check_gradient,
+    "passes": check_gradient,
     "loss": check_gradient,
     "compile": check_population,
 }
@@ -178,6 +184,27 @@ def peak_MB(run: Run | None = None) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     own = next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 1024
     return max(own, getattr(run, "peak_MB", 0.0))
+
+
+def device_MB() -> dict[str, float]:
+    """Most memory that JAX ever held on a GPU."""
+    jax = sys.modules.get("jax")
+    stats = jax and jax.local_devices()[0].memory_stats()
+    return {"device_MB": stats["peak_bytes_in_use"] / 2**20} if stats else {}
+
+
+def passes(forward: Run, gradient: Run) -> Run:
+    """A gradient, timed beside the forward pass that it is measured by: `forward_seconds`."""
+    seconds: list[float] = []
+
+    def run():
+        for _ in range(3):
+            seconds.append(timed(forward)[0])
+        run.seconds, answer = timed(gradient)
+        run.also = {"forward_seconds": seconds[3:]}  # the first ones compile
+        return answer
+
+    return run
 
 
 def timed(run: Run) -> tuple[float, Any]:
@@ -199,7 +226,7 @@ def tune(variants: Variants) -> dict[str, float]:
 
 
 def serve(variants: Callable[[Job], Variants], *packages: str) -> None:
-    """Read a job, answer its first run; then run once for every further line."""
+    """Read a job, answer its first run; then run once for every further line, or take its job."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the answers
 
@@ -207,35 +234,59 @@ def serve(variants: Callable[[Job], Variants], *packages: str) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
     say(ready=True)
-    job = json.loads(sys.stdin.readline())
+    again = None
+    for line in sys.stdin:
+        if not line.startswith("{"):
+            assert again
+            say(**again())
+            continue
+        again = None  # or the last job's arrays would be held beside this one's
+        job = json.loads(line)
+        mine = {k: v for k, v in variants(job).items() if k.startswith(job.get("only", ""))}
+        if len(mine) > 1 and "variant" not in job and job["question"] != "compile":
+            say(tried=tune(mine))
+            return
+        name = job.get("variant", next(iter(mine)))
+        first, again = begin(job, name, mine[name])
+        say(versions={p: version(p) for p in packages}, **first)
+
+
+def begin(job: Job, name: str, prepare: Callable[[], Run]) -> tuple[dict, Callable[[], dict]]:
+    """What the first run of a job told, and a function that runs once more."""
     check = CHECKS[job["question"]]
-    mine = {k: v for k, v in variants(job).items() if k.startswith(job.get("only", ""))}
-    if len(mine) > 1 and "variant" not in job and job["question"] != "compile":
-        say(tried=tune(mine))
-        return
-    name = job.get("variant", next(iter(mine)))
     imported = peak_MB()
     began = time.perf_counter()
-    run = mine[name]()
+    run = prepare()
     prepared = time.perf_counter() - began
-    first, records = timed(run)
-    say(
-        variant=name,
-        versions={p: version(p) for p in packages},
-        prepare_seconds=prepared,
-        first_seconds=first,
-        imported_MB=imported,
-        peak_MB=peak_MB(run),
-        **check(job, _numpy(records)),
-    )
-    seconds = first
-    for _ in sys.stdin:
-        records = None  # or two runs' records would be held at once
+
+    def told(records: Any) -> dict[str, Any]:
+        seen = check(job, _checked(job, records))
+        return {"peak_MB": peak_MB(run), **device_MB(), **getattr(run, "also", {}), **seen}
+
+    seconds, records = timed(run)
+    first = {
+        "variant": name,
+        "prepare_seconds": prepared,
+        "first_seconds": seconds,
+        "imported_MB": imported,
+        **told(records),
+    }
+    records = None  # or two runs' records would be held at once
+
+    def again() -> dict[str, Any]:
+        nonlocal seconds
         if seconds < SHORT:
             timed(run)
         seconds, records = timed(run)
-        say(seconds=seconds, peak_MB=peak_MB(run), **check(job, _numpy(records)))
+        return {"seconds": seconds, **told(records)}
+
+    return first, again
 
 
-def _numpy(records: Any) -> Any:
-    return records if isinstance(records, tuple) else np.asarray(records)
+def _checked(job: Job, records: Any) -> Any:
+    """Records that are looked at, as an array of numpy."""
+    if isinstance(records, tuple):
+        return records
+    if records.shape[-1] == job["n"]:
+        records = records[..., :: stride(job)]
+    return np.asarray(records)
