@@ -13,6 +13,7 @@ from neurojax.fold import Fold, Histogram, Mean, SpikeCount, SpikeRate, Squares
 from neurojax.gradient import gradient
 from neurojax.ion import Ion, elementary_charges
 from neurojax.loss import CurrentError, Target, VoltageError
+from neurojax.noise import stochastic
 from neurojax.observe import observables
 from neurojax.protocol import Protocol
 from neurojax.rig import Rig
@@ -72,5 +73,6 @@ __all__ = [
     "static",
     "step",
     "steps",
+    "stochastic",
     "voltage_clamp",
 ]

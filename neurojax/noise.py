@@ -44,6 +44,10 @@ class Noisy(Scheme):
     number: Leaf = np.uint32(0)
     stream: int = static(0)
 
+    def steady_state(self, v, **c: Any) -> Gates:
+        """The probabilities of the states after v was held for ever."""
+        return super().steady_state(v, **c) | {"ticks": jnp.ones_like(v)}
+
     def begin(self, x: Gates) -> Gates:
         """A draw of how many channels are in each state, where x are the probabilities."""
         likely: dict[str, Any] = {}
@@ -57,7 +61,7 @@ class Noisy(Scheme):
         for k, state in enumerate(self.states):
             drawn[state] = self._some(n, likely[state], u[k])
             n = n - drawn[state]
-        return {k: number / whole for k, number in drawn.items()} | {"ticks": jnp.ones_like(rest)}
+        return x | {k: number / whole for k, number in drawn.items()}
 
     def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
         # A count in the bits of a float, from those of 1.0: exact for 2^30 steps, then infinite.
@@ -105,12 +109,12 @@ class Counted(Noisy):
             leaving += [(b, a, back) for a, b, _, back in layer]
             now = slice(used, used := used + len(leaving))
             there = jnp.stack([n[a] for a, _, _ in leaving])
-            chance = jnp.clip(jnp.stack([p for _, _, p in leaving]), 0.0, 1.0)
+            chance = _without_slope(jnp.clip(jnp.stack([p for _, _, p in leaving]), 0.0, 1.0))
             for (a, b, _), gone in zip(
                 leaving, binomial(there, chance, u[now], z[now]), strict=True
             ):
                 n[a], n[b] = n[a] - gone, n[b] + gone
-        return {k: _without_slope(number) / whole for k, number in n.items()}
+        return {k: number / whole for k, number in n.items()}
 
 
 class Langevin(Noisy):
@@ -154,8 +158,8 @@ def _root(variance: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def _without_slope(number: jax.Array) -> jax.Array:
-    return number
+def _without_slope(chance: jax.Array) -> jax.Array:
+    return chance
 
 
 @_without_slope.defjvp
@@ -246,7 +250,7 @@ def stochastic(
         if key not in cell.channels:
             known = list(cell.channels)
             raise ValueError(f"no channel {key!r}{nearest(key, known)} (have: {', '.join(known)})")
-    shape = batch_shape(cell)
+    shape = batch_shape(cell, given)
     number = 0 if np.ndim(seed) else np.arange(int(np.prod(shape))).reshape(shape)
     channels = dict(cell.channels)
     for stream, key in enumerate(cell.channels):

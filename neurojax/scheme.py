@@ -190,6 +190,10 @@ class _OfGates(Scheme):
     counts: ClassVar[Mapping[str, tuple[int, ...]]] = {}  # of a state, in the order of `powers`
     followed: ClassVar[tuple[str, ...]] = ()  # gates with a time course
 
+    @classmethod
+    def gate_names(cls) -> list[str]:
+        return [*cls.states, *(k for k in cls.powers if k not in cls.followed)]
+
     def rates(self, v, celsius: Leaf = None, **c: Any) -> Rates:
         kinetics = self.kinetics(v, celsius, **c)
         return self._transitions({k: kinetics[k] for k in self.followed})

@@ -64,6 +64,7 @@ from neurojax.channels.pyramidal import (
     PyramidalNap,
     PyramidalSk,
 )
+from neurojax.channels.shaker import Shaker
 from neurojax.channels.sinus import (
     SinusCaL,
     SinusCaT,
@@ -150,6 +151,7 @@ __all__ = [
     "PyramidalNa",
     "PyramidalNap",
     "PyramidalSk",
+    "Shaker",
     "SinusCaL",
     "SinusCaT",
     "SinusCalcium",
