@@ -19,6 +19,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from neurojax.cell import Cell
 from neurojax.engine import kernel
 from neurojax.engine.legal import culprits
+from neurojax.fold import Fold
 
 CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
@@ -60,7 +61,7 @@ def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
         return Place(mesh, device.platform)
     reason = kernel.missing(device)
     if reason is None and jnp.result_type(float) != jnp.float32:
-        reason = "they compute in float32, and float64 is switched on"
+        reason = "kernels compute in float32, and float64 is switched on"
     if reason is None:
         reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
     if reason is None:
@@ -117,7 +118,9 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place)
         return f(*jax.tree.unflatten(tree, leaves), together)
 
     if n < 2:
-        return whole(leaves, 1) if place.kernel is None else _alone(whole, leaves, split, place)
+        if place.kernel is None:
+            return whole(leaves, 1)
+        return _alone(whole, leaves, split, _of_folds(lanes), place)
     mesh = place.mesh
     devices = 1 if mesh is None or n < LEAST * mesh.size else mesh.size
     if devices == 1:
@@ -207,9 +210,26 @@ def _padded(a: Any, padding: int) -> jax.Array:
     return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
 
 
-def _alone(whole: Callable, leaves: Sequence, split: Sequence[bool], place: Place) -> Any:
-    """One cell in a kernel, which takes no fewer than a block: the cell and its copies."""
-    single = [s or jnp.ndim(a) == 0 for a, s in zip(leaves, split, strict=True)]
+def _of_folds(lanes: Any) -> list[bool]:
+    """Which leaves are those of folds."""
+    nodes = jax.tree.leaves(lanes, is_leaf=lambda node: isinstance(node, Fold))
+    return [isinstance(node, Fold) for node in nodes for _ in jax.tree.leaves(node)]
+
+
+def _alone(
+    whole: Callable,
+    leaves: Sequence,
+    split: Sequence[bool],
+    of_folds: Sequence[bool],
+    place: Place,
+) -> Any:
+    """One cell in a kernel, which takes no fewer than a block: the cell and its copies.
+
+    What is one number is copied, but not for a fold: it may hold numbers of any meaning.
+    """
+    single = list(split)
+    for k, of_fold in enumerate(of_folds):
+        single[k] = single[k] or (jnp.ndim(leaves[k]) == 0 and not of_fold)
     many = [
         jnp.broadcast_to(a, (*jnp.shape(a)[:-1], kernel.BLOCK)) if one else a
         for a, one in zip(leaves, single, strict=True)

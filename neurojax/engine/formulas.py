@@ -27,7 +27,7 @@ def _log1p(x):
 
 def _power(x, y):
     y = y.astype(x.dtype)
-    size = lax.exp2(y * lax.log2(jnp.where(x == 0, 1.0, jnp.abs(x))))
+    size = jnp.exp2(y * jnp.log2(jnp.where(x == 0, 1.0, jnp.abs(x))))
     whole = _round(y) == y
     odd = whole & (2 * _round(0.5 * y) != y)
     power = jnp.where(x > 0, size, jnp.where(whole, jnp.where(odd, -size, size), jnp.nan))
@@ -68,7 +68,7 @@ def _remainder(x, y):
 
 
 def _cbrt(x):
-    return jnp.sign(x) * lax.exp2(lax.log2(jnp.maximum(jnp.abs(x), 1e-38)) / 3)
+    return jnp.sign(x) * jnp.exp2(jnp.log2(jnp.maximum(jnp.abs(x), 1e-38)) / 3)
 
 
 def _asinh(x):
@@ -102,13 +102,19 @@ def _converted(x, new_dtype):
     return x.astype(new_dtype)
 
 
-def _select(which, *cases):
-    if which.dtype == bool:
+def select(which, *cases):
+    """The case that `which` names, a truth value or a number."""
+    if which.dtype != bool:
+        chosen = cases[0]
+        for k, case in enumerate(cases[1:], 1):
+            chosen = select(which == k, chosen, case)
+        return chosen
+    dtype = cases[0].dtype
+    if not jnp.issubdtype(dtype, jnp.integer):
         return lax.select_n(which, *cases)
-    chosen = cases[0]
-    for k, case in enumerate(cases[1:], 1):
-        chosen = jnp.where(which == k, case, chosen)
-    return chosen
+    # Mosaic forgets the sign of an integer here where one case is the same in all lanes.
+    as_float = [lax.bitcast_convert_type(c.astype(jnp.int32), jnp.float32) for c in cases]
+    return lax.bitcast_convert_type(lax.select_n(which, *as_float), jnp.int32).astype(dtype)
 
 
 REWRITTEN: dict[str, Callable] = {
@@ -120,7 +126,7 @@ REWRITTEN: dict[str, Callable] = {
     "floor": _floor,
     "ceil": lambda x: -_floor(-x),
     "rem": _remainder,
-    "select_n": _select,
+    "select_n": select,
     "cbrt": _cbrt,
     "tan": lambda x: lax.sin(x) / lax.cos(x),
     "asin": lambda x: lax.atan2(x, _cosine_of(x)),

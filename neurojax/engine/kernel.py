@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.custom_batching import custom_vmap
 from jax.extend.core import JaxprEqn, Literal, Var
 
@@ -43,7 +44,7 @@ class Kernel:
 def missing(device: Any) -> str | None:
     """Why a device cannot run kernels, found out by running one; None if it can."""
     if jax.__version_info__ < (0, 11):
-        return f"JAX {jax.__version__} is too old for them (0.11 is needed, with Python 3.12)"
+        return f"JAX {jax.__version__} is too old (0.11 is needed, with Python 3.12)"
     if device.platform != "gpu" or "nvidia" not in device.device_kind.lower():
         return f"{device.device_kind} is not an NVIDIA GPU"
     try:
@@ -119,7 +120,7 @@ def _evaluate(
     for eqn in jaxpr.eqns:
         inputs = [read(a) for a in eqn.invars]
         if _carries_cells(eqn, lanes):
-            outputs = _differentiable(eqn, lanes, how)(*inputs)
+            outputs = _differentiable(eqn, lanes, how, inputs)(*inputs)
         else:
             outputs = bind(eqn, inputs)
         env.update(zip(eqn.outvars, outputs, strict=True))
@@ -162,13 +163,26 @@ def _carries_cells(eqn: JaxprEqn, lanes: dict[Var, bool]) -> bool:
     )
 
 
-def _differentiable(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel) -> Callable:
-    """The loop as a kernel; differentiated or mapped it is the scan that it was."""
+def _differentiable(
+    eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
+) -> Callable:
+    """The loop as a kernel; differentiated or mapped it is the scan that it was.
+
+    Of its `inputs` it keeps what the program itself wrote down: indices, for one.
+    """
+    known = {
+        k: np.asarray(x)
+        for k, x in enumerate(inputs[: _Loop.of(eqn).consts])
+        if not isinstance(x, Tracer) and jnp.issubdtype(jnp.result_type(x), jnp.integer)
+    }
 
     def scan(*inputs):
         return bind(eqn, list(inputs))
 
-    mapped = custom_vmap(lambda *inputs: _run(eqn, lanes, how, inputs))
+    def run(*inputs):
+        return _run(eqn, lanes, how, [known.get(k, x) for k, x in enumerate(inputs)])
+
+    mapped = custom_vmap(run)
 
     @mapped.def_vmap
     def _(axis_size, batched, *inputs):
@@ -267,7 +281,10 @@ def _launch(
         def stored(ref, var):
             return _Stored(ref, (), axes.shape(var), own if axes.per_cell(var) else None, ref.dtype)
 
-        sources = [stored(*x) for x in zip(refs[: len(ins)], eqn.invars, strict=True)]
+        sources = [
+            axes.constant(x, var) if isinstance(x, np.ndarray) else stored(ref, var)
+            for ref, var, x in zip(refs[: len(ins)], eqn.invars, inputs, strict=True)
+        ]
         targets = [[stored(*x)] for x in zip(refs[len(ins) :], eqn.outvars, strict=True)]
         _Body(lanes, how, nothing[...]).loop(eqn, sources, targets)
 

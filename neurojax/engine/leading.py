@@ -17,6 +17,8 @@ import numpy as np
 from jax import lax
 from jax.extend.core import JaxprEqn
 
+from neurojax.engine.formulas import select
+
 Value = Any
 """An object array over the leading axes; its elements are vectors of lanes, or numbers."""
 
@@ -247,8 +249,8 @@ def _place_of(better: Callable) -> Callable:
             for k, element in enumerate(others, 1):
                 best, element = lanes.alike(best, element)
                 here = better(element, best) | ((element != element) & (best == best))
-                best = jnp.where(here, element, best)
-                where = jnp.where(*lanes.alike(here, dtype.type(k), where))
+                best = select(here, best, element)
+                where = select(*lanes.alike(here, where, dtype.type(k)))
             return where
 
         return filled(columns.shape[:-1], one)

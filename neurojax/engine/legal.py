@@ -8,6 +8,7 @@ parameters, sweeps) happens here, while the kernel is traced. What is left is el
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -33,11 +34,13 @@ def lanes_of(one: Jaxpr, other: Jaxpr) -> dict[Var, bool]:
     """
     found: dict[Var, bool] = {}
     shared: set[Var] = set()
+    cells: list[tuple] = []  # how many there are in both, as the first input tells
 
     def mark(a: Any, b: Any) -> None:
         mine, theirs = a.aval.shape, b.aval.shape
         if isinstance(a, Var) and mine != theirs:
-            found[a] = mine[:-1] == theirs[:-1]
+            cells.append((mine[-1], theirs[-1]))
+            found[a] = mine[:-1] == theirs[:-1] and cells[-1] == cells[0]
         elif isinstance(a, Var):
             shared.add(a)
 
@@ -114,7 +117,7 @@ class Lanes:
             return filled((), lambda at: np.asarray(atom.val, aval.dtype)[()])
         return env[atom]
 
-    def constant(self, array: Any, var: Var) -> Value:
+    def constant(self, array: Any, var: Any) -> Value:
         """An array that the program carries in itself, number by number."""
         if self.per_cell(var):
             raise Unsupported("the program holds a number for each cell in itself")
@@ -161,13 +164,11 @@ class Lanes:
             taken = branches[int(which)]
             return self.evaluate(taken.jaxpr, taken.consts, operands)
         results = [self.evaluate(b.jaxpr, b.consts, operands) for b in branches]
-        chosen = [loaded(x) for x in results[0]]
-        for k, result in enumerate(results[1:], 1):
-            here = filled((), lambda at, k=k: which == k)
-            for j, x in enumerate(result):
-                one = np.broadcast_to(here, chosen[j].shape)
-                chosen[j] = each(self, jnp.where, one, loaded(x), chosen[j])
-        return chosen
+        number = filled((), lambda at: which)
+        return [
+            each(self, formulas.select, np.broadcast_to(number, x.shape), x, *map(loaded, others))
+            for x, *others in zip(map(loaded, results[0]), *results[1:], strict=True)
+        ]
 
     def shape(self, var: Var) -> tuple[int, ...]:
         """The leading axes of a variable."""
@@ -248,16 +249,24 @@ KERNEL_SAFE = frozenset(ELEMENTWISE | set(formulas.REWRITTEN) | set(ALONG))
 
 def culprits(cell: Cell, dt: float = 0.025) -> dict[str, str]:
     """Channels of a cell that no kernel can run: the reason, by the channel's name."""
+    leaves, tree = jax.tree.flatten(cell)
+    kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    return dict(_culprits(tree, kinds, jnp.result_type(float), dt))
+
+
+@cache  # a program is the same for all numbers
+def _culprits(tree: Any, kinds: tuple, dtype: Any, dt: float) -> dict[str, str]:
+    cell = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
+    v = jax.ShapeDtypeStruct(batch_shape(cell), dtype)
     found = {}
-    v = jax.ShapeDtypeStruct(batch_shape(cell), jnp.result_type(float))
     for key, channel in cell.channels.items():
 
-        def move(v, key=key, channel=channel):
-            seen = surroundings(cell, key, {})
+        def move(cell, v, key=key):
+            channel, seen = cell.channels[key], surroundings(cell, key, {})
             x = channel.advance(channel.steady_state(v, **seen), v, dt, cell.celsius, **seen)
             return channel_current(cell, key, v, x, {})
 
-        made = equations(jax.make_jaxpr(move)(v).jaxpr)
+        made = equations(jax.make_jaxpr(move)(cell, v).jaxpr)
         if bad := sorted({_name(e) for e in made if e.primitive.name not in KERNEL_SAFE}):
             found[key] = f"{type(channel).__name__} uses {', '.join(map(repr, bad))}"
     return found
