@@ -62,12 +62,24 @@ def test_folds_and_gradient_of_the_readme():
     assert shapes == "(4, 200) (4, 4, 200)"
 
 
+def test_ions_noise_and_clamp_of_the_readme():
+    check = """
+assert set(nj.settled(bursting, -70.0).c) == {"ca_i"}
+r = nj.simulate(patch, nj.current_clamp(np.zeros(400)), initial=-65.0)
+assert r.v.shape == (400, 100) and np.std(r.v[-1]) > 0
+i = nj.curves.peak(clamped)
+assert i.min() < -1000 and i.max() > 1000 and i.shape == (15,)
+"""
+    told = run(SNIPPETS[0] + SNIPPETS[2] + SNIPPETS[3] + check)
+    assert told.rstrip().endswith("pA")
+
+
 def test_fit_of_the_readme():
     # The same recording as the example, without fetching it, and less time for the fit.
     path = str(recording("cc/bluepyefe_B6.npz"))
     stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
-    assert "seconds=60" in SNIPPETS[2]
-    told = run(stand_in + SNIPPETS[2].replace("seconds=60", "seconds=3")).splitlines()
+    assert "seconds=60" in SNIPPETS[4]
+    told = run(stand_in + SNIPPETS[4].replace("seconds=60", "seconds=3")).splitlines()
     assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
 
 
@@ -85,7 +97,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[3] + check)
+    out = run(SNIPPETS[5] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 
