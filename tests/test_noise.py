@@ -105,7 +105,7 @@ def test_noise_makes_a_small_patch_fire():
     # Rates by an independent simulation: multinomial draws from the exponential of the rate
     # matrices, 300 patches of 400 ms each; +- 0.3, 0.23, 0.12. They fall with the area as those of
     # Skaugen & Walloe 1979 and Chow & White 1996.
-    areas, published = np.array([50.0, 100.0, 200.0]), np.array([20.64, 9.47, 1.98])
+    areas, expected = np.array([50.0, 100.0, 200.0]), np.array([20.64, 9.47, 1.98])
     for langevin in (False, True):
         cell = nj.stochastic(
             squid(np.repeat(areas, 192)), gamma_pS=20.0, seed=11, langevin=langevin
@@ -123,7 +123,7 @@ def test_noise_makes_a_small_patch_fire():
         rates = np.asarray(r.folds["rate"]).reshape(3, -1)
         error = np.hypot(rates.std(axis=1) / 192**0.5, [0.3, 0.23, 0.12])
         assert r.ok.all()
-        np.testing.assert_array_less(np.abs(rates.mean(axis=1) - published) / error, 3.5)
+        np.testing.assert_array_less(np.abs(rates.mean(axis=1) - expected) / error, 3.5)
 
 
 # -- whose numbers they are -----------------------------------------------------------------------
