@@ -80,3 +80,32 @@ def test_herg_fit(tmp_path, monkeypatch):
     published |= {"kr.p5": 0.1048, "kr.p6": 0.01388, "kr.p7": 0.003826, "kr.p8": 0.03595}
     for name, value in (published | {"kr.g_bar": 0.1351}).items():
         assert found[name] == pytest.approx(value, rel=0.02)
+
+
+def test_sodium_feedback(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # scipy's LSODA, relative tolerance 1e-10, of an independent right-hand side.
+    assert found["peak_above"] == pytest.approx(102.1131, abs=0.03)
+    assert found["balance_above_rest"] == pytest.approx(2.61453, abs=6e-3)
+    assert found["sodium_pmol"][6.3] == pytest.approx(14.5636, rel=2e-3)
+    assert found["sodium_pmol"][18.5] == pytest.approx(4.05939, rel=2e-3)
+    assert found["overlap"][6.3] == pytest.approx(13.3310, rel=2e-3)
+    # Hodgkin 1975, Attwell & Laughlin 2001: about 4 times the least that would do.
+    assert found["overlap"][18.5] == pytest.approx(4.0, rel=0.05)
+    assert found["peak_below"] < 6.0 and found["peak_held"] < 7.0  # nothing but decay
+    assert found["slope_conductance"] == pytest.approx(-0.32, abs=0.01)
+
+
+def test_channel_noise(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("010-"))
+    found = load(folder).main(tmp_path, trials=32)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Multinomial draws from the exponential of the rate matrices: rates and their errors.
+    for area, rate, error in ((50.0, 20.64, 0.3), (100.0, 9.47, 0.23), (200.0, 1.98, 0.12)):
+        assert abs(found["rates"][area] - rate) < 3.5 * (error + found["errors"][area])
+    rates = list(found["rates"].values())
+    assert rates == sorted(rates, reverse=True)
+    assert found["rates"][10.0] == pytest.approx(41, abs=4)
+    assert found["area_per_e_fold"] == pytest.approx(60, rel=0.3)
