@@ -19,9 +19,13 @@ __all__ = [
     "cortex_rs",
     "crab_connor_stevens",
     "hippocampus_traub_miles",
+    "human_ventricle_ten_tusscher",
     "interneuron_wang_buzsaki",
+    "purkinje_fibre_noble",
+    "sinus_fabbri",
     "squid_axon",
     "thalamus_relay",
+    "ventricle_luo_rudy",
 ]
 
 
@@ -142,3 +146,36 @@ def thalamus_relay() -> Cell:
     oscillations.
     """
     return load_model("thalamus_relay").cell
+
+
+def purkinje_fibre_noble() -> Cell:
+    """A Purkinje fibre of the heart, its own pacemaker; 1 cm2 of it: currents in uA/cm2.
+
+    Source: Noble 1962, J Physiol 160:317, doi:10.1113/jphysiol.1962.sp006849.
+    """
+    return load_model("purkinje_fibre_noble").cell
+
+
+def ventricle_luo_rudy() -> Cell:
+    """Mammalian ventricle, with the calcium that its slow current lets in; 1 cm2 of it.
+
+    Source: Luo & Rudy 1991, Circ Res 68:1501, doi:10.1161/01.RES.68.6.1501.
+    """
+    return load_model("ventricle_luo_rudy").cell
+
+
+def human_ventricle_ten_tusscher() -> Cell:
+    """Human epicardium, with its calcium stores, at the concentrations of 60 beats a minute.
+
+    Source: ten Tusscher & Panfilov 2006, Am J Physiol Heart 291:H1088,
+    doi:10.1152/ajpheart.00109.2006.
+    """
+    return load_model("human_ventricle_ten_tusscher").cell
+
+
+def sinus_fabbri() -> Cell:
+    """A pacemaker cell of the human sinus node, with its calcium stores.
+
+    Source: Fabbri et al. 2017, J Physiol 595:2365, doi:10.1113/JP273259.
+    """
+    return load_model("sinus_fabbri").cell

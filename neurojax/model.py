@@ -11,7 +11,7 @@ valence = 2
 inside = "100 nM"
 outside = 2
 depth = 0.1                    # um; without, the concentration inside is held
-tau = 200
+tau = 200                      # `type` names a class with more pools, if any
 [channels.na]
 type = "SquidNa"               # a class of the catalogue; parameters by name
 g_bar = 120
@@ -40,7 +40,7 @@ import numpy as np
 
 from neurojax.cell import CELSIUS, Cell, check_ions, check_value, parameters, replace, substitute
 from neurojax.channel import Channel, ParamInfo, params
-from neurojax.channels import catalogue
+from neurojax.channels import catalogue, ions_catalogue
 from neurojax.electrode import Electrode
 from neurojax.fit.parameters import Space, free
 from neurojax.ion import Ion
@@ -215,9 +215,17 @@ def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
 
 
 def _ion(entry: Mapping[str, Any], place: str) -> Ion:
-    known, whole = params(Ion), _whole_numbers()
-    _only(entry, [*whole, *known], f"{place}: ", "key")
-    for key in ("valence", "inside", "outside"):
+    classes = _ion_classes()
+    kind = entry.get("type", "Ion")
+    if not isinstance(kind, str) or kind not in classes:
+        raise ValueError(
+            f"{place}: no ion class {kind!r}{nearest(str(kind), classes)} "
+            f"(have: {', '.join(classes)})"
+        )
+    cls = classes[kind]
+    known, whole = params(cls), _whole_numbers(cls)
+    _only(entry, ["type", *whole, *known], f"{place}: ", "key")
+    for key in ("valence", "inside", "outside") if cls is Ion else ():
         if key not in entry:
             raise ValueError(f"{place}: {key} is missing (valence, inside and outside are needed)")
     for key in whole:
@@ -226,12 +234,16 @@ def _ion(entry: Mapping[str, Any], place: str) -> Ion:
             raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
     given: dict[str, Any] = {k: entry[k] for k in whole if k in entry}
     given |= {k: _value(entry, k, known[k], place) for k in known if k in entry}
-    return Ion(**given)
+    return cls(**given)
 
 
-def _whole_numbers() -> list[str]:
+def _ion_classes() -> dict[str, type[Ion]]:
+    return {"Ion": Ion} | ions_catalogue()
+
+
+def _whole_numbers(cls: type[Ion]) -> list[str]:
     """The fields of an ion that are no parameters."""
-    return [f.name for f in dataclasses.fields(Ion) if f.name not in params(Ion)]
+    return [f.name for f in dataclasses.fields(cls) if f.name not in params(cls)]
 
 
 def _channel(entry: Mapping[str, Any], place: str) -> Channel:
@@ -386,9 +398,11 @@ def to_toml(
 
 
 def _ion_lines(key: str, ion: Ion) -> list[str]:
-    if type(ion) is not Ion:
-        raise ValueError(f"ion {key!r}: a model file holds an Ion, not a {type(ion).__name__}")
-    lines = [f"{k} = {getattr(ion, k)}" for k in _whole_numbers()]
+    kind = type(ion)
+    if kind not in _ion_classes().values():
+        raise ValueError(f"ion {key!r}: a model file holds an Ion, not a {kind.__name__}")
+    lines = [] if kind is Ion else [f'type = "{kind.__name__}"']
+    lines += [f"{k} = {getattr(ion, k)}" for k in _whole_numbers(kind)]
     values = ((k, getattr(ion, k), info) for k, info in params(ion).items())
     return lines + [_entry(k, value, info.unit) for k, value, info in values if value is not None]
 
