@@ -80,44 +80,42 @@ class Cage:
 
     def binding(self) -> dict[str, jax.Array]:
         """What each ion gains, kJ/mol. Raises ValueError for another number of oxygens."""
-        if self.oxygens not in _SHAPES:
-            raise ValueError(f"oxygens = {self.oxygens}: expected one of {sorted(_SHAPES)}")
+        if self.oxygens not in _COSINES:
+            raise ValueError(f"oxygens = {self.oxygens}: expected one of {sorted(_COSINES)}")
         closed = self.distance - self.give
         return {
             ion: self._energy(jnp.maximum(r + self.radius_o, closed)) for ion, r in RADIUS.items()
         }
 
     def _energy(self, d: Any) -> Any:
-        ends = ((d, -self.charge), (d + _CARBONYL, self.charge))
-        drawn = sum(self.oxygens * q / r for r, q in ends)
-        first, second = _SHAPES[self.oxygens]
-        cosines = (first * second).sum(-1)
+        d, charge = (jnp.asarray(a)[..., None] for a in (d, self.charge))  # [..., pair]
+        ends = ((d, -charge), (d + _CARBONYL, charge))
+        drawn = sum(self.oxygens * q / r for r, q in ends)[..., 0]
+        cosine = _COSINES[self.oxygens]
         repelled = sum(
-            q1 * q2 * (1 / jnp.sqrt(r1 * r1 + r2 * r2 - 2 * r1 * r2 * cosine))
-            for cosine in cosines
+            q1 * q2 / jnp.sqrt(r1 * r1 + r2 * r2 - 2 * r1 * r2 * cosine)
             for r1, q1 in ends
             for r2, q2 in ends
         )
-        return _COULOMB * (drawn + repelled)
+        return _COULOMB * (drawn + jnp.sum(repelled, axis=-1))
 
 
 _CARBONYL = 1.23  # Angstrom, from carbon to oxygen
 
 
-def _pairs(directions: list) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of directions, each once, as unit vectors."""
+def _cosines(directions: list) -> np.ndarray:
+    """The cosine of the angle between the directions of each pair."""
     unit = np.array(directions, dtype=float)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    first, second = np.triu_indices(len(unit), 1)
-    return unit[first], unit[second]
+    return (unit @ unit.T)[np.triu_indices(len(unit), 1)]
 
 
 _TURNS = math.pi / 4 * np.arange(8)
-_SHAPES = {
-    4: _pairs([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]),
-    6: _pairs([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]),
+_COSINES = {
+    4: _cosines([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]),
+    6: _cosines([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]),
     # A square antiprism of equal edges, as in potassium channels.
-    8: _pairs([(math.cos(a), math.sin(a), (-1) ** k * 8**-0.25) for k, a in enumerate(_TURNS)]),
+    8: _cosines([(math.cos(a), math.sin(a), (-1) ** k * 8**-0.25) for k, a in enumerate(_TURNS)]),
 }
 
 
