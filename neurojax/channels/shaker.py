@@ -27,7 +27,8 @@ class Shaker(Scheme):
 
     Source: Zagotta, Hoshi & Aldrich 1994, J Gen Physiol 103:321, doi:10.1085/jgp.103.2.321.
     Deviates: without the closed state behind the open one and without the slight negative
-    cooperativity of subunits. F/RT is that of 20 degC at any temperature.
+    cooperativity of subunits. F/RT is that of 20 degC at any temperature. The rates are as commonly
+    quoted from this paper, not read off its table.
     """
 
     g_bar: Leaf = param(10.0, "mS/cm2", 0.0, 500.0)
