@@ -148,6 +148,17 @@ def current_clamp(i) -> Electrode:
     return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
 
 
+def stimulus(electrode: Electrode | None = None, **inputs) -> Electrode:
+    """Change the cell's inputs in time, `[step]` or `[step, pop]` each: `stimulus(glu=...)`.
+
+    Concentrations that the cell holds are inputs too, as "k_o". With an electrode, its current or
+    clamp at the same time. See `Cell.inputs`.
+    """
+    electrode = current_clamp(0.0) if electrode is None else electrode
+    new = {name: jnp.asarray(x) for name, x in inputs.items()}
+    return electrode._replace(inputs=electrode.inputs | new)
+
+
 def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
     """Impose a command potential `[step]` or `[step, pop]`, mV, during each step.
 

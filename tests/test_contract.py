@@ -55,6 +55,9 @@ BRANCHES = {
     "VentricleNa": [-40.0],
 }
 
+# Schemes that go round for ever: up to this step, ms, its parts leave the steady state alone.
+DRIVEN = {"SynapseGabaB": 1.0}
+
 # What says how much there is of a channel: a conductance, a permeability, a pump's current.
 SIZES = ("g_bar", "P_bar", "i_max")
 
@@ -135,7 +138,8 @@ def test_gradient_has_no_step_at_a_patched_singularity(cls):
 @every_channel
 def test_steady_state_is_the_fixed_point(cls):
     channel = cls(v_shift=3.25)
-    v, dt = jnp.asarray(V), jnp.asarray(DT)[:, None]
+    longest = DRIVEN.get(cls.__name__, np.inf)
+    v, dt = jnp.asarray(V), jnp.asarray(DT[longest >= DT])[:, None]
     c = seen(channel, v)
     settled = channel.steady_state(v, **c)
     for k, moved in channel.advance(settled, v, dt, **c).items():

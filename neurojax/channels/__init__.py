@@ -80,6 +80,14 @@ from neurojax.channels.sinus import (
 from neurojax.channels.sinus_calcium import SinusCalcium
 from neurojax.channels.sodium import EntorhinalNap, PurkinjeNaR
 from neurojax.channels.squid import SquidK, SquidLeak, SquidNa
+from neurojax.channels.synapse import (
+    EndplateAch,
+    HippocampusAmpa,
+    SynapseAmpa,
+    SynapseGabaA,
+    SynapseGabaB,
+    SynapseNmda,
+)
 from neurojax.channels.thalamus import ThalamusCaT, ThalamusCaTs, ThalamusH
 from neurojax.channels.ventricle import (
     VentricleCa,
@@ -108,12 +116,14 @@ __all__ = [
     "CrabKa",
     "CrabLeak",
     "CrabNa",
+    "EndplateAch",
     "EntorhinalNap",
     "GoldmanLeak",
     "HeartCaPump",
     "HeartNaCaExchanger",
     "HeartNaKPump",
     "HergKr",
+    "HippocampusAmpa",
     "HippocampusH",
     "HippocampusNaKPump",
     "HumanVentricleCaL",
@@ -167,6 +177,10 @@ __all__ = [
     "SquidK",
     "SquidLeak",
     "SquidNa",
+    "SynapseAmpa",
+    "SynapseGabaA",
+    "SynapseGabaB",
+    "SynapseNmda",
     "ThalamusCaT",
     "ThalamusCaTs",
     "ThalamusH",
