@@ -109,3 +109,23 @@ def test_channel_noise(tmp_path):
     assert rates == sorted(rates, reverse=True)
     assert found["rates"][10.0] == pytest.approx(41, abs=4)
     assert found["area_per_e_fold"] == pytest.approx(60, rel=0.3)
+
+
+def test_cortical_cells(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("011-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # NEURON's spike times of the published cell, upward crossings 0.1 ms before the peaks here.
+    published = [20.554, 48.522, 87.944, 156.690, 292.105]
+    assert found["spike_times"] == pytest.approx([t + 0.1 for t in published], rel=3e-3)
+    # scipy's LSODA, relative tolerance 1e-9, of an independent right-hand side.
+    assert found["rheobase_nA"] == pytest.approx(0.5604, abs=2.6e-3)
+    assert (found["spikes"][0.75], found["spikes"][1.2]) == (8, 38)
+    assert found["first_interval"][0.75] == pytest.approx(27.953, rel=3e-3)
+    assert found["last_interval"][0.75] == pytest.approx(155.145, rel=3e-3)
+    assert found["first_interval"][1.2] == pytest.approx(11.6984, rel=3e-3)
+    assert found["last_interval"][1.2] == pytest.approx(23.7107, rel=3e-3)
+    # Stated in the experiment's text.
+    assert found["adaptation"] == pytest.approx(5.5, abs=0.1)
+    assert found["adaptation_of_all"][0] > 2
+    assert found["rate_of_all"][::2] == pytest.approx([33, 60], abs=1)
