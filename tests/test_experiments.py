@@ -129,3 +129,18 @@ def test_cortical_cells(tmp_path):
     assert found["adaptation"] == pytest.approx(5.5, abs=0.1)
     assert found["adaptation_of_all"][0] > 2
     assert found["rate_of_all"][::2] == pytest.approx([33, 60], abs=1)
+
+
+def test_heartbeat(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("012-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Fabbri et al. 2017: 814 ms; the others, after 25 s of pacemaking, scipy's LSODA.
+    assert list(found["cycle"].values()) == pytest.approx([814, 720.9, 902.7], rel=0.02)
+    assert found["lowest"] == pytest.approx(-58.885, abs=0.1)
+    # Luo & Rudy 1991 by scipy's LSODA, relative tolerance 1e-9, of an independent right-hand side.
+    assert found["rest"] == pytest.approx(-84.548, abs=0.01)
+    assert found["peak"] == pytest.approx(42.034, abs=0.3)
+    assert found["apd90"] == pytest.approx(367.1, abs=1.0)
+    for shock, interval in ((40.0, 369.4), (60.0, 372.1)):
+        assert 0 <= found["refractory"][shock] - interval < 5.5  # in steps of 5 ms
