@@ -144,3 +144,26 @@ def test_heartbeat(tmp_path):
     assert found["apd90"] == pytest.approx(367.1, abs=1.0)
     for shock, interval in ((40.0, 369.4), (60.0, 372.1)):
         assert 0 <= found["refractory"][shock] - interval < 5.5  # in steps of 5 ms
+
+
+def test_touch(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("013-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # scipy's LSODA, relative tolerance 1e-9, of an independent right-hand side.
+    assert found["receptor_potential"]["rapid"][1:] == pytest.approx(
+        [0.84746, 4.04149, 11.29611, 17.58312, 21.65113, 21.27207], rel=5e-3
+    )
+    assert found["receptor_potential"]["slow"][1:] == pytest.approx(
+        [1.68563, 7.99847, 17.08162, 22.23366, 24.69156, 24.08628], rel=5e-3
+    )
+    assert found["spikes"]["rapid"] == [0, 0, 1, 1, 2, 3, 16]
+    assert found["spikes"]["slow"] == pytest.approx([0, 1, 10, 25, 38, 47, 32], abs=1)
+    # Peaks here, upward crossings of 0 mV there: 0.17 ms apart.
+    assert found["first_spike"]["rapid"][3:] == pytest.approx(
+        [2.7717 + 0.17, 1.9056 + 0.17, 1.7631 + 0.17, 6.8272 + 0.17], abs=0.05
+    )
+    # Stated in the experiment's text.
+    assert max(found["left_of_it"]["rapid"][:6]) < 0.01
+    assert found["left_of_it"]["slow"][5] > 10
+    assert found["spread_of_phase"] < 2e-3

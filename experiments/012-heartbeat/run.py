@@ -78,7 +78,7 @@ def draw_sinus(course, currents, t, r, cycles):
     currents.plot(t, r["kr.i"][:, 0], color=SKY, lw=1.6)
     currents.set(xlim=(0, 2500), ylim=(-0.3, 0.3), xlabel="time, ms")
     currents.set(ylabel="outward current, µA/cm²", title="What moves it between the beats")
-    currents.text(1500, 0.13, "delayed rectifier $K_r$", color=SKY)
+    currents.text(740, 0.135, "potassium, $K_r$", color=SKY)
     currents.text(670, 0.012, "funny", color=ORANGE)
     currents.text(1180, -0.16, "L-type calcium", color=BLUE, ha="right")
 
