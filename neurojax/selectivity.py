@@ -90,14 +90,14 @@ class Cage:
     def _energy(self, d: Any) -> Any:
         d, charge = (jnp.asarray(a)[..., None] for a in (d, self.charge))  # [..., pair]
         ends = ((d, -charge), (d + _CARBONYL, charge))
-        drawn = sum(self.oxygens * q / r for r, q in ends)[..., 0]
+        drawn = self.oxygens * charge * (1 / ends[1][0] - 1 / d)
         cosine = _COSINES[self.oxygens]
         repelled = sum(
             q1 * q2 / jnp.sqrt(r1 * r1 + r2 * r2 - 2 * r1 * r2 * cosine)
             for r1, q1 in ends
             for r2, q2 in ends
         )
-        return _COULOMB * (drawn + jnp.sum(repelled, axis=-1))
+        return _COULOMB * (drawn[..., 0] + jnp.sum(repelled, axis=-1))
 
 
 _CARBONYL = 1.23  # Angstrom, from carbon to oxygen
