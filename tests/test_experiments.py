@@ -82,6 +82,55 @@ def test_herg_fit(tmp_path, monkeypatch):
         assert found[name] == pytest.approx(value, rel=0.02)
 
 
+def test_potassium_bag(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("003-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # scipy's LSODA, relative tolerance 1e-10, of the constant-field flux into charge and pool.
+    assert found["v_end"] == pytest.approx(-89.0580, abs=2e-3)
+    assert found["half_time"] == pytest.approx(6.0313, abs=0.06)  # in steps of 0.05 ms
+    assert found["v_end_of_smallest"] == pytest.approx(-88.9527, abs=2e-3)
+    assert found["missing_in_smallest"] == pytest.approx(3.9511e-3, rel=5e-3)
+    # C E / (F c r/3).
+    for radius, part in found["part"].items():
+        charge, stored = 89.058e-3 * 1e-6, 96485.33 * 140e-6 * radius * 1e-4 / 3  # C/cm2
+        assert part == pytest.approx(charge / stored, rel=2e-3)
+    assert found["ions"] == pytest.approx(6.985e6, rel=1e-3)
+
+
+def test_glial_electrode(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("004-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert found["nernst_per_decade"] == pytest.approx(58.167, abs=2e-3)  # ln(10) R 293.15 K / F
+    # (RT/F) ln((k + (115 - k) / 100) / (100 + 10 / 100)), once the solution is there.
+    goldman = {
+        3.0: -80.593,
+        0.3: -107.026,
+        1.0: -97.140,
+        10.0: -55.670,
+        30.0: -29.734,
+        100.0: 0.0126,
+    }
+    assert found["v"] == pytest.approx(goldman, abs=0.06)
+    assert found["slope_low"] == pytest.approx(26.43, abs=0.05)
+    assert abs(found["returned"]) < 0.06
+
+
+def test_goldman_rest(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("005-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # (RT/F) ln((40 * 5 + 145) / (40 * 140 + 10)), from every start; the fluxes by hand.
+    assert found["rest"] == pytest.approx(-74.5343, abs=2e-3)
+    assert found["spread"] < 2e-3
+    assert found["forces"] == pytest.approx([14.5244, -146.0053], abs=2e-3)
+    assert found["currents"] == pytest.approx([1.034902, -1.034902], rel=2e-4)
+    assert found["with_chloride"] == pytest.approx(-71.392, abs=1e-3)
+    assert found["lowest_and_highest"] == pytest.approx([67.978, -88.297], abs=2e-3)
+    assert found["departure"] < 2e-3  # of what was simulated from the equation
+
+
 def test_sodium_feedback(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
     found = load(folder).main(tmp_path)
