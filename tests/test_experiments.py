@@ -131,6 +131,26 @@ def test_goldman_rest(tmp_path):
     assert found["departure"] < 2e-3  # of what was simulated from the equation
 
 
+def test_pump_stopped(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("006-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Mullins & Noda 1963: (RT/F) ln((3/2 * 5 + P 145) / (3/2 * 140 + P 10)), P = 1/40, and without.
+    assert found["rest"] == pytest.approx(-78.5524, abs=2e-3)
+    assert found["step"] == pytest.approx(4.0182, abs=4e-3)
+    # scipy's LSODA, relative tolerance 1e-10, of an independent right-hand side.
+    assert found["i_max"] == pytest.approx(5.65238, rel=1e-5)
+    assert found["v_after"] == pytest.approx(-45.4103, abs=0.02)
+    assert found["na_after"] == pytest.approx(105.4695, abs=0.02)
+    assert found["k_after"] == pytest.approx(44.5315, abs=0.02)
+    assert found["lowest_after_restart"] == pytest.approx(-89.6437, abs=0.02)
+    assert found["v_end"] == pytest.approx(-78.5538, abs=0.02)
+    assert found["na_end"] == pytest.approx(10.0032, abs=2e-3)
+    # A third of the sodium that enters is what is split at rest.
+    assert found["atp_at_rest"] == pytest.approx(2.82738e7, rel=1e-4)
+    assert found["atp_highest"] == pytest.approx(1.7237e8, rel=2e-3)
+
+
 def test_sodium_feedback(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
     found = load(folder).main(tmp_path)
