@@ -9,6 +9,7 @@ from neurojax.cell import Cell, replace
 from neurojax.model import load_model
 
 __all__ = [
+    "astrocyte",
     "barnacle_morris_lecar",
     "cortex_fs",
     "cortex_ib",
@@ -18,13 +19,16 @@ __all__ = [
     "cortex_mainen_sejnowski",
     "cortex_rs",
     "crab_connor_stevens",
+    "hair_cell",
     "hippocampus_traub_miles",
     "human_ventricle_ten_tusscher",
     "interneuron_wang_buzsaki",
     "purkinje_fibre_noble",
+    "rod",
     "sinus_fabbri",
     "squid_axon",
     "thalamus_relay",
+    "touch_receptor",
     "ventricle_luo_rudy",
 ]
 
@@ -179,3 +183,41 @@ def sinus_fabbri() -> Cell:
     Source: Fabbri et al. 2017, J Physiol 595:2365, doi:10.1113/JP273259.
     """
     return load_model("sinus_fabbri").cell
+
+
+def hair_cell() -> Cell:
+    """A hair cell of the bullfrog's sacculus, which resonates; its input is `displacement` (um).
+
+    Source: Hudspeth & Lewis 1988, J Physiol 400:275, doi:10.1113/jphysiol.1988.sp017120, with the
+    adaptation of Stauffer et al. 2005, Neuron 47:541, doi:10.1016/j.neuron.2005.07.024.
+    """
+    return load_model("hair_cell").cell
+
+
+def rod() -> Cell:
+    """A rod photoreceptor; its input is `light`, in photoisomerisations per second.
+
+    Source: Kamiyama, Wu & Usui 2009, Vision Res 49:970, doi:10.1016/j.visres.2009.03.003, with the
+    cascade of Torre, Forti, Menini & Campani 1990, Cold Spring Harb Symp Quant Biol 55:563.
+    """
+    return load_model("rod").cell
+
+
+def touch_receptor() -> Cell:
+    """The ending of a rapidly adapting touch receptor; its input is `indentation` (um).
+
+    Source: Frankenhaeuser & Huxley 1964, J Physiol 171:302, doi:10.1113/jphysiol.1964.sp007378, the
+    node; Gerling et al. 2018, PLoS Comput Biol 14:e1006264, doi:10.1371/journal.pcbi.1006264, the
+    time constant of the current that touch opens.
+    Deviates: how much of that current there is, is a round number with which 4 um fire it.
+    """
+    return load_model("touch_receptor").cell
+
+
+def astrocyte() -> Cell:
+    """A glial cell whose potential tells the potassium outside, its input `k_o` (mM).
+
+    Source: Kuffler, Nicholls & Orkand 1966, J Neurophysiol 29:768, doi:10.1152/jn.1966.29.4.768, of
+    Necturus at 24 degC, to whose potentials its few numbers were fitted.
+    """
+    return load_model("astrocyte").cell

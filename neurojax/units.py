@@ -66,6 +66,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "nm": ("length", 1e-3),
     "Angstrom": ("length", 1e-4),
     "mm": ("length", 1e3),
+    "pN": ("force", 1.0),
+    "fN": ("force", 1e-3),
     "kOhm": ("resistance", 1.0),
     "Ohm": ("resistance", 1e-3),
     "MOhm": ("resistance", 1e3),

@@ -15,6 +15,8 @@ from neurojax.channels.cortex import (
     CortexNaS,
 )
 from neurojax.channels.crab import CrabK, CrabKa, CrabLeak, CrabNa
+from neurojax.channels.frog_node import FrogNodeK, FrogNodeLeak, FrogNodeNa, FrogNodeP
+from neurojax.channels.hair_cell import HairCellCa, HairCellCalcium, HairCellKca, HairCellMet
 from neurojax.channels.heart import HergKr
 from neurojax.channels.hippocampus import HippocampusH
 from neurojax.channels.human_ventricle import (
@@ -64,6 +66,17 @@ from neurojax.channels.pyramidal import (
     PyramidalNap,
     PyramidalSk,
 )
+from neurojax.channels.rod import (
+    RodCa,
+    RodCaPump,
+    RodCgmp,
+    RodClca,
+    RodH,
+    RodKca,
+    RodKv,
+    RodNaCaExchanger,
+)
+from neurojax.channels.rod_outer_segment import RodCalcium, RodOuterSegment
 from neurojax.channels.shaker import Shaker
 from neurojax.channels.sinus import (
     SinusCaL,
@@ -89,6 +102,7 @@ from neurojax.channels.synapse import (
     SynapseNmda,
 )
 from neurojax.channels.thalamus import ThalamusCaT, ThalamusCaTs, ThalamusH
+from neurojax.channels.touch import TouchPiezo
 from neurojax.channels.ventricle import (
     VentricleCa,
     VentricleK,
@@ -118,7 +132,15 @@ __all__ = [
     "CrabNa",
     "EndplateAch",
     "EntorhinalNap",
+    "FrogNodeK",
+    "FrogNodeLeak",
+    "FrogNodeNa",
+    "FrogNodeP",
     "GoldmanLeak",
+    "HairCellCa",
+    "HairCellCalcium",
+    "HairCellKca",
+    "HairCellMet",
     "HeartCaPump",
     "HeartNaCaExchanger",
     "HeartNaKPump",
@@ -161,6 +183,16 @@ __all__ = [
     "PyramidalNa",
     "PyramidalNap",
     "PyramidalSk",
+    "RodCa",
+    "RodCaPump",
+    "RodCalcium",
+    "RodCgmp",
+    "RodClca",
+    "RodH",
+    "RodKca",
+    "RodKv",
+    "RodNaCaExchanger",
+    "RodOuterSegment",
     "Shaker",
     "SinusCaL",
     "SinusCaT",
@@ -184,6 +216,7 @@ __all__ = [
     "ThalamusCaT",
     "ThalamusCaTs",
     "ThalamusH",
+    "TouchPiezo",
     "TwoPoreK",
     "VentricleCa",
     "VentricleK",
