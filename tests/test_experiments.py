@@ -151,6 +151,27 @@ def test_pump_stopped(tmp_path):
     assert found["atp_highest"] == pytest.approx(1.7237e8, rel=2e-3)
 
 
+def test_selectivity_filter(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("007-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Marcus 1991: hydration of -295 and -365 kJ/mol; the cage is chosen to repay the first.
+    assert found["sum"]["k"] == pytest.approx(0, abs=0.01)
+    # Coulomb's sum over the charges of a square antiprism, by an independent program.
+    assert found["charge"] == pytest.approx(0.2946986, rel=1e-4)
+    assert found["bound"]["na"] == pytest.approx(-339.686, abs=0.02)
+    assert found["one_to"] == pytest.approx(27211, rel=0.01)
+    # exp(-70 kJ/mol / RT) at 25 degC: bound alike, dehydration decides.
+    assert found["rigid"] == pytest.approx(5.4517e-13, rel=1e-3)
+    assert found["gives_1000"] < 0.3 and found["one_to"] > 1000  # Hille 2001: better than 1000 : 1
+    # Eisenman's I, IV, VII and XI, of eleven.
+    order = found["sequences"]
+    assert len(order) == 11 and order[0] == "cs>rb>k>na>li" and order[3] == "k>rb>cs>na>li"
+    assert order[6] == "na>k>rb>cs>li" and order[10] == "li>na>k>rb>cs"
+    # Of Na and K the site likes both alike where 1389.35 (1/(0.95 + r) - 1/(1.33 + r)) = 70 kJ/mol.
+    assert found["radii"][6] == pytest.approx(1.61287, abs=5e-3)
+
+
 def test_sodium_feedback(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
     found = load(folder).main(tmp_path)
