@@ -7,7 +7,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import CortexKm, CortexLeak, SquidK, SquidLeak, SquidNa
-from neurojax.engine import adjoint, scan, tangent
+from neurojax.engine import adjoint, blocked, kernel, scan, tangent
 
 DT = 0.025
 N = 60
@@ -111,3 +111,28 @@ def test_a_passive_cell_under_every_engine_is_exact(x64):
     assert float(fold.gradient[0]) == pytest.approx(-2 * N, rel=1e-9)
     assert float(back.gradient[0]) == pytest.approx(-2 * N, rel=1e-9)
     assert float(fold.matrix[0, 0]) == pytest.approx(N, rel=1e-9)
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11")
+def test_a_kernel_spikes_as_the_scan_does(monkeypatch):
+    squid = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})
+    cells = nj.replace(squid, {"na.g_bar": np.linspace(110.0, 130.0, 8)})
+    drive = nj.current_clamp(np.full(2000, 10.0))
+
+    def run():
+        count = {"n": nj.SpikeCount()}
+        r = nj.simulate(cells, drive, 0.05, initial=-65.0, folds=count)
+        v = np.asarray(r.v)
+        return v, np.asarray(r.folds["n"]), (v[:-1] < 0) & (v[1:] >= 0)
+
+    v, counts, spikes = run()
+    place = blocked.Place(None, "cpu", kernel.Kernel(interpret=True))
+    monkeypatch.setattr(blocked, "place_of", lambda *a, **k: place)
+    v_kernel, counts_kernel, spikes_kernel = run()
+    np.testing.assert_array_equal(counts_kernel, counts)
+    assert counts.min() >= 7
+    first = np.flatnonzero(spikes.any(1))[0] - 10  # 0.5 ms before the first upstroke
+    np.testing.assert_allclose(v_kernel[:first], v[:first], atol=1e-3)
+    for cell in range(8):
+        times, times_kernel = (np.flatnonzero(s[:, cell]) for s in (spikes, spikes_kernel))
+        assert np.abs(times - times_kernel).max() <= 1

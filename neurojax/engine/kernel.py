@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.custom_batching import custom_vmap
+from jax.dtypes import float0
 from jax.extend.core import JaxprEqn, Literal, Var
 
 from neurojax.engine.leading import Unsupported, filled
@@ -173,7 +174,7 @@ def _differentiable(
     known = {
         k: np.asarray(x)
         for k, x in enumerate(inputs[: _Loop.of(eqn).consts])
-        if not isinstance(x, Tracer) and jnp.issubdtype(jnp.result_type(x), jnp.integer)
+        if not isinstance(x, Tracer) and jnp.issubdtype(jax.typeof(x).dtype, jnp.integer)
     }
 
     def scan(*inputs):
@@ -241,7 +242,7 @@ class _Stored:
 
     def store(self, value: np.ndarray, vector: Callable) -> None:
         for at in np.ndindex(self.shape):
-            element = value[at].astype(self.dtype)
+            element = _number(value[at]).astype(self.dtype)
             self.ref[self._index(at)] = element if self.own is None else vector(element)
 
 
@@ -264,16 +265,11 @@ def _launch(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
-    def kept(aval):
-        """Truth values are kept as numbers; single numbers as arrays of one."""
-        dtype = jnp.int32 if aval.dtype == bool else aval.dtype
-        return jax.ShapeDtypeStruct(aval.shape or (1,), dtype)
-
     outvars: Any = eqn.outvars
     population = next(v.aval.shape[-1] for v in outvars if lanes.get(v))
     axes = Lanes(lanes, BLOCK)
-    ins = [kept(a.aval) for a in eqn.invars]
-    outs = [kept(v.aval) for v in outvars]
+    ins = [_kept(a.aval) for a in eqn.invars]
+    outs = [_kept(v.aval) for v in outvars]
 
     def body(nothing, *refs):
         own = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
@@ -301,13 +297,31 @@ def _launch(
         ),
         **options,
     )
-    arrays = [
-        jnp.asarray(x).astype(a.dtype).reshape(a.shape) for x, a in zip(inputs, ins, strict=True)
-    ]
+    arrays = [_number(x).astype(a.dtype).reshape(a.shape) for x, a in zip(inputs, ins, strict=True)]
     results = run(jnp.zeros(BLOCK, jnp.int32), *arrays)
     return [
-        r.astype(v.aval.dtype).reshape(v.aval.shape) for r, v in zip(results, outvars, strict=True)
+        _value(r.reshape(v.aval.shape), v.aval.dtype) for r, v in zip(results, outvars, strict=True)
     ]
+
+
+# Truth values are kept as numbers, and so are, as zeros, the tangents of integers: they have none.
+def _kept(aval: Any) -> jax.ShapeDtypeStruct:
+    """What is kept in memory: single numbers as arrays of one."""
+    dtype = jnp.int32 if aval.dtype in (bool, float0) else aval.dtype
+    return jax.ShapeDtypeStruct(aval.shape or (1,), dtype)
+
+
+def _number(value: Any) -> Any:
+    dtype = getattr(value, "dtype", None)
+    if dtype == float0:
+        return jnp.zeros(np.shape(value), jnp.int32)
+    return jnp.asarray(value).astype(jnp.int32) if dtype == np.bool_ else jnp.asarray(value)
+
+
+def _value(number: Any, dtype: Any) -> Any:
+    if dtype == float0:
+        return np.zeros(np.shape(number), float0)
+    return number != 0 if dtype == np.bool_ else number
 
 
 def _instruction(name: str, x: jax.Array) -> jax.Array:
@@ -408,11 +422,11 @@ class _Body:
         return element if jnp.ndim(element) else element + self.nothing.astype(element.dtype)
 
     def _registers(self, values: Sequence[np.ndarray], variables: Sequence[Var]) -> list:
-        """The elements of object arrays, one after the other; truth values as numbers."""
+        """The elements of object arrays, one after the other, as numbers."""
         registers = []
         for value, var in zip(values, variables, strict=True):
             for element in value.flat:
-                number = element.astype(jnp.int32) if element.dtype == bool else element
+                number = _number(element)
                 registers.append(self._vector(number) if self.lanes.per_cell(var) else number)
         return registers
 
@@ -421,7 +435,6 @@ class _Body:
         left = iter(registers)
 
         def element(aval: Any):
-            number = next(left)
-            return number != 0 if aval.dtype == bool else number
+            return _value(next(left), aval.dtype)
 
         return [filled(self.lanes.shape(v), lambda at, v=v: element(v.aval)) for v in variables]
