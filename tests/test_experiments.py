@@ -172,6 +172,26 @@ def test_selectivity_filter(tmp_path):
     assert found["radii"][6] == pytest.approx(1.61287, abs=5e-3)
 
 
+def test_voltage_sensor(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("008-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Null vector and exponential of the rate matrix of 15 states, by scipy.
+    assert found["half_charge"] == pytest.approx(-49.3672, abs=0.01)
+    assert found["half_conductance"] == pytest.approx(-43.6332, abs=0.01)
+    assert found["charge_of_all"] == pytest.approx(13.0524, abs=2e-3)
+    assert found["boltzmann_half"] == pytest.approx(-49.3324, abs=0.01)
+    assert found["boltzmann_k"] == pytest.approx(5.8837, abs=5e-3)
+    assert found["time_of_half_charge"] == pytest.approx(0.8530, abs=0.015)
+    assert found["time_of_half_open"] == pytest.approx(2.3224, abs=0.015)
+    assert found["open_at_0"] == pytest.approx(0.99570, abs=1e-4)
+    # What comes back is what went, and is the integral of the current.
+    assert found["not_returned"] < 0.01
+    assert found["went_at_0"] == pytest.approx(13.0447, rel=5e-3)
+    # Zagotta, Hoshi, Dittman & Aldrich 1994, J Gen Physiol 103:279: 12 to 16 charges of a channel.
+    assert 12 < found["charge_of_all"] < 16 and found["apparent_charge"] < 5
+
+
 def test_sodium_feedback(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
     found = load(folder).main(tmp_path)
