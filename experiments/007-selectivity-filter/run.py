@@ -13,7 +13,7 @@ import neurojax as nj
 
 GIVE = 0.25  # Angstrom by which the filter's oxygens follow an ion that is too small
 GIVES = np.linspace(0.0, 0.4, 161)
-RADII = np.linspace(6.0, 0.3, 2281)  # Angstrom, of an anionic site
+RADII = np.linspace(2.0, 1.2, 321)  # Angstrom, of an anionic site
 BLUE, SKY, ORANGE, GREY = "#1b3a6b", "#2f7fb8", "#e07b39", "#9a9a9a"
 COLOURS = {"li": "#7a5195", "na": ORANGE, "k": SKY, "rb": BLUE, "cs": GREY}
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
@@ -23,11 +23,9 @@ selectivity = nj.selectivity
 
 def filter_for_potassium():
     """Eight carbonyl oxygens at potassium's distance, as strong as makes its passage flat."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        charge = 0.5 * (low + high)
-        gained = float(selectivity.Cage(charge=charge).binding()["k"])
-        low, high = (low, charge) if gained < selectivity.HYDRATION["k"] else (charge, high)
+    charges = np.linspace(0.2, 0.4, 2001)
+    gained = np.asarray(selectivity.Cage(charge=charges).binding()["k"])
+    charge = np.interp(-selectivity.HYDRATION["k"], -gained, charges)
     return selectivity.Cage(charge=charge, give=GIVE)
 
 
