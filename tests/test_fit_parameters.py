@@ -68,7 +68,7 @@ def test_free_takes_bounds_from_the_declaration():
     space = free(CELL, ["na.g_bar", "C_m"])
     assert space.names == ["na.g_bar", "C_m"]
     assert (space.free[0].low, space.free[0].high, space.free[0].scale) == (0, 1000, "linear")
-    assert (space.free[1].low, space.free[1].high, space.free[1].scale) == (0.3, 3.0, "log")
+    assert (space.free[1].low, space.free[1].high, space.free[1].scale) == (0.3, 50.0, "log")
     assert space.free[1].unit == "uF/cm2"
 
 
