@@ -82,7 +82,8 @@ def channel_current(
     seen = surroundings(cell, key, c)
     if getattr(channel, "E_rev", 0.0) is None:
         (ion,) = channel.carries
-        seen["E_nernst"] = nernst_of(cell, ion, concentrations(cell, c), channel.celsius_ref)
+        known = concentrations(cell, c)
+        seen["E_nernst"] = nernst_of(cell, ion, known, channel.warmth(cell.celsius))
     return channel.current(v, x, cell.celsius, **seen)
 
 
@@ -93,11 +94,8 @@ def channel_flows(
     return cell.channels[key].flows(i, v, x, cell.celsius, **surroundings(cell, key, c))
 
 
-def nernst_of(
-    cell: Cell, ion: str, known: Mapping[str, Leaf], celsius_ref: float = 20.0
-) -> jax.Array:
-    """The Nernst potential of an ion, mV, at the cell's temperature (or that of a channel)."""
-    celsius = celsius_ref if cell.celsius is None else cell.celsius
+def nernst_of(cell: Cell, ion: str, known: Mapping[str, Leaf], celsius: Leaf) -> jax.Array:
+    """The Nernst potential of an ion at a temperature, mV."""
     return nernst_potential(known[f"{ion}_i"], known[f"{ion}_o"], cell.ions[ion].valence, celsius)
 
 

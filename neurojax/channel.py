@@ -132,6 +132,10 @@ class Channel:
         """All gating variables: those with a time course, and those that follow v."""
         return x | self.instant(v - self.v_shift, **c)
 
+    def warmth(self, celsius: Leaf) -> Leaf:
+        """The temperature that its formulas take, degC: the cell's, or else its own."""
+        return self.celsius_ref if celsius is None else celsius
+
     def warmer(self, q10: float, celsius: Leaf) -> Leaf:
         """How many times what is written at `celsius_ref` is at the cell's temperature, if any."""
         if celsius is None or q10 == 1:

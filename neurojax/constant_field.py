@@ -49,7 +49,7 @@ class ConstantField(Channel):
 
     def _fluxes(self, v, x, celsius, **c) -> dict[str, jax.Array]:
         scale = self.warmer(self.q10_g, celsius)
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
 
         def flux(ion):
             return ghk_current(v, c[f"{ion}_i"], c[f"{ion}_o"], self.valences[ion], warmth)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.cell import (
+    CELSIUS,
     Cell,
     State,
     channel_current,
@@ -59,7 +60,11 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
         return ionic_current(cell, s.v, s.x, s.c)
     if "." not in name:
         around = concentrations(cell, s.c)
-        value = nernst_of(cell, name[2:], around) if name.startswith("E_") else around[name]
+        if name.startswith("E_"):
+            celsius = CELSIUS.default if cell.celsius is None else cell.celsius
+            value = nernst_of(cell, name[2:], around, celsius)
+        else:
+            value = around[name]
         return jnp.broadcast_to(value, s.v.shape)
     key, what = name.split(".", 1)
     channel = cell.channels[key]

@@ -93,7 +93,7 @@ class HumanVentricleCaL(Channel):
         return self.P_bar * x["d"] * x["f"] * x["f2"] * x["f_ca"]
 
     def current(self, v, x, celsius=None, *, ca_ss, ca_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         return self.conductance(x) * ghk_current(v - 15, 0.25 * ca_ss, ca_o, 2, warmth)
 
 
@@ -173,7 +173,7 @@ class HumanVentricleKs(Channel):
         return {"xs": from_tau(sigmoid((v + 5) / 14), tau)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
         return self.conductance(x) * (v - E)
 
@@ -265,6 +265,6 @@ class HumanVentricleNaKPump(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, k_o):
-        u = v / thermal_voltage(self.celsius_ref if celsius is None else celsius)
+        u = v / thermal_voltage(self.warmth(celsius))
         f = 1 / (1 + 0.1245 * jnp.exp(-0.1 * u) + 0.0353 * jnp.exp(-u))
         return self.i_max * f * k_o / (k_o + self.K_k) * na_i / (na_i + self.K_na)

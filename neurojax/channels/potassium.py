@@ -99,7 +99,7 @@ class KirK(Channel):
     celsius_ref = 23.0
 
     def current(self, v, x, celsius: Leaf = None, **c: Any):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         E_k = nernst_potential(c["k_i"], c["k_o"], 1, warmth)
         m = sigmoid((E_k + self.V_half + self.v_shift - v) / self.slope)
         return self.g_bar * jnp.sqrt(c["k_o"] / self.k_ref) * m * (v - E_k)

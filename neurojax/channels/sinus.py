@@ -49,7 +49,7 @@ class SinusF(Channel):
         return sum(self.flows(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
 
     def flows(self, i, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         g = self.conductance(x) / (1 + self.ratio_na)
         return {
             "k": g * (v - nernst_potential(k_i, k_o, 1, warmth)),
@@ -82,7 +82,7 @@ class SinusNa(Channel):
         }
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         E = mixed_potential((na_i, na_o), (k_i, k_o), self.ratio_k, warmth)
         return self.conductance(x) * (v - E)
 
@@ -125,7 +125,7 @@ class SinusCaL(Channel):
         return sum(self.flows(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
 
     def flows(self, i, v, x, celsius=None, *, ca_sub, ca_o, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         P = self.conductance(x)
         return {
             "ca_sub": P * ghk_current(v, ca_sub, ca_o, 2, warmth),
@@ -159,7 +159,7 @@ class SinusCaT(Channel):
         return self.P_bar * x["d"] * x["f"]
 
     def current(self, v, x, celsius=None, *, ca_sub, ca_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         return self.conductance(x) * ghk_current(v, ca_sub, ca_o, 2, warmth)
 
 
@@ -236,7 +236,7 @@ class SinusKs(Channel):
         return {"n": Gating(jnp.sqrt(sigmoid((v + 0.6383) / 10.7071)), rate)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
         return self.conductance(x) * (v - E)
 
@@ -279,7 +279,7 @@ class SinusNaKPump(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, k_o):
-        E_na = nernst_potential(na_i, na_o, 1, self.celsius_ref if celsius is None else celsius)
+        E_na = nernst_potential(na_i, na_o, 1, self.warmth(celsius))
         bound = hill(k_o, self.K_k, 1.2) * hill(na_i, self.K_na, 1.3)
         return self.i_max * bound * sigmoid((v - E_na + 110) / 20)
 
@@ -301,7 +301,7 @@ class SinusNaCaExchanger(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, ca_sub, ca_o):
-        u = v / thermal_voltage(self.celsius_ref if celsius is None else celsius)
+        u = v / thermal_voltage(self.warmth(celsius))
         inward, outward = jnp.exp(-0.4315 / 2 * u), jnp.exp(0.4315 / 2 * u)
         calcium = ca_sub / 0.0207
         entry = calcium * jnp.exp(-0.1369 * u)

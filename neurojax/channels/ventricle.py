@@ -101,7 +101,7 @@ class VentricleK(Channel):
         return {"r": jnp.where(v > -100, fall, 1.0)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.celsius_ref if celsius is None else celsius
+        warmth = self.warmth(celsius)
         E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
         gates = self.gates(v, x)
         return jnp.sqrt(k_o / 5.4) * self.conductance(gates) * (v - E)
