@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
 
-from neurojax.cell import Cell
+from neurojax.cell import Cell, check_ions
 from neurojax.electrode import Origin, Trace
 from neurojax.engine import clamp as prefix
 from neurojax.observe import check_observables, observe
@@ -66,28 +65,32 @@ def clamp(
     if any(np.ndim(leaf) for leaf in jax.tree.leaves(cell)):
         raise ValueError("a protocol runs on one cell: its sweeps are the population")
 
-    def measured(protocol: Protocol, seed: int):
-        data = {k: np.asarray(x) for k, x in _run(cell, protocol, rig, names).items()}
-        of_cell = {"area": float(cell.area), "C_m": float(cell.C_m)}
-        t, i = rig.measured(data["i_ion"], data["v"], protocol.v, protocol.dt, **of_cell, seed=seed)
-        return data, t, i
+    check_ions(cell, rig.electrode(protocol.v))
 
-    data, t, i = measured(protocol, seed)
+    def measured(protocol: Protocol, data: dict[str, np.ndarray], seed: int):
+        of_cell = {"area": float(cell.area), "C_m": float(cell.C_m)}
+        return rig.measured(data["i_ion"], data["v"], protocol.v, protocol.dt, **of_cell, seed=seed)
+
+    data = _run(cell, protocol, rig, names)
+    t, i = measured(protocol, data, seed)
     if subtract_leak:
         small = protocol.scaled(1 / subtract_leak)
-        for k in range(subtract_leak):
-            _, _, leak = measured(small, seed + 1 + k)
+        of_small = _run(cell, small, rig, names)
+        for k in range(subtract_leak):  # the same each time, but for the noise
+            _, leak = measured(small, of_small, seed + 1 + k)
             i = i - (leak - leak[:1])
     return Clamped(protocol, rig, t, i, data)
 
 
-def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, Any]:
+def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     has_pools = any(ion.pools(name) for name, ion in cell.ions.items())
     command = protocol.v - rig.junction_mV
     if rig.R_left_MOhm == 0 and not has_pools:
-        return _at_once(cell, command, protocol.dt, names)
-    electrode = rig.electrode(protocol.v)
-    return simulate(cell, electrode, protocol.dt, record=names, initial=command[0]).data
+        data = _at_once(cell, command, protocol.dt, names)
+    else:
+        electrode = rig.electrode(protocol.v)
+        data = simulate(cell, electrode, protocol.dt, record=names, initial=command[0]).data
+    return {name: np.asarray(x) for name, x in data.items()}
 
 
 @partial(jax.jit, static_argnames="names")
