@@ -84,11 +84,11 @@ class Noisy(Scheme):
 
     def _some(self, n: jax.Array, p: jax.Array, u: jax.Array) -> jax.Array:
         """How many of n, each with probability p."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no draw: make it Counted or Langevin")
 
     def _moved(self, x: Gates, layers: list[list[Exchange]], step: jax.Array) -> Gates:
         """The occupancies after the exchanges of a step."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no flows: make it Counted or Langevin")
 
 
 class Counted(Noisy):

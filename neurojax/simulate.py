@@ -92,24 +92,31 @@ def _run(cell, initial, electrode, dt, folds, record, every, pop, place):
         electrode = scan.merge(constant, varying)
         first = jax.tree.map(lambda f: f[0], varying)
         s = start(cell, initial, batch_shape(cell, first, initial))
-        folds = {k: dataclasses.replace(f, data=rows[k]) for k, f in folds.items()}
+        folds = _with_data(folds, rows)
         final, data, folded = scan.run(cell, s, electrode, dt, look, every, folds)
         # NaN and infinity never heal in the state, so the last one tells of the whole run.
         finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
         return final, data, jnp.stack(finite).all(axis=0), folded
 
-    rows = {k: f.data for k, f in folds.items()}
-    folds = {k: dataclasses.replace(f, data=None) for k, f in folds.items()}
     final, data, ok, folded = blocked.run(
         block,
-        (cell, initial, folds),
-        (varying, rows),
+        (cell, initial, _with_data(folds, {})),
+        (varying, {k: f.data for k, f in folds.items()}),
         n=pop[-1] if pop else 1,
         live=blocked.live_arrays(cell),
         place=place,
     )
-    t = jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
-    return Recording(t, data, ok, final, folded)
+    return Recording(_times(electrode, dt, every), data, ok, final, folded)
+
+
+def _times(electrode: Electrode, dt, every: int) -> jax.Array:
+    """When the records are taken, ms."""
+    return jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
+
+
+def _with_data(folds: Mapping[str, Fold], rows: Mapping[str, Any]) -> dict[str, Fold]:
+    """Folds with other data, or none: what belongs to time goes another way than what does not."""
+    return {k: dataclasses.replace(f, data=rows.get(k)) for k, f in folds.items()}
 
 
 def simulate(
@@ -146,26 +153,23 @@ def simulate(
     initial = beginning(electrode, initial)
     place = blocked.place_of(cell, initial, electrode, folds, fast_math=fast_math)
 
-    def run(lanes, timed, n):
-        cell, initial, folds = lanes
-        electrode, rows = timed
-        folds = {k: dataclasses.replace(f, data=rows[k]) for k, f in folds.items()}
+    n = pop[-1] if pop else 1
+
+    def run(cell, initial, electrode, folds, n=n):
         pop_now = (*pop[:-1], n) if pop else ()
         return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop_now, place)
 
-    rows = {k: f.data for k, f in folds.items()}
-    lanes = (cell, initial, {k: dataclasses.replace(f, data=None) for k, f in folds.items()})
-    n = pop[-1] if pop else 1
     numbers = n_steps(electrode) // every * len(record) * math.prod(pop[:-1])
     size = blocked.launch_size(n, numbers * jnp.result_type(float).itemsize, place, memory_MB)
     if size >= n:
-        return run(lanes, (electrode, rows), n)
-    t = None
+        return run(cell, initial, electrode, folds)
 
     def part(lanes, timed):
-        nonlocal t
-        recording = run(lanes, timed, size)
-        t = recording.t
-        return recording._replace(t=None)
+        cell, initial, folds = lanes
+        electrode, rows = timed
+        return run(cell, initial, electrode, _with_data(folds, rows), size)._replace(t=None)
 
-    return blocked.in_launches(part, lanes, (electrode, rows), n, size)._replace(t=t)
+    lanes = (cell, initial, _with_data(folds, {}))
+    timed = (electrode, {k: f.data for k, f in folds.items()})
+    gathered = blocked.in_launches(part, lanes, timed, n, size)
+    return gathered._replace(t=_times(electrode, dt, every))

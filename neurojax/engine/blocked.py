@@ -110,7 +110,7 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place)
     A leaf of `lanes` belongs to the cells where its last axis is n, one of `timed` where it is so
     beside its leading time axis; everything else is shared. `together` is the number of cells that
     f is given at once, and `live` that of arrays `[pop]` that its time loop works on. Results
-    depend neither on blocks nor on devices. n is 0 for a cell that is no population.
+    depend neither on blocks nor on devices. n is 1 for a cell that is no population.
     """
     leaves, tree, split = _leaves(lanes, timed, n)
 
