@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,19 @@ GPU_ENVIRONMENT = {
 }
 
 
-def gpu_or_exit(on: str) -> None:
+def gpu_told(about: str | None, minutes: float) -> argparse.Namespace:
+    """What a race on a GPU is told on the command line, set up for it: quick, deadline and on."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help="a small race, nothing written")
+    parser.add_argument("--minutes", type=float, default=minutes, help="to stop beginning things")
+    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    _gpu_or_exit(told.on)
+    told.deadline = time.monotonic() + 60 * told.minutes
+    return told
+
+
+def _gpu_or_exit(on: str) -> None:
     """Set this process up for contestants on a GPU; ends the program when there is none."""
     if on == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"

@@ -8,10 +8,8 @@ gradient. One JSON with all rounds goes to results/, and a chart.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import chart
@@ -88,13 +86,7 @@ def show(rows: list[Row], console: Console) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one size, nothing written")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="to stop beginning things")
-    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    common.gpu_or_exit(told.on)
-    deadline = time.monotonic() + 60 * told.minutes
+    told = common.gpu_told(__doc__, MINUTES)
     sizes, numbers = (QUICK, NUMBERS[:2]) if told.quick else (SIZES, NUMBERS)
     if told.on == "cpu":  # the whole flow, where there is nothing to measure
         sizes, numbers = TINY, NUMBERS[::2]
@@ -103,7 +95,7 @@ def main() -> None:
     console = common.console()
     rows: list[Row] = []
     for number in numbers:
-        here = curve(number, sizes, job, deadline)
+        here = curve(number, sizes, job, told.deadline)
         show(here, console)
         rows += here
         if not told.quick:  # each time, or what cuts the run short would take all with it

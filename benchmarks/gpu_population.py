@@ -7,14 +7,12 @@ which only the spikes are counted. One JSON with all rounds goes to results/, an
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
 from pathlib import Path
 
 import chart
 import common
-from race import Contestant, Row, Worker, agree, raced, scaled, table, throughput
+from race import Contestant, Row, Worker, agree, raced, scaled, table, throughputs
 from rich.console import Console
 
 SIZES = {1000: 100, 10_000: 100, 100_000: 100, 1_000_000: 50, 10_000_000: 5}  # cells: ms
@@ -78,13 +76,7 @@ def curve(sizes: dict[int, float], job: dict, deadline: float, console: Console)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two sizes, nothing written")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="to stop beginning things")
-    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    common.gpu_or_exit(told.on)
-    deadline = time.monotonic() + 60 * told.minutes
+    told = common.gpu_told(__doc__, MINUTES)
     sizes, counts = (QUICK, QUICK_COUNT) if told.quick else (SIZES, COUNT)
     if told.on == "cpu":  # the whole flow, where there is nothing to measure
         sizes, counts = TINY, TINY_COUNT
@@ -98,7 +90,7 @@ def main() -> None:
 
     for n, ms in counts.items():
         job = JOB | {"question": "count", "n": n, "ms": ms, "on": told.on}
-        rows = raced(CONTESTANTS[:2], job, **HOW, deadline=deadline)
+        rows = raced(CONTESTANTS[:2], job, **HOW, deadline=told.deadline)
         agree(rows)
         for row in rows:
             row["not_finite"] = 0  # of those only the number of spikes is known
@@ -107,16 +99,12 @@ def main() -> None:
         written()
     with tempfile.TemporaryDirectory() as folder:
         job = JOB | {"checked": CHECKED, "on": told.on, "folder": folder}
-        for found["races"] in curve(sizes, job, deadline, console):
+        for found["races"] in curve(sizes, job, told.deadline, console):
             written()  # each time, or what cuts the run short would take all with it
     if told.quick:
         return
     console.print(common.RESULTS / "gpu_population.json")
-    lines = {}
-    for k, contestant in enumerate(CONTESTANTS):
-        rows = [r["rows"][k] for r in found["races"]]
-        ran = [(row["job"]["n"], throughput(row)) for row in rows if row["seconds"]]
-        lines[contestant.name] = tuple(zip(*ran, strict=True)) or ((), ())
+    lines = throughputs(CONTESTANTS, found["races"])
     path = common.RESULTS / "gpu_population.png"
     chart.loglog(
         path, {"One compartment per cell, recorded every 0.25 ms": lines},

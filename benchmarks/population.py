@@ -11,7 +11,7 @@ import argparse
 
 import chart
 import common
-from race import Contestant, Row, agree, race, scaled, table, throughput
+from race import Contestant, Row, agree, race, scaled, table, throughputs
 from rich.console import Console
 
 SIZES = {1: 100, 10: 100, 100: 100, 1000: 100, 10_000: 100, 100_000: 20, 1_000_000: 10}  # cells: ms
@@ -66,10 +66,7 @@ def main() -> None:
     if arguments.quick:
         return
     console.print(common.write("population", {"job": JOB, "races": races}))
-    lines = {}
-    for k, contestant in enumerate(CONTESTANTS):
-        ran = [(r["n"], throughput(r["rows"][k])) for r in races if r["rows"][k]["seconds"]]
-        lines[contestant.name] = tuple(zip(*ran, strict=True)) or ((), ())
+    lines = throughputs(CONTESTANTS, races)
     path = common.RESULTS / "population.png"
     chart.loglog(
         path, {"One compartment per cell, recorded every 0.1 ms": lines},

@@ -311,3 +311,12 @@ def throughput(row: Row) -> float:
     """Compartment-steps per second of the median round."""
     job = row["job"]
     return job["n"] * job["ms"] / job["dt"] / row["median_seconds"]
+
+
+def throughputs(contestants: Sequence[Contestant], races: Sequence[dict]) -> dict[str, tuple]:
+    """Of each contestant the cells of the races that it ran, and its throughput in them."""
+    lines = {}
+    for k, contestant in enumerate(contestants):
+        ran = [(r["n"], throughput(r["rows"][k])) for r in races if r["rows"][k]["seconds"]]
+        lines[contestant.name] = tuple(zip(*ran, strict=True)) or ((), ())
+    return lines
