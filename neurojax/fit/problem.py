@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,8 +15,12 @@ from neurojax.electrode import Trace
 from neurojax.engine import blocked, scan
 from neurojax.engine.pieces import Gradient
 from neurojax.fit.parameters import Space
+from neurojax.fold import Fold
 from neurojax.gradient import differentiate
 from neurojax.loss import Sweep
+
+Objective = Callable[[Trace, float], Fold]
+"""Makes the fold that judges a simulation of a trace from records at record_ms, 2 record_ms ..."""
 
 RATE_LIMITS = (1.67e-5, 1e3)
 """Rates (1/ms) between which every gate of a random start stays over the potentials of the data.

@@ -1,0 +1,60 @@
+"""Candidates: the points that one stage of a fit hands to the next, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Points of the unit box with their errors, best first; what is not finite has been left out.
+
+    A stage that learns more of its best point adds it: `contributions` of parts of an objective to
+    the error, `ranges` in which each parameter can move alone until the error has grown by one of
+    its unit, and the `certificate`.
+    """
+
+    z: np.ndarray  # [P, n] in [0, 1]
+    errors: np.ndarray  # [n]
+    unit: str  # of the errors
+    contributions: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    certificate: Any = None  # a Certificate
+
+    @classmethod
+    def sorted(cls, z: Any, errors: Any, unit: str, **more: Any) -> Candidates:
+        """Candidates of points z `[P, n]` in any order; those of no finite error are left out."""
+        z, errors = np.asarray(z, dtype=np.float64), np.asarray(errors, dtype=np.float64)
+        order = np.argsort(errors, kind="stable")
+        order = order[np.isfinite(errors[order])]
+        return cls(z[:, order], errors[order], unit, **more)
+
+    def __len__(self) -> int:
+        return self.errors.size
+
+    @property
+    def best(self) -> np.ndarray:
+        """The best point `[P]`."""
+        return self.z[:, 0]
+
+    def first(self, n: int) -> Candidates:
+        """The best n of them."""
+        return Candidates(
+            self.z[:, :n], self.errors[:n], self.unit, self.contributions, self.ranges,
+            self.certificate,
+        )  # fmt: skip
+
+    def distinct(self, n: int, apart: float = 0.02) -> np.ndarray:
+        """The best up to n points `[P, m]` that differ by `apart` or more in some coordinate."""
+        chosen: list[int] = []
+        for k in range(len(self)):
+            near = np.abs(self.z[:, chosen] - self.z[:, k : k + 1]).max(axis=0, initial=0.0)
+            if not (near < apart)[: len(chosen)].any():
+                chosen.append(k)
+            if len(chosen) == n:
+                break
+        return self.z[:, chosen]

@@ -1,0 +1,99 @@
+"""Task: what is fitted to what, and all that stages derive from it, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from neurojax.cell import Cell
+from neurojax.electrode import Trace
+from neurojax.fit.parameters import Space
+from neurojax.fit.problem import Objective, Problem
+from neurojax.fit.score import Targets, targets
+from neurojax.loss import capacitive_mask, prepare
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The free parameters of a cell, and the sweeps of one clamp that it should reproduce.
+
+    dt: the time step, ms (default 0.025 in current clamp, the sampling interval in voltage clamp).
+    keep: samples `[sample]` of each sweep that count (default: all, but for capacitive transients
+    in voltage clamp). weights: how much each sweep counts, one number each (default: alike).
+    held_out: sweeps that are predicted only. seed: of all that is random.
+
+    Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
+    """
+
+    cell: Cell
+    space: Space
+    traces: Sequence[Trace]
+    held_out: Sequence[Trace] = ()
+    dt: float = 0.0
+    keep: Sequence[np.ndarray] | None = None
+    weights: Sequence[float] | None = None
+    seed: int = 0
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self):
+        clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
+        defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
+        if not self.dt:
+            defaults["dt"] = 0.025 if clamp == "current" else self.traces[0].dt_ms
+        if self.keep is None and clamp == "voltage":
+            defaults["keep"] = [capacitive_mask(t) for t in self.traces]
+        for name, value in defaults.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def clamp(self) -> str:
+        """ "current" or "voltage": of all sweeps."""
+        return self.traces[0].clamp
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        """The random numbers of one stage, told apart from others' by `stream`."""
+        return np.random.default_rng([self.seed, *stream])
+
+    def problem(self, objective: Objective | None = None, every: int = 1) -> Problem:
+        """The sum of an objective over the sweeps, read every `every` steps, with derivatives.
+
+        `objective(trace, record_ms)` makes the fold that a simulation of a sweep is told by, from
+        records at record_ms, 2 record_ms and so on. Default: the squared error of the potential
+        (current clamp) or of the current (voltage clamp), averaged over all samples that count.
+        """
+        return self._once(("problem", objective, every), lambda: self._problem(objective, every))
+
+    def _problem(self, objective: Objective | None, every: int) -> Problem:
+        sweeps = prepare(self.traces, self.dt, every, self.keep)
+        return Problem(self.cell, self.space, sweeps, self.dt, every, self.clamp)
+
+    @property
+    def targets(self) -> Targets:
+        """The features of the sweeps, for scores (current clamp)."""
+        return self._once("targets", lambda: targets(self.traces, self.dt, self.weights))
+
+    def until(self, stop_ms: float) -> Task:
+        """The same task on the sweeps' first `stop_ms` ms."""
+        traces = [t.crop(0.0, min(stop_ms, t.duration_ms)) for t in self.traces]
+        keep = self.keep
+        if keep is not None:
+            keep = [k[: t.v_mV.size] for k, t in zip(keep, traces, strict=True)]
+        return self._once(("until", stop_ms), lambda: replace(self, traces=traces, keep=keep))
+
+    def _once(self, key: Any, make: Any) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+
+def one_clamp(traces: Sequence[Trace]) -> str:
+    """The clamp that all traces share. Raises ValueError for none or mixed ones."""
+    clamps = {t.clamp for t in traces}
+    if not clamps:
+        raise ValueError("no trace to fit")
+    if len(clamps) > 1:
+        raise ValueError("cannot fit current clamp and voltage clamp together: give one kind")
+    return clamps.pop()

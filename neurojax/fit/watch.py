@@ -1,0 +1,97 @@
+"""Watch: the time that a fit has, the person who waits for it, and what each stage did."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from neurojax.fit.result import Progress, Stage
+
+
+class Watch:
+    """Accompanies a fit from stage to stage.
+
+    `seconds` is the wall time it may take (None: as long as it needs). Ctrl-C ends the stage that
+    runs, which keeps its best so far, and sets `interrupted`; stages that follow see it in
+    `hurried` and do only what is indispensable.
+    """
+
+    def __init__(self, seconds: float | None = None, progress: Progress | None = None):
+        self.deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self.progress = progress or (lambda *_: None)
+        self.stages: list[Stage] = []
+        self.interrupted = False
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time until the deadline, s; never negative, infinite without one."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def hurried(self) -> bool:
+        """Whether no time is left, or the person has pressed Ctrl-C."""
+        return self.interrupted or self.seconds_left == 0
+
+    @contextmanager
+    def stage(self, name: str, unit: str, share: float = 1.0) -> Iterator[Log]:
+        """Record one stage, which may take `share` of the time left; Ctrl-C in it ends it.
+
+        What follows the `with` block runs in either case.
+        """
+        log = Log(self, name, unit, share)
+        try:
+            yield log
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.stages.append(log.stage())
+
+
+class Log:
+    """The course of one stage, written as it happens."""
+
+    def __init__(self, watch: Watch, name: str, unit: str, share: float):
+        self.watch, self.name, self.unit = watch, name, unit
+        self.began = time.monotonic()
+        self.deadline = self.began + share * watch.seconds_left
+        self.history: list[float] = []
+        self.evaluations = self.dropped = 0
+        self.errors: np.ndarray = np.empty(0)
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time that this stage still has, s."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the stage should come to its end."""
+        return self.watch.interrupted or self.seconds_left == 0
+
+    def step(self, done: int, total: int, best: float, evaluations: int = 0) -> None:
+        """Note an iteration: the best error so far, and how many cells x sweeps were simulated."""
+        self.history.append(float(best))
+        self.evaluations += evaluations
+        self.watch.progress(self.name, done, total, float(best), self.unit)
+
+    def conclude(self, errors: np.ndarray, dropped: int = 0) -> None:
+        """Note the final error of every start; those that are not finite are dropped."""
+        errors = np.asarray(errors, dtype=np.float64)
+        alive = np.isfinite(errors)
+        self.errors = np.sort(errors[alive])
+        self.dropped += dropped + int((~alive).sum())
+
+    def stage(self) -> Stage:
+        """What the report tells of it."""
+        return Stage(
+            name=self.name,
+            unit=self.unit,
+            seconds=time.monotonic() - self.began,
+            evaluations=self.evaluations,
+            history=np.array(self.history),
+            errors=self.errors,
+            dropped=self.dropped,
+        )
