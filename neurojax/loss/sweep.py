@@ -1,49 +1,15 @@
-"""Objectives: what a simulated sweep should look like, as folds that the engines stream."""
+"""Recorded traces made ready for comparison with a run: what was done, the data, what counts."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from neurojax.cell import Cell, State, ionic_current
-from neurojax.channel import pytree
-from neurojax.electrode import PA, Electrode, Trace, from_trace, nudged, resample
-from neurojax.fold import Squares
-
-
-class Target(NamedTuple):
-    """What one record is compared with: data in mV or pA, and the weight of its residual."""
-
-    data: Any
-    weight: Any
-
-
-@pytree
-class VoltageError(Squares):
-    """Sum of squared weighted errors of the membrane potential, mV, against a Target."""
-
-    unit: ClassVar[str] = "mV"
-
-    def measured(self, cell: Cell, s: State) -> jax.Array:
-        """What the rig measures of a state, in `unit`."""
-        return s.v
-
-    def residual(self, cell, s, row):
-        return ((self.measured(cell, s) - row.data) * row.weight)[None]
-
-
-@pytree
-class CurrentError(VoltageError):
-    """Sum of squared weighted errors of the current under an ideal voltage clamp, pA."""
-
-    unit: ClassVar[str] = "pA"
-
-    def measured(self, cell, s):
-        return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
+from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
+from neurojax.loss.error import CurrentError, Target, VoltageError
 
 
 class Sweep(NamedTuple):
