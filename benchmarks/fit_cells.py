@@ -19,7 +19,8 @@ from common import RESULTS, recordings, write
 import neurojax as nj
 from neurojax import features
 from neurojax.electrode import Trace
-from neurojax.fit import Space, agreement, free_run, search
+from neurojax.fit import Search, Space, agreement, free_run
+from neurojax.fit import fit as fit_sweeps
 from neurojax.io import read
 from neurojax.model import load_model
 
@@ -54,7 +55,7 @@ def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
     """Fit one cell; its row of the results, the data and the free run."""
     trace, (cell, space) = load(name), cortex()
     began = time.perf_counter()
-    fit = search(cell, [trace], space, progress=show, **settings)
+    fit = fit_sweeps(cell, [trace], space, [Search()], progress=show, **settings)
     seconds = time.perf_counter() - began
     run = free_run(fit.cell, trace)
     told = agreement(trace, run)
@@ -92,12 +93,12 @@ def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
 def compile_seconds(name: str, settings: dict) -> float:
     """Seconds by which the first generation takes longer than the second."""
     cell, space = cortex()
-    quick = settings | {"draws": 1, "generations": 1}
+    quick = [Search(draws=1, generations=1)]
     began = time.perf_counter()
-    search(cell, [load(name)], space, **quick)
+    fit_sweeps(cell, [load(name)], space, quick, **settings)
     first = time.perf_counter() - began
     began = time.perf_counter()
-    search(cell, [load(name)], space, **quick)
+    fit_sweeps(cell, [load(name)], space, quick, **settings)
     return max(0.0, first - (time.perf_counter() - began))
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 import neurojax as nj
 from neurojax.features import spikes
-from neurojax.fit import NUDGES, free_run, least_squares
+from neurojax.fit import NUDGES, Draw, Fit, Nudge, Polish, fit, free_run
 from neurojax.model import load_model
 
 DT, DURATION, DENSITY = 0.025, 100.0, 10.0  # ms, ms, uA/cm2
@@ -33,7 +33,7 @@ def synthetic(cell: nj.Cell) -> nj.Trace:
         return free_run(cell, silent, dt=DT)
 
 
-def recovered(fitted: nj.fit.Fit, truth: dict[str, float], starts: int) -> float:
+def recovered(fitted: Fit, truth: dict[str, float], starts: int) -> float:
     """Share of the starts with every parameter right to 3 digits."""
     right = [np.abs(fitted.starts[k] / truth[k] - 1) < 5e-4 for k in truth]
     return float(np.all(right, axis=0).sum() / starts)
@@ -54,12 +54,10 @@ def main() -> None:
 
     table = Table("nudging", "starts", "recovered", "median error mV", "seconds")
     rows = []
-    for nudge in (NUDGES, ()):
+    free = [Draw(starts), Polish(every=4, iterations=150)]
+    for nudge, stages in ((NUDGES, [Nudge(starts=starts, every=4)]), ((), free)):
         began = time.monotonic()
-        fitted = least_squares(
-            model.cell, [trace], model.space, starts=starts, every=4, nudge=nudge,
-            iterations=40 if nudge else 40 + 16 * len(NUDGES), seed=1,
-        )  # fmt: skip
+        fitted = fit(model.cell, [trace], model.space, stages, seed=1)
         row = {
             "nudges_mS_per_cm2": list(nudge),
             "starts": starts,

@@ -119,12 +119,13 @@ def fit(
     method: Annotated[
         str,
         typer.Option(
-            help="search (features of spikes), least-squares, or nudge (least squares led by the "
-            "data). Default: search in current clamp, least-squares in voltage clamp."
+            help="Stages of the fit in their order: draw, search (features of spikes), nudge "
+            "(least squares led by the data), polish, as search,polish. Default: what suits."
         ),
     ] = "",
     starts: Annotated[
-        int | None, typer.Option(help="Random starts, or the population of a search.")
+        int | None,
+        typer.Option(help="Random starts, or the population of a search."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
     output: Annotated[Path, typer.Option(help="Results, HDF5.")] = Path("fit.h5"),

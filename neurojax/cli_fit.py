@@ -7,9 +7,8 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from neurojax import report
 from neurojax.cell import Cell, parameters
 from neurojax.electrode import RecordingError, Trace
 from neurojax.files import write_whole
-from neurojax.fit import Fit, Space, agreement, free_run
+from neurojax.fit import STAGES, Draw, Fit, Method, Space, agreement, free_run
 from neurojax.io import ParameterRecord, Results, read, save
 from neurojax.model import Model, ModelError, load_model, to_toml
 from neurojax.plot import number, readable
@@ -33,7 +32,6 @@ from neurojax.report import FitReport, at_bound
 from neurojax.units import nearest
 
 INTERRUPTED = 130
-METHODS = ("search", "least-squares", "nudge")
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,7 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         raise ValueError(f"--clamp is {job.clamp!r}; expected 'current' or 'voltage'")
     if job.seconds <= 0 or (job.starts is not None and job.starts < 1):
         raise ValueError("--seconds and --starts must be positive")
-    if job.method not in ("", *METHODS):
-        near = nearest(job.method, METHODS)
-        raise ValueError(f"--method is {job.method!r}{near} (have: {', '.join(METHODS)})")
+    stages = chosen_stages(job.method, job.starts)
     job.outputs.check()
     model = load_model(job.model)
     traces = read_told(job.recording, job.clamp, err)
@@ -97,8 +93,7 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         out,
         title=title,
         settings=settings,
-        method=job.method,
-        starts=job.starts,
+        stages=stages,
     )
     return deliver(done, model, job.outputs, out)
 
@@ -111,8 +106,7 @@ def fit_and_certify(
     *,
     title: str,
     settings: dict[str, Any],
-    method: str = "",
-    starts: int | None = None,
+    stages: Sequence[Method] | None = None,
     truth: Mapping[str, float] | None = None,
 ) -> FitReport:
     """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
@@ -122,10 +116,12 @@ def fit_and_certify(
     names = ", ".join(label(t) for t in fitted)
     out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
     with FitProgress(out) as progress:
-        found = _recipe(method, starts, fitted[0].clamp)(
+        found = fitting.fit(
             model.cell,
             list(fitted),
             model.space,
+            stages,
+            held_out=[t for t in traces if not any(t is f for f in fitted)],
             seconds=settings["seconds allowed"],
             seed=settings["seed"],
             progress=progress,
@@ -143,16 +139,29 @@ def fit_and_certify(
     )
 
 
-def _recipe(method: str, starts: int | None, clamp: str) -> Callable[..., Fit]:
-    """The fit that a user chose, else the one that suits the recording."""
-    if not method and starts is None:
-        return fitting.fit
+def chosen_stages(method: str, starts: int | None) -> list[Method] | None:
+    """The stages that `search,polish` names; None for those that suit the recording.
+
+    `starts` is how many points the first stage begins with. Raises ValueError for an unknown name.
+    """
     if not method:
-        method = "least-squares" if clamp == "voltage" else "search"
-    if method == "search":
-        return partial(fitting.search, population=starts or 256)
-    nudge = fitting.NUDGES if method == "nudge" else ()
-    return partial(fitting.least_squares, starts=starts or 64, nudge=nudge)
+        if starts is not None:
+            raise ValueError("--starts needs a --method, whose first stage begins with so many")
+        return None
+    stages: list[Method] = []
+    for name in (word.strip() for word in method.split(",")):
+        if name not in STAGES:
+            near = nearest(name, STAGES)
+            raise ValueError(f"--method: no stage {name!r}{near} (have: {', '.join(STAGES)})")
+        stages.append(STAGES[name]())
+    if starts is not None:
+        first = stages[0]
+        field = "population" if hasattr(first, "population") else "starts"
+        if hasattr(first, "draws"):
+            stages[0] = replace(first, **{field: starts})  # pyright: ignore[reportArgumentType]
+        else:
+            stages.insert(0, Draw(starts))
+    return stages
 
 
 def step_of(trace: Trace) -> float:

@@ -39,8 +39,8 @@ def quick_fit(monkeypatch):
     """A fit that takes no time: the middle of the box, with a progress of two stages."""
     seen = {}
 
-    def quick(cell, traces, space, *, seconds=None, seed=0, progress=None, **options):
-        seen.update(traces=traces, seconds=seconds, seed=seed, options=options)
+    def quick(cell, traces, space, stages=None, *, seconds=None, seed=0, progress=None, **options):
+        seen.update(traces=traces, seconds=seconds, seed=seed, options=options, stages=stages)
         made = made_fit()
         if progress:
             progress("search", 1, 2, 3.0, "1")
@@ -48,8 +48,7 @@ def quick_fit(monkeypatch):
             progress("free run", 1, 5, 0.1, "mV")
         return made
 
-    for name in ("fit", "search", "least_squares"):
-        monkeypatch.setattr(fitting, name, quick)
+    monkeypatch.setattr(fitting, "fit", quick)
     return seen
 
 
@@ -188,12 +187,12 @@ def test_wrong_simulations_are_told(run, arguments, told):
 def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path):
     result = run(
         *("fit", recording, "squid", "--sweeps", "1", "--seconds", "7", "--seed", "5"),
-        *("--starts", "32", "--save-model", "fitted.toml"),
+        *("--method", "search", "--starts", "32", "--save-model", "fitted.toml"),
     )
     assert result.exit_code == 0, result.output
     assert [t.sweep for t in quick_fit["traces"]] == [1]
     assert (quick_fit["seconds"], quick_fit["seed"]) == (7.0, 5)
-    assert quick_fit["options"] == {"population": 32}
+    assert quick_fit["stages"] == [fitting.Search(population=32)]
     for told in (
         "search: 2 of 2, best error 0.2000",
         "predicted",
@@ -211,17 +210,18 @@ def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options"),
+    ("arguments", "stages"),
     [
-        ((), {}),
-        (("--method", "search"), {"population": 256}),
-        (("--method", "nudge", "--starts", "8"), {"starts": 8, "nudge": fitting.NUDGES}),
-        (("--method", "least-squares"), {"starts": 64, "nudge": ()}),
+        ((), None),
+        (("--method", "search,polish"), [fitting.Search(), fitting.Polish()]),
+        (("--method", "nudge", "--starts", "8"), [fitting.Nudge(starts=8)]),
+        (("--method", "polish", "--starts", "9"), [fitting.Draw(9), fitting.Polish()]),
     ],
 )
-def test_the_method_is_the_users(run, recording, quick_fit, arguments, options):
+def test_the_method_is_the_users(run, recording, quick_fit, arguments, stages):
     assert run("fit", recording, "squid", "--sweeps", "1", *arguments).exit_code == 0
-    assert quick_fit["options"] == options
+    assert quick_fit["stages"] == stages
+    assert [t.sweep for t in quick_fit["options"]["held_out"]] == [2]
 
 
 def test_an_interrupted_fit_writes_what_it_has(run, recording, monkeypatch, tmp_path):
@@ -253,7 +253,8 @@ def test_ctrl_c_before_any_result_ends_quietly(run, recording, monkeypatch):
         (("cell.csv", "squid", "--sweeps", "9"), "--sweeps: no sweep '9'"),
         (("cell.csv", "squid", "--sweeps", "1", "--held-out", "1"), "both fitted and held out"),
         (("cell.csv", "squid", "--clamp", "patch"), "--clamp is 'patch'; expected"),
-        (("cell.csv", "squid", "--method", "serch"), "did you mean 'search'"),
+        (("cell.csv", "squid", "--method", "serch"), "no stage 'serch'; did you mean 'search'"),
+        (("cell.csv", "squid", "--starts", "8"), "--starts needs a --method"),
         (("cell.csv", "squid", "--seconds", "0"), "must be positive"),
         (("cell.csv", "squid", "--output", "no/fit.h5"), "its folder no does not exist"),
         (("cell.csv", "fixed.toml"), "has nothing free: give it a [free] table"),
@@ -292,7 +293,7 @@ def test_the_synthetic_demo_compares_with_the_truth(run, quick_fit, tmp_path):
     result = run("demo", "--synthetic", "--seconds", "3", "--output-dir", "made")
     assert result.exit_code == 0, result.output
     assert [t.sweep for t in quick_fit["traces"]] == [2, 5]
-    assert quick_fit["options"]["nudge"] == fitting.NUDGES
+    assert [stage.name for stage in quick_fit["stages"]] == ["nudge"]
     assert "truth" in result.output
     assert load(tmp_path / "made" / "fit.h5").settings["truth"] == demo.TRUTH
     assert "Diamond: the truth" in (tmp_path / "made" / "report.html").read_text()

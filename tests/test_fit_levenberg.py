@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,13 @@ from neurojax.fit import levenberg_marquardt
 def descend(residual, z, optimiser, iterations):
     """Minimise the squared residual `[R]` of each start with its exact Jacobian."""
     optimiser = optax.with_extra_args_support(optimiser)
-    state = optimiser.init(z)
+    state = jax.vmap(optimiser.init, -1, -1)(z)
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=-1, out_axes=-1)
+    def update(gradient, state, z, value, matrix):
+        return optimiser.update(gradient, state, z, value=value, matrix=matrix)
+
     best = jnp.full(z.shape[1], jnp.inf)
     where = z
     for _ in range(iterations):
@@ -21,7 +29,7 @@ def descend(residual, z, optimiser, iterations):
         best = jnp.where(value < best, value, best)
         gradient = 2 * jnp.einsum("rpn,rn->pn", J, r)
         matrix = jnp.einsum("rpn,rqn->pqn", J, J)
-        moves, state = optimiser.update(gradient, state, z, value=value, matrix=matrix)
+        moves, state = update(gradient, state, z, value, matrix)
         z = z + moves
         assert ((z >= 0) & (z <= 1)).all()
     return where, best

@@ -8,8 +8,9 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
 from neurojax.fit.certify import agreement, free_run
 from neurojax.fit.parameters import free
+from neurojax.fit.recipe import fit
 from neurojax.fit.score import Score, score, targets
-from neurojax.fit.search import search
+from neurojax.fit.search import Search
 
 AREA = 1e-6
 DT = 0.05
@@ -40,33 +41,40 @@ def sweep():
 
 
 def options(**other):
-    return {"draws": 64, "population": 32, "islands": 1, "dt": DT, "seed": 1} | other
+    return {"draws": 64, "population": 32, "islands": 1} | other
+
+
+def search(cell, traces, space, *, seconds=None, progress=None, weights=None, **other):
+    stages = [Search(**options(**other))]
+    return fit(cell, traces, space, stages, dt=DT, seed=1, seconds=seconds, progress=progress,
+               weights=weights)  # fmt: skip
 
 
 def test_evolution_beats_the_draw(sweep):
     cell, seen = squid(), []
-    fit = search(
+    found = search(
         cell,
         [sweep],
         space(cell),
-        **options(generations=30, islands=2),
+        generations=30,
+        islands=2,
         progress=lambda *step: seen.append(step),
     )
-    draw, evolve = fit.stages
-    assert (draw.name, evolve.name) == ("draw", "evolve")
+    draw, evolve, ranges = found.stages
+    assert (draw.name, evolve.name, ranges.name) == ("draw", "evolve", "ranges")
     assert draw.evaluations == 64 and evolve.evaluations == 30 * 32
     assert (np.diff(np.r_[draw.history, evolve.history]) <= 0).all()
-    assert fit.error <= evolve.history[-1] < 0.3 * draw.history[-1]
-    assert fit.error == pytest.approx(sum(fit.contributions.values()))
-    told = agreement(sweep, free_run(fit.cell, sweep, DT))
+    assert found.error <= evolve.history[-1] < 0.3 * draw.history[-1]
+    assert found.error == pytest.approx(sum(found.contributions.values()))
+    told = agreement(sweep, free_run(found.cell, sweep, DT))
     assert told.spikes_model == told.spikes_data > 3
     assert told.spike_time_error < 0.03
     assert abs(told.peak_error_mV) < 2 and abs(told.trough_error_mV) < 2
-    assert fit.values == {k: pytest.approx(v[0]) for k, v in fit.starts.items()}
+    assert found.values == {k: pytest.approx(v[0]) for k, v in found.starts.items()}
     assert seen[0] == ("draw", 1, 2, draw.history[0], "tolerances")
     assert ("evolve", 30, 30) in [step[:3] for step in seen]
-    for name, (low, high) in fit.ranges.items():
-        assert low <= fit.values[name] <= high
+    for name, (low, high) in found.ranges.items():
+        assert low <= found.values[name] <= high
 
 
 def test_the_truth_scores_zero_and_the_score_says_what_is_wrong(sweep):
@@ -92,18 +100,18 @@ def test_ctrl_c_keeps_the_best_so_far(sweep):
             raise KeyboardInterrupt
 
     cell = squid()
-    fit = search(cell, [sweep], space(cell), **options(generations=50), progress=interrupt)
-    assert fit.interrupted
-    assert [len(s.history) for s in fit.stages] == [2, 3]
-    assert fit.error == fit.stages[-1].history[-1]
+    found = search(cell, [sweep], space(cell), generations=50, progress=interrupt)
+    assert found.interrupted
+    assert [len(s.history) for s in found.stages] == [2, 3]
+    assert found.error == found.stages[-1].history[-1]
 
 
 def test_a_budget_of_time_is_kept(sweep):
     cell = squid()
-    search(cell, [sweep], space(cell), **options(generations=1))  # compile
-    fit = search(cell, [sweep], space(cell), **options(seconds=1.0))
-    assert sum(s.seconds for s in fit.stages) < 2.0
-    assert not fit.interrupted
+    search(cell, [sweep], space(cell), generations=1)  # compile
+    found = search(cell, [sweep], space(cell), seconds=1.0)
+    assert sum(s.seconds for s in found.stages) < 2.0
+    assert not found.interrupted
 
 
 def test_lost_cells_are_counted_and_survived(sweep):
@@ -111,24 +119,24 @@ def test_lost_cells_are_counted_and_survived(sweep):
     cell = squid()
     wide = space(cell, **{"area": (1e-8, 1e-6)})  # 12 pA into 1 um2 is far beyond any cell
     held = Trace("current", 0.05, sweep.v_mV, sweep.i_pA - 6.0, holding=-6.0)
-    fit = search(cell, [held], wide, **options(generations=2))
-    assert sum(s.dropped for s in fit.stages) > 0
-    assert np.isfinite(fit.error)
-    assert np.isfinite(np.stack(list(fit.starts.values()))).all()
+    found = search(cell, [held], wide, generations=2)
+    assert sum(s.dropped for s in found.stages) > 0
+    assert np.isfinite(found.error)
+    assert np.isfinite(np.stack(list(found.starts.values()))).all()
 
 
 def test_nothing_finite_is_an_error(sweep):
     cell = nj.replace(squid(), {"leak.g_bar": 0.0, "k.g_bar": 0.0, "na.g_bar": 0.0})
-    with pytest.raises(ValueError, match="none of 64 cells stayed finite"):
-        search(cell, [sweep], free(cell, ["C_m"]), **options(generations=1))
+    with pytest.raises(ValueError, match="search: every start failed"):
+        search(cell, [sweep], free(cell, ["C_m"]), generations=1)
 
 
 def test_seeds_repeat_and_numpy_is_left_alone(sweep):
     cell = squid()
     np.random.seed(0)  # noqa: NPY002
-    first = search(cell, [sweep], space(cell), **options(generations=3))
+    first = search(cell, [sweep], space(cell), generations=3)
     after = np.random.random()  # noqa: NPY002
-    again = search(cell, [sweep], space(cell), **options(generations=3))
+    again = search(cell, [sweep], space(cell), generations=3)
     np.random.seed(0)  # noqa: NPY002
     assert after == np.random.random()  # noqa: NPY002
     assert first.values == again.values
@@ -148,13 +156,13 @@ def test_bad_requests_are_named(sweep):
     cell = squid()
     clamp = Trace("voltage", 0.05, sweep.v_mV, sweep.i_pA, sweep=7)
     for traces, other, message in [
-        ([], {}, "no sweeps"),
+        ([], {}, "no trace"),
         ([clamp], {}, "sweep 7: a search on features needs current clamp"),
         ([sweep], {"weights": [1.0, 2.0]}, "expected 1 numbers"),
         ([sweep], {"population": 2}, "population = 2"),
     ]:
         with pytest.raises(ValueError, match=message):
-            search(cell, traces, space(cell), **options(**other))
+            search(cell, traces, space(cell), **other)
 
 
 def test_score_names_every_part():

@@ -1,26 +1,47 @@
-"""Fitting: free parameters, optimisers, search, certificates, and what a fit gives back."""
+"""Fitting: free parameters, stages, and what a fit gives back.
 
+`fit(cell, traces, space)` runs the stages that suit a recording; `stages=[Search(), Polish()]` the
+ones you name. Each is a small object, alone in a file of its name; anything that has a `name` and
+`run(task, found, watch) -> Candidates` may stand among them (`Method`).
+"""
+
+from neurojax.fit.candidates import Candidates
 from neurojax.fit.certify import Agreement, agreement, free_run
-from neurojax.fit.least_squares import NUDGES, least_squares
+from neurojax.fit.draw import Draw
 from neurojax.fit.levenberg import levenberg_marquardt
+from neurojax.fit.method import Method
+from neurojax.fit.nudge import NUDGES, Nudge
 from neurojax.fit.parameters import Free, Space, free
-from neurojax.fit.recipe import fit
+from neurojax.fit.polish import Polish
+from neurojax.fit.problem import Objective
+from neurojax.fit.recipe import STAGES, default_stages, fit
 from neurojax.fit.result import Fit, Progress, Stage
-from neurojax.fit.search import search
+from neurojax.fit.search import Search
+from neurojax.fit.task import Task
+from neurojax.fit.watch import Watch
 
 __all__ = [
     "NUDGES",
+    "STAGES",
     "Agreement",
+    "Candidates",
+    "Draw",
     "Fit",
     "Free",
+    "Method",
+    "Nudge",
+    "Objective",
+    "Polish",
     "Progress",
+    "Search",
     "Space",
     "Stage",
+    "Task",
+    "Watch",
     "agreement",
+    "default_stages",
     "fit",
     "free",
     "free_run",
-    "least_squares",
     "levenberg_marquardt",
-    "search",
 ]

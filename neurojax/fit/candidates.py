@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,16 @@ import numpy as np
 class Candidates:
     """Points of the unit box with their errors, best first; what is not finite has been left out.
 
-    A stage that learns more of its best point adds it: `contributions` of parts of an objective to
-    the error, `ranges` in which each parameter can move alone until the error has grown by one of
-    its unit, and the `certificate`.
+    What a stage learns of its best point goes with them: `contributions` of parts of an objective
+    to the error, `standard_errors`, `ranges` in which each parameter can move alone until the error
+    has grown by one of its unit, and the `certificate`.
     """
 
     z: np.ndarray  # [P, n] in [0, 1]
     errors: np.ndarray  # [n]
     unit: str  # of the errors
     contributions: Mapping[str, float] = field(default_factory=dict)
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     certificate: Any = None  # a Certificate
 
@@ -41,12 +42,10 @@ class Candidates:
         """The best point `[P]`."""
         return self.z[:, 0]
 
-    def first(self, n: int) -> Candidates:
-        """The best n of them."""
-        return Candidates(
-            self.z[:, :n], self.errors[:n], self.unit, self.contributions, self.ranges,
-            self.certificate,
-        )  # fmt: skip
+    def within(self, times: float) -> Candidates:
+        """Those whose error is less than `times` the best's, and the best itself."""
+        n = max(1, int(np.searchsorted(self.errors, times * self.errors[:1].sum())))
+        return replace(self, z=self.z[:, :n], errors=self.errors[:n])
 
     def distinct(self, n: int, apart: float = 0.02) -> np.ndarray:
         """The best up to n points `[P, m]` that differ by `apart` or more in some coordinate."""

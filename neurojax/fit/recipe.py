@@ -1,39 +1,108 @@
-"""fit: the recipe that suits the recording."""
+"""fit: stage after stage, by default those that suit the recording."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
-from neurojax.fit.least_squares import least_squares, one_clamp
+from neurojax.features import spikes
+from neurojax.fit.candidates import Candidates
+from neurojax.fit.draw import Draw
+from neurojax.fit.method import Method
+from neurojax.fit.nudge import Nudge
 from neurojax.fit.parameters import Space, free
+from neurojax.fit.polish import Polish
 from neurojax.fit.result import Fit, Progress
-from neurojax.fit.search import search
+from neurojax.fit.search import Search
+from neurojax.fit.task import Task
+from neurojax.fit.watch import Watch
+
+STAGES = {stage.name: stage for stage in (Draw, Search, Nudge, Polish)}
+"""Every stage by its name."""
+
+COARSE_MS = 0.5
+"""Time step of a first round under voltage clamp: gates are exact there while v is held."""
 
 
 def fit(
     cell: Cell,
     traces: Sequence[Trace],
     space: Space | Sequence[str] | Mapping[str, Any],
+    stages: Sequence[Method] | None = None,
     *,
+    held_out: Sequence[Trace] = (),
+    dt: float | None = None,
+    keep: Sequence[np.ndarray] | None = None,
+    weights: Sequence[float] | None = None,
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Fit:
-    """Fit the free parameters of a cell to the sweeps of a recording.
+    """Fit the free parameters of a cell to the sweeps of a recording, stage after stage.
 
-    Voltage clamp: least squares on the current from 32 starts. Current clamp: a search on the
-    features of the spikes, since the plain voltage error of a real cell is smallest without any
-    spike.
+    `stages` are run in their order, each on what the one before found: by default those of
+    `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep and weights are those of
+    `Task`. A fit that has used its `seconds` of wall time, or is interrupted by Ctrl-C, gives back
+    its best so far.
 
-    Raises ValueError for no traces, mixed clamps or unknown parameters.
+    Raises ValueError for no traces, mixed clamps or unknown parameters, and when not one start
+    could be simulated.
     """
     if not isinstance(space, Space):
         space = free(cell, space)
-    if one_clamp(traces) == "voltage":
-        return least_squares(
-            cell, traces, space, starts=32, seconds=seconds, seed=seed, progress=progress
-        )
-    return search(cell, traces, space, seconds=seconds, seed=seed, progress=progress)
+    task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed)
+    watch, found = Watch(seconds, progress), None
+    for stage in default_stages(task) if stages is None else stages:
+        found = stage.run(task, found, watch)
+        if not len(found):
+            raise ValueError(
+                f"{stage.name}: every start failed: none could be simulated to the end. Narrow the "
+                "bounds of the free parameters, or use a smaller dt"
+            )
+    if found is None:
+        raise ValueError("no stage: a fit needs at least one")
+    return conclude(task, found, watch)
+
+
+def default_stages(task: Task) -> list[Method]:
+    """The stages that suit a recording.
+
+    Voltage clamp: random starts polished in coarse steps, then the best in fine ones. Current clamp
+    without a spike: random starts polished. With spikes: a search on their features, since the
+    plain voltage error of a real cell is smallest without any spike.
+    """
+    fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
+    if fires:
+        return [Search()]
+    if task.clamp == "current":
+        return [Draw(), Polish()]
+    coarse = max(task.dt, COARSE_MS)
+    return [
+        Draw(dt=coarse),
+        Polish(dt=coarse, iterations=120, name="coarse polish"),
+        Polish(starts=8, within=1.2),
+    ]
+
+
+def conclude(task: Task, found: Candidates, watch: Watch) -> Fit:
+    """The fit that the candidates of the last stage are."""
+    starts = {k: np.asarray(v, dtype=float) for k, v in task.space.values(found.z).items()}
+    values = {k: float(v[0]) for k, v in starts.items()}
+    return Fit(
+        cell=task.space.apply(task.cell, values),
+        space=task.space,
+        values=values,
+        error=float(found.errors[0]),
+        unit=found.unit,
+        stages=watch.stages,
+        starts=starts,
+        standard_errors=dict(found.standard_errors),
+        ranges=dict(found.ranges),
+        contributions=dict(found.contributions),
+        certificate=found.certificate,
+        interrupted=watch.interrupted,
+    )

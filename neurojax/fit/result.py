@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ Progress = Callable[[str, int, int, float, str], None]
 class Stage:
     """One stage of a fit, told so that a person can follow it."""
 
-    name: str  # "draw", "evolve", "nudged by 3 mS/cm2", "free run" ...
+    name: str  # "draw", "evolve", "nudge", "polish" ...
     unit: str  # of the errors
     seconds: float
     evaluations: int  # simulated cells x sweeps
@@ -42,3 +43,5 @@ class Fit:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     contributions: dict[str, float] = field(default_factory=dict)  # of each feature to the error
     interrupted: bool = False  # Ctrl-C: the best so far
+    unit: str = ""  # of the error
+    certificate: Any = None  # a Certificate, where a stage made one

@@ -68,12 +68,25 @@ class Task:
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
         sweeps = prepare(self.traces, self.dt, every, self.keep)
-        return Problem(self.cell, self.space, sweeps, self.dt, every, self.clamp)
+        weights = np.ones(len(sweeps))
+        if objective is not None:
+            folds = [objective(t, self.dt * every) for t in self.traces]
+            sweeps = [s._replace(error=f) for s, f in zip(sweeps, folds, strict=True)]
+            weights = weights / len(sweeps)
+        if self.weights is not None:
+            weights = weights * np.asarray(self.weights) / np.mean(self.weights)
+        return Problem(self.cell, self.space, sweeps, weights, self.dt, every, self.clamp)
 
     @property
     def targets(self) -> Targets:
         """The features of the sweeps, for scores (current clamp)."""
         return self._once("targets", lambda: targets(self.traces, self.dt, self.weights))
+
+    def stepped(self, dt: float | None) -> Task:
+        """The same task in steps of `dt` ms (None: as it is)."""
+        if dt is None or dt == self.dt:
+            return self
+        return self._once(("stepped", dt), lambda: replace(self, dt=dt))
 
     def until(self, stop_ms: float) -> Task:
         """The same task on the sweeps' first `stop_ms` ms."""

@@ -1,3 +1,5 @@
+"""Stages: draws, least squares at any coupling, what survives Ctrl-C, and what they are handed."""
+
 import dataclasses
 
 import jax
@@ -7,7 +9,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import HergKr, SquidK, SquidLeak, SquidNa
-from neurojax.fit import NUDGES, free, free_run, least_squares
+from neurojax.fit import Candidates, Draw, Nudge, Polish, Search, fit, free, free_run
 
 
 def recorded(cell, i_pA, dt=0.025, noise=0.0):
@@ -30,7 +32,7 @@ BOUNDS = {"leak.g_bar": (0.02, 2.0), "leak.E_rev": (-90, -40), "C_m": (0.3, 3.0)
 
 def test_a_passive_membrane_is_recovered_exactly(passive):
     cell, i = passive
-    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=8, draws=1)
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(8, 1), Polish()])
     assert fitted.values["leak.g_bar"] == pytest.approx(0.2, rel=1e-6)
     assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, rel=1e-6)
     assert fitted.values["C_m"] == pytest.approx(1.0, rel=1e-6)
@@ -47,7 +49,7 @@ def test_standard_errors_are_those_of_repeated_measurements(passive):
         noisy = dataclasses.replace(clean, v_mV=clean.v_mV + 0.5 * rng.normal(size=i.size))
         # The first sample sets the initial state; its noise is not part of this estimate.
         noisy.v_mV[0] = clean.v_mV[0]
-        return least_squares(cell, [noisy], BOUNDS, starts=1, draws=1, iterations=12)
+        return fit(cell, [noisy], BOUNDS, [Draw(1, 1), Polish(iterations=30)])
 
     fits = [again(k) for k in range(40)]
     for name in BOUNDS:
@@ -59,10 +61,8 @@ def test_standard_errors_are_those_of_repeated_measurements(passive):
 
 def test_any_optimiser_of_optax_fits_on_the_same_objective(passive):
     cell, i = passive
-    fitted = least_squares(
-        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=4, optimiser=optax.adam(0.03),
-        iterations=150,
-    )  # fmt: skip
+    adam = Polish(optimiser=optax.adam(0.03), iterations=150)
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(4, 4), adam])
     assert fitted.error < 0.2
     assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, abs=0.5)
 
@@ -73,14 +73,10 @@ def test_nudging_recovers_a_spiking_cell():
     )
     i = nj.steps(100.0, start=2, stop=40, duration=40, dt=0.025)
     bounds = {"na.g_bar": (20, 500), "k.g_bar": (5, 200), "leak.g_bar": (0.03, 3)}
-    fitted = least_squares(
-        cell, [recorded(cell, i)], bounds, starts=8, draws=1, every=4, nudge=NUDGES,
-        nudge_iterations=10, iterations=20,
-    )  # fmt: skip
-    found = np.abs(fitted.starts["na.g_bar"] / 120 - 1) < 1e-3
-    assert found.mean() >= 0.75
-    assert [s.name for s in fitted.stages][-1] == "free run"
-    assert len(fitted.stages) == len(NUDGES) + 1
+    fitted = fit(cell, [recorded(cell, i)], bounds, [Nudge(starts=8, draws=1, every=4)])
+    np.testing.assert_allclose(fitted.starts["na.g_bar"], 120, rtol=1e-4)
+    assert [s.name for s in fitted.stages] == ["draw", "nudge"]
+    assert len(fitted.starts["na.g_bar"]) == 8
 
 
 def test_a_voltage_clamp_fit_finds_the_channel():
@@ -91,7 +87,7 @@ def test_a_voltage_clamp_fit_finds_the_channel():
     with jax.enable_x64(True):
         data = free_run(cell, silent, 0.5)
     bounds = {f"kr.p{k}": {"low": 1e-6, "high": 1.0} for k in (1, 3)} | {"kr.g_bar": (1e-2, 10)}
-    fitted = least_squares(cell, [data], bounds, starts=8)
+    fitted = fit(cell, [data], bounds)
     assert fitted.values["kr.p1"] == pytest.approx(2.26e-4, rel=1e-4)
     assert fitted.values["kr.g_bar"] == pytest.approx(0.1524, rel=1e-4)
     assert fitted.stages[-1].unit == "pA"
@@ -106,31 +102,49 @@ def test_ctrl_c_keeps_the_best_so_far(passive):
         if done == 5:
             raise KeyboardInterrupt
 
-    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, progress=progress)
+    stages = [Draw(4, 1), Polish()]
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, stages, progress=progress)
     assert fitted.interrupted
     assert fitted.error == pytest.approx(seen[-1])
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 def test_out_of_time_the_free_run_is_still_looked_at(passive):
     cell, i = passive
-    fitted = least_squares(
-        cell, [recorded(cell, i)], BOUNDS, starts=4, draws=1, nudge=NUDGES, seconds=0.0
-    )
-    assert [s.name for s in fitted.stages] == ["free run"]
+    stages = [Nudge(starts=4, draws=1), Polish()]
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, stages, seconds=0.0)
+    assert [len(s.history) for s in fitted.stages] == [1, 0, 0]
     assert np.isfinite(fitted.error)
     assert not fitted.interrupted
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A stage of a user: the points that it holds."""
+
+    z: np.ndarray
+    name = "given"
+
+    def run(self, task, found, watch):
+        return Candidates(self.z, np.ones(self.z.shape[1]), "mV")
 
 
 def test_starts_that_are_not_finite_are_dropped_and_counted(passive):
     cell, i = passive
     z = np.full((3, 4), 0.5)
     z[:, 2] = np.nan
-    fitted = least_squares(cell, [recorded(cell, i)], BOUNDS, starts=z)
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Given(z), Polish()])
     assert fitted.stages[-1].dropped == 1
     assert len(fitted.starts["C_m"]) == 3
     with pytest.raises(ValueError, match="every start failed"):
-        least_squares(cell, [recorded(cell, i)], BOUNDS, starts=np.full((3, 2), np.nan))
+        fit(cell, [recorded(cell, i)], BOUNDS, [Given(z[:, 2:3]), Polish()])
+
+
+def test_more_starts_than_lanes_wait_for_their_turn(passive):
+    cell, i = passive
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(70, 1), Polish(every=8)])
+    assert len(fitted.starts["C_m"]) == 70
+    np.testing.assert_allclose(fitted.starts["C_m"], 1.0, rtol=1e-4)
 
 
 def test_an_undetermined_parameter_has_no_standard_error(passive):
@@ -139,7 +153,7 @@ def test_an_undetermined_parameter_has_no_standard_error(passive):
     quiet = nj.Trace(clamp="current", dt_ms=0.1, v_mV=np.full(200, -62.0), i_pA=np.zeros(200))
     space = free(cell, BOUNDS)
     z = space.point({"leak.g_bar": 0.2, "leak.E_rev": -62.0, "C_m": 1.0})[:, None]
-    fitted = least_squares(cell, [quiet], space, starts=z, iterations=3)
+    fitted = fit(cell, [quiet], space, [Given(z), Polish(iterations=3)])
     assert np.isnan(fitted.standard_errors["C_m"])
 
 
@@ -147,11 +161,13 @@ def test_wrong_calls_are_told_what_was_expected(passive):
     cell, i = passive
     trace = recorded(cell, i)
     clamped = dataclasses.replace(trace, clamp="voltage")
-    with pytest.raises(ValueError, match="no trace"):
-        least_squares(cell, [], BOUNDS)
-    with pytest.raises(ValueError, match="together"):
-        least_squares(cell, [trace, clamped], BOUNDS)
-    with pytest.raises(ValueError, match="current-clamp"):
-        least_squares(cell, [clamped], BOUNDS, nudge=NUDGES)
-    with pytest.raises(ValueError, match=r"did you mean 'leak\.g_bar'"):
-        least_squares(cell, [trace], ["leak.gbar"])
+    for traces, bounds, stages, told in (
+        ([], BOUNDS, None, "no trace"),
+        ([trace, clamped], BOUNDS, None, "together"),
+        ([trace], BOUNDS, [], "no stage"),
+        ([clamped], BOUNDS, [Nudge()], "current-clamp"),
+        ([clamped], BOUNDS, [Search()], "needs current clamp"),
+        ([trace], ["leak.gbar"], None, r"did you mean 'leak\.g_bar'"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            fit(cell, traces, bounds, stages)

@@ -1,0 +1,80 @@
+"""Judges: how good the cells of a search are, by features of the sweeps or by any objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.cell import Cell, at_rest
+from neurojax.electrode import Electrode
+from neurojax.engine import blocked, scan
+from neurojax.fit.parameters import Space
+from neurojax.fit.problem import Objective
+from neurojax.fit.score import UNIT, score
+from neurojax.fit.task import Task
+
+Parts = Mapping[str, np.ndarray]
+"""Contributions to the errors by name, `[n]` each."""
+
+
+class Judge(Protocol):
+    """Gives points z `[P, n]` their errors `[n]`, infinite where a cell was lost, and the parts."""
+
+    unit: str
+    sweeps: int  # simulated for each point
+
+    def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]: ...
+
+
+class FeatureJudge:
+    """By the features of the sweeps, in tolerances. Raises ValueError for voltage clamp."""
+
+    unit = UNIT
+
+    def __init__(self, task: Task):
+        self.task, self.targets = task, task.targets
+        self.sweeps = len(self.targets.sweeps)
+        self.i = jnp.asarray(self.targets.i)
+
+    def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]:
+        t, target = self.task, self.targets
+        at = jnp.asarray(z.astype(jnp.result_type(float)))
+        place = blocked.place_of(t.cell, at)
+        v = _simulate(t.cell, at, self.i, target.holding, t.dt, t.space, target.every, place)
+        parts = score(np.moveaxis(np.asarray(v), -1, 0), target)
+        return parts.total, parts._asdict()
+
+
+class ObjectiveJudge:
+    """By an objective, see `Task.problem`; None is the squared error."""
+
+    def __init__(self, task: Task, objective: Objective | None):
+        self.problem = task.problem(objective)
+        self.unit, self.sweeps = self.problem.unit, len(self.problem.sweeps)
+
+    def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]:
+        values = self.problem.values(jnp.asarray(z.astype(jnp.result_type(float))))
+        return np.nan_to_num(self.problem.error(values), nan=np.inf), {}
+
+
+@partial(jax.jit, static_argnames=("space", "every", "place"))
+def _simulate(cell: Cell, z, i, holding, dt, space: Space, every: int, place):
+    """Potentials `[sweep, n, record]` of cells z `[P, n]` under currents i `[step, sweep]`."""
+
+    def block(lanes, i, together):
+        cell, theta, holding = lanes
+        cell = space.apply(cell, theta)
+        s = at_rest(cell, holding[:, None])
+        electrode = Electrode(i=i[:, :, None], v_cmd=0.0, g=0.0)
+        _, v, _ = scan.run(cell, s, electrode, dt, lambda cell, s: s.v, every)
+        return v
+
+    live = i.shape[1] * blocked.live_arrays(cell)
+    lanes = (cell, space.values(z), jnp.asarray(holding))
+    v = blocked.run(block, lanes, i, n=z.shape[1], live=live, place=place)
+    return jnp.moveaxis(v, 0, -1)

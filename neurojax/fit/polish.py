@@ -1,0 +1,60 @@
+"""Polish: the last digits, by Gauss-Newton steps on forward sensitivities or any optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import optax
+
+from neurojax.fit.candidates import Candidates
+from neurojax.fit.descent import ABREAST, Pace, descend
+from neurojax.fit.draw import Draw
+from neurojax.fit.levenberg import LEVENBERG_MARQUARDT
+from neurojax.fit.problem import Objective
+from neurojax.fit.task import Task
+from neurojax.fit.watch import Watch
+
+
+@dataclass(frozen=True)
+class Polish:
+    """Each candidate goes downhill on an objective until it gains no more. Runs in float64.
+
+    objective: see `Task.problem`; by default the squared error of the potential (current clamp) or
+    of the current (voltage clamp). starts: how many of the best distinct candidates are polished
+    (default: all as they are); none whose error is `within` times the best's or more. dt: another
+    time step than the task's, ms, for a coarse first round. every: the data are compared every so
+    many steps. iterations: at most, for each start; one that gains less than `tolerance` of its
+    value in several is done. optimiser: Levenberg-Marquardt, for sums of squares, or any of optax.
+    """
+
+    objective: Objective | None = None
+    starts: int | None = None
+    within: float = np.inf
+    dt: float | None = None
+    every: int = 1
+    iterations: int = 60
+    tolerance: float = 1e-6
+    optimiser: optax.GradientTransformation = LEVENBERG_MARQUARDT
+    name: str = "polish"
+
+    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+        """The end of every start that is finite, best first."""
+        if found is None:
+            found = Draw(dt=self.dt).run(task, None, watch)
+        found = found.within(self.within)
+        z = found.z if self.starts is None else found.distinct(self.starts)
+        width = min(self.starts or z.shape[1], ABREAST)
+        pace = Pace(iterations=self.iterations, tolerance=self.tolerance, optimiser=self.optimiser)
+        with jax.enable_x64(True):
+            problem = task.stepped(self.dt).problem(self.objective, self.every)
+            values = np.empty(0)
+            with watch.stage(self.name, problem.unit) as log:
+                z, values = descend(problem, z, pace, log, width)
+                log.conclude(problem.error(values))
+            ended = Candidates.sorted(z, problem.error(values), problem.unit)
+            if self.objective is None and len(ended):
+                alike = np.repeat(ended.z[:, :1], width, axis=1)
+                ended = replace(ended, standard_errors=problem.standard_errors(alike))
+            return ended
