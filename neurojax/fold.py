@@ -7,6 +7,8 @@ spikes over an hour then cost a few megabytes. Folds look at the state after eve
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +20,13 @@ from neurojax.observe import check_observables, observe
 
 Carry = Any
 """A pytree of arrays `[*pop]` or `[..., *pop]`."""
+
+
+class Told(NamedTuple):
+    """How a sum of squares tells its residuals, weighted, `[R, *pop]` each."""
+
+    residual: Callable | None  # of every record, from (cell, s, row)
+    residuals: Callable | None  # of the whole run, from (the last carry, its duration)
 
 
 @pytree
@@ -41,6 +50,10 @@ class Fold:
     def finish(self, carry: Carry, duration: Any) -> Any:
         """The result `[..., *pop]`, from the last carry and the duration of the run (ms)."""
         return carry
+
+    def squares(self) -> Told | None:
+        """The residuals of a fold whose result is the sum of their squares, else None."""
+        return None
 
 
 def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
@@ -147,3 +160,81 @@ class Squares(Fold):
     def update(self, carry, cell, s, row):
         r = self.residual(cell, s, row)
         return carry + (r * r).sum(0)
+
+    def squares(self):
+        return Told(self.residual, None)
+
+
+@pytree
+class Residuals(Fold):
+    """Sum of squared residuals `[*pop]` that only a whole run tells, as the times of its spikes."""
+
+    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+        """Weighted residuals `[R, *pop]`, from the last carry and the duration of the run (ms)."""
+        raise TypeError(f"{type(self).__name__} has no residuals")
+
+    def finish(self, carry, duration):
+        r = self.residuals(carry, duration)
+        return (r * r).sum(0)
+
+    def squares(self):
+        return Told(None, self.residuals)
+
+
+@pytree
+class Total(Fold):
+    """Weighted sum of objectives `[*pop]` in one run; `total` makes it.
+
+    With a Gauss-Newton matrix where each part is a sum of squares.
+    """
+
+    parts: dict[str, Fold]  # their data are the total's, by the same names
+    weights: dict[str, Leaf]
+
+    def init(self, cell, s):
+        return {k: part.init(cell, s) for k, part in self.parts.items()}
+
+    def update(self, carry, cell, s, row):
+        return {k: p.update(carry[k], cell, s, row[k]) for k, p in self.parts.items()}
+
+    def finish(self, carry, duration):
+        return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
+
+    def squares(self):
+        told = {k: t for k, part in self.parts.items() if (t := part.squares()) is not None}
+        if len(told) < len(self.parts):
+            return None
+        each = {k: t.residual for k, t in told.items() if t.residual}
+        last = {k: t.residuals for k, t in told.items() if t.residuals}
+
+        def weighted(told, arguments):
+            return jnp.concatenate(
+                [jnp.sqrt(self.weights[k]) * f(*arguments(k)) for k, f in told.items()]
+            )
+
+        return Told(
+            (lambda cell, s, row: weighted(each, lambda k: (cell, s, row[k]))) if each else None,
+            (lambda carry, duration: weighted(last, lambda k: (carry[k], duration)))
+            if last
+            else None,
+        )
+
+
+def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None) -> Total:
+    """The sum of objectives, each times its weight (default 1), as one objective.
+
+    Raises ValueError for no part, a weight without a part, or one that is negative.
+    """
+    weights = weights or {}
+    if not parts:
+        raise ValueError("a total of no objectives: give at least one")
+    for name, weight in weights.items():
+        if name not in parts:
+            raise ValueError(f"weight of {name!r}: no such part (have: {', '.join(parts)})")
+        if not weight >= 0:
+            raise ValueError(f"weight of {name!r} is {weight}: expected 0 or more")
+    return Total(
+        parts={k: dataclasses.replace(f, data=None) for k, f in parts.items()},
+        weights={k: float(weights.get(k, 1.0)) for k in parts},
+        data={k: f.data for k, f in parts.items()},
+    )

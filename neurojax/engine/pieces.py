@@ -16,7 +16,7 @@ from neurojax.cell import Cell, State
 from neurojax.channel import Leaf
 from neurojax.electrode import Electrode
 from neurojax.engine import lean, scan
-from neurojax.fold import Fold, Squares
+from neurojax.fold import Fold, Told
 
 Theta = Mapping[str, Leaf]
 """Parameters by path name, `[*pop]` each."""
@@ -41,7 +41,9 @@ class Pieces(NamedTuple):
     first: Callable[[Theta], tuple[State, Any]]  # the initial state and the fold's carry
     moves: list[Callable[[Any, State, Electrode], State]]  # the parts of a step
     look: Callable[[Any, Any, State, Any], Any]  # the carry with one more record
-    residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where the fold has one
+    squares: bool  # whether the result is a sum of squares
+    residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where it tells any
+    residuals: Callable[[Any], jax.Array] | None  # of the last carry, where it tells any
     finish: Callable[[Any], jax.Array]
     xs: tuple[Electrode, Any]  # ticks `[record, every, ...]` and rows `[record, ...]`
     true: Any  # at run time
@@ -74,7 +76,9 @@ def cut(
     constant, varying, records = scan.split(electrode, every)
     rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
     row = jax.tree.map(lambda a: a[0], rows)
-    squares = fold if isinstance(fold, Squares) else None
+    squares = fold.squares()
+    each, ended = squares or Told(None, None)
+    duration = records * every * dt
 
     def first(theta):
         cell, s = build(theta)
@@ -88,8 +92,8 @@ def cut(
             lambda cell, carry, s, row: fold.update(carry, cell, s, row), cell, carry, s, row
         )
         residual = ([], None)  # no constants
-        if squares is not None:
-            residual = lean.prepare(squares.residual, cell, s, row)
+        if each is not None:
+            residual = lean.prepare(each, cell, s, row)
         return zip(*moves, looking, residual, strict=True)
 
     _, (*moves, look, residual) = prepared(theta)
@@ -99,8 +103,10 @@ def cut(
         first=first,
         moves=[lambda c, s, e, k=k, move=move: move(c[k], s, e) for k, move in enumerate(moves)],
         look=lambda c, carry, s, row: look(c[-2], carry, s, row),
-        residual=(lambda c, s, row: residual(c[-1], s, row)) if squares is not None else None,
-        finish=lambda carry: fold.finish(carry, records * every * dt),
+        squares=squares is not None,
+        residual=residual and (lambda c, s, row: residual(c[-1], s, row)),
+        residuals=ended and (lambda carry: ended(carry, duration)),
+        finish=lambda carry: fold.finish(carry, duration),
         xs=(varying, rows),
         true=jnp.asarray(dt) > 0,
     )

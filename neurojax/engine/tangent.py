@@ -7,7 +7,6 @@ exponentials are evaluated once.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -32,7 +31,8 @@ def run(
 
     `build(theta)` makes the cell and its first state, which is differentiated too. Rows P are in
     theta's order, which jit sorts by name if theta is its argument. Memory does not grow with the
-    number of steps. Of a sum of squares the Gauss-Newton matrix comes along.
+    number of steps. Of a sum of squares, told by every record or at the end, the Gauss-Newton
+    matrix comes along.
     """
     p = cut(build, theta, electrode, dt, fold, every)
     seeds = p.seeds()
@@ -63,30 +63,35 @@ def run(
     def tick(carry, e):
         return outlined(advance, p.true)(*carry, e), None
 
-    def plain(carry, xs):
-        (s, S), (k, K) = carry
-        es, row = xs
-        (s, S), _ = jax.lax.scan(tick, (s, S), es)
-        both = list(zip(K, S, strict=True))
-        k, K = move(lambda c, x: p.look(c, x[0], x[1], row), (k, s), both)
-        return ((s, S), (k, K)), None
+    def looked(k, K, s, S, row):
+        """The fold's carry and its tangents. It may mix entries along leading axes as it likes."""
+        value, push = linearize(lambda c, k, s: p.look(c, k, s, row), constants, k, s)
+        return value, [dense(push(*ts), value) for ts in zip(own, K, S, strict=True)]
 
-    def squares(residual, carry, xs):
-        (s, S), sums = carry
+    def record(carry, xs):
+        (s, S), (k, K), sums = carry
         es, row = xs
         (s, S), _ = jax.lax.scan(tick, (s, S), es)
-        r, J = move(lambda c, s: residual(c, s, row), s, S)
-        return ((s, S), _added(sums, r, J)), None
+        if carried:
+            k, K = looked(k, K, s, S, row)
+        if (residual := p.residual) is not None:
+            sums = _added(sums, *move(lambda c, s: residual(c, s, row), s, S))
+        return ((s, S), (k, K), sums), None
 
     (s, k), push = linearize(p.first, p.theta)
     S, K = map(list, zip(*(dense(push(seed), (s, k)) for seed in seeds), strict=True))
-    if p.residual is None:
-        (_, (k, K)), _ = jax.lax.scan(plain, ((s, S), (k, K)), p.xs)
+    # What is squared record by record needs no carry.
+    carried = not p.squares or p.residuals is not None
+    P = len(seeds)
+    sums = [jnp.zeros_like(s.v)] * (1 + P + P * (P + 1) // 2) if p.squares else []
+    first = ((s, S), (k, K) if carried else ((), []), sums)
+    (_, (k, K), sums), _ = jax.lax.scan(record, first, p.xs)
+    if not p.squares:
         value, push = linearize(p.finish, k)
         return Gradient(value, jnp.stack([dense(push(K_p), value) for K_p in K]), None)
-    P = len(seeds)
-    zeros = [jnp.zeros_like(s.v)] * (1 + P + P * (P + 1) // 2)
-    (_, sums), _ = jax.lax.scan(partial(squares, p.residual), ((s, S), zeros), p.xs)
+    if p.residuals is not None:
+        r, push = linearize(p.residuals, k)
+        sums = _added(sums, r, [dense(push(K_p), r) for K_p in K])
     return _gauss_newton(sums, P)
 
 

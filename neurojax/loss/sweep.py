@@ -20,22 +20,6 @@ class Sweep(NamedTuple):
     v_start: Any  # mV: the gates have settled here when the sweep begins
 
 
-def capacitive_mask(
-    trace: Trace, *, before_ms: float = 0.2, after_ms: float = 4.6, jump_mV: float = 5.0
-) -> np.ndarray:
-    """Samples to keep `[sample]` of a voltage-clamp trace: all but those at steps of the command.
-
-    A capacitive transient follows each jump of the command; it is left out of the objective, never
-    cut from the data.
-    """
-    jumps = np.flatnonzero(np.abs(np.diff(trace.v_mV)) > jump_mV) + 1
-    keep = np.ones(trace.v_mV.size, dtype=bool)
-    before, after = round(before_ms / trace.dt_ms), round(after_ms / trace.dt_ms)
-    for jump in jumps:
-        keep[max(0, jump - before) : jump + after + 1] = False
-    return keep
-
-
 def prepare(
     traces: Sequence[Trace], dt: float, every: int = 1, keep: Sequence[np.ndarray] | None = None
 ) -> list[Sweep]:
