@@ -6,7 +6,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
-from neurojax.fit.certify import agreement, free_run
+from neurojax.fit.agreement import agreement, free_run
 from neurojax.fit.parameters import free
 from neurojax.fit.recipe import fit
 from neurojax.fit.score import Score, score, targets

@@ -5,8 +5,9 @@ ones you name. Each is a small object, alone in a file of its name; anything tha
 `run(task, found, watch) -> Candidates` may stand among them (`Method`).
 """
 
+from neurojax.fit.agreement import Agreement, agreement, free_run
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certify import Agreement, agreement, free_run
+from neurojax.fit.certificate import Certificate
 from neurojax.fit.draw import Draw
 from neurojax.fit.levenberg import levenberg_marquardt
 from neurojax.fit.method import Method
@@ -25,6 +26,7 @@ __all__ = [
     "STAGES",
     "Agreement",
     "Candidates",
+    "Certificate",
     "Draw",
     "Fit",
     "Free",

@@ -1,4 +1,4 @@
-"""certify: run a fitted cell freely under a sweep's own stimulus, and say how well it agrees."""
+"""agreement: run a fitted cell freely under a sweep's own stimulus; say how well it agrees."""
 
 from __future__ import annotations
 
