@@ -107,6 +107,20 @@ class Trace:
         off = min(last, deviation.size) - int(np.argmax(beyond[first:last][::-1]))
         return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
 
+    def changes(self) -> np.ndarray:
+        """Times (ms) at which the stimulus changes its level, by 0.3 of the largest step or more."""
+        height = self.step_window()[2]
+        samples = self.i_pA if self.clamp == "current" else self.v_mV
+        block = min(max(1, round(1.0 / self.dt_ms)), samples.size)
+        level = np.median(samples[: samples.size // block * block].reshape(-1, block), axis=1)
+        jumps = np.flatnonzero(np.abs(np.diff(level)) > 0.3 * abs(height)) if height else []
+        times = []
+        for k in jumps:  # the first sample past the middle of the jump, within the blocks around it
+            around = samples[k * block : (k + 2) * block]
+            half = 0.5 * (level[k] + level[k + 1])
+            times.append((k * block + np.argmax((around > half) != (level[k] > half))) * self.dt_ms)
+        return np.unique(np.array(times))
+
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)

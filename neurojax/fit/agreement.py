@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax import features
-from neurojax.cell import Cell, at_rest, settled
+from neurojax.cell import Cell, State, at_rest, settled
 from neurojax.electrode import PA, RecordingError, Trace, from_trace
-from neurojax.fit.score import holding_pA
+from neurojax.fit.rest import held_at
+from neurojax.fit.score import base_mV, holding_pA
 from neurojax.observe import observe
 from neurojax.simulate import simulate
 
@@ -81,12 +82,16 @@ def _late(ms: float) -> str:
     return f"{abs(ms):.1f} ms {'late' if ms > 0 else 'early'}"
 
 
-def free_run(cell: Cell, trace: Trace, dt: float = 0.025) -> Trace:
-    """Simulate a sweep's own stimulus from rest at its holding level, sampled as the sweep is.
+def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> Trace:
+    """Simulate a sweep's own stimulus from where the cell rested, sampled as the sweep is.
 
     Nothing couples the model to the measured course. In current clamp the trace returned holds the
     model's `v_mV`; in voltage clamp its `i_pA`, the ionic current of the whole membrane. It has the
     sweep's length: before the first simulated step stands the initial state.
+
+    In current clamp a constant current (see `fit.rest`) holds the model at the potential recorded
+    before the stimulus, so that a drift from sweep to sweep does not pass for a response; `bias_pA`
+    tells it. With `held=False` the model is at its own rest.
 
     Raises RecordingError for a cell without a resting state at this holding level, or one that
     diverges.
@@ -94,7 +99,7 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025) -> Trace:
     where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
     if trace.clamp == "current":
         record, field, scale = "v", "v_mV", 1.0
-        initial = at_rest(cell, holding_pA(trace) * PA)
+        cell, initial = _resting(cell, trace, held)
     else:
         record, field, scale = "i_ion", "i_pA", float(np.asarray(cell.area)) / PA
         initial = settled(cell, float(trace.v_mV[0]))
@@ -109,6 +114,23 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025) -> Trace:
     course = np.interp(trace.t_ms, np.r_[0.0, np.asarray(run.t)], samples)
     name = f"{trace.name} (model)".strip()
     return replace(trace, name=name, warnings=(), **{field: course})
+
+
+def bias_pA(cell: Cell, trace: Trace) -> float:
+    """The current that holds a cell at the potential recorded before a sweep's stimulus.
+
+    It comes on top of the sweep's own holding current: 0 for a model that rests where the cell did.
+    """
+    v, still = base_mV(trace)
+    return float(held_at(cell, v, holding_pA(trace) * PA, still).bias) / PA
+
+
+def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
+    v, still = base_mV(trace)
+    holding = holding_pA(trace) * PA
+    if held and still:
+        return held_at(cell, v, holding)[:2]
+    return cell, at_rest(cell, holding)
 
 
 def agreement(data: Trace, model: Trace) -> Agreement:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,27 +16,35 @@ UNIT = "tolerances"
 """The unit of scores: a sum over features in which 1 is a difference of one tolerance."""
 
 _WORST = 20.0  # tolerances: where a feature's contribution levels off, and what a missing one costs
+_LATE = 6.0  # tolerances: where that of one spike's time does, so that the first ones still count
 _GRID = 0.05  # ms: the finest sampling at which features are read
-_BEFORE, _AFTER = 50.0, 100.0  # ms around the step that are simulated
+_BEFORE, _AFTER = 50.0, 100.0  # ms around the stimulus that are simulated
 _FALL = np.array([0.75, 1.0, 1.5, 2.0, 3.0, 4.0])  # ms after the peak of a spike
 _PHASES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])  # of the interval between two spikes
+_RECOVERY = 20.0  # ms after the last spike from which the course to rest is compared
+_PEACE = 10.0  # ms before the stimulus without which a cell cannot be said to rest
+_POINTS = 400  # records at which a stretch without spikes is compared
 
 
 class Score(NamedTuple):
-    """Contributions to the score, `[*pop]` each, in tolerances, averaged over the sweeps."""
+    """Contributions to the score, `[*pop]` each, in tolerances, averaged over the sweeps.
+
+    In a sweep without spikes `number` and `rise` are all that there is to get right, besides
+    `base`: there a spike too many counts as five tolerances, and `rise` in 0.5 mV.
+    """
 
     number: np.ndarray  # spikes missing or too many; 4 % of the spikes, at least half of one
     times: np.ndarray  # mean |error| of spike times, in order; 4 % of the mean interval
-    latency: np.ndarray  # first spike; 4 % of the mean interval
+    latency: np.ndarray  # first spike; 4 % of the latency, at least 0.5 ms
     intervals: np.ndarray  # mean |log ratio| of intervals; 0.15
     peak: np.ndarray  # mean |error| over spikes; 1 mV
     trough: np.ndarray  # mean |error| over intervals; 1 mV
     width: np.ndarray  # mean |error| over spikes; 8 %
     fall: np.ndarray  # mean |error| within 4 ms after the peaks; 3 mV
-    base: np.ndarray  # RMS before the step; 1 mV
-    rise: np.ndarray  # RMS from onset to the first spike, or the whole step without any; 1.5 mV
+    base: np.ndarray  # how far from the recorded potential the cell would rest by itself; 2 mV
+    rise: np.ndarray  # RMS from the onset to the first spike, or to the end without any; 1 mV
     course: np.ndarray  # mean |error| at equal phases between spikes; 1.5 mV
-    after: np.ndarray  # RMS after the step; 2 mV
+    after: np.ndarray  # RMS from 20 ms after the last spike to the end; 1 mV
 
     @property
     def total(self) -> np.ndarray:
@@ -50,8 +58,9 @@ class Sweep:
 
     v: np.ndarray  # [record] mV
     dt: float  # ms between records
-    on: int  # record at which the step begins
-    off: int  # and ends
+    on: int  # record at which the stimulus begins
+    onset: float  # ms, from which the latency of the first spike counts
+    end: float  # ms, of the stimulus: a spike that never came is as late as this
     spikes: Spikes
     width: float  # ms, mean of the recorded spikes
     interval: float  # ms, the mean interval: the scale of spike times
@@ -64,7 +73,9 @@ class Targets:
     sweeps: tuple[Sweep, ...]
     weights: np.ndarray  # [sweep], sum 1
     i: np.ndarray  # [step, sweep] uA
-    holding: np.ndarray  # [sweep] uA, before the step
+    holding: np.ndarray  # [sweep] uA, before the stimulus
+    base: np.ndarray  # [sweep] mV, at which each began
+    still: np.ndarray  # [sweep] whether the cell rested there
     every: int  # steps between records
 
 
@@ -83,24 +94,53 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         raise ValueError(f"weights {weights!r}: expected {len(traces)} numbers >= 0, not all 0")
     # A simulation is read at the recording's own interval: coarse sampling cuts the tops of spikes.
     every = max(1, round(max(_GRID, *(t.dt_ms for t in traces)) / dt))
-    sweeps, currents, holding = [], [], []
+    sweeps, currents = [], []
     for trace in traces:
-        on, off, _ = trace.step_window()
-        start = max(0.0, on - _BEFORE)
-        part = trace.crop(start, min(trace.duration_ms, off + _AFTER))
+        first, last = stimulated(trace)
+        start = max(0.0, first - _BEFORE)
+        part = trace.crop(start, min(trace.duration_ms, last + _AFTER))
         i = resample(part.i_pA, part.dt_ms, dt, at=0.5) * PA
         currents.append(i[: i.size // every * every])
-        holding.append(holding_pA(trace) * PA)
-        sweeps.append(_sweep(part, dt * every, on - start, off - start))
+        sweeps.append(_sweep(part, dt * every, first - start, last - start))
     longest = max(map(len, currents))
     padded = [np.pad(i, (0, longest - len(i)), mode="edge") for i in currents]
     return Targets(
         tuple(sweeps),
         weights_ / weights_.sum(),
         np.stack(padded, axis=1),
-        np.array(holding),
+        np.array([holding_pA(t) * PA for t in traces]),
+        *map(np.array, zip(*(base_mV(t) for t in traces), strict=True)),
         every,
     )
+
+
+def stimulated(trace: Trace) -> tuple[float, float]:
+    """When the current first leaves its holding level and when it is back for good, ms.
+
+    A sweep without a step is all stimulus.
+    """
+    changes = trace.changes()
+    if not changes.size:
+        return 0.0, trace.duration_ms
+    return float(changes[0]), float(changes[-1] if changes.size > 1 else trace.duration_ms)
+
+
+def latency_from(trace: Trace, spike_ms: float) -> float:
+    """The last change of the stimulus before a spike, ms: from there its latency counts."""
+    changes = trace.changes()
+    return float(changes[changes < spike_ms].max(initial=0.0))
+
+
+def base_mV(trace: Trace) -> tuple[float, bool]:
+    """The potential at which a sweep begins, and whether the cell rested there.
+
+    That is its median before the stimulus; without 10 ms of peace it is just the first sample.
+    """
+    before = round(stimulated(trace)[0] / trace.dt_ms)
+    quiet = trace.v_mV[:before]
+    if before * trace.dt_ms < _PEACE or features.spikes(quiet, trace.dt_ms).number:
+        return float(trace.v_mV[0]), False
+    return float(np.median(quiet)), True
 
 
 def holding_pA(trace: Trace) -> float:
@@ -113,23 +153,26 @@ def holding_pA(trace: Trace) -> float:
     return float(np.median(before)) if height and before.size else trace.holding
 
 
-def _sweep(part: Trace, dt: float, on: float, off: float) -> Sweep:
+def _sweep(part: Trace, dt: float, first: float, last: float) -> Sweep:
     v = resample(part.v_mV, part.dt_ms, dt, at=1.0)
     found = features.spikes(v, dt)
+    onset = latency_from(part, found.times[0]) if found.number else first
     gaps = np.diff(found.times)
-    # One spike or none has no interval; a tenth of the step serves as its scale.
-    interval = float(gaps.mean()) if gaps.size else 0.1 * (off - on)
+    # One spike or none has no interval; a tenth of the stimulus serves as its scale.
+    interval = float(gaps.mean()) if gaps.size else 0.1 * (last - first)
     widths = found.widths[np.isfinite(found.widths)]
     width = float(widths.mean()) if widths.size else 1.0
-    return Sweep(v, dt, round(on / dt), round(off / dt), found, width, interval)
+    end = max(last, found.times.max(initial=0.0))
+    return Sweep(v, dt, round(first / dt), onset, end, found, width, interval)
 
 
-def score(v: np.ndarray, target: Targets) -> Score:
+def score(v: np.ndarray, target: Targets, rest: np.ndarray) -> Score:
     """Score simulated potentials v `[record, sweep, *pop]`, mV, against the recorded ones.
 
-    A cell that leaves the finite numbers scores infinity.
+    `rest` `[sweep, *pop]` is how far (mV) the cells' own rest is from the potential at which each
+    sweep began. A cell that leaves the finite numbers scores infinity.
     """
-    parts = [_score_sweep(v[: len(s.v), k], s) for k, s in enumerate(target.sweeps)]
+    parts = [_score_sweep(v[: len(s.v), k], rest[k], s) for k, s in enumerate(target.sweeps)]
     means = [
         sum(w * x for w, x in zip(target.weights, xs, strict=True))
         for xs in zip(*parts, strict=True)
@@ -138,14 +181,14 @@ def score(v: np.ndarray, target: Targets) -> Score:
     return Score(*(np.where(lost, np.inf, x) for x in means))
 
 
-def _capped(x: np.ndarray) -> np.ndarray:
+def _capped(x: np.ndarray, worst: float = _WORST) -> np.ndarray:
     """x for small x, levelling off at the worst, which also stands for what is missing."""
     x = np.where(np.isfinite(x), x, np.inf)
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(x), x / (1 + x / _WORST), _WORST)
+        return np.where(np.isfinite(x), x / (1 + x / worst), worst)
 
 
-def _score_sweep(v: np.ndarray, s: Sweep) -> Score:
+def _score_sweep(v: np.ndarray, rest: np.ndarray, s: Sweep) -> Score:
     n = int(s.spikes.number)
     # NaN compares as no spike anywhere, and RMS errors of NaN count as missing: no special case
     # here.
@@ -165,49 +208,51 @@ def _score_sweep(v: np.ndarray, s: Sweep) -> Score:
 
     t = np.full((*pop, n + 1), np.nan)
     t[..., : found.times.shape[-1]] = found.times
-    off = s.off * s.dt
-    # A spike that never came is as late as the end of the step.
-    late = np.where(np.isfinite(t[..., :n]), t[..., :n], max(off, s.spikes.times.max(initial=0.0)))
-    error = np.abs(late - s.spikes.times)
-    scale = 0.04 * s.interval
+    late = np.abs(np.where(np.isfinite(t[..., :n]), t[..., :n], s.end) - s.spikes.times)
+    prompt = max(0.5, 0.04 * (s.spikes.times[0] - s.onset)) if n else 1.0
     gaps, own = np.diff(t[..., :n]), np.diff(s.spikes.times)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_gaps, log_own = np.log(gaps), np.log(own)
+    number = np.abs(found.number - n) / (max(0.5, 0.04 * n) if n else 0.2)
+    first, last = _firing(t, s)
+    end = len(s.v)
     return Score(
-        _capped(np.abs(found.number - n) / max(0.5, 0.04 * n)),
-        _capped(error.mean(axis=-1) / scale) if n else nothing,
-        _capped(error[..., 0] / scale) if n else nothing,
+        _capped(number),
+        _capped(late / (0.04 * s.interval), _LATE).mean(axis=-1) if n else nothing,
+        _capped(late[..., 0] / prompt) if n else nothing,
         mean_error(log_gaps, log_own, 0.15),
         mean_error(found.peaks, s.spikes.peaks, 1.0),
         mean_error(found.troughs, s.spikes.troughs, 1.0),
         mean_error(found.widths, s.spikes.widths, 0.08 * s.width),
         _fall(v, s, t[..., :n]),
-        _rms(v, s, 0, s.on, 1.0),
-        _rise(v, s, t),
+        _capped(np.abs(rest) / 2.0),
+        _rms(v, s, s.on, end, lambda at: at <= first, 1.0 if n else 0.5),
         _course(v, s, t[..., :n]),
-        _rms(v, s, s.off + round(2.0 / s.dt), len(s.v), 2.0),
+        _rms(v, s, s.on, end, lambda at: at >= last, 1.0) if n else nothing,
     )
 
 
-def _rms(v: np.ndarray, s: Sweep, a: int, b: int, tolerance: float) -> np.ndarray:
-    """RMS error over records a to b; a tenth of them are enough."""
-    if b <= a:
-        return np.zeros(v.shape[1:])
-    stride = max(1, (b - a) // 200)
-    error = v[a:b:stride] - s.v[a:b:stride].reshape(-1, *[1] * (v.ndim - 1))
-    return _capped(np.sqrt((error * error).mean(axis=0)) / tolerance)
+def _firing(t: np.ndarray, s: Sweep) -> tuple[np.ndarray, np.ndarray]:
+    """From when to when spikes, simulated at t `[*pop, spike]` or recorded, shape the potential."""
+    both = [np.broadcast_to(s.spikes.times, (*t.shape[:-1], int(s.spikes.number))), t]
+    times = np.concatenate(both, axis=-1)
+    known = np.isfinite(times)
+    first = np.where(known, times, np.inf).min(axis=-1)
+    last = np.where(known, times, -np.inf).max(axis=-1)
+    return first - 1.0, last + _RECOVERY
 
 
-def _rise(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
-    """RMS error from the onset to 1 ms before the first spike, recorded or simulated."""
-    first = s.spikes.times[0] if s.spikes.number else s.off * s.dt + 1.0
-    stride = max(1, round(0.5 / s.dt))
-    records = np.arange(s.on, max(s.on + 1, round((first - 1.0) / s.dt)), stride)
-    own = np.where(np.isfinite(t[..., 0]), t[..., 0], np.inf) - 1.0
-    error = v[records] - s.v[records].reshape(-1, *[1] * (v.ndim - 1))
-    kept = records.reshape(-1, *[1] * (v.ndim - 1)) * s.dt <= own
-    kept[0] = True
-    return _capped(np.sqrt((error * error * kept).sum(axis=0) / kept.sum(axis=0)) / 1.5)
+def _rms(
+    v: np.ndarray, s: Sweep, a: int, b: int, when: Callable[[Any], np.ndarray], tolerance: float
+) -> np.ndarray:
+    """RMS error over records a to b at times (ms) when it counts; some of them are enough."""
+    records = np.arange(a, max(a + 1, b), max(1, (b - a) // _POINTS))
+    column = (-1, *[1] * (v.ndim - 1))
+    error = v[records] - s.v[records].reshape(column)
+    counts = np.broadcast_to(when(records.reshape(column) * s.dt), error.shape)
+    number = counts.sum(axis=0)
+    total = np.where(counts, error * error, 0.0).sum(axis=0)
+    return np.where(number > 0, _capped(np.sqrt(total / np.maximum(number, 1)) / tolerance), 0.0)
 
 
 def _fall(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:

@@ -30,9 +30,10 @@ class Search:
     """Random draws, then CMA-ES from the best of them, judged by the features of the sweeps.
 
     The candidates of a stage before and `draws` random points are scored; from the best,
-    `population` cells evolve on `islands`. Without `generations` there are 300 of them, or as many
-    as fit into `share` of the time left, compilation included. Each sweep is simulated from 50 ms
-    before its step to 100 ms after it, starting from rest, and counts by the task's weights.
+    `population` cells evolve, half the time on separate `islands` and in time steps `coarse` times
+    the task's, then around the best of them. Without `generations` there are 300 of them, or as
+    many as fit into `share` of the time left, compilation included. Each sweep is simulated from 50 ms before its stimulus to 100 ms
+    after it, the cell being held where it rested, and counts by the task's weights.
 
     The error is the sum of `score.Score`, in tolerances; `ranges` says how far each parameter can
     move alone until the error has grown by one. With an `objective` (see `Task.problem`) its value
@@ -41,9 +42,10 @@ class Search:
     """
 
     draws: int = 4096
-    population: int = 128
+    population: int = 256
     generations: int | None = None
     islands: int = 2
+    coarse: int = 2
     share: float = 1.0
     objective: Objective | None = None
     name: str = "search"
@@ -57,7 +59,7 @@ class Search:
 
     def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
         """The best `population` cells of all that were seen."""
-        people = _Population(self._judge(task), self.population)
+        people = _Population(self._judge(task.stepped(self.coarse * task.dt)), self.population)
         points = task.space.random(self.draws, task.seed)
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
@@ -65,8 +67,16 @@ class Search:
         with watch.stage("draw", unit, self.share / 4) as log:
             _draw(people, points, log)
         if not watch.interrupted and people.errors.size:
-            with watch.stage("evolve", unit, self.share) as log:
-                self._evolve(people, task.rng(1), log)
+            evolution = _Evolution(people, self.islands, task.rng(1))
+            last = self.generations or (300 if watch.seconds_left == math.inf else 10**6)
+            with watch.stage("islands", unit, self.share / 2) as log:
+                evolution.run(log, max(1, last // 2))
+            if not watch.interrupted:
+                with watch.stage("evolve", unit, self.share) as log:
+                    if self.coarse > 1:
+                        people.rejudge(self._judge(task), log)
+                    evolution.join()
+                    evolution.run(log, max(1, last - last // 2), _PATIENCE)
         if not watch.interrupted and people.errors.size:
             with watch.stage("ranges", unit) as log:
                 known = _ranges(people, task, log)
@@ -78,34 +88,6 @@ class Search:
         if self.objective is None:
             return FeatureJudge(task)
         return ObjectiveJudge(task, self.objective)
-
-    def _evolve(self, people: _Population, rng: np.random.Generator, log: Log) -> None:
-        """Evolve from the best points known, on separate islands first, then around the best.
-
-        Separate islands do not all end in the same wrong basin. Half way the best one lives on, and
-        the places of the others go to a narrow search around the best point. Once no search has
-        moved the error by 0.1 % in _PATIENCE generations, it is over.
-        """
-        timed = math.isfinite(log.seconds_left)
-        last = self.generations or (10**6 if timed else 300)
-        first = [people.z[:, k % people.z.shape[1]] for k in range(self.islands)]
-        searches = [_strategy(x, 0.2, self.population // self.islands, rng) for x in first]
-        split, g = self.islands > 1, 0
-        while g < last:
-            if split and 2 * g >= last:
-                searches, split = _join(searches, people, rng), False
-            asked = [np.array(s.ask()).T for s in searches]
-            errors = people(np.concatenate(asked, axis=1), log)
-            _tell(searches, asked, errors)
-            g += 1
-            if timed:
-                each = (time.monotonic() - log.began) / g
-                last = min(last, g + int(log.seconds_left / each))
-            log.step(g, last, people.best)
-            log.errors = np.sort(errors[np.isfinite(errors)])
-            stale = log.history[-1 - _PATIENCE :]
-            if not split and len(stale) > _PATIENCE and stale[-1] > 0.999 * stale[0]:
-                return
 
 
 class _Population:
@@ -120,6 +102,12 @@ class _Population:
     def best(self) -> float:
         """The least error so far."""
         return float(self.errors[0]) if self.errors.size else np.inf
+
+    def rejudge(self, judge: Judge, log: Log) -> None:
+        """Judge what is remembered anew, and all that follows, by another judge."""
+        z, self.judge, self.parts = self.z, judge, {}
+        self.z, self.errors = np.empty((len(z), 0)), np.empty(0)
+        self(z, log)
 
     def __call__(self, z: np.ndarray, log: Log) -> np.ndarray:
         """Errors `[n]` of points z `[P, n]`, n at most `size`; infinite where not finite."""
@@ -163,11 +151,42 @@ def _ranges(people: _Population, task: Task, log: Log) -> dict[str, tuple[float,
     return ranges(task.space, best, np.concatenate(errors), allowed)
 
 
-def _join(searches: list, people: _Population, rng: np.random.Generator) -> list:
-    """The best search, and a narrow one around the best point with the places of the rest."""
-    best = min(searches, key=lambda s: s.best.f)
-    rest = people.size - best.popsize
-    return [best, _strategy(people.z[:, 0], 0.05, rest, rng)]
+class _Evolution:
+    """CMA-ES from the best points known, on separate islands first, then around the best of them.
+
+    Separate islands do not all end in the same wrong basin.
+    """
+
+    def __init__(self, people: _Population, islands: int, rng: np.random.Generator):
+        self.people, self.rng = people, rng
+        first = [people.z[:, k % people.z.shape[1]] for k in range(islands)]
+        self.searches = [_strategy(x, 0.2, people.size // islands, rng) for x in first]
+
+    def run(self, log: Log, generations: int, patience: int | None = None) -> None:
+        """Evolve until the time of the log is over, or nothing has moved for long.
+
+        That is, the error by 0.1 % in `patience` generations.
+        """
+        timed, g = math.isfinite(log.seconds_left), 0
+        while g < generations:
+            asked = [np.array(s.ask()).T for s in self.searches]
+            errors = self.people(np.concatenate(asked, axis=1), log)
+            _tell(self.searches, asked, errors)
+            g += 1
+            if timed:
+                each = (time.monotonic() - log.began) / g
+                generations = min(generations, g + int(log.seconds_left / each))
+            log.step(g, generations, self.people.best)
+            log.errors = np.sort(errors[np.isfinite(errors)])
+            if patience and g > patience and self.people.best > 0.999 * log.history[-1 - patience]:
+                return
+
+    def join(self) -> None:
+        """Keep the best search, and give the places of the rest to a narrow one around the best."""
+        if len(self.searches) > 1:
+            best = min(self.searches, key=lambda s: s.best.f)
+            rest = self.people.size - best.popsize
+            self.searches = [best, _strategy(self.people.z[:, 0], 0.05, rest, self.rng)]
 
 
 def _tell(searches: list, asked: list[np.ndarray], errors: np.ndarray) -> None:

@@ -1,0 +1,50 @@
+"""A cell held where it was recorded: what drifts between sweeps must not pass for its response.
+
+From sweep to sweep the potential before the stimulus moves by millivolts: seals, access and pumps
+change. A constant current, told before the stimulus by that potential alone, makes up for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.cell import Cell, State, batch_shape, settled, steady_current
+from neurojax.channel import Channel, Leaf, param, pytree
+
+
+@pytree
+class Bias(Channel):
+    """A constant current into the cell: i = -i_in."""
+
+    i_in: Leaf = param(0.0, "uA/cm2", -1e6, 1e6)
+
+    def current(self, v, x, celsius=None):
+        return -self.i_in * jnp.ones_like(v)
+
+
+class Held(NamedTuple):
+    """A cell with the current that holds it, settled at the recorded potential."""
+
+    cell: Cell
+    state: State
+    bias: Any  # uA, what it took besides the recording's own holding current
+    off: Any  # mV, how far the cell would rest from there by itself, infinite where it could not
+
+
+def held_at(cell: Cell, v: Any, holding: Any, still: Any = True) -> Held:
+    """Hold a cell at v (mV) under its holding current (uA); both broadcast with the population.
+
+    Where it is not `still` it only begins at v.
+    """
+    v = jnp.broadcast_to(jnp.asarray(v, jnp.result_type(float)), batch_shape(cell, v))
+    i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
+    bias = jnp.where(still, i * cell.area - holding, 0.0)
+    stable = slope > 0
+    off = jnp.where(stable, -bias / cell.area / jnp.where(stable, slope, 1.0), jnp.inf)
+    off = jnp.where(still, off, 0.0)
+    cell = replace(cell, channels={**cell.channels, "_bias": Bias(i_in=bias / cell.area)})
+    return Held(cell, settled(cell, v, jnp.shape(v)), bias, off)
