@@ -190,6 +190,6 @@ def test_changes_of_level_are_found_in_noise_and_between_pulses():
     i[3700:3720] = 20.0  # less than 0.3 of the largest: an aside
     noisy = i + np.random.default_rng(0).normal(0.0, 5.0, i.size)
     for current in (i, noisy):
-        trace = Trace("current", 0.1, np.full(i.size, -70.0), current)
+        trace = nj.Trace("current", 0.1, np.full(i.size, -70.0), current)
         np.testing.assert_allclose(trace.changes(), [50.0, 150.0, 250.0, 350.0], atol=0.11)
-    assert Trace("current", 0.1, np.full(i.size, -70.0), np.zeros(i.size)).changes().size == 0
+    assert nj.Trace("current", 0.1, np.full(i.size, -70.0), np.zeros(i.size)).changes().size == 0

@@ -63,7 +63,7 @@ def test_evolution_beats_the_draw(sweep):
         islands=2,
         progress=lambda *step: seen.append(step),
     )
-    draw, islands, evolve, ranges = found.stages
+    draw, islands, evolve, _ = found.stages
     assert [s.name for s in found.stages] == ["draw", "islands", "evolve", "ranges"]
     assert draw.evaluations == 64 and islands.evaluations == 15 * 32
     assert evolve.evaluations == 16 * 32  # those of the islands once more, in fine steps

@@ -46,5 +46,6 @@ def held_at(cell: Cell, v: Any, holding: Any, still: Any = True) -> Held:
     stable = slope > 0
     off = jnp.where(stable, -bias / cell.area / jnp.where(stable, slope, 1.0), jnp.inf)
     off = jnp.where(still, off, 0.0)
-    cell = replace(cell, channels={**cell.channels, "_bias": Bias(i_in=bias / cell.area)})
+    holder = Bias(i_in=bias / cell.area)  # pyright: ignore[reportCallIssue]
+    cell = replace(cell, channels={**cell.channels, "_bias": holder})
     return Held(cell, settled(cell, v, jnp.shape(v)), bias, off)

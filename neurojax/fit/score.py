@@ -102,6 +102,7 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         i = resample(part.i_pA, part.dt_ms, dt, at=0.5) * PA
         currents.append(i[: i.size // every * every])
         sweeps.append(_sweep(part, dt * every, first - start, last - start))
+    base, still = zip(*(base_mV(t) for t in traces), strict=True)
     longest = max(map(len, currents))
     padded = [np.pad(i, (0, longest - len(i)), mode="edge") for i in currents]
     return Targets(
@@ -109,7 +110,8 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         weights_ / weights_.sum(),
         np.stack(padded, axis=1),
         np.array([holding_pA(t) * PA for t in traces]),
-        *map(np.array, zip(*(base_mV(t) for t in traces), strict=True)),
+        np.array(base),
+        np.array(still),
         every,
     )
 
