@@ -1,16 +1,58 @@
-"""Objectives: what a simulated sweep should look like, as folds that the engines stream."""
+"""Objectives: what a simulated sweep should look like, as folds that the engines stream.
 
-from neurojax.loss.error import CurrentError, Target, VoltageError
+Each is a scalar for each cell, small where the run is as it should be. Builders take a trace and
+the time between records: `loss.spike_features(trace, record_ms)`; `total` adds objectives up.
+"""
+
+from neurojax.fold import Residuals, Squares, Total, total
+from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
 from neurojax.loss.masks import artefact_mask, capacitive_mask, spike_mask
+from neurojax.loss.phase_plane import PhasePlane, phase_plane
+from neurojax.loss.readings import Reading
+from neurojax.loss.soft_dtw import SoftDTW, soft_dtw
+from neurojax.loss.spike_features import TOLERANCES, SpikeFeatures, spike_features
+from neurojax.loss.spikes import SpikeTable
+from neurojax.loss.stream import streamed
+from neurojax.loss.subthreshold import STEP_TOLERANCES, StepResponse, step_response
 from neurojax.loss.sweep import Sweep, prepare
+from neurojax.loss.trains import (
+    Coincidence,
+    VanRossum,
+    coincidence,
+    coincidence_factor,
+    van_rossum,
+)
 
 __all__ = [
+    "STEP_TOLERANCES",
+    "TOLERANCES",
+    "Coincidence",
     "CurrentError",
+    "PhasePlane",
+    "Reading",
+    "Residuals",
+    "SoftDTW",
+    "SpikeFeatures",
+    "SpikeTable",
+    "Squares",
+    "StepResponse",
     "Sweep",
     "Target",
+    "Total",
+    "VanRossum",
     "VoltageError",
     "artefact_mask",
     "capacitive_mask",
+    "coincidence",
+    "coincidence_factor",
+    "phase_plane",
     "prepare",
+    "soft_dtw",
+    "spike_features",
     "spike_mask",
+    "step_response",
+    "streamed",
+    "total",
+    "trace_error",
+    "van_rossum",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import jax
+import numpy as np
 
 from neurojax.cell import Cell, State, ionic_current
 from neurojax.channel import pytree
-from neurojax.electrode import PA
+from neurojax.electrode import PA, Trace, resample
 from neurojax.fold import Squares
 
 
@@ -41,3 +43,40 @@ class CurrentError(VoltageError):
 
     def measured(self, cell, s):
         return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
+
+
+def trace_error(
+    trace: Trace, record_ms: float, keep: np.ndarray | None = None, tolerance: float = 1.0
+) -> VoltageError:
+    """Mean squared error of what a trace measured (mV or pA), in tolerances, over what counts.
+
+    The arguments are those of `error_of`.
+    """
+    error = error_of(trace, record_ms, keep)
+    return scaled(error, 1 / tolerance / np.sqrt(error.data.weight.sum()))
+
+
+def error_of(trace: Trace, record_ms: float, keep: np.ndarray | None = None) -> VoltageError:
+    """Sum of squared errors of what a trace measured, in records `record_ms` apart.
+
+    `keep` marks the samples `[sample]` that count. A record between samples is compared with their
+    linear interpolation, and counts where its nearest sample does. Raises ValueError when a mask
+    does not fit.
+    """
+    measured = trace.v_mV if trace.clamp == "current" else trace.i_pA
+    data = resample(measured, trace.dt_ms, record_ms, at=1.0)
+    kept = np.ones(measured.size, dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
+    if kept.shape != measured.shape:
+        raise ValueError(
+            f"sweep {trace.sweep}: the mask has shape {kept.shape}, the trace {measured.shape}"
+        )
+    times = (np.arange(data.size) + 1) * record_ms
+    nearest = np.minimum(np.rint(times / trace.dt_ms).astype(int), kept.size - 1)
+    error = VoltageError if trace.clamp == "current" else CurrentError
+    return error(data=Target(data, kept[nearest].astype(float)))
+
+
+def scaled(error: VoltageError, by: float) -> VoltageError:
+    """The same with residuals `by` times as large."""
+    target = error.data
+    return dataclasses.replace(error, data=target._replace(weight=target.weight * by))

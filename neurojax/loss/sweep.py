@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
-from neurojax.loss.error import CurrentError, Target, VoltageError
+from neurojax.loss.error import VoltageError, error_of, scaled
 
 
 class Sweep(NamedTuple):
@@ -34,29 +33,12 @@ def prepare(
     sweeps = []
     for k, trace in enumerate(traces):
         electrode = from_trace(trace, dt)
-        measured = trace.v_mV if trace.clamp == "current" else trace.i_pA
-        data = resample(measured, trace.dt_ms, dt * every, at=1.0)
-        kept = (
-            np.ones(measured.size, dtype=bool) if keep is None else np.asarray(keep[k], dtype=bool)
-        )
-        if kept.shape != measured.shape:
-            raise ValueError(
-                f"sweep {trace.sweep}: the mask has shape {kept.shape}, the trace {measured.shape}"
-            )
-        times = (np.arange(data.size) + 1) * dt * every
-        nearest = np.minimum(np.rint(times / trace.dt_ms).astype(int), kept.size - 1)
         if trace.clamp == "current":
             data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
             electrode = nudged(electrode, data_mV, g=0.0)
-        error = VoltageError if trace.clamp == "current" else CurrentError
-        target = Target(data, kept[nearest].astype(float))
-        sweeps.append(Sweep(electrode, error(data=target), trace.v_mV[0]))
+        error = error_of(trace, dt * every, None if keep is None else keep[k])
+        sweeps.append(Sweep(electrode, error, trace.v_mV[0]))
     total = sum(s.error.data.weight.sum() for s in sweeps)
     if total == 0:
         raise ValueError("the mask leaves no sample to fit")
-    return [s._replace(error=_scaled(s.error, 1 / np.sqrt(total))) for s in sweeps]
-
-
-def _scaled(error: VoltageError, by: float) -> VoltageError:
-    target = error.data
-    return dataclasses.replace(error, data=target._replace(weight=target.weight * by))
+    return [s._replace(error=scaled(s.error, total**-0.5)) for s in sweeps]

@@ -1,0 +1,81 @@
+"""The phase plane: how long a cell is at which potential and speed, whenever that is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.channel import Leaf, pytree, static
+from neurojax.electrode import Trace
+from neurojax.fold import Residuals
+from neurojax.loss.stream import carried, sampled
+
+
+@pytree
+class PhasePlane(Residuals):
+    """Squared difference of the density of (v, dv/dt) from that of data, over the data's square.
+
+    The density is a histogram in which each record is shared by its neighbours, linearly, so that
+    it has a slope. v has `bins[0]` places from `low` to `high` (mV), dv/dt has `bins[1]` from
+    -fastest to fastest, equal steps of asinh(dv/dt / slow), so that the slow part of the cycle is
+    seen as well as the spike. Blind to when something happens.
+
+    Source: LeMasson & Maex 2001, in De Schutter (ed.), Computational Neuroscience, CRC Press.
+    Deviates: there the histogram is a step function.
+    """
+
+    unit: ClassVar[str] = "1"
+    record_ms: Leaf
+    low: Leaf = -90.0  # mV
+    high: Leaf = 50.0  # mV
+    slow: Leaf = 1.0  # mV/ms
+    fastest: Leaf = 300.0  # mV/ms
+    bins: tuple[int, int] = static((15, 11))
+    target: Any = 0.0  # `[place of v, place of dv/dt, 1]`: the share of records there
+    scale: Leaf = 1.0
+
+    def init(self, cell, s):
+        return s.v, jnp.zeros((*self.bins, *s.v.shape), s.v.dtype)
+
+    def update(self, carry, cell, s, row):
+        earlier, density = carry
+        v, slope = 0.5 * (s.v + earlier), (s.v - earlier) / self.record_ms
+        across = _shared((v - self.low) / (self.high - self.low), self.bins[0])
+        speed = _asinh(slope / self.slow) / _asinh(self.fastest / self.slow)
+        along = _shared(0.5 + 0.5 * speed, self.bins[1])
+        return s.v, density + across[:, None] * along[None]
+
+    def residuals(self, carry, duration):
+        density = self.density(carry, duration)
+        target = jnp.asarray(self.target, density.dtype)
+        # One more axis than a single cell has.
+        target = target.reshape(target.shape[: density.ndim])
+        return ((density - target) * self.scale).reshape(-1, *density.shape[2:])
+
+    def density(self, carry: Any, duration: Any) -> Any:
+        """The share of records at each place, `[place of v, place of dv/dt, *pop]`."""
+        return carry[1] * (self.record_ms / duration)
+
+
+def phase_plane(trace: Trace, record_ms: float, bins: tuple[int, int] = (15, 11)) -> PhasePlane:
+    """The objective that a run dwells in the phase plane where a trace does."""
+    v = sampled(trace, record_ms)
+    margin = 0.1 * (v.max() - v.min()) + 1.0
+    bare = PhasePlane(record_ms=record_ms, low=v.min() - margin, high=v.max() + margin, bins=bins)  # pyright: ignore[reportCallIssue]
+    density = np.asarray(bare.density(carried(bare, v), (v.size - 1) * record_ms), dtype=float)
+    scale = float(1 / np.sqrt((density**2).sum()))
+    return dataclasses.replace(bare, target=density[..., None], scale=scale)
+
+
+def _shared(x: Any, places: int) -> Any:
+    """How much of x, from 0 to 1, each of equally spaced places has: `[place, *pop]`, sum 1."""
+    x = jnp.clip(x, 0.0, 1.0) * (places - 1)
+    at = jnp.arange(places).reshape(-1, *[1] * x.ndim)
+    return jnp.maximum(1 - jnp.abs(x - at), 0.0)
+
+
+def _asinh(x: Any) -> Any:
+    return jnp.sign(x) * jnp.log(jnp.abs(x) + jnp.sqrt(x * x + 1))

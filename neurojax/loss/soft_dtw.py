@@ -1,0 +1,97 @@
+"""Soft dynamic time warping: two courses compared after the best stretching of time."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.channel import Leaf, pytree
+from neurojax.electrode import Trace
+from neurojax.fold import Fold
+from neurojax.loss.stream import sampled
+
+_FAR = 1e9
+"""What it costs to be outside of the data: a number, so that no infinity meets another."""
+
+
+class _Band(NamedTuple):
+    v: Any  # mV `[record, place, 1]`, the data around each record
+    cost: Any  # `[record, place, 1]`, of a place that is outside of the data
+
+
+@pytree
+class SoftDTW(Fold):
+    """Soft-DTW of the potential and data, over the number of records; 1 is a mean error of `scale`.
+
+    With c_ij = ((v_i - data_j) / scale_mV)^2, D_ij = c_ij + softmin(D_i-1,j, D_i,j-1, D_i-1,j-1),
+    where softmin(x) = -gamma log sum exp(-x / gamma); no more than a band of places |i - j| is
+    looked at, and carried. The result, D of both last records, may be a little below zero. Each
+    record costs as many operations as the band is wide, so take few of them (`every`).
+
+    Source: Cuturi & Blondel 2017, Proc ICML 70:894 (arXiv:1703.01541).
+    """
+
+    unit: ClassVar[str] = "1"
+    scale_mV: Leaf
+    gamma: Leaf
+    records: Leaf
+    first: Any  # `[place, 1]`: D before the first record
+
+    def init(self, cell, s):
+        places = jnp.shape(self.first)[0]
+        return jnp.zeros((places, *s.v.shape), s.v.dtype) + _along(self.first, s.v)
+
+    def update(self, carry, cell, s, row):
+        v, far = (_along(a, s.v) for a in row)
+        cost = ((s.v - v) / self.scale_mV) ** 2 + far
+        places = len(carry)
+        # Places move along with the record: the same data are one place on in the record before.
+        before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], 2 * _FAR)])
+        both = self._softmin(before, carry)
+        here = [both[0] + cost[0]]
+        for k in range(1, places):
+            here.append(self._softmin(both[k], here[-1]) + cost[k])
+        return jnp.minimum(jnp.stack(here), 2 * _FAR)
+
+    def _softmin(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        away = jnp.abs(a - b) / self.gamma
+        return jnp.minimum(a, b) - self.gamma * jnp.log1p(jnp.exp(-away))
+
+    def finish(self, carry, duration):
+        return carry[len(carry) // 2] / self.records
+
+
+def soft_dtw(
+    trace: Trace,
+    record_ms: float,
+    band_ms: float = 5.0,
+    scale_mV: float = 10.0,
+    gamma: float = 0.1,
+) -> SoftDTW:
+    """The objective that a run, stretched in time by up to `band_ms`, is as a trace.
+
+    gamma: how soft the least is, in units of (scale_mV)^2. Raises ValueError for a band of less
+    than a record.
+    """
+    half = round(band_ms / record_ms)
+    if half < 1:
+        raise ValueError(f"band_ms = {band_ms}: expected at least one record of {record_ms} ms")
+    v = sampled(trace, record_ms)[1:]
+    at = np.arange(v.size)[:, None] + np.arange(-half, half + 1)
+    outside = (at < 0) | (at >= v.size)
+    band = _Band(v[np.clip(at, 0, v.size - 1)], np.where(outside, _FAR, 0.0))
+    # Before the first record nothing has been passed but the place before the first of the data.
+    first = np.where(np.arange(2 * half + 1) == half, 0.0, 2 * _FAR)
+    return SoftDTW(
+        scale_mV=scale_mV, gamma=gamma, records=float(v.size), first=first[:, None],
+        data=_Band(*(a[..., None] for a in band)),
+    )  # fmt: skip
+
+
+def _along(a: Any, v: jax.Array) -> jax.Array:
+    """a `[place, 1]` such that it goes with `[place, *pop]`."""
+    a = jnp.asarray(a, v.dtype)
+    return a.reshape(a.shape[: 1 + v.ndim])

@@ -1,0 +1,165 @@
+"""Objectives on spikes: their times, their shape, and how often they come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax import features
+from neurojax.channel import pytree
+from neurojax.electrode import Trace
+from neurojax.fold import Residuals
+from neurojax.loss.readings import KINDS, NEEDS, Reading, Seen
+from neurojax.loss.spikes import MEASURES, SpikeTable, rows
+from neurojax.loss.stream import carried, sampled
+from neurojax.observe import observe
+from neurojax.units import nearest
+
+TOLERANCES = {
+    "time": 1.0,  # ms
+    "peak": 2.0,  # mV
+    "trough": 2.0,  # mV
+    "width": 0.1,  # ms
+    "onset": 2.0,  # mV
+    "amplitude": 2.0,  # mV
+    "ahp": 2.0,  # mV
+    "latency": 1.0,  # ms
+    "rate": 1.0,  # Hz
+    "adaptation": 0.02,  # 1
+}
+"""Every feature of spikes, and a difference that counts as one."""
+
+
+@pytree
+class SpikeFeatures(Residuals):
+    """Sum of squared differences of spike features from data, in tolerances; one look for all.
+
+    `spike_features` makes it from a trace. With the reading of times its data are, for each record,
+    the spike of the data that is nearest.
+    """
+
+    unit: ClassVar[str] = "tolerances"
+    table: SpikeTable
+    readings: dict[str, Reading]
+
+    @property
+    def of(self) -> str:
+        """The observable that spikes."""
+        return self.table.of
+
+    def init(self, cell, s):
+        v = observe(cell, s, self.of)
+        slots = 0 if self.data is None else self.table.slots
+        # Below any potential, so that the first record counts.
+        return self.table.init(cell, s), jnp.full((slots, *v.shape), -1e3, v.dtype)
+
+    def update(self, carry, cell, s, row):
+        carry, high = carry
+        if row is not None:
+            v = observe(cell, s, self.of)
+            high = jnp.where(rows(self.table.slots, v) == row, jnp.maximum(high, v), high)
+        return self.table.update(carry, cell, s, row), high
+
+    def residuals(self, carry, duration):
+        seen = self.seen(carry, duration)
+        each = [reading.residuals(seen) for reading in self.readings.values()]
+        return jnp.concatenate([r + jnp.zeros_like(seen.found.last) for r in each])
+
+    def seen(self, carry: Any, duration: Any) -> Seen:
+        """What the readings look at."""
+        (table, high), told = carry, self.table
+        stop = jnp.minimum(told.stop_ms, duration)
+        return Seen(table.found, high, told.threshold, told.start_ms, stop)
+
+
+def spike_features(
+    trace: Trace,
+    record_ms: float,
+    tolerances: Mapping[str, float] | None = None,
+    *,
+    window_ms: tuple[float, float] = (0.0, np.inf),
+    missing_ms: float | None = None,
+    slots: int | None = None,
+) -> SpikeFeatures:
+    """The objective that spikes of a run are as those of a trace, in records `record_ms` apart.
+
+    tolerances: which features count, and what difference of each counts as one (default: all of
+    `TOLERANCES`). window_ms: spikes that begin in it count. missing_ms: what a missing or extra
+    spike costs, as a difference in time (default: the mean interval, or a tenth of the window).
+    slots: spikes that a cell may have (default: those of the trace and a quarter more); the same
+    for several traces saves compilation.
+
+    Raises ValueError for an unknown feature, a tolerance that is not positive, or too few slots.
+    """
+    tolerances = TOLERANCES if tolerances is None else tolerances
+    for name, tolerance in tolerances.items():
+        if name not in KINDS:
+            raise ValueError(
+                f"no spike feature {name!r}{nearest(name, list(KINDS))} (have: {', '.join(KINDS)})"
+            )
+        if not tolerance > 0:
+            raise ValueError(f"tolerance of {name!r} is {tolerance}: expected a positive number")
+    v = sampled(trace, record_ms)
+    spikes = features.spikes(v, record_ms)
+    number = int(spikes.number)
+    if slots is None:
+        slots = number + max(2, number // 4)
+    if number > slots:
+        raise ValueError(f"sweep {trace.sweep} has {number} spikes: {slots} slots are too few")
+    on, off, _ = trace.step_window()
+    duration = (v.size - 1) * record_ms
+    intervals = np.diff(spikes.times)
+    if missing_ms is None:
+        missing_ms = float(intervals.mean()) if intervals.size else 0.1 * (off - on)
+    bare = {k: dataclasses.replace(KINDS[k], tolerance=float(t)) for k, t in tolerances.items()}
+    if "time" in bare:
+        bare["time"] = dataclasses.replace(bare["time"], missing_ms=missing_ms)
+    if "rate" in bare:
+        bare["rate"] = dataclasses.replace(bare["rate"], start_ms=on, stop_ms=off)
+    needed = {m for k in tolerances for m in NEEDS.get(k, (k,))}
+    table = SpikeTable(
+        record_ms=record_ms,
+        of="v",
+        slots=slots,
+        measures=tuple(m for m in MEASURES if m in needed),
+        level=_half_height(v, spikes),
+        start_ms=float(window_ms[0]),
+        stop_ms=float(window_ms[1]),
+    )
+    fold = SpikeFeatures(table=table, readings=bare)
+    seen = fold.seen(carried(fold, v), duration)
+    told = {k: _against(reading, seen) for k, reading in bare.items()}
+    data = None
+    if "time" in told:
+        data = _next_spike(told["time"], duration, record_ms, v.size - 1)
+    return dataclasses.replace(fold, readings=told, data=data)
+
+
+def _half_height(v: np.ndarray, spikes: features.Spikes) -> float:
+    """Of a typical spike, mV, from the lowest between spikes."""
+    if not spikes.number:
+        return float(features.THRESHOLD)
+    low = np.median(spikes.troughs) if spikes.troughs.size else v.min()
+    return float(0.5 * (np.median(spikes.peaks) + low))
+
+
+def _against(reading: Reading, seen: Seen) -> Reading:
+    """A reading whose target is what was seen of the data."""
+    value, exists = map(np.asarray, reading.value(seen))
+    exists = np.broadcast_to(exists, value.shape)
+    target = np.where(exists, value, 0.0)[:, None]
+    return dataclasses.replace(reading, target=target, known=exists.astype(float)[:, None])
+
+
+def _next_spike(times: Reading, duration: float, record_ms: float, records: int) -> np.ndarray:
+    """For each record the spike of the data that is next in time, `[record]`; -1 without any."""
+    known = times.target[times.known > 0]
+    if not known.size:
+        return np.full(records, -1, np.int32)
+    middles = 0.5 * (known[1:] + known[:-1])
+    at = (np.arange(records) + 1) * record_ms
+    return np.searchsorted(middles, at).astype(np.int32)

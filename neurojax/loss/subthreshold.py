@@ -1,0 +1,116 @@
+"""Objectives on how the potential follows a step that makes no spikes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.channel import Leaf, pytree
+from neurojax.electrode import Trace
+from neurojax.fold import Residuals
+from neurojax.loss.readings import along
+from neurojax.loss.stream import carried, sampled
+from neurojax.units import nearest
+
+STEP_TOLERANCES = {
+    "base": 1.0,  # mV
+    "steady": 1.0,  # mV
+    "sag": 0.5,  # mV
+    "tau": 1.0,  # ms
+}
+"""Every feature of a step's response, and a difference that counts as one."""
+
+_BEFORE = 50.0  # ms before the step that tell the base
+_LATE = 0.1  # the last part of the step tells its steady end
+
+
+class _Weights(NamedTuple):
+    """What each record counts, `[record]` each."""
+
+    base: Any
+    steady: Any
+    step: Any
+
+
+@pytree
+class StepResponse(Residuals):
+    """Sum of squared differences of a step's response from data, in tolerances.
+
+    - base, mV: the mean of the 50 ms before the step
+    - steady, mV: the mean of the step's last tenth
+    - sag, mV: how far v goes beyond `steady` during the step, in the direction of the step
+    - tau, ms: the area between v and `steady` over the height of the step; of a single exponential
+      its time constant, as long as the step is longer by far
+    """
+
+    unit: ClassVar[str] = "tolerances"
+    step_ms: Leaf  # how long the step is
+    direction: Leaf  # 1 of a depolarising step, else -1
+    tolerances: dict[str, Leaf]
+    target: Any = 0.0  # `[feature, 1]`, in the order of the tolerances' names
+
+    def init(self, cell, s):
+        zero = jnp.zeros_like(s.v)
+        return _Weights(zero, zero, zero), zero - 1e3  # below any potential
+
+    def update(self, carry, cell, s, row):
+        sums, beyond = carry
+        sums = _Weights(*(total + w * s.v for total, w in zip(sums, row, strict=True)))
+        further = jnp.maximum(beyond, self.direction * s.v)
+        return sums, jnp.where(row.step > 0, further, beyond)
+
+    def features(self, carry: Any) -> dict[str, Any]:
+        """Base, steady, sag and tau, `[*pop]` each."""
+        (base, steady, mean), beyond = carry
+        height = steady - base
+        some = jnp.abs(height) > 1e-2
+        return {
+            "base": base,
+            "steady": steady,
+            "sag": beyond - self.direction * steady,
+            "tau": self.step_ms
+            * jnp.where(some, steady - mean, 0.0)
+            / jnp.where(some, height, 1.0),
+        }
+
+    def residuals(self, carry, duration):
+        found = self.features(carry)
+        value = jnp.stack([found[k] / t for k, t in sorted(self.tolerances.items())])
+        return value - along(self.target, value)
+
+
+def step_response(
+    trace: Trace, record_ms: float, tolerances: Mapping[str, float] | None = None
+) -> StepResponse:
+    """The objective that a run responds to a trace's step as the trace does, below threshold.
+
+    tolerances: which features count, and what difference of each counts as one (default: all of
+    `STEP_TOLERANCES`). Raises ValueError for an unknown feature, or a trace without a step or
+    without time before it.
+    """
+    tolerances = STEP_TOLERANCES if tolerances is None else tolerances
+    for name in tolerances:
+        if name not in STEP_TOLERANCES:
+            known = list(STEP_TOLERANCES)
+            raise ValueError(
+                f"no feature {name!r} of a step{nearest(name, known)} (have: {', '.join(known)})"
+            )
+    v = sampled(trace, record_ms)
+    on, off, height = trace.step_window()
+    at = (np.arange(v.size - 1) + 1) * record_ms
+    windows = [(on - _BEFORE, on), (off - _LATE * (off - on), off), (on, off)]
+    inside = [(at > a) & (at <= b) for a, b in windows]
+    if not height or not all(w.any() for w in inside):
+        raise ValueError(f"sweep {trace.sweep} has no step with some time before it")
+    bare = StepResponse(
+        step_ms=off - on,
+        direction=float(np.sign(height)),
+        tolerances={k: float(t) for k, t in tolerances.items()},
+        data=_Weights(*(w / w.sum() for w in inside)),
+    )
+    target = np.asarray(bare.residuals(carried(bare, v), at[-1]), dtype=float)
+    return dataclasses.replace(bare, target=target[:, None])
