@@ -238,15 +238,10 @@ def divide(traces: Sequence[Trace], sweeps: str, held_out: str) -> tuple[list[Tr
 
 
 def pick(traces: Sequence[Trace]) -> list[Trace]:
-    """Sweeps to fit where the user names none: two that fire, a weak and a strong one; else all."""
+    """Sweeps to fit where the user names none: in current clamp half of them, the telling ones."""
     if any(t.clamp == "voltage" for t in traces):
         return list(traces)
-    fires = [t for t in traces if spike_times(t).size]
-    fires.sort(key=lambda t: t.step_window()[2])
-    if len(fires) < 3:
-        return fires or list(traces)
-    low, high = round(0.25 * (len(fires) - 1)), round(0.75 * (len(fires) - 1))
-    return [fires[low], fires[max(high, low + 1)]]
+    return fitting.telling(fitting.every_second(traces)[0])
 
 
 def check_writable(path: Path) -> None:

@@ -37,12 +37,16 @@ class Watch:
         return self.interrupted or self.seconds_left == 0
 
     @contextmanager
-    def stage(self, name: str, unit: str, share: float = 1.0) -> Iterator[Log]:
+    def stage(
+        self, name: str, unit: str, share: float = 1.0, end: float = math.inf
+    ) -> Iterator[Log]:
         """Record one stage, which may take `share` of the time left; Ctrl-C in it ends it.
+
+        That is the time until the deadline, or until `end` (of the monotonic clock) if sooner.
 
         What follows the `with` block runs in either case.
         """
-        log = Log(self, name, unit, share)
+        log = Log(self, name, unit, share, min(end, self.deadline))
         try:
             yield log
         except KeyboardInterrupt:
@@ -53,10 +57,10 @@ class Watch:
 class Log:
     """The course of one stage, written as it happens."""
 
-    def __init__(self, watch: Watch, name: str, unit: str, share: float):
+    def __init__(self, watch: Watch, name: str, unit: str, share: float, end: float):
         self.watch, self.name, self.unit = watch, name, unit
         self.began = time.monotonic()
-        self.deadline = self.began + share * watch.seconds_left
+        self.deadline = self.began + share * max(0.0, end - self.began)
         self.history: list[float] = []
         self.evaluations = self.dropped = 0
         self.errors: np.ndarray = np.empty(0)
