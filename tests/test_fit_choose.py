@@ -26,8 +26,10 @@ def recording():
 
 def test_every_second_sweep_is_held_out_and_the_strongest_fitted(recording):
     fitted, held_out = every_second(recording)
-    assert [t.sweep for t in fitted] == [8, 6, 4, 2, 0]
-    assert [t.sweep for t in held_out] == [7, 5, 3, 1]
+    assert [t.sweep for t in fitted] == [8, 6, 4, 2]  # 4 is the strongest without a spike
+    assert [t.sweep for t in held_out] == [7, 5, 3, 1, 0]
+    for few in (recording[:1], recording[-1:]):
+        assert every_second(few) == (few, [])
 
 
 def test_the_telling_ones_span_silence_and_firing(recording):

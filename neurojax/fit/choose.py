@@ -14,12 +14,17 @@ MOST = 6
 
 
 def every_second(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
-    """Sweeps to fit and to hold out: each second one in order of their steps, the strongest fitted.
+    """Sweeps to fit and to hold out: each second one, in order of their steps.
 
-    What is held out then lies between what is fitted, but for the weakest step.
+    Fitted are the strongest of all and, so that the threshold lies between two of them, the
+    strongest without a spike; in between, what is held out alternates with what is fitted.
     """
     order = sorted(traces, key=lambda t: (_strength(t), t.sweep), reverse=True)
-    return order[0::2], order[1::2]
+    firing, silent = _divided(order)
+    fitted = firing[0::2] + silent[0 : len(silent) // 2 * 2 : 2]
+    if not fitted:
+        fitted = silent[:1]
+    return fitted, [t for t in order if not any(t is f for f in fitted)]
 
 
 def telling(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
@@ -28,11 +33,23 @@ def telling(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
     Among the silent ones the weakest, the strongest and one between; among those that fire the one
     with the fewest spikes, the one with the most, and some between.
     """
-    number = {id(t): int(spikes(t.v_mV, t.dt_ms).number) for t in traces}
-    silent = sorted((t for t in traces if not number[id(t)]), key=_strength)
-    firing = sorted((t for t in traces if number[id(t)]), key=lambda t: (number[id(t)], t.sweep))
+    firing, silent = _divided(traces)
+    firing, silent = sorted(firing, key=_number), sorted(silent, key=_strength)
     quiet = _spread(silent, min(3, max(1, most // 2)))
     return quiet + _spread(firing, most - len(quiet))
+
+
+def _divided(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Those that fire, and those that do not."""
+    fires = [_number(t) > 0 for t in traces]
+    return (
+        [t for t, f in zip(traces, fires, strict=True) if f],
+        [t for t, f in zip(traces, fires, strict=True) if not f],
+    )
+
+
+def _number(trace: Trace) -> int:
+    return int(spikes(trace.v_mV, trace.dt_ms).number)
 
 
 def _strength(trace: Trace) -> float:

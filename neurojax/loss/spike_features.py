@@ -53,7 +53,7 @@ class SpikeFeatures(Residuals):
 
     def init(self, cell, s):
         v = observe(cell, s, self.of)
-        slots = 0 if self.data is None else self.table.slots
+        slots = self.table.slots if "time" in self.readings else 0
         # Below any potential, so that the first record counts.
         return self.table.init(cell, s), jnp.full((slots, *v.shape), -1e3, v.dtype)
 
