@@ -7,6 +7,7 @@ the time between records: `loss.spike_features(trace, record_ms)`; `total` adds 
 from neurojax.fold import Residuals, Squares, Total, total
 from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
 from neurojax.loss.masks import artefact_mask, capacitive_mask, spike_mask
+from neurojax.loss.noise import Noise, noise_of
 from neurojax.loss.phase_plane import PhasePlane, phase_plane
 from neurojax.loss.readings import Reading
 from neurojax.loss.soft_dtw import SoftDTW, soft_dtw
@@ -28,6 +29,7 @@ __all__ = [
     "TOLERANCES",
     "Coincidence",
     "CurrentError",
+    "Noise",
     "PhasePlane",
     "Reading",
     "Residuals",
@@ -45,6 +47,7 @@ __all__ = [
     "capacitive_mask",
     "coincidence",
     "coincidence_factor",
+    "noise_of",
     "phase_plane",
     "prepare",
     "soft_dtw",
