@@ -37,7 +37,7 @@ class Agreement(NamedTuple):
     width_error_ms: float
     subthreshold_rmse_mV: float  # away from the spikes of either, over the whole sweep
     rmse: float  # mV in current clamp, pA in voltage clamp
-    quiet_rmse_mV: float = math.nan  # before the first spike of either, and 20 ms after the last
+    quiet_rmse_mV: float = math.nan  # before the first spike of either
 
     @property
     def spike_time_error(self) -> float:
@@ -150,7 +150,7 @@ def agreement(data: Trace, model: Trace) -> Agreement:
     error = model.v_mV - data.v_mV
     a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (data, model))
     quiet = _away(a.times, data) & _away(b.times, data)
-    silent = _silent(np.r_[a.times, b.times], data)
+    quiet_yet = _before(np.r_[a.times, b.times], data)
     n = min(int(a.number), int(b.number))
     late = b.times[:n] - a.times[:n]
     return Agreement(
@@ -165,14 +165,13 @@ def agreement(data: Trace, model: Trace) -> Agreement:
         _mean(b.widths[:n] - a.widths[:n]),
         float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
         float(np.sqrt(np.mean(error**2))),
-        float(np.sqrt(np.mean(error[silent] ** 2))) if silent.any() else nan,
+        float(np.sqrt(np.mean(error[quiet_yet] ** 2))) if quiet_yet.any() else nan,
     )
 
 
-def _silent(times: np.ndarray, trace: Trace) -> np.ndarray:
-    """Samples before the first spike and from 20 ms after the last on."""
-    t = trace.t_ms
-    return (t < times.min(initial=math.inf) - 2.0) | (t > times.max(initial=-math.inf) + 20.0)
+def _before(times: np.ndarray, trace: Trace) -> np.ndarray:
+    """Samples before the first spike."""
+    return trace.t_ms < times.min(initial=math.inf) - 2.0
 
 
 def _away(times: np.ndarray, trace: Trace) -> np.ndarray:

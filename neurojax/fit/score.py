@@ -29,8 +29,7 @@ _POINTS = 400  # records at which a stretch without spikes is compared
 class Score(NamedTuple):
     """Contributions to the score, `[*pop]` each, in tolerances, averaged over the sweeps.
 
-    In a sweep without spikes `number` and `rise` are all that there is to get right, besides
-    `base`: there a spike too many counts as five tolerances, and `rise` in 0.5 mV.
+    In a sweep without spikes, one too many counts as five tolerances.
     """
 
     number: np.ndarray  # spikes missing or too many; 4 % of the spikes, at least half of one
@@ -42,7 +41,7 @@ class Score(NamedTuple):
     width: np.ndarray  # mean |error| over spikes; 8 %
     fall: np.ndarray  # mean |error| within 4 ms after the peaks; 3 mV
     base: np.ndarray  # how far from the recorded potential the cell would rest by itself; 2 mV
-    rise: np.ndarray  # RMS from the onset to the first spike, or to the end without any; 1 mV
+    rise: np.ndarray  # RMS from the onset to the first spike, or to the end without any; 0.5 mV
     course: np.ndarray  # mean |error| at equal phases between spikes; 1.5 mV
     after: np.ndarray  # RMS from 20 ms after the last spike to the end; 1 mV
 
@@ -228,7 +227,7 @@ def _score_sweep(v: np.ndarray, rest: np.ndarray, s: Sweep) -> Score:
         mean_error(found.widths, s.spikes.widths, 0.08 * s.width),
         _fall(v, s, t[..., :n]),
         _capped(np.abs(rest) / 2.0),
-        _rms(v, s, s.on, end, lambda at: at <= first, 1.0 if n else 0.5),
+        _rms(v, s, s.on, end, lambda at: at <= first, 0.5),
         _course(v, s, t[..., :n]),
         _rms(v, s, s.on, end, lambda at: at >= last, 1.0) if n else nothing,
     )
