@@ -16,6 +16,7 @@ from neurojax.fit.parameters import Free, Space, free
 from neurojax.fit.polish import Polish
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
+from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress, Stage
 from neurojax.fit.search import Search
 from neurojax.fit.task import Task
@@ -35,6 +36,7 @@ __all__ = [
     "Objective",
     "Polish",
     "Progress",
+    "Regress",
     "Search",
     "Space",
     "Stage",

@@ -42,10 +42,14 @@ class Candidates:
         """The best point `[P]`."""
         return self.z[:, 0]
 
+    def first(self, n: int) -> Candidates:
+        """The best n of them."""
+        return replace(self, z=self.z[:, :n], errors=self.errors[:n])
+
     def within(self, times: float) -> Candidates:
         """Those whose error is less than `times` the best's, and the best itself."""
         n = max(1, int(np.searchsorted(self.errors, times * self.errors[:1].sum())))
-        return replace(self, z=self.z[:, :n], errors=self.errors[:n])
+        return self.first(n)
 
     def distinct(self, n: int, apart: float = 0.02) -> np.ndarray:
         """The best up to n points `[P, m]` that differ by `apart` or more in some coordinate."""

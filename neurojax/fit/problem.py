@@ -17,7 +17,7 @@ from neurojax.electrode import Trace, n_steps
 from neurojax.engine import blocked, scan
 from neurojax.engine.pieces import Gradient
 from neurojax.fit.parameters import Space
-from neurojax.fold import Fold, Squares
+from neurojax.fold import Fold
 from neurojax.gradient import differentiate
 from neurojax.loss import Sweep
 
@@ -44,7 +44,7 @@ class Problem:
 
     def error(self, value: Any) -> Any:
         """What is told of a value: the root of a sum of squares, else itself."""
-        return np.sqrt(value) if isinstance(self.sweeps[0].error, Squares) else value
+        return np.sqrt(value) if self.sweeps[0].error.squares() is not None else value
 
     @property
     def samples(self) -> int:

@@ -16,12 +16,13 @@ from neurojax.fit.method import Method
 from neurojax.fit.nudge import Nudge
 from neurojax.fit.parameters import Space, free
 from neurojax.fit.polish import Polish
+from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress
 from neurojax.fit.search import Search
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 
-STAGES = {stage.name: stage for stage in (Draw, Search, Nudge, Polish)}
+STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Polish)}
 """Every stage by its name."""
 
 COARSE_MS = 0.5
