@@ -46,19 +46,22 @@ class SoftDTW(Fold):
 
     def update(self, carry, cell, s, row):
         v, far = (_along(a, s.v) for a in row)
-        cost = ((s.v - v) / self.scale_mV) ** 2 + far
-        places = len(carry)
+        cost = ((s.v - v) / self.scale_mV) ** 2
         # Places move along with the record: the same data are one place on in the record before.
-        before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], 2 * _FAR)])
-        both = self._softmin(before, carry)
-        here = [both[0] + cost[0]]
-        for k in range(1, places):
-            here.append(self._softmin(both[k], here[-1]) + cost[k])
-        return jnp.minimum(jnp.stack(here), 2 * _FAR)
+        before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], _FAR)])
+        come = self._softmin(jnp.stack([before, carry])) + far
+        # From where a path comes it may go on along the data: D_k = total_k + softmin over all
+        # l <= k of come_l - total_l-1, for all k at once.
+        total = jnp.cumsum(cost, axis=0)
+        places = jnp.arange(len(carry))
+        later = (places[:, None] > places).reshape(len(carry), len(carry), *[1] * s.v.ndim)
+        paths = jnp.where(later, 2 * _FAR, (come - (total - cost))[:, None])
+        return jnp.where(far > 0, _FAR, jnp.minimum(total + self._softmin(paths), _FAR))
 
-    def _softmin(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        away = jnp.abs(a - b) / self.gamma
-        return jnp.minimum(a, b) - self.gamma * jnp.log1p(jnp.exp(-away))
+    def _softmin(self, x: jax.Array) -> jax.Array:
+        """Over the first axis."""
+        least = jax.lax.stop_gradient(x.min(0))
+        return least - self.gamma * jnp.log(jnp.exp((least - x) / self.gamma).sum(0))
 
     def finish(self, carry, duration):
         return carry[len(carry) // 2] / self.records
@@ -84,7 +87,7 @@ def soft_dtw(
     outside = (at < 0) | (at >= v.size)
     band = _Band(v[np.clip(at, 0, v.size - 1)], np.where(outside, _FAR, 0.0))
     # Before the first record nothing has been passed but the place before the first of the data.
-    first = np.where(np.arange(2 * half + 1) == half, 0.0, 2 * _FAR)
+    first = np.where(np.arange(2 * half + 1) == half, 0.0, _FAR)
     return SoftDTW(
         scale_mV=scale_mV, gamma=gamma, records=float(v.size), first=first[:, None],
         data=_Band(*(a[..., None] for a in band)),
