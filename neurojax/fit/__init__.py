@@ -8,6 +8,9 @@ ones you name. Each is a small object, alone in a file of its name; anything tha
 from neurojax.fit.agreement import Agreement, agreement, free_run
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.certificate import Certificate
+from neurojax.fit.certify import Certify
+from neurojax.fit.choose import every_second, telling
+from neurojax.fit.cohort import CohortFit, Pool, cohort
 from neurojax.fit.draw import Draw
 from neurojax.fit.levenberg import levenberg_marquardt
 from neurojax.fit.method import Method
@@ -28,12 +31,15 @@ __all__ = [
     "Agreement",
     "Candidates",
     "Certificate",
+    "Certify",
+    "CohortFit",
     "Draw",
     "Fit",
     "Free",
     "Method",
     "Nudge",
     "Objective",
+    "Pool",
     "Polish",
     "Progress",
     "Regress",
@@ -43,9 +49,12 @@ __all__ = [
     "Task",
     "Watch",
     "agreement",
+    "cohort",
     "default_stages",
+    "every_second",
     "fit",
     "free",
     "free_run",
     "levenberg_marquardt",
+    "telling",
 ]

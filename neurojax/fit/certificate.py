@@ -158,6 +158,7 @@ class Certificate:
         default_factory=list
     )  # that the data leave open, widest first
     profiles: dict[str, Profile] = field(default_factory=dict)
+    unsettled: float = 0.0  # chi-squared by which the nearest minimum is better than the best point
     posterior: Posterior | None = None
     ensemble: Ensemble | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # each moved alone
@@ -206,6 +207,11 @@ class Certificate:
                 told.append(_of_parameter(f, self.values[f.name], self.intervals[f.name]))
         told += [d.sentence for d in self.directions]
         told += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
+        if self.unsettled > 1:
+            told.append(
+                f"the best point is not yet a minimum: chi-squared falls by {self.unsettled:.2g} "
+                "nearby; polish longer"
+            )
         if self.posterior is not None:
             told.append(self.posterior.sentence())
         if self.ensemble is not None:

@@ -1,0 +1,159 @@
+"""Certify: how good a fit is on what it has not seen, and what its data determine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.cell import Cell
+from neurojax.electrode import RecordingError, Trace
+from neurojax.fit.agreement import agreement, free_run
+from neurojax.fit.candidates import Candidates
+from neurojax.fit.certificate import Certificate, FreeRun
+from neurojax.fit.descent import ABREAST
+from neurojax.fit.ensemble import ensemble
+from neurojax.fit.evidence import misfit, quiet_noise
+from neurojax.fit.information import covariance, directions, regular
+from neurojax.fit.problem import Objective, Problem
+from neurojax.fit.profile import profiles
+from neurojax.fit.sample import blackjax, laplace, nuts
+from neurojax.fit.task import Task
+from neurojax.fit.watch import Log, Watch
+from neurojax.loss import VoltageError
+
+
+@dataclass(frozen=True)
+class Certify:
+    """The certificate of the best candidate; the candidates themselves go on as they are.
+
+    Always: the free run of every sweep, held-out ones among them, and the ensemble of candidates
+    whose error is `within` (a part) of the best. Where candidates were judged by a sum of squares
+    also the Fisher information, with standard errors and the directions that the data leave open.
+
+    noise: what the uncertainty of parameters is reckoned from. "residual", the default, counts all
+    that the fit leaves over as noise, with the time that it lasts: intervals then allow for a model
+    that is not quite right, which is nearly always so. "quiet" counts only the noise of the
+    recording before its stimulus, independent from sample to sample, as published posteriors mostly
+    do: how repeated recordings of a cell that is exactly like the model would scatter. For an
+    objective of one's own its weights are taken for standard deviations.
+    objective: what the last stage minimised, if not the squared error; see `Task.problem`.
+    profiles: values to either side of each parameter's best at which the others are fitted anew,
+    8 to 15 (0: no profiles). draws: from the posterior, by `sampler` "laplace" (the normal
+    approximation, at once) or "nuts" (needs blackjax; thousands of simulations), in `chains`.
+    """
+
+    noise: Literal["residual", "quiet"] = "residual"
+    objective: Objective | None = None
+    profiles: int = 0
+    draws: int = 0
+    sampler: Literal["laplace", "nuts"] = "laplace"
+    chains: int = 16
+    within: float = 0.05
+    every: int | None = None  # steps between compared records; None: one for each sample
+    name: str = "certify"
+
+    def __post_init__(self):
+        for name, known in (("noise", ("residual", "quiet")), ("sampler", ("laplace", "nuts"))):
+            if (given := getattr(self, name)) not in known:
+                raise ValueError(f"{name} is {given!r}; expected one of {', '.join(known)}")
+
+    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+        """The same candidates, with a certificate of the best.
+
+        Raises ValueError when no stage came before, ImportError for NUTS without blackjax.
+        """
+        if self.draws and self.sampler == "nuts":
+            blackjax()
+        if found is None:
+            raise ValueError("nothing to certify: name a stage before it, such as Polish()")
+        values = {k: float(v) for k, v in task.space.values(found.best).items()}
+        known: dict[str, Any] = {"ranges": found.ranges}
+        with jax.enable_x64(True), watch.stage(self.name, found.unit) as log:
+            known["ensemble"] = ensemble(task.space, found, self.within)
+            known["free_runs"] = _free_runs(task, task.space.apply(task.cell, values))
+            log.evaluations += len(known["free_runs"])
+            log.conclude(found.errors)
+            if self._squared(task, found):
+                self._weigh(task, found, known, log)
+        c = Certificate(task.space, values, float(found.errors[0]), found.unit, **known)
+        errors = c.standard_errors or found.standard_errors
+        return replace(found, certificate=c, standard_errors=errors)
+
+    def _problem(self, task: Task) -> Problem:
+        """The task's, with records no denser than samples: those between tell nothing new."""
+        every = max(1, round(max(t.dt_ms for t in task.traces) / task.dt))
+        return task.problem(self.objective, self.every or every)
+
+    def _squared(self, task: Task, found: Candidates) -> bool:
+        """Whether a sum of squares judged the candidates, so that it has a likelihood."""
+        problem = self._problem(task)
+        return problem.unit == found.unit and problem.sweeps[0].error.squares() is not None
+
+    def _weigh(self, task: Task, found: Candidates, known: dict[str, Any], log: Log) -> None:
+        """Everything that the sum of squares tells, from the cheapest to the dearest."""
+        problem, best = self._problem(task), found.best
+        # As many at a time as the stage before had, whose program then serves.
+        width = 8 if len(found) <= 8 else min(len(found), ABREAST)
+        here = problem(jnp.asarray(np.repeat(best[:, None], width, axis=1)))
+        log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
+        matrix, value = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])
+        if not np.isfinite(matrix).all():
+            return
+        information = self._likelihood(task, problem, best, value, known)
+        fisher = information * matrix
+        known["fisher"] = fisher
+        known["covariance"] = covariance(task.space, best, fisher)
+        known["directions"] = directions(task.space, fisher)
+        around = regular(fisher)
+        if self.profiles and not log.hurried:
+            known["profiles"], known["unsettled"] = profiles(
+                problem, best, around, information, self.profiles, log, width
+            )
+        if self.draws and not log.hurried:
+            known["posterior"] = self._draw(task, problem, best, around, information)
+
+    def _likelihood(
+        self, task: Task, problem: Problem, best: np.ndarray, value: float, known: dict[str, Any]
+    ) -> float:
+        """Chi-squared per value of the problem, noting what noise there is and what counts."""
+        if not isinstance(problem.sweeps[0].error, VoltageError):
+            return float(len(problem.sweeps))  # each sweep's residuals are in their own sd
+        known["noise"] = quiet = quiet_noise(task.traces)
+        known["misfit"] = left = misfit(problem, best, value)
+        known["counted"] = self.noise
+        if self.noise == "residual":
+            lasting = left.correlation_ms / (problem.dt * problem.every)
+            return problem.samples / (max(left.sd, np.finfo(float).tiny) ** 2 * lasting)
+        if quiet is None or quiet.sd == 0:
+            raise ValueError(
+                "noise='quiet' needs noise to measure: 5 ms or more of recording before the "
+                "stimulus begins. Take noise='residual'"
+            )
+        return problem.samples / quiet.sd**2
+
+    def _draw(self, task: Task, problem: Problem, best, around, information: float):
+        if self.sampler == "laplace":
+            return laplace(problem, best, around, self.draws, task.rng(5))
+        return nuts(
+            problem, best, around, information, self.draws, chains=self.chains, seed=task.seed
+        )
+
+
+def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
+    """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
+    return [
+        *(_free_run(cell, t, task.dt, False) for t in task.traces),
+        *(_free_run(cell, t, task.dt, True) for t in task.held_out),
+    ]
+
+
+def _free_run(cell: Cell, trace: Trace, dt: float, held_out: bool) -> FreeRun:
+    try:
+        model = free_run(cell, trace, dt)
+    except RecordingError as error:
+        return FreeRun(trace, None, None, held_out, str(error))
+    return FreeRun(trace, model, agreement(trace, model), held_out)
