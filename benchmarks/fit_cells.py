@@ -1,46 +1,32 @@
-"""How well, and how fast, does a search on features fit real cells in current clamp?
+"""How well are real cells in current clamp fitted, and sweeps predicted that were not?
 
-One step of current of one second each; a single compartment of catalogue channels. Prints a table,
-writes one JSON file with hardware, versions, dtype and settings, and a picture of data and model.
+Six recordings of several steps: half of the sweeps are held out. Five with one step each: fitted
+on all of it, and on its first 60 %. A single compartment of catalogue channels, the default stages.
+Prints tables; writes one JSON file and two pictures. With --part, only that part is done anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
-from common import RESULTS, recordings, write
+from cells import ALLEN, CELLS, cortex, load, predicted, verdict
+from common import RESULTS, write
+from rich.console import Console
+from rich.table import Table
 
 import neurojax as nj
 from neurojax import features
 from neurojax.electrode import Trace
-from neurojax.fit import Search, Space, agreement, free_run
-from neurojax.fit import fit as fit_sweeps
-from neurojax.io import read
-from neurojax.model import load_model
+from neurojax.fit import every_second, fit, telling
 
-CELLS = ("allen_518290966", "allen_509881736", "allen_532571720")
-OTHERS = ("allen_526950199", "allen_532355382")
-
-
-def load(name: str) -> Trace:
-    """The one sweep of an Allen cell."""
-    path = recordings() / "cc" / f"{name}.npz"
-    if not path.exists():
-        sys.exit(f"no recording {path}")
-    return read(path)[0]
-
-
-def cortex() -> tuple[nj.Cell, Space]:
-    """The packaged single compartment, and its free parameters."""
-    model = load_model("cortex")
-    assert model.space is not None
-    return model.cell, model.space
+SEEN = 0.6
+"""Part of an Allen cell's step that is fitted where the rest is to be predicted."""
 
 
 def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
@@ -51,133 +37,152 @@ def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
         )
 
 
-def fit_cell(name: str, settings: dict) -> tuple[dict, Trace, Trace]:
-    """Fit one cell; its row of the results, the data and the free run."""
-    trace, (cell, space) = load(name), cortex()
-    began = time.perf_counter()
-    fit = fit_sweeps(cell, [trace], space, [Search()], progress=show, **settings)
-    seconds = time.perf_counter() - began
-    run = free_run(fit.cell, trace)
-    told = agreement(trace, run)
-    a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (trace, run))
-    n = min(int(a.number), int(b.number))
-    z = space.point(fit.values)
+def fitted(traces: list[Trace], settings: dict) -> tuple[nj.fit.Fit, dict]:
+    """The default fit of the cortical compartment, and what it took."""
+    cell, space = cortex()
+    load_average, began = os.getloadavg()[0], time.perf_counter()
+    found = fit(cell, traces, space, progress=show, **settings)
+    at = space.point(found.values)
+    return found, {
+        "seconds": round(time.perf_counter() - began, 1),
+        "load_average_at_start": round(load_average, 1),
+        "error_tolerances": round(found.error, 2),
+        "contributions": {k: round(x, 2) for k, x in found.contributions.items()},
+        "values": {k: float(f"{x:.6g}") for k, x in found.values.items()},
+        "on_a_bound": [k for k, x in zip(space.names, at, strict=True) if not 0.01 < x < 0.99],
+        "simulated_sweeps": sum(s.evaluations for s in found.stages),
+    }
+
+
+def recording(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]]]:
+    """Fit some sweeps of a cell and predict the other half."""
+    seen, held_out = every_second(load(name))
+    used = telling(seen)
+    found, told = fitted(used, settings)
+    rows, runs = zip(*(predicted(found.cell, t) for t in held_out), strict=True)
+    free = [predicted(found.cell, t, held=False)[0] for t in held_out]
+    dt_ms = held_out[0].dt_ms
     row = {
         "cell": name,
-        "seconds": round(seconds, 1),
-        "error_tolerances": round(fit.error, 2),
-        "contributions": {k: round(x, 2) for k, x in fit.contributions.items()},
-        "spikes_data": told.spikes_data,
-        "spikes_model": told.spikes_model,
-        "spike_time_error_ms": round(told.spike_time_error_ms, 2),
-        "spike_time_error_percent": round(100 * told.spike_time_error, 1),
-        "latency_error_ms": round(told.latency_error_ms, 2),
-        "peak_error_mV": round(told.peak_error_mV, 2),
-        "peak_absolute_error_mV": round(float(np.abs(a.peaks[:n] - b.peaks[:n]).mean()), 2),
-        "trough_error_mV": round(told.trough_error_mV, 2),
-        "trough_absolute_error_mV": round(
-            float(np.abs(a.troughs[: n - 1] - b.troughs[: n - 1]).mean()), 2
-        ),
-        "width_error_ms": round(told.width_error_ms, 3),
-        "subthreshold_rmse_mV": round(told.subthreshold_rmse_mV, 2),
-        "sentence": told.sentence(),
-        "values": {k: float(f"{x:.6g}") for k, x in fit.values.items()},
-        "on_a_bound": [k for k, x in zip(space.names, z, strict=True) if not 0.01 < x < 0.99],
-        "simulated_cells": sum(s.evaluations for s in fit.stages),
-        "dropped": sum(s.dropped for s in fit.stages),
-        "generations": len(fit.stages[1].history),
+        **told,
+        "fitted_sweeps": [predicted(found.cell, t)[0] for t in used],
+        "held_out_sweeps": list(rows),
+        "held_out": verdict(list(rows), dt_ms),
+        "held_out_at_the_models_own_rest": verdict(free, dt_ms),
     }
-    return row, trace, run
+    return row, list(zip(held_out, runs, strict=True))
 
 
-def compile_seconds(name: str, settings: dict) -> float:
-    """Seconds by which the first generation takes longer than the second."""
-    cell, space = cortex()
-    quick = [Search(draws=1, generations=1)]
-    began = time.perf_counter()
-    fit_sweeps(cell, [load(name)], space, quick, **settings)
-    first = time.perf_counter() - began
-    began = time.perf_counter()
-    fit_sweeps(cell, [load(name)], space, quick, **settings)
-    return max(0.0, first - (time.perf_counter() - began))
+def one_step(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]]]:
+    """Fit the whole step of a cell, then its beginning alone, and predict the rest."""
+    trace = load(name)[0]
+    on, off, _ = trace.step_window()
+    cut = on + SEEN * (off - on)
+    whole, told = fitted([trace], settings)
+    row, run = predicted(whole.cell, trace)
+    first, told_first = fitted([trace.crop(0.0, cut)], settings)
+    rest, ahead = predicted(first.cell, trace)
+    a, b = (features.spikes(t.v_mV, t.dt_ms).times for t in (trace, ahead))
+    later = [k for k in range(min(len(a), len(b))) if a[k] > cut]
+    error = np.abs(a[later] - b[later]).mean() if later else np.nan
+    rest["later_spike_time_error_percent"] = round(float(100 * error / np.diff(a).mean()), 2)
+    result = {"cell": name, "whole": told | row, "first_60_percent": told_first | rest}
+    return result, [(trace, run), (trace, ahead)]
 
 
-def picture(cells: list[tuple[dict, Trace, Trace]], path: Path) -> None:
-    """Data and free run: the whole sweep, the first spikes, and the shape of one spike."""
+def picture(cells: list[tuple[str, list[tuple[Trace, Trace]]]], columns: int, path) -> None:
+    """Some sweeps of every cell, recorded and predicted."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(
-        len(cells), 3, figsize=(15, 3.4 * len(cells)), width_ratios=[3, 2, 1.2], squeeze=False
+        len(cells), columns, figsize=(5 * columns, 2.6 * len(cells)), squeeze=False
     )
-    for (row, data, model), (whole, start, shape) in zip(cells, axes, strict=True):
-        on, _, height = data.step_window()
-        t = data.t_ms - on
-        a, b = (features.spikes(x.v_mV, x.dt_ms).times for x in (data, model))
-        for trace, times, style in (
-            (data, a, {"color": "black", "lw": 1.1, "label": "recorded"}),
-            (model, b, {"color": "tab:red", "lw": 0.9, "label": "model, free run"}),
-        ):
-            whole.plot(t, trace.v_mV, **style)
-            start.plot(t, trace.v_mV, **style)
-            k = min(len(times), len(a)) // 2
-            if len(times):
-                shape.plot(trace.t_ms - times[min(k, len(times) - 1)], trace.v_mV, **style)
-        whole.set_title(
-            f"{row['cell']}, {height:.0f} pA: {row['spikes_model']} of {row['spikes_data']} spikes,"
-            f" times within {row['spike_time_error_percent']:.1f} % of the interval",
-            fontsize=9,
-        )
-        start.set_xlim(-10, 250)
-        shape.set_xlim(-3, 8)
-        shape.set_title("middle spike", fontsize=8)
-        whole.set_ylabel("mV")
-    axes[-1][0].set_xlabel("ms from the step's onset")
-    axes[-1][1].set_xlabel("ms from the step's onset")
-    axes[-1][2].set_xlabel("ms from the peak")
-    axes[0][0].legend(fontsize=8, loc="upper right")
+    for (name, pairs), row in zip(cells, axes, strict=True):
+        chosen = np.unique(np.rint(np.linspace(0, len(pairs) - 1, columns)).astype(int))
+        for k, ax in zip(chosen, row, strict=False):
+            data, run = pairs[k]
+            changes = data.changes()
+            ax.plot(data.t_ms, data.v_mV, color="black", lw=0.9, label="recorded")
+            ax.plot(run.t_ms, run.v_mV, color="tab:red", lw=0.8, label="model, free run")
+            ax.set_title(f"{name}, sweep {data.sweep}", fontsize=8)
+            if changes.size:
+                ax.set_xlim(max(0.0, changes[0] - 50), min(changes[-1] + 100, data.duration_ms))
+        for ax in row[len(chosen) :]:
+            ax.set_axis_off()
+        row[0].set_ylabel("mV")
+    for ax in axes[-1]:
+        ax.set_xlabel("ms")
+    axes[0][0].legend(fontsize=8)
     fig.tight_layout()
-    fig.savefig(path, dpi=90)
+    fig.savefig(path, dpi=80)
     plt.close(fig)
 
 
-def main() -> int:
+def tables(result: dict) -> None:
+    """What was measured, for a person."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    names = list(next(iter(result.get("recordings", [])), {}).get("held_out", {}))
+    if names:
+        table = Table("held-out sweeps of", "s", *names)
+        for row in result["recordings"]:
+            told = [row["held_out"].get(n) for n in names]
+            marks = [f"{t['value']:.2f}{'' if t['kept'] else ' !'}" if t else "-" for t in told]
+            table.add_row(row["cell"], f"{row['seconds']:.0f}", *marks)
+        console.print(table)
+    if result.get("one_step"):
+        table = Table("one step of", "spikes", "times %", "latency ms", "ahead: spikes", "times %")
+        for row in result["one_step"]:
+            whole, rest = row["whole"], row["first_60_percent"]
+            table.add_row(
+                row["cell"],
+                f"{whole['spikes_model']} of {whole['spikes_data']}",
+                f"{whole['spike_time_error_percent'] or np.nan:.1f}",
+                f"{whole['latency_error_ms'] or 0:.1f}",
+                f"{rest['spikes_model']} of {rest['spikes_data']}",
+                f"{rest['later_spike_time_error_percent']:.1f}",
+            )
+        console.print(table)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 s a cell, one cell, no files")
-    parser.add_argument("--seconds", type=float, default=100.0, help="wall time a cell")
+    parser.add_argument("--quick", action="store_true", help="20 s for one cell, no files")
+    parser.add_argument("--part", choices=("recordings", "one_step"), help="only this one")
+    parser.add_argument("--cells", nargs="+", help="only these")
+    parser.add_argument("--seconds", type=float, default=300.0, help="wall time a fit")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--more", action="store_true", help="two more Allen cells")
-    arguments = parser.parse_args()
-    recordings()
-    nj.configure(compilation_cache=False)
-    settings = {
-        "seconds": 20.0 if arguments.quick else arguments.seconds,
-        "seed": arguments.seed,
-    }
-    load_average = round(os.getloadavg()[0], 1)
-    names = CELLS[:1] if arguments.quick else CELLS + (OTHERS if arguments.more else ())
-    compiled = compile_seconds(names[0], settings)
-    print(f"compile {compiled:.1f} s\n{'cell':<18}{'s':>6}  agreement of the free run")
-    cells = []
-    for name in names:
-        cells.append(fit_cell(name, settings))
-        row = cells[-1][0]
-        print(f"\r{name:<18}{row['seconds']:>6}  {row['sentence']}")
-    if not arguments.quick:
-        record = {
-            "dtype": str(jax.numpy.result_type(float)),
-            "load_average_at_start": load_average,
-            "settings": settings,
-            "compile_seconds": round(compiled, 1),
-            "free_parameters": len(cortex()[1]),
-            "cells": [row for row, _, _ in cells],
-        }
-        write("fit_cells", record)
-        picture(cells, RESULTS / "fit_cells.png")
-    return 0
+    told = parser.parse_args()
+    nj.configure()
+    settings = {"seconds": 20.0 if told.quick else told.seconds, "seed": told.seed}
+    path = RESULTS / "fit_cells.json"
+    result = json.loads(path.read_text()) if path.exists() and not told.quick else {}
+    result.pop("environment", None)
+    parts = {"recordings": (CELLS, recording, 4), "one_step": (ALLEN, one_step, 2)}
+    if told.part:
+        parts = {told.part: parts[told.part]}
+    if told.quick:
+        parts = {"recordings": (CELLS[:1], recording, 4)}
+    for part, (names, work, columns) in parts.items():
+        rows, pictures = {r["cell"]: r for r in result.get(part, [])}, []
+        for name in names:
+            if told.cells and name not in told.cells:
+                continue
+            row, pairs = work(name, settings)
+            rows[name] = row | {"settings": settings}
+            pictures.append((name, pairs))
+            result |= {
+                "dtype": str(jax.numpy.result_type(float)),
+                "free_parameters": len(cortex()[1]),
+            }
+            result[part] = [rows[n] for n in names if n in rows]
+            if not told.quick:  # after every cell: what is computed is kept
+                write("fit_cells", result)
+                picture(pictures, columns, RESULTS / f"fit_cells_{part}.png")
+        tables({part: result[part]})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

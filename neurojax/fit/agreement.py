@@ -150,7 +150,7 @@ def agreement(data: Trace, model: Trace) -> Agreement:
     error = model.v_mV - data.v_mV
     a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (data, model))
     quiet = _away(a.times, data) & _away(b.times, data)
-    quiet_yet = _before(np.r_[a.times, b.times], data)
+    silent = _before(np.r_[a.times, b.times], data)
     n = min(int(a.number), int(b.number))
     late = b.times[:n] - a.times[:n]
     return Agreement(
@@ -165,7 +165,7 @@ def agreement(data: Trace, model: Trace) -> Agreement:
         _mean(b.widths[:n] - a.widths[:n]),
         float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
         float(np.sqrt(np.mean(error**2))),
-        float(np.sqrt(np.mean(error[quiet_yet] ** 2))) if quiet_yet.any() else nan,
+        float(np.sqrt(np.mean(error[silent] ** 2))) if silent.any() else nan,
     )
 
 
