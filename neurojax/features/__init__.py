@@ -1,7 +1,12 @@
-"""features: what a person reads off a voltage trace: spikes, their shape, rates and potentials.
+"""features: what a person reads off a voltage trace: spikes, their shape, firing, the membrane.
 
-Plain numpy on the host, vectorised over the population, for recordings and simulations alike.
-Compare two traces only at the same sampling interval: a coarse one cuts the tops off spikes.
+Plain numpy on the host, vectorised over the population, for recordings and simulations alike. Names
+in brackets are eFEL's (https://efel.readthedocs.io) for the same thing. Compare two traces only at
+the same sampling interval: a coarse one cuts the tops off spikes.
+
+Where eFEL is not followed: every excursion above -20 mV is a spike to it, so that a cell on its way
+into depolarisation block had 98 for 8, by noise, and 1 for 16, where v stayed above; here a spike
+stands out by 20 mV on either side.
 """
 
 from __future__ import annotations
@@ -11,254 +16,60 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.electrode import Trace
+from neurojax.features.detection import PROMINENCE, THRESHOLD, Spikes, spikes
+from neurojax.features.passive import Subthreshold, subthreshold
+from neurojax.features.shape import Shapes, shapes
+from neurojax.features.train import Firing, firing
 
-THRESHOLD = -20.0
-"""A spike's peak lies above this potential, mV."""
-
-PROMINENCE = 20.0
-"""A spike stands out by at least this from the potential on either side, mV."""
-
-_BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which a spike's width is looked for
-
-
-class Spikes(NamedTuple):
-    """The spikes of a trace, or of each cell: rows end in NaN where a cell has fewer."""
-
-    number: np.ndarray  # [*pop]
-    times: np.ndarray  # [*pop, spike] ms of the peak, interpolated between samples
-    peaks: np.ndarray  # [*pop, spike] mV
-    troughs: np.ndarray  # [*pop, spike - 1] mV, the lowest potential between two spikes
-    widths: np.ndarray  # [*pop, spike] ms at half height, from the lowest of the 10 ms that follow
+__all__ = [
+    "PROMINENCE",
+    "THRESHOLD",
+    "Features",
+    "Firing",
+    "Shapes",
+    "Spikes",
+    "Subthreshold",
+    "features",
+    "firing",
+    "of_trace",
+    "shapes",
+    "spikes",
+    "subthreshold",
+]
 
 
 class Features(NamedTuple):
-    """Features of one trace (numbers, `[spike]`) or of a population (`[*pop]`, `[*pop, spike]`).
-
-    NaN where a feature does not exist, as the interval of a cell with one spike.
-    """
+    """All features of one trace, or of each cell of a population."""
 
     spikes: Spikes
-    latency: Any  # ms from the onset of the step to its first spike
-    rate: Any  # Hz, spikes within the step over its duration
-    mean_interval: Any  # ms between spikes
-    adaptation: Any  # mean of (next - this) / (next + this) interval; positive when firing slows
-    base: Any  # mV, median before the step
-    steady: Any  # mV, median of the last tenth of the step
+    shapes: Shapes
+    firing: Firing
+    subthreshold: Subthreshold
 
 
-def spikes(
+def features(
     v: Any,
     dt: float,
-    threshold: float = THRESHOLD,
-    prominence: float = PROMINENCE,
-    most: int | None = None,
-) -> Spikes:
-    """Find spikes in v `[sample, *pop]` (mV), sampled every dt ms; the first sample is at time 0.
-
-    A spike is a maximum above `threshold` from which v falls by `prominence` on either side before
-    it rises higher. All are counted, but only the first `most` of each cell are described. Cells
-    that are not finite have no spikes.
-    """
-    v = np.moveaxis(np.asarray(v), 0, -1)
-    pop, n = v.shape[:-1], v.shape[-1]
-    rows = np.ascontiguousarray(v).reshape(-1, n)
-    cell, at, low = _peaks(rows, threshold, prominence)
-    count = np.bincount(cell, minlength=len(rows))
-    # Order of each spike within its cell: `cell` is sorted.
-    order = np.arange(cell.size) - np.repeat(np.cumsum(count) - count, count)
-    width = int(count.max(initial=0)) if most is None else min(most, int(count.max(initial=0)))
-    kept = order < width
-    cell, at, low, order = cell[kept], at[kept], low[kept], order[kept]
-    time, peak, half = _shape(rows, cell, at, dt)
-
-    def table(values, columns, column):
-        out = np.full((len(rows), max(columns, 0)), np.nan)
-        inside = (column >= 0) & (column < columns)
-        out[cell[inside], column[inside]] = values[inside]
-        return out.reshape(*pop, max(columns, 0))
-
-    return Spikes(
-        count.reshape(pop),
-        table(time, width, order),
-        table(peak, width, order),
-        table(low, width - 1, order - 1),  # the trough before a spike closes the interval before it
-        table(half, width, order),
-    )
-
-
-def _peaks(rows: np.ndarray, threshold: float, prominence: float):
-    """Cell, sample and preceding trough (mV) of every spike of rows `[cell, sample]`, in order."""
-    n = rows.shape[1]
-    above = rows > threshold
-    above[:, 0] = above[:, -1] = False  # a peak at the very edge has only one side
-    flat = above.ravel()
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if edges.size == 0:
-        return np.empty(0, int), np.empty(0, int), np.empty(0)
-    # Only what is above threshold is searched; each gap between is told by its lowest sample alone.
-    # A gap that runs over the end of a row belongs to two cells, and is told to each by its own
-    # part.
-    start, stop = edges[::2], edges[1::2]
-    owner = start // n
-    new = np.r_[True, owner[1:] != owner[:-1]]
-    left = np.where(new, owner * n, np.r_[0, stop[:-1]])
-    last = np.r_[new[1:], True]
-    right = np.where(last, (owner + 1) * n, np.r_[start[1:], 0])
-    values = rows.ravel()
-    found = _Stretches(
-        owner, new, start, stop, _lowest(values, left, start), _lowest(values, stop, right)
-    )
-    plain, top_at = _single(values, found, prominence)
-    slow_cell, slow_at, slow_low = _follow(values, found, np.flatnonzero(~plain), prominence)
-    cell = np.r_[owner[plain], slow_cell]
-    at = np.r_[top_at[plain], slow_at]
-    order = np.argsort(at, kind="stable")
-    return cell[order], (at - cell * n)[order], np.r_[found.before[plain], slow_low][order]
-
-
-class _Stretches(NamedTuple):
-    """Stretches of samples above threshold, `[stretch]` each, and how low v is between them."""
-
-    owner: np.ndarray  # cell
-    new: np.ndarray  # the first of its cell
-    start: np.ndarray  # first sample, of all cells in a row
-    stop: np.ndarray  # and the sample after the last
-    before: np.ndarray  # lowest potential of the gap before, mV
-    after: np.ndarray  # and of the gap after
-
-
-def _single(values: np.ndarray, found: _Stretches, prominence: float):
-    """Which stretches are one spike each, as in a clean trace all are, and where their peaks are.
-
-    Only where all stretches of a cell are: what one leaves open decides about the next.
-    """
-    up = values[1:] > values[:-1]
-    turns = np.flatnonzero(up[1:] != up[:-1]) + 1
-    first = np.searchsorted(turns, found.start)
-    number = np.searchsorted(turns, found.stop) - first
-    top_at = turns[np.minimum(first, turns.size - 1)] if turns.size else found.start
-    lowest = np.maximum(found.before, found.after)
-    single = (number == 1) & (values[top_at] - lowest >= prominence)
-    odd = np.zeros(found.owner[-1] + 1, dtype=bool)
-    odd[found.owner[~single]] = True
-    return ~odd[found.owner], top_at
-
-
-def _follow(values: np.ndarray, found: _Stretches, stretches: np.ndarray, prominence: float):
-    """Cell, sample and preceding trough of the spikes of some stretches, turn by turn."""
-    found_cell, found_at, found_low = [], [], []
-    low = top = np.nan  # the lowest since the last spike; the highest since then
-    top_at = -1
-    for k in stretches:
-        if found.new[k]:
-            low, top, top_at = found.before[k], -np.inf, -1
-        a, b = int(found.start[k]), int(found.stop[k])
-        turns = _turning(values[a:b])
-        for j in (*turns, -1):
-            x = values[a + j] if j >= 0 else found.after[k]
-            if top_at < 0:  # falling: waiting for a rise out of the lowest point
-                low = min(low, x)
-                if j >= 0 and x - low >= prominence:
-                    top, top_at = x, a + j
-            elif x > top:
-                top, top_at = x, a + j
-            elif top - x >= prominence:
-                found_cell.append(found.owner[k])
-                found_at.append(top_at)
-                found_low.append(low)
-                low, top_at = x, -1
-    return np.array(found_cell, int), np.array(found_at, int), np.array(found_low, float)
-
-
-def _lowest(values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """min(values[a:b]) of every pair; each interval is non-empty."""
-    padded = np.stack([a, b], axis=1).ravel()
-    inside = padded < values.size
-    return np.minimum.reduceat(values, padded[inside])[::2]
-
-
-def _turning(x: np.ndarray) -> np.ndarray:
-    """Samples of the local extremes of x, its ends among them."""
-    if x.size < 3:
-        return np.arange(x.size)
-    up = x[1:] > x[:-1]
-    return np.r_[0, np.flatnonzero(up[1:] != up[:-1]) + 1, x.size - 1]
-
-
-def _shape(rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float):
-    """Interpolated time (ms), peak (mV) and width at half height (ms) of spikes at samples."""
-    if at.size == 0:
-        return np.empty(0), np.empty(0), np.empty(0)
-    n = rows.shape[1]
-    # A converter's steps flatten the tops of finely sampled spikes: the peak is the middle of the
-    # flat.
-    flat, more = np.zeros(at.size, int), np.ones(at.size, bool)
-    for k in range(1, 9):
-        more = more & (rows[cell, np.minimum(at + k, n - 1)] == rows[cell, at])
-        flat += more
-    at = at + flat // 2
-    a, b, c = (rows[cell, np.clip(at + k, 0, n - 1)].astype(float) for k in (-1, 0, 1))
-    bend = a - 2 * b + c
-    curved = bend < 0
-    shift = np.where(curved, 0.5 * (a - c) / np.where(curved, bend, 1.0), 0.0)
-    shift = np.clip(shift, -0.5, 0.5)
-    peak = b - 0.25 * (a - c) * shift
-
-    left, right = max(1, round(_BEFORE / dt)), max(1, round(_AFTER / dt))
-    back = rows[cell[:, None], np.clip(at[:, None] - np.arange(left + 1), 0, n - 1)]
-    ahead = rows[cell[:, None], np.clip(at[:, None] + np.arange(right + 1), 0, n - 1)]
-    # Not past the next spike: its rise would hide nothing but the base, its own trough is deeper.
-    level = 0.5 * (peak + ahead.min(axis=1))
-    return (at + shift) * dt, peak, dt * (_crossing(back, level) + _crossing(ahead, level))
-
-
-def _crossing(course: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Samples until each course `[spike, sample]` first falls below its level, or NaN."""
-    below = course < level[:, None]
-    k = below.argmax(axis=1)
-    found = below[np.arange(len(k)), k] & (k > 0)
-    k = np.where(found, k, 1)
-    high, low = course[np.arange(len(k)), k - 1], course[np.arange(len(k)), k]
-    fall = np.where(high > low, high - low, 1.0)
-    return np.where(found, k - 1 + (high - level) / fall, np.nan)
-
-
-def features(v: Any, dt: float, window: tuple[float, float] | None = None) -> Features:
+    window: tuple[float, float] | None = None,
+    step_pA: Any | None = None,
+) -> Features:
     """Features of v `[sample, *pop]` (mV), sampled every dt ms, under a step (on, off) in ms.
 
-    Without a window the whole trace counts as the step, and `base` is NaN.
+    Without a window the whole trace counts as the step, and what needs a time before it is NaN;
+    without the height of the step so is the input resistance.
     """
     v = np.asarray(v)
-    on, off = window if window is not None else (0.0, len(v) * dt)
+    window = window if window is not None else (0.0, len(v) * dt)
     found = spikes(v, dt)
-    t, count = found.times, found.number
-    within = (t >= on) & (t < off)
-    first = np.where(within, t, np.inf).min(axis=-1, initial=np.inf)
-    interval = np.diff(t, axis=-1)
-    slowing = (interval[..., 1:] - interval[..., :-1]) / (interval[..., 1:] + interval[..., :-1])
-    a, b = round(on / dt), round(off / dt)
-    tail = v[b - max(1, (b - a) // 10) : b]
-    nothing = np.full(count.shape, np.nan)
     return Features(
         found,
-        np.where(np.isfinite(first), first - on, np.nan),
-        within.sum(axis=-1) / (off - on) * 1e3,
-        _mean(interval),
-        _mean(slowing),
-        np.median(v[:a], axis=0) if a > 0 else nothing,
-        np.median(tail, axis=0) if len(tail) else nothing,
+        shapes(v, dt, found),
+        firing(found, window),
+        subthreshold(v, dt, window, step_pA),
     )
-
-
-def _mean(x: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN where there is nothing."""
-    known = np.isfinite(x)
-    n = known.sum(axis=-1)
-    total = np.where(known, x, 0.0).sum(axis=-1)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def of_trace(trace: Trace) -> Features:
     """Features of a recorded or simulated trace under its own step."""
-    on, off, _ = trace.step_window()
-    return features(trace.v_mV, trace.dt_ms, (on, off))
+    on, off, height = trace.step_window()
+    return features(trace.v_mV, trace.dt_ms, (on, off), height)
