@@ -52,10 +52,11 @@ def _number(trace: Trace) -> int:
     return int(spikes(trace.v_mV, trace.dt_ms).number)
 
 
-def _strength(trace: Trace) -> float:
-    """The largest level of the stimulus, pA or mV, for an order from weak to strong."""
-    on, off, height = trace.step_window()
-    return trace.holding + height
+def _strength(trace: Trace) -> tuple[float, float]:
+    """The highest and the lowest level of the stimulus, pA or mV: an order from weak to strong."""
+    stimulus = trace.i_pA if trace.clamp == "current" else trace.v_mV
+    low, high = np.quantile(stimulus, (0.05, 0.95))
+    return float(high), float(low)
 
 
 def _spread(traces: Sequence[Trace], most: int) -> list[Trace]:
