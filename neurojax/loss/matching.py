@@ -29,15 +29,15 @@ def match(cost: jax.Array, missing: jax.Array, extra: jax.Array) -> jax.Array:
         here = jnp.minimum(skipped, paired) - alone
         best = jax.lax.cummin(here, axis=0)
         origin = jax.lax.cummax(jnp.where(here <= best, places, 0), axis=0)
-        return best + alone, (origin, paired < skipped)
+        return best + alone, (origin, (paired < skipped).astype(places.dtype))
 
     def back(k, row):
         """From the last spike of the data to the first, with k of the model left."""
         origin, paired = row
         k = jnp.where(places == k, origin, 0).sum(0)
-        hit = (places == k) & paired
-        return k - hit.any(0), hit[1:]
+        hit = jnp.where(places == k, paired, 0)
+        return k - hit.sum(0), hit[1:]
 
     _, choices = jax.lax.scan(forth, alone, (cost, missing))
     k = jnp.full(extra.shape[1:], len(extra), places.dtype)
-    return jax.lax.scan(back, k, choices, reverse=True)[1]
+    return jax.lax.scan(back, k, choices, reverse=True)[1] > 0
