@@ -15,6 +15,7 @@ from neurojax.ion import Ion, elementary_charges
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.noise import stochastic
 from neurojax.observe import observables
+from neurojax.pipette import Pipette
 from neurojax.protocol import Protocol
 from neurojax.rig import Rig
 from neurojax.scheme import Scheme, as_scheme
@@ -34,6 +35,7 @@ __all__ = [
     "Histogram",
     "Ion",
     "Mean",
+    "Pipette",
     "Protocol",
     "Recording",
     "RecordingError",

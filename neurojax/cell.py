@@ -59,18 +59,19 @@ class State(NamedTuple):
 # -- what a channel sees beside v -----------------------------------------------------------------
 def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     """All concentrations by name, mM, and all inputs: those of the state, and those held."""
-    held = dict(cell.inputs)
+    held = {k: rest for c in cell.channels.values() for k, rest in c.commands.items()}
+    held |= cell.inputs
     for name, ion in cell.ions.items():
         held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside} | ion.pools(name)
     return {**held, **c}
 
 
 def surroundings(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
-    """The keywords that a channel's formulas take: the concentrations that it reads."""
+    """The keywords that a channel's formulas take: the concentrations and so on that it reads."""
     reads = cell.channels[key].reads
     if not reads:
         return {}
-    known = concentrations(cell, c)
+    known = {"area": cell.area, **concentrations(cell, c)}
     return {name: known[name] for name in reads}
 
 
@@ -115,7 +116,7 @@ def check_ions(cell: Cell, electrode: Electrode) -> None:
                 )
             needs |= {f"{ion}_i": ion for ion in channel.carries}
         for name, ion in needs.items():
-            if name not in known:
+            if name not in known and name != "area":
                 raise ValueError(
                     f"channel {key!r}: {type(channel).__name__} needs {name!r}, which the cell has "
                     f"not: give it an ion {ion!r} or an input {name!r} "
@@ -135,9 +136,9 @@ def check_ions(cell: Cell, electrode: Electrode) -> None:
 def ionic_current(
     cell: Cell, v: jax.Array, x: dict[str, Gates], c: Mapping[str, Leaf]
 ) -> jax.Array:
-    """Sum of the channels' current densities, uA/cm2, outward positive."""
-    currents = (channel_current(cell, k, v, x[k], c) for k in cell.channels)
-    return sum(currents, jnp.zeros_like(v))
+    """Sum of the current densities through the membrane, uA/cm2, outward positive."""
+    ionic = (k for k, channel in cell.channels.items() if channel.ionic)
+    return sum((channel_current(cell, k, v, x[k], c) for k in ionic), jnp.zeros_like(v))
 
 
 # -- one step -------------------------------------------------------------------------------------
@@ -247,9 +248,10 @@ def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
 
 
 def steady_current(cell: Cell, v) -> jax.Array:
-    """Ionic current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
+    """Current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
     s = _steady(cell, v)
-    return ionic_current(cell, s.v, s.x, s.c)
+    currents = (channel_current(cell, k, s.v, s.x[k], s.c) for k in cell.channels)
+    return sum(currents, jnp.zeros_like(s.v))
 
 
 @partial(jax.jit, static_argnames=("low", "high"))

@@ -94,7 +94,9 @@ class Channel:
     Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
     `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
     is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
-    formulas take as keywords) and `carries` (ions, and the share of the current that each is).
+    formulas take as keywords, inputs, or the cell's "area") and `carries` (ions, and the share of
+    the current that each is). `commands` are inputs that it brings with it, and their values at
+    rest; one that is not `ionic` is no part of the membrane.
     With `E_rev` None the current reverses at the Nernst potential of the one ion that it carries.
     """
 
@@ -104,6 +106,8 @@ class Channel:
     celsius_ref: ClassVar[float] = 20.0
     reads: ClassVar[tuple[str, ...]] = ()
     carries: ClassVar[Mapping[str, float]] = {}
+    commands: ClassVar[Mapping[str, float]] = {}
+    ionic: ClassVar[bool] = True
 
     v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
     tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)

@@ -48,6 +48,7 @@ class Trace:
     commanded: bool = True  # False: the stimulus is itself a measurement, with its noise
     origin: Origin = field(default_factory=Origin)
     warnings: tuple[str, ...] = ()
+    start_ms: float | None = None  # when it began in its recording, where that is known
 
     def __post_init__(self):
         where = f"{self.origin.path or 'trace'}, sweep {self.sweep}"
@@ -83,6 +84,11 @@ class Trace:
     @property
     def duration_ms(self) -> float:
         return self.v_mV.size * self.dt_ms
+
+    @property
+    def begun_ms(self) -> float:
+        """When the sweep began; unless told, sweeps follow each other without a pause."""
+        return self.sweep * self.duration_ms if self.start_ms is None else self.start_ms
 
     def step_window(self) -> tuple[float, float, float]:
         """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's largest step.
@@ -140,7 +146,8 @@ class Trace:
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)
-        return replace(self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b])
+        begun = self.begun_ms + a * self.dt_ms
+        return replace(self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b], start_ms=begun)
 
 
 class Electrode(NamedTuple):

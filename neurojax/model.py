@@ -23,6 +23,7 @@ E_rev = "nernst"               # of [ions.ca], which it carries
 "na.g_bar" = { low = 20, high = 500, scale = "log" }
 "na.E_rev" = true              # the bounds of its declaration
 "k.E_rev" = { also = ["m.E_rev"] }   # one value for both
+"na.v_shift" = { prior = { mean = 0, sd = "5 mV" } }   # what is known beforehand
 "ions.ca.tau" = true
 """
 
@@ -44,11 +45,12 @@ from neurojax.channels import catalogue, ions_catalogue
 from neurojax.electrode import Electrode
 from neurojax.fit.parameters import Space, free
 from neurojax.ion import Ion
+from neurojax.pipette import Pipette
 from neurojax.scheme import Scheme, as_scheme
 from neurojax.units import nearest, parse
 
 _TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")
-_SPEC = ("low", "high", "scale", "also")
+_SPEC = ("low", "high", "scale", "also", "prior")
 _NERNST = "nernst"
 
 
@@ -246,8 +248,12 @@ def _whole_numbers(cls: type[Ion]) -> list[str]:
     return [f.name for f in dataclasses.fields(cls) if f.name not in params(cls)]
 
 
+def _channel_classes() -> dict[str, Any]:
+    return catalogue() | {"Pipette": Pipette}
+
+
 def _channel(entry: Mapping[str, Any], place: str) -> Channel:
-    classes = catalogue()
+    classes = _channel_classes()
     if "type" not in entry:
         raise ValueError(f"{place}: type is missing (a channel class: {', '.join(classes)})")
     kind = entry["type"]
@@ -313,7 +319,7 @@ def _flat(table: Mapping[str, Any], known: Iterable[str], prefix: str = "") -> d
 def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     place = f"[free] {name}"
     if not isinstance(spec, dict):
-        raise ValueError(f"{place}: expected true or {{ low, high, scale, also }}, got {spec!r}")
+        raise ValueError(f"{place}: expected true or {{ {', '.join(_SPEC)} }}, got {spec!r}")
     _only(spec, _SPEC, f"{place}: ", "key")
     info, checked = known[name][1], dict(spec)
     for edge in ("low", "high"):
@@ -321,6 +327,8 @@ def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
             checked[edge] = _value(spec, edge, info, place)
     if spec.get("scale", "log") not in ("linear", "log"):
         raise ValueError(f"{place}: scale is {spec['scale']!r}, not 'linear' or 'log'")
+    if "prior" in spec:
+        checked["prior"] = _prior(spec["prior"], info, place)
     also = spec.get("also", [])
     if not isinstance(also, list) or not all(isinstance(a, str) for a in also):
         raise ValueError(f"{place}: also is {also!r}; expected a list of parameter names")
@@ -332,6 +340,13 @@ def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
                 f"{place}: also names {other}, in {known[other][1].unit}, not {info.unit}"
             )
     return checked
+
+
+def _prior(prior: Any, info: ParamInfo, place: str) -> tuple[float, float]:
+    if not isinstance(prior, dict) or set(prior) != {"mean", "sd"}:
+        raise ValueError(f"{place}: prior is {prior!r}; expected {{ mean = ..., sd = ... }}")
+    mean, sd = (parse(prior[k], info.unit, f"{place} prior {k}") for k in ("mean", "sd"))
+    return mean, sd
 
 
 def _tie(cell: Cell, specs: Mapping[str, dict[str, Any]], written: set[str]) -> Cell:
@@ -393,6 +408,9 @@ def to_toml(
             parts.append(f'scale = "{f.scale}"')
             if f.also:
                 parts.append(f"also = [{', '.join(map(_quoted, f.also))}]")
+            if f.prior:
+                mean, sd = (_number(f.name, part) for part in f.prior)
+                parts.append(f"prior = {{ mean = {mean}, sd = {sd} }}")
             lines.append(f"{_quoted(f.name)} = {{ {', '.join(parts)} }}  # {f.unit}")
     return "\n".join(lines) + "\n"
 
@@ -421,7 +439,7 @@ def _channel_lines(key: str, channel: Channel) -> list[str]:
 
 def _class_of(key: str, channel: Channel) -> tuple[str, bool]:
     """Its class in the catalogue, and whether it is the scheme of that class's particles."""
-    classes: dict[str, Any] = dict(catalogue())
+    classes = _channel_classes()
     for name, kind in classes.items():
         if type(channel) is kind:
             return name, False

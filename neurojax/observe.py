@@ -18,6 +18,8 @@ from neurojax.cell import (
     nernst_of,
     surroundings,
 )
+from neurojax.electrode import PA
+from neurojax.pipette import pipette_of
 from neurojax.scheme import Scheme
 from neurojax.units import nearest
 
@@ -26,7 +28,8 @@ def observables(cell: Cell) -> list[str]:
     """Names that can be recorded.
 
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
-    Nernst potentials of ions as "E_ca" (mV). Of schemes with charges also the gating charge of a
+    Nernst potentials of ions as "E_ca" (mV). What an amplifier reads, through the cell's pipette if
+    it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp. Of schemes with charges also the gating charge of a
     channel, "k.q" (elementary charges), and its gating current, "k.i_gate" (these per ms).
     """
     gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in c.gate_names()]
@@ -35,7 +38,7 @@ def observables(cell: Cell) -> list[str]:
             gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
-    return ["v", "i_ion", *currents, *gates, *concentrations(cell, {}), *potentials]
+    return ["v", "i_ion", "v_amp", "i_amp", *currents, *gates, *concentrations(cell, {}), *potentials]
 
 
 def _charged(channel: Any) -> TypeGuard[Scheme]:
@@ -58,6 +61,10 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
         return s.v
     if name == "i_ion":
         return ionic_current(cell, s.v, s.x, s.c)
+    if name == "v_amp":
+        return amplifier_potential(cell, s)
+    if name == "i_amp":
+        return amplifier_current(cell, s)
     if "." not in name:
         around = concentrations(cell, s.c)
         if name.startswith("E_"):
@@ -76,3 +83,24 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
         around = surroundings(cell, key, s.c)
         return channel.gating_current(s.v, s.x[key], cell.celsius, **around)
     return channel.gates(s.v, s.x[key], **surroundings(cell, key, s.c))[what]
+
+
+def amplifier_potential(cell: Cell, s: State) -> jax.Array:
+    """The potential that an amplifier in current clamp reads, mV."""
+    found = pipette_of(cell)
+    if found is None:
+        return s.v
+    key, pipette = found
+    return pipette.amplifier_potential(s.x[key])
+
+
+def amplifier_current(cell: Cell, s: State) -> jax.Array:
+    """The current that an amplifier in voltage clamp reads, pA, outward positive.
+
+    Without a pipette the clamp is ideal, and this the ionic current of the whole membrane.
+    """
+    found = pipette_of(cell)
+    if found is None:
+        return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
+    key, pipette = found
+    return pipette.amplifier_current(s.v, s.x[key], **surroundings(cell, key, s.c))

@@ -72,6 +72,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "Ohm": ("resistance", 1e-3),
     "MOhm": ("resistance", 1e3),
     "GOhm": ("resistance", 1e6),
+    "MOhm/min": ("drift of resistance", 1.0),
     "mM": ("concentration", 1.0),
     "M": ("concentration", 1e3),
     "uM": ("concentration", 1e-3),

@@ -21,6 +21,7 @@ STAIRS = [
     {"ion", "rig", "scheme", "selectivity", "features", "io"},
     {"constant_field", "equilibrium"},
     {"channels", "cell"},
+    {"pipette"},
     {"noise", "observe"},
     {"fold"},
     {"engine", "loss"},

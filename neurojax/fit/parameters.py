@@ -18,7 +18,8 @@ class Free:
     """One free parameter: path name, unit, bounds, and the scale on which it moves.
 
     `also` are other parameters of the same value: one reversal potential for all potassium
-    channels.
+    channels. `prior` is what is known beforehand, mean and standard deviation in `unit`: a normal
+    distribution, on a log scale a log-normal one of that median and of sd / mean.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Free:
     high: float
     scale: str = "linear"
     also: tuple[str, ...] = ()
+    prior: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,35 @@ class Space:
         badness = np.asarray(reject(self.values(z)))
         return z[:, np.argsort(badness, kind="stable")[:n]]
 
+    def prior_residuals(self, z: Any) -> Any:
+        """How many standard deviations priors are missed by, `[Q, pop]`, at points z `[P, pop]`.
+
+        Linear in z: the derivative is `prior_slopes`. Their squares add up to -2 log prior.
+        """
+        at, slopes = self._priors(), self.prior_slopes()
+        shape = (0, *np.shape(z)[1:])
+        rows = [slopes[q, k] * (z[k] - middle) for q, (k, middle, _) in enumerate(at)]
+        return jnp.stack(rows) if rows else jnp.zeros(shape)
+
+    def prior_slopes(self) -> np.ndarray:
+        """d prior residual / d z, `[Q, P]`, the same everywhere."""
+        at = self._priors()
+        slopes = np.zeros((len(at), len(self)))
+        for q, (k, _, sd) in enumerate(at):
+            slopes[q, k] = 1 / sd
+        return slopes
+
+    def _priors(self) -> list[tuple[int, float, float]]:
+        """Of each parameter that has a prior: its index, mean and standard deviation in z."""
+        log, low, high = self._edges()
+        found = []
+        for k, f in enumerate(self.free):
+            if f.prior is not None:
+                mean, sd = f.prior
+                at, wide = (np.log(mean), sd / mean) if log[k] else (mean, sd)
+                found.append((k, (at - low[k]) / (high[k] - low[k]), wide / (high[k] - low[k])))
+        return found
+
     def spread(self, theta: Mapping[str, Any]) -> dict[str, Any]:
         """The values with those that are tied to them."""
         return {name: theta[f.name] for f in self.free for name in (f.name, *f.also)}
@@ -104,8 +135,9 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     """The space of named free parameters of a cell.
 
     `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
-    or to a mapping with any of `low`, `high`, `scale`, `also`. Raises ValueError for an unknown
-    name (with the nearest valid one), empty bounds, or a log scale that reaches zero.
+    or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). Raises
+    ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale that
+    reaches zero, or a prior without width.
     """
     if not isinstance(names, Mapping):
         names = {name: {} for name in names}
@@ -127,8 +159,10 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
             "scale", "log" if info.scale == "log" or 0 < 10 * low <= high else "linear"
         )
         also = tuple(spec.pop("also", ()))
+        prior = spec.pop("prior", None)
         if spec:
-            raise ValueError(f"{name}: unknown {', '.join(spec)} (have: low, high, scale, also)")
+            have = "low, high, scale, also, prior"
+            raise ValueError(f"{name}: unknown {', '.join(spec)} (have: {have})")
         if not low < high:
             raise ValueError(f"{name}: bounds [{low:g}, {high:g}] {info.unit} are empty")
         if scale not in ("linear", "log") or (scale == "log" and low <= 0):
@@ -137,7 +171,21 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
             )
         for path in (name, *also):
             check_value(path, [low, high], known)
-        chosen.append(Free(name, info.unit, low, high, scale, also))
+        if prior is not None:
+            prior = _checked_prior(prior, name, info.unit, scale)
+        chosen.append(Free(name, info.unit, low, high, scale, also, prior))
     if not chosen:
         raise ValueError("no free parameter: name at least one")
     return Space(tuple(chosen))
+
+
+def _checked_prior(prior: Any, name: str, unit: str, scale: str) -> tuple[float, float]:
+    if len(prior) != 2:
+        raise ValueError(f"{name}: expected a prior (mean, sd), got {prior!r}")
+    mean, sd = map(float, prior)
+    if not sd > 0 or (scale == "log" and not mean > 0):
+        raise ValueError(
+            f"{name}: a prior of {mean:g} +- {sd:g} {unit} does not fit a {scale} scale: expected "
+            f"an sd above 0{' and a mean above 0' if scale == 'log' else ''}"
+        )
+    return mean, sd

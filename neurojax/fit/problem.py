@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, settled
+from neurojax.cell import Cell
 from neurojax.electrode import Trace, n_steps
 from neurojax.engine import blocked, scan
 from neurojax.engine.pieces import Gradient
@@ -20,6 +20,7 @@ from neurojax.fit.parameters import Space
 from neurojax.fold import Fold
 from neurojax.gradient import differentiate
 from neurojax.loss import Sweep
+from neurojax.pipette import before, held
 
 Objective = Callable[[Trace, float], Fold]
 """Makes the fold that judges a simulation of a trace from records at record_ms, 2 record_ms ..."""
@@ -36,6 +37,7 @@ class Problem:
     dt: float
     every: int
     clamp: str
+    prior: float = 0.0  # what a squared standard deviation from a parameter's prior adds
 
     @property
     def unit(self) -> str:
@@ -58,20 +60,31 @@ class Problem:
         """
         how = self.dt, self.every, blocked.place_of(self.cell, z)
         folds = [
-            _evaluate(self.cell, self.space, z, *self._coupled(s, coupling), *how)
+            _evaluate(self._at(s), self.space, z, *self._coupled(s, coupling), *how)
             for s in self.sweeps
         ]
-        return jax.tree.map(
+        found = jax.tree.map(
             lambda *parts: sum(w * x for w, x in zip(self.weights, parts, strict=True)), *folds
+        )
+        r, J = self.space.prior_residuals(z), self.space.prior_slopes()
+        matrix = found.matrix
+        if matrix is not None:
+            matrix = matrix + self.prior * (J.T @ J)[..., None]
+        return Gradient(
+            found.value + self.prior * (r * r).sum(0),
+            found.gradient + 2 * self.prior * J.T @ r,
+            matrix,
         )
 
     def values(self, z: jax.Array) -> np.ndarray:
         """The values alone, `[n]`, of cells that run freely."""
         how = self.dt, self.every, blocked.place_of(self.cell, z)
         parts = [
-            _value(self.cell, self.space, z, *self._coupled(s, 0.0), *how) for s in self.sweeps
+            _value(self._at(s), self.space, z, *self._coupled(s, 0.0), *how) for s in self.sweeps
         ]
-        return sum(w * np.asarray(x) for w, x in zip(self.weights, parts, strict=True))  # pyright: ignore
+        r = np.asarray(self.space.prior_residuals(z))
+        data = [w * np.asarray(x) for w, x in zip(self.weights, parts, strict=True)]
+        return sum(data, self.prior * (r * r).sum(0))
 
     def standard_errors(self, z: np.ndarray) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.
@@ -95,12 +108,16 @@ class Problem:
         """Every tenth record, weighted: simulated `[record, n]` and data `[record]`."""
         parts = [
             _thinned(
-                self.cell, self.space, z, *self._coupled(s, coupling), self.dt, 10 * self.every
+                self._at(s), self.space, z, *self._coupled(s, coupling), self.dt, 10 * self.every
             )
             for s in self.sweeps
         ]
         simulated, data = zip(*parts, strict=True)
         return np.concatenate(simulated), np.concatenate(data)
+
+    def _at(self, sweep: Sweep) -> Cell:
+        """The cell as it is held before the sweep."""
+        return before(self.cell, sweep.electrode)
 
     def _coupled(self, sweep: Sweep, coupling: Any):
         electrode = sweep.electrode
@@ -115,7 +132,7 @@ def _evaluate(cell, space, z, electrode, fold, v_start, dt, every, place):
     def build(shared, theta):
         cell, v_start = shared
         cell = space.apply(cell, theta)
-        return cell, settled(cell, v_start)
+        return cell, held(cell, v_start)
 
     if jnp.ndim(electrode.g):  # one for each start, the same at all times
         g = jnp.broadcast_to(electrode.g, (n_steps(electrode._replace(g=0.0)), *z.shape[1:]))
@@ -139,7 +156,7 @@ def _value(cell, space, z, electrode, fold, v_start, dt, every, place):
         cell, theta, v_start, fold = lanes
         varying, rows = timed
         cell = space.apply(cell, theta)
-        s = settled(cell, v_start, jnp.shape(next(iter(theta.values()))))
+        s = held(cell, v_start, jnp.shape(next(iter(theta.values()))))
         folds = {"of": dataclasses.replace(fold, data=rows)}
         electrode = scan.merge(constant, varying)
         return scan.run(cell, s, electrode, dt, lambda cell, s: (), every, folds)[2]["of"]
@@ -152,7 +169,7 @@ def _value(cell, space, z, electrode, fold, v_start, dt, every, place):
 @partial(jax.jit, static_argnames=("space", "every"))
 def _thinned(cell, space, z, electrode, error, v_start, dt, every):
     cell = space.apply(cell, space.values(z))
-    s = settled(cell, v_start, z.shape[1:])
+    s = held(cell, v_start, z.shape[1:])
     _, seen, _ = scan.run(cell, s, electrode, dt, error.measured, every)
     data, weight = (a[9::10][: len(seen)] for a in error.data)
     return seen * weight[:, None], data * weight

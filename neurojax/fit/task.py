@@ -13,7 +13,8 @@ from neurojax.electrode import Trace
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.score import Targets, targets
-from neurojax.loss import capacitive_mask, prepare
+from neurojax.loss import capacitive_mask, noise_of, prepare
+from neurojax.pipette import pipette_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Task:
 
     dt: the time step, ms (default 0.025 in current clamp, the sampling interval in voltage clamp).
     keep: samples `[sample]` of each sweep that count (default: all, but for capacitive transients
-    in voltage clamp). weights: how much each sweep counts, one number each (default: alike).
+    in voltage clamp without a pipette). weights: how much each sweep counts, one number each (default: alike).
     held_out: sweeps that are predicted only. seed: of all that is random.
 
     Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
@@ -43,7 +44,7 @@ class Task:
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
         if not self.dt:
             defaults["dt"] = 0.025 if clamp == "current" else self.traces[0].dt_ms
-        if self.keep is None and clamp == "voltage":
+        if self.keep is None and clamp == "voltage" and pipette_of(self.cell) is None:
             defaults["keep"] = [capacitive_mask(t) for t in self.traces]
         for name, value in defaults.items():
             object.__setattr__(self, name, value)
@@ -67,7 +68,8 @@ class Task:
         return self._once(("problem", objective, every), lambda: self._problem(objective, every))
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
-        sweeps = prepare(self.traces, self.dt, every, self.keep)
+        piped = pipette_of(self.cell) is not None
+        sweeps = prepare(self.traces, self.dt, every, self.keep, through_pipette=piped)
         weights = np.ones(len(sweeps))
         if objective is not None:
             folds = [objective(t, self.dt * every) for t in self.traces]
@@ -75,7 +77,26 @@ class Task:
             weights = weights / len(sweeps)
         if self.weights is not None:
             weights = weights * np.asarray(self.weights) / np.mean(self.weights)
-        return Problem(self.cell, self.space, sweeps, weights, self.dt, every, self.clamp)
+        prior = 0.0
+        if any(f.prior for f in self.space.free):
+            prior = self._noise_power() if objective is None else 1 / len(sweeps)
+        return Problem(self.cell, self.space, sweeps, weights, self.dt, every, self.clamp, prior)
+
+    def _noise_power(self) -> float:
+        """How much one standard deviation squared is of the mean squared error.
+
+        The variance of the noise over the number of its independent samples: with it the error of
+        the data and of the priors add up to a negative log likelihood, in units of the error.
+        """
+        noise = noise_of(self.traces)
+        if noise is None:
+            raise ValueError(
+                "a prior counts against the noise of the recording, and no sweep is quiet for 5 ms "
+                "before its stimulus: give such a sweep, or no prior"
+            )
+        kept = self.keep or [np.ones(t.v_mV.size, bool) for t in self.traces]
+        total = sum(k.sum() * t.dt_ms for k, t in zip(kept, self.traces, strict=True))
+        return noise.sd**2 / noise.independent(total)
 
     @property
     def targets(self) -> Targets:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from neurojax.cell import Cell, State, ionic_current
+from neurojax.cell import Cell, State
 from neurojax.channel import pytree
-from neurojax.electrode import PA, Trace, resample
+from neurojax.electrode import Trace, resample
 from neurojax.fold import Squares
+from neurojax.observe import amplifier_current, amplifier_potential
 
 
 class Target(NamedTuple):
@@ -28,8 +29,8 @@ class VoltageError(Squares):
     unit: ClassVar[str] = "mV"
 
     def measured(self, cell: Cell, s: State) -> jax.Array:
-        """What the rig measures of a state, in `unit`."""
-        return s.v
+        """What the amplifier reads of a state, in `unit`."""
+        return amplifier_potential(cell, s)
 
     def residual(self, cell, s, row):
         return ((self.measured(cell, s) - row.data) * row.weight)[None]
@@ -37,12 +38,15 @@ class VoltageError(Squares):
 
 @pytree
 class CurrentError(VoltageError):
-    """Sum of squared weighted errors of the current under an ideal voltage clamp, pA."""
+    """Sum of squared weighted errors of the current under a voltage clamp, pA.
+
+    The clamp is ideal but for the pipette that the cell may have.
+    """
 
     unit: ClassVar[str] = "pA"
 
     def measured(self, cell, s):
-        return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
+        return amplifier_current(cell, s)
 
 
 def trace_error(

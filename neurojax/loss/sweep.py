@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax import pipette
 from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
 from neurojax.loss.error import VoltageError, error_of, scaled
 
@@ -20,19 +21,25 @@ class Sweep(NamedTuple):
 
 
 def prepare(
-    traces: Sequence[Trace], dt: float, every: int = 1, keep: Sequence[np.ndarray] | None = None
+    traces: Sequence[Trace],
+    dt: float,
+    every: int = 1,
+    keep: Sequence[np.ndarray] | None = None,
+    *,
+    through_pipette: bool = False,
 ) -> list[Sweep]:
     """Traces as sweeps; their squared residuals sum to the mean squared error of all kept samples.
 
     `keep` marks the samples `[sample]` of each trace that count. A record that falls between
     samples is compared with their linear interpolation, and counts where its nearest sample does.
+    With `through_pipette` the stimulus reaches a cell by the pipette that is part of it.
     In current clamp the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.
 
     Raises ValueError when a mask does not fit its trace or leaves nothing.
     """
     sweeps = []
     for k, trace in enumerate(traces):
-        electrode = from_trace(trace, dt)
+        electrode = (pipette.from_trace if through_pipette else from_trace)(trace, dt)
         if trace.clamp == "current":
             data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
             electrode = nudged(electrode, data_mV, g=0.0)
