@@ -240,22 +240,22 @@ def jaxley(task: Task, *, every: int = 10, window_ms: float = 1.0, **options: An
 class Pooled(Fold):
     """Another fold that sees the mean potential of each window, once in a window."""
 
-    of: Fold
+    inner: Fold
     window: int = static(1)
 
     def init(self, cell, s):
-        return jnp.zeros_like(s.v), self.of.init(cell, s)
+        return jnp.zeros_like(s.v), self.inner.init(cell, s)
 
     def update(self, carry, cell, s, row):
         total, inner = carry
         inner_row, last = row
         total = total + s.v
         seen = s._replace(v=total / self.window)
-        after = self.of.update(inner, cell, seen, inner_row)
+        after = self.inner.update(inner, cell, seen, inner_row)
         return jnp.where(last > 0, 0.0, total), jnp.where(last > 0, after, inner)
 
     def finish(self, carry, duration):
-        return self.of.finish(carry[1], duration)
+        return self.inner.finish(carry[1], duration)
 
 
 def pooled(trace: Trace, record_ms: float, window_ms: float) -> Pooled:
@@ -271,5 +271,4 @@ def pooled(trace: Trace, record_ms: float, window_ms: float) -> Pooled:
     at = np.minimum(np.arange(records) // window, number - 1)
     last = (np.arange(records) % window == window - 1) & (np.arange(records) < number * window)
     rows = type(of.data)(*(np.asarray(a)[at] for a in of.data))
-    return Pooled(of=replace(of, data=None), window=window, data=(rows, last.astype(float)))
-
+    return Pooled(inner=replace(of, data=None), window=window, data=(rows, last.astype(float)))
