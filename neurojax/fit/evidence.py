@@ -10,32 +10,16 @@ import numpy as np
 from neurojax.electrode import Trace
 from neurojax.fit.certificate import NoiseLevel
 from neurojax.fit.problem import Problem
+from neurojax.loss import noise_of
 
 _THINNED = 10  # records of `Problem.thinned` stand for so many
 _STEP = 1e-5  # of the box, for differences in float64
 
 
 def quiet_noise(traces: Sequence[Trace]) -> NoiseLevel | None:
-    """Of the recorded signal before the stimulus begins, root mean square over the sweeps.
-
-    None where no sweep has a quiet part.
-    """
-    known = [sd for t in traces if (sd := _quiet_sd(t)) is not None]
-    if not known:
-        return None
-    unit = "mV" if traces[0].clamp == "current" else "pA"
-    return NoiseLevel(float(np.sqrt(np.mean(np.square(known)))), traces[0].dt_ms, unit)
-
-
-def _quiet_sd(trace: Trace, least_ms: float = 5.0) -> float | None:
-    """Standard deviation about a straight line until the stimulus first changes, if long enough."""
-    changes = trace.changes()
-    stop = int((changes[0] if len(changes) else trace.duration_ms) / trace.dt_ms) - 1
-    if stop * trace.dt_ms < least_ms:
-        return None
-    y = (trace.v_mV if trace.clamp == "current" else trace.i_pA)[:stop]
-    t = np.arange(y.size)
-    return float(np.std(y - np.polyval(np.polyfit(t, y, 1), t), ddof=2))
+    """Of the recorded signal before the stimulus begins; None where no sweep has a quiet part."""
+    noise = noise_of(traces)
+    return noise and NoiseLevel(noise.sd, noise.lasting_ms, noise.unit)
 
 
 def misfit(problem: Problem, z: np.ndarray, value: float) -> NoiseLevel:

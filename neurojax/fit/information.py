@@ -61,7 +61,8 @@ def directions(space: Space, fisher: np.ndarray, loose: float = LOOSE) -> list[D
     Source: Gutenkunst et al. 2007, PLoS Comput Biol 3:e189, doi:10.1371/journal.pcbi.0030189.
     """
     found = []
-    for value, vector in zip(*np.linalg.eigh(fisher), strict=False):
+    values, vectors = np.linalg.eigh(fisher)
+    for value, vector in zip(values, vectors.T, strict=True):
         largest = int(np.abs(vector).argmax())
         half = Z95 / np.sqrt(max(float(value), np.finfo(float).tiny))
         reach = half * abs(vector[largest])

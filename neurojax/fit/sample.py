@@ -85,24 +85,29 @@ def nuts(
         volume = (jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)).sum()
         return jnp.nan_to_num(-0.5 * information * value, nan=-jnp.inf) + volume
 
+    step, first = package.nuts.build_kernel(), package.nuts.init
+    begin, adapt, _ = package.adaptation.step_size.dual_averaging_adaptation(target=0.8)
+    mass = np.ones(best.size)
+
     def chain(key, w):
-        first, second = jax.random.split(key)
-        adaptation: Any = package.window_adaptation(
-            package.nuts, logdensity, max_num_doublings=_DOUBLINGS
-        )
-        (state, parameters), _ = adaptation.run(first, w, warmup)
-        step = package.nuts(logdensity, **parameters).step
+        def move(carry, xs):
+            state, pace = carry
+            key, warming = xs
+            now, settled, *_ = pace  # logarithms of the step
+            size = jnp.exp(jnp.where(warming, now, settled))
+            state, info = step(key, state, logdensity, size, mass, max_num_doublings=_DOUBLINGS)
+            adapted = adapt(pace, info.acceptance_rate)
+            pace = jax.tree.map(lambda a, b: jnp.where(warming, a, b), adapted, pace)
+            return (state, pace), (point(state.position), info.is_divergent)
 
-        def move(state, key):
-            state, info = step(key, state)
-            return state, (point(state.position), info.is_divergent)
-
-        each = -(-draws // chains)
-        return jax.lax.scan(move, state, jax.random.split(second, each))[1]
+        warming = jnp.arange(warmup - (-draws // chains)) < warmup
+        keys = jax.random.split(key, warming.size)
+        return jax.lax.scan(move, (first(w, logdensity), begin(0.5)), (keys, warming))[1]
 
     key, other = jax.random.split(jax.random.key(seed))
     start = jax.random.normal(other, (chains, best.size), dtype=jnp.result_type(float))
     z, divergent = jax.jit(jax.vmap(chain))(jax.random.split(key, chains), start)
+    z, divergent = z[:, warmup:], divergent[:, warmup:]
     z = np.asarray(z, dtype=np.float64)
     return Posterior(
         samples=_named(problem, z.reshape(-1, best.size).T),
