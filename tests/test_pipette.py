@@ -9,6 +9,9 @@ import neurojax as nj
 from neurojax import pipette
 from neurojax.channels import CortexLeak, SquidK, SquidLeak, SquidNa
 from neurojax.electrode import PA
+from neurojax.fit import Task, free, free_run
+from neurojax.fit.agreement import bias_pA
+from neurojax.fit.judge import FeatureJudge
 
 AREA, G, E, C_M = 33e-6, 2 / 33, 0.0, 1.0  # cm2, mS/cm2: 500 MOhm and 33 pF
 
@@ -79,3 +82,20 @@ def test_a_pipette_at_rest_does_nothing():
     own = ("R_s", "C_pip", "tau_clamp", "junction", "offset", "drift")
     assert names == [f"pipette.{k}" for k in own]
     assert {"pipette.v", "v_amp", "i_amp"} <= set(nj.observables(with_one))
+
+
+def test_a_bridge_out_of_balance_is_found_by_its_jumps():
+    """In current clamp R_s of the pipette falls on the recording, not on the cell."""
+    cell = nj.Cell(channels={"leak": CortexLeak(), "pipette": nj.Pipette(R_s=60.0)}, area=1e-4)
+    i = nj.steps(100.0, start=50.0, stop=250.0, duration=300.0, dt=0.1)
+    asked = nj.Trace("current", 0.1, np.full(i.size, -70.0), i)
+    run = free_run(cell, asked)
+    plain = free_run(nj.Cell(channels={"leak": CortexLeak()}, area=1e-4), asked)
+    fall = run.v_mV - plain.v_mV  # 100 pA through 60 MOhm
+    np.testing.assert_allclose(fall[520:2480], 6.0, atol=0.1)  # C_pip lags a little
+    np.testing.assert_allclose(fall[2520:], 0.0, atol=0.1)
+    assert bias_pA(cell, run) == pytest.approx(0.0, abs=0.05)
+    aim = Task(cell, free(cell, {"pipette.R_s": (1.0, 200.0)}), [run])
+    at = np.array([aim.space.point({"pipette.R_s": R}) for R in (20.0, 60.0, 150.0)]).T
+    errors, _ = FeatureJudge(aim)(np.repeat(at, 32, axis=1))
+    assert errors[32] < 0.05 < errors[0] and errors[32] < errors[64]

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax import features
-from neurojax.cell import Cell, State, at_rest, settled
+from neurojax import features, pipette
+from neurojax.cell import Cell, State, at_rest
 from neurojax.electrode import PA, RecordingError, Trace, from_trace
 from neurojax.fit.rest import held_at
 from neurojax.fit.score import base_mV, holding_pA
 from neurojax.observe import observe
+from neurojax.pipette import before, pipette_of
 from neurojax.simulate import simulate
 
 _EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
@@ -98,20 +99,21 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     diverges.
     """
     where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+    electrode = (from_trace if pipette_of(cell) is None else pipette.from_trace)(trace, dt)
     if trace.clamp == "current":
-        record, field, scale = "v", "v_mV", 1.0
+        record, field = "v_amp", "v_mV"
         cell, initial = _resting(cell, trace, held)
     else:
-        record, field, scale = "i_ion", "i_pA", float(np.asarray(cell.area)) / PA
-        initial = settled(cell, float(trace.v_mV[0]))
+        record, field = "i_amp", "i_pA"
+        initial = pipette.held(before(cell, electrode), float(trace.v_mV[0]))
     if not np.isfinite(np.asarray(initial.v)).all():
         raise RecordingError(f"the model has no resting potential under the holding of {where}")
     every = max(1, math.floor(min(trace.dt_ms, _EVERY_MS) / dt + 1e-6))
-    run = simulate(cell, from_trace(trace, dt), dt, record=(record,), every=every, initial=initial)
+    run = simulate(cell, electrode, dt, record=(record,), every=every, initial=initial)
     if not np.asarray(run.ok).all():
         raise RecordingError(f"the model left the finite numbers in {where}")
-    first = np.asarray(observe(cell, initial, record))
-    samples = np.r_[first, np.asarray(run.data[record])] * scale
+    first = np.asarray(observe(before(cell, electrode), initial, record))
+    samples = np.r_[first, np.asarray(run.data[record])]
     course = np.interp(trace.t_ms, np.r_[0.0, np.asarray(run.t)], samples)
     name = f"{trace.name} (model)".strip()
     return replace(trace, name=name, warnings=(), **{field: course})
@@ -123,14 +125,15 @@ def bias_pA(cell: Cell, trace: Trace) -> float:
     It comes on top of the sweep's own holding current: 0 for a model that rests where the cell did.
     """
     v, still = base_mV(trace)
-    return float(held_at(cell, v, holding_pA(trace) * PA, still).bias) / PA
+    held = held_at(cell, v, holding_pA(trace) * PA, still, trace.begun_ms / 6e4)
+    return float(held.bias) / PA
 
 
 def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
     v, still = base_mV(trace)
     holding = holding_pA(trace) * PA
     if held and still:
-        return held_at(cell, v, holding)[:2]
+        return held_at(cell, v, holding, minutes=trace.begun_ms / 6e4)[:2]
     return cell, at_rest(cell, holding)
 
 

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.cell import Cell
-from neurojax.electrode import Electrode
 from neurojax.engine import blocked, scan
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective
 from neurojax.fit.rest import held_at
 from neurojax.fit.score import UNIT, score
 from neurojax.fit.task import Task
+from neurojax.observe import amplifier_potential
+from neurojax.pipette import current_through
 
 Parts = Mapping[str, np.ndarray]
 """Contributions to the errors by name, `[n]` each."""
@@ -46,7 +47,7 @@ class FeatureJudge:
         t, target = self.task, self.targets
         at = jnp.asarray(z.astype(jnp.result_type(float)))
         place = blocked.place_of(t.cell, at)
-        level = target.holding, target.base, target.still
+        level = target.holding, target.base, target.still, target.minutes
         v, off = _simulate(t.cell, at, self.i, *level, t.dt, t.space, target.every, place)
         parts = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
         return parts.total, parts._asdict()
@@ -65,7 +66,7 @@ class ObjectiveJudge:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _simulate(cell: Cell, z, i, holding, base, still, dt, space: Space, every: int, place):
+def _simulate(cell: Cell, z, i, holding, base, still, minutes, dt, space: Space, every: int, place):
     """Potentials `[sweep, n, record]` of cells z `[P, n]` under currents i `[step, sweep]`.
 
     Every cell is held at the potential at which each sweep began; how far from there it would rest
@@ -74,13 +75,15 @@ def _simulate(cell: Cell, z, i, holding, base, still, dt, space: Space, every: i
 
     def block(lanes, i, together):
         cell, theta, *level = lanes
-        holding, base, still = (x[:, None] for x in level)
-        held = held_at(space.apply(cell, theta), base, holding, still)
-        electrode = Electrode(i=i[:, :, None], v_cmd=0.0, g=0.0)
-        _, v, _ = scan.run(held.cell, held.state, electrode, dt, lambda cell, s: s.v, every)
+        holding, base, still, minutes = (x[:, None] for x in level)
+        held = held_at(space.apply(cell, theta), base, holding, still, minutes)
+        _, v, _ = scan.run(
+            held.cell, held.state, current_through(cell, i[:, :, None]), dt,
+            amplifier_potential, every,
+        )  # fmt: skip
         return v, held.off
 
     live = i.shape[1] * blocked.live_arrays(cell)
-    lanes = (cell, space.values(z), *map(jnp.asarray, (holding, base, still)))
+    lanes = (cell, space.values(z), *map(jnp.asarray, (holding, base, still, minutes)))
     v, off = blocked.run(block, lanes, i, n=z.shape[1], live=live, place=place)
     return jnp.moveaxis(v, 0, -1), off

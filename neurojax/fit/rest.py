@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import Cell, State, batch_shape, settled, steady_current
+from neurojax.cell import Cell, State, settled, steady_current
 from neurojax.channel import Channel, Leaf, param, pytree
+from neurojax.pipette import held, pipette_of
 
 
 @pytree
@@ -35,12 +36,15 @@ class Held(NamedTuple):
     off: Any  # mV, how far the cell would rest from there by itself, infinite where it could not
 
 
-def held_at(cell: Cell, v: Any, holding: Any, still: Any = True) -> Held:
-    """Hold a cell at v (mV) under its holding current (uA); both broadcast with the population.
+def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 0.0) -> Held:
+    """Hold a cell where the amplifier reads v (mV) under its holding current (uA).
 
-    Where it is not `still` it only begins at v.
+    They broadcast with the population. Where it is not `still` the cell only begins at v. `minutes`
+    is when the sweep began, for a pipette whose resistance drifts.
     """
-    v = jnp.broadcast_to(jnp.asarray(v, jnp.result_type(float)), batch_shape(cell, v))
+    if pipette_of(cell) is not None:
+        cell = replace(cell, inputs={**cell.inputs, "i_cmd": holding, "minutes": minutes})
+    v = held(cell, v).v
     i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
     bias = jnp.where(still, i * cell.area - holding, 0.0)
     stable = slope > 0

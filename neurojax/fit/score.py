@@ -75,6 +75,7 @@ class Targets:
     holding: np.ndarray  # [sweep] uA, before the stimulus
     base: np.ndarray  # [sweep] mV, at which each began
     still: np.ndarray  # [sweep] whether the cell rested there
+    minutes: np.ndarray  # [sweep] when each began in the recording
     every: int  # steps between records
 
 
@@ -111,6 +112,7 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         np.array([holding_pA(t) * PA for t in traces]),
         np.array(base),
         np.array(still),
+        np.array([t.begun_ms / 6e4 for t in traces]),
         every,
     )
 
