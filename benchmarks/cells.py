@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from common import recordings
@@ -11,7 +12,7 @@ from common import recordings
 import neurojax as nj
 from neurojax import features
 from neurojax.electrode import Trace
-from neurojax.fit import Space, agreement, free_run
+from neurojax.fit import Space, agreement, free, free_run
 from neurojax.fit.agreement import bias_pA
 from neurojax.fit.score import latency_from
 from neurojax.io import read
@@ -44,11 +45,18 @@ def load(name: str) -> list[Trace]:
     return [t.idealised() for t in traces if t.name != "APWaveform"]
 
 
-def cortex() -> tuple[nj.Cell, Space]:
-    """The packaged single compartment, and its free parameters."""
+def cortex(pipette: bool) -> tuple[nj.Cell, Space]:
+    """The packaged single compartment and its free parameters, behind a pipette if asked for.
+
+    Where nobody tells how bridge and capacitance were balanced, what is left of both is free too.
+    """
     model = load_model("cortex")
     assert model.space is not None
-    return model.cell, model.space
+    if not pipette:
+        return model.cell, model.space
+    cell = replace(model.cell, channels={**model.cell.channels, "pipette": nj.Pipette()})
+    left = {"pipette.R_s": (0.5, 150.0), "pipette.C_pip": (0.01, 50.0)}
+    return cell, Space(model.space.free + free(cell, left).free)
 
 
 def predicted(cell: nj.Cell, trace: Trace, held: bool = True) -> tuple[dict, Trace]:

@@ -37,13 +37,14 @@ def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
         )
 
 
-def fitted(traces: list[Trace], settings: dict) -> tuple[nj.fit.Fit, dict]:
+def fitted(traces: list[Trace], settings: dict, pipette: bool) -> tuple[nj.fit.Fit, dict]:
     """The default fit of the cortical compartment, and what it took."""
-    cell, space = cortex()
+    cell, space = cortex(pipette)
     load_average, began = os.getloadavg()[0], time.perf_counter()
     found = fit(cell, traces, space, progress=show, **settings)
     at = space.point(found.values)
     return found, {
+        "free_parameters": len(space),
         "seconds": round(time.perf_counter() - began, 1),
         "load_average_at_start": round(load_average, 1),
         "error_tolerances": round(found.error, 2),
@@ -58,7 +59,7 @@ def recording(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]
     """Fit some sweeps of a cell and predict the other half."""
     seen, held_out = every_second(load(name))
     used = telling(seen)
-    found, told = fitted(used, settings)
+    found, told = fitted(used, settings, pipette=True)
     rows, runs = zip(*(predicted(found.cell, t) for t in held_out), strict=True)
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]
     dt_ms = held_out[0].dt_ms
@@ -78,9 +79,9 @@ def one_step(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]]
     trace = load(name)[0]
     on, off, _ = trace.step_window()
     cut = on + SEEN * (off - on)
-    whole, told = fitted([trace], settings)
+    whole, told = fitted([trace], settings, pipette=False)
     row, run = predicted(whole.cell, trace)
-    first, told_first = fitted([trace.crop(0.0, cut)], settings)
+    first, told_first = fitted([trace.crop(0.0, cut)], settings, pipette=False)
     rest, ahead = predicted(first.cell, trace)
     a, b = (features.spikes(t.v_mV, t.dt_ms).times for t in (trace, ahead))
     later = [k for k in range(min(len(a), len(b))) if a[k] > cut]
@@ -173,10 +174,7 @@ def main() -> None:
             row, pairs = work(name, settings)
             rows[name] = row | {"settings": settings}
             pictures.append((name, pairs))
-            result |= {
-                "dtype": str(jax.numpy.result_type(float)),
-                "free_parameters": len(cortex()[1]),
-            }
+            result["dtype"] = str(jax.numpy.result_type(float))
             result[part] = [rows[n] for n in names if n in rows]
             if not told.quick:  # after every cell: what is computed is kept
                 write("fit_cells", result)
