@@ -12,6 +12,7 @@ from neurojax.channel import Leaf, pytree, static
 from neurojax.electrode import Trace
 from neurojax.fold import Residuals
 from neurojax.loss.stream import carried, sampled
+from neurojax.observe import amplifier_potential
 
 
 @pytree
@@ -38,15 +39,16 @@ class PhasePlane(Residuals):
     scale: Leaf = 1.0
 
     def init(self, cell, s):
-        return s.v, jnp.zeros((*self.bins, *s.v.shape), s.v.dtype)
+        v = amplifier_potential(cell, s)
+        return v, jnp.zeros((*self.bins, *v.shape), v.dtype)
 
     def update(self, carry, cell, s, row):
-        earlier, density = carry
-        v, slope = 0.5 * (s.v + earlier), (s.v - earlier) / self.record_ms
-        across = _shared((v - self.low) / (self.high - self.low), self.bins[0])
+        (earlier, density), v = carry, amplifier_potential(cell, s)
+        middle, slope = 0.5 * (v + earlier), (v - earlier) / self.record_ms
+        across = _shared((middle - self.low) / (self.high - self.low), self.bins[0])
         speed = _asinh(slope / self.slow) / _asinh(self.fastest / self.slow)
         along = _shared(0.5 + 0.5 * speed, self.bins[1])
-        return s.v, density + across[:, None] * along[None]
+        return v, density + across[:, None] * along[None]
 
     def residuals(self, carry, duration):
         density = self.density(carry, duration)

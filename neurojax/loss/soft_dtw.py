@@ -12,6 +12,7 @@ from neurojax.channel import Leaf, pytree
 from neurojax.electrode import Trace
 from neurojax.fold import Fold
 from neurojax.loss.stream import sampled
+from neurojax.observe import amplifier_potential
 
 _FAR = 1e9
 """What it costs to be outside of the data: a number, so that no infinity meets another."""
@@ -45,8 +46,9 @@ class SoftDTW(Fold):
         return jnp.zeros((places, *s.v.shape), s.v.dtype) + _along(self.first, s.v)
 
     def update(self, carry, cell, s, row):
-        v, far = (_along(a, s.v) for a in row)
-        cost = ((s.v - v) / self.scale_mV) ** 2
+        v = amplifier_potential(cell, s)
+        data, far = (_along(a, v) for a in row)
+        cost = ((v - data) / self.scale_mV) ** 2
         # Places move along with the record: the same data are one place on in the record before.
         before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], _FAR)])
         come = self._softmin(jnp.stack([before, carry])) + far
@@ -54,7 +56,7 @@ class SoftDTW(Fold):
         # l <= k of come_l - total_l-1, for all k at once.
         total = jnp.cumsum(cost, axis=0)
         places = jnp.arange(len(carry))
-        later = (places[:, None] > places).reshape(len(carry), len(carry), *[1] * s.v.ndim)
+        later = (places[:, None] > places).reshape(len(carry), len(carry), *[1] * v.ndim)
         paths = jnp.where(later, 2 * _FAR, (come - (total - cost))[:, None])
         return jnp.where(far > 0, _FAR, jnp.minimum(total + self._softmin(paths), _FAR))
 

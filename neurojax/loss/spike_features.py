@@ -66,7 +66,7 @@ class SpikeFeatures(Residuals):
 
     def residuals(self, carry, duration):
         seen = self.seen(carry, duration)
-        each = [reading.residuals(seen) for reading in self.readings.values()]
+        each = [reading.residuals(seen) for _, reading in sorted(self.readings.items())]
         return jnp.concatenate([r + jnp.zeros_like(seen.found.last) for r in each])
 
     def seen(self, carry: Any, duration: Any) -> Seen:
@@ -123,7 +123,7 @@ def spike_features(
     needed = {m for k in tolerances for m in NEEDS.get(k, (k,))}
     table = SpikeTable(
         record_ms=record_ms,
-        of="v",
+        of="v_amp",
         slots=slots,
         measures=tuple(m for m in MEASURES if m in needed),
         level=_half_height(v, spikes),

@@ -61,7 +61,7 @@ class SpikeTable(Fold):
     record_ms: Leaf
     slots: int = static(8)
     measures: tuple[str, ...] = static(MEASURES)
-    of: str = static("v")
+    of: str = static("v_amp")
     threshold: Leaf = -20.0  # mV
     prominence: Leaf = 20.0  # mV
     level: Leaf = -20.0  # mV

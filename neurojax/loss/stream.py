@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import State
+from neurojax.cell import Cell, State
 from neurojax.electrode import Trace, resample
 from neurojax.fold import Carry, Fold
+
+_BARE = Cell(channels={})  # pyright: ignore[reportCallIssue]
 
 
 def sampled(trace: Trace, record_ms: float) -> np.ndarray:
@@ -39,8 +41,8 @@ def _carried(fold: Fold, v: jax.Array) -> Carry:
 
     def record(carry, xs):
         v, row = xs
-        return fold.update(carry, None, state(v), row), None  # pyright: ignore[reportArgumentType]
+        return fold.update(carry, _BARE, state(v), row), None
 
-    carry = fold.init(None, state(v[0]))  # pyright: ignore[reportArgumentType]
+    carry = fold.init(_BARE, state(v[0]))
     rows = jax.tree.map(lambda a: jnp.asarray(a)[: len(v) - 1], fold.data)
     return jax.lax.scan(record, carry, (v[1:], rows))[0]

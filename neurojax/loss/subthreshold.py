@@ -14,6 +14,7 @@ from neurojax.electrode import Trace
 from neurojax.fold import Residuals
 from neurojax.loss.readings import along
 from neurojax.loss.stream import carried, sampled
+from neurojax.observe import amplifier_potential
 from neurojax.units import nearest
 
 STEP_TOLERANCES = {
@@ -58,9 +59,9 @@ class StepResponse(Residuals):
         return _Weights(zero, zero, zero), zero - 1e3  # below any potential
 
     def update(self, carry, cell, s, row):
-        sums, beyond = carry
-        sums = _Weights(*(total + w * s.v for total, w in zip(sums, row, strict=True)))
-        further = jnp.maximum(beyond, self.direction * s.v)
+        (sums, beyond), v = carry, amplifier_potential(cell, s)
+        sums = _Weights(*(total + w * v for total, w in zip(sums, row, strict=True)))
+        further = jnp.maximum(beyond, self.direction * v)
         return sums, jnp.where(row.step > 0, further, beyond)
 
     def features(self, carry: Any) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _times(trace: Trace, record_ms: float) -> tuple[SpikeTable, np.ndarray, int]
     """The fold that finds spikes, the times of those of a trace (ms), and its number of records."""
     v = sampled(trace, record_ms)
     slots = max(int(features.spikes(v, record_ms).number), 1) + 8
-    table = SpikeTable(record_ms=record_ms, of="v", slots=slots, measures=("time",))
+    table = SpikeTable(record_ms=record_ms, of="v_amp", slots=slots, measures=("time",))
     found = carried(table, v).found
     times = np.asarray(found.table["time"], dtype=float)[: int(found.number)]
-    return SpikeTable(record_ms=record_ms, of="v", slots=0, measures=()), times, v.size - 1
+    return SpikeTable(record_ms=record_ms, of="v_amp", slots=0, measures=()), times, v.size - 1
