@@ -1,6 +1,6 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import cells, channels, curves, electrode, fit, protocol, selectivity
+from neurojax import cells, channels, curves, electrode, fit, loss, protocol, selectivity
 from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
 from neurojax.channel import Channel, param, pytree, static
 from neurojax.clamp import Clamped, clamp
@@ -9,8 +9,9 @@ from neurojax.constant_field import ConstantField
 from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, steps, voltage_clamp
 from neurojax.engine.pieces import Gradient
 from neurojax.equilibrium import donnan, goldman_potential, pumped_volume
-from neurojax.fold import Fold, Histogram, Mean, SpikeCount, SpikeRate, Squares
+from neurojax.fold import Fold, Histogram, Mean, Residuals, SpikeCount, SpikeRate, Squares, total
 from neurojax.gradient import gradient
+from neurojax.health import Health, health
 from neurojax.ion import Ion, elementary_charges
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.noise import stochastic
@@ -32,6 +33,7 @@ __all__ = [
     "Electrode",
     "Fold",
     "Gradient",
+    "Health",
     "Histogram",
     "Ion",
     "Mean",
@@ -39,6 +41,7 @@ __all__ = [
     "Protocol",
     "Recording",
     "RecordingError",
+    "Residuals",
     "Rig",
     "Scheme",
     "SpikeCount",
@@ -62,6 +65,8 @@ __all__ = [
     "fit",
     "goldman_potential",
     "gradient",
+    "health",
+    "loss",
     "observables",
     "param",
     "parameters",
@@ -76,5 +81,6 @@ __all__ = [
     "step",
     "steps",
     "stochastic",
+    "total",
     "voltage_clamp",
 ]

@@ -59,7 +59,21 @@ def gradient(
 
 @partial(jax.jit, static_argnames=("wrt", "every", "pop", "place", "memory"))
 def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, place, memory):
-    _check(cell, fold, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
+    _check_fold(cell, fold, jax.eval_shape(lambda: start(cell, initial, pop)))
+    build, shared, theta = builder(cell, initial, wrt, pop)
+    return differentiate(
+        build, shared, theta, electrode, dt, fold, every, pop, place, memory=memory
+    )
+
+
+def builder(
+    cell: Cell, initial: Any, wrt: Sequence[str], pop: tuple[int, ...]
+) -> tuple[Callable[[Any, Theta], tuple[Cell, State]], Any, Theta]:
+    """What makes a cell and its first state: `build(shared, theta)`, with `shared` and `theta`.
+
+    Raises ValueError for an unknown name in wrt.
+    """
+    _check_names(cell, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
     if any(name.startswith(_INITIAL) for name in wrt):
         initial = start(cell, initial, pop)
     values = {k: v for k, (v, _) in parameters(cell).items()}
@@ -75,9 +89,7 @@ def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, place, memory
         names |= {k.removeprefix(_INITIAL): v for k, v in theta.items() if k.startswith(_INITIAL)}
         return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
 
-    return differentiate(
-        build, (cell, initial), theta, electrode, dt, fold, every, pop, place, memory=memory
-    )
+    return build, (cell, initial), theta
 
 
 def differentiate(
@@ -130,8 +142,8 @@ def differentiate(
     )
 
 
-def _check(cell: Cell, fold: Fold, wrt: Sequence[str], s: State) -> None:
-    """Raise ValueError for an unknown parameter, none, or a fold without a derivative."""
+def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
+    """Raise ValueError for an unknown parameter, one named twice, or none."""
     known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
     for name in wrt:
         if name not in known:
@@ -142,6 +154,10 @@ def _check(cell: Cell, fold: Fold, wrt: Sequence[str], s: State) -> None:
         raise ValueError("no parameter to differentiate in: name at least one")
     if twice := [name for name in wrt if wrt.count(name) > 1]:
         raise ValueError(f"{twice[0]!r} is named more than once")
+
+
+def _check_fold(cell: Cell, fold: Fold, s: State) -> None:
+    """Raise ValueError for a fold without a derivative."""
     zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
     carry = jax.eval_shape(lambda: fold.init(cell, zeros))
     if not any(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(carry)):

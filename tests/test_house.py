@@ -27,6 +27,7 @@ STAIRS = [
     {"engine", "loss"},
     {"simulate"},
     {"clamp", "gradient"},
+    {"health"},
     {"curves", "fit"},
     {"model"},
     {"cells"},
