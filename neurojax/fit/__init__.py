@@ -22,6 +22,7 @@ from neurojax.fit.recipe import STAGES, default_stages, fit
 from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress, Stage
 from neurojax.fit.search import Search
+from neurojax.fit.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 
@@ -39,11 +40,12 @@ __all__ = [
     "Method",
     "Nudge",
     "Objective",
-    "Pool",
     "Polish",
+    "Pool",
     "Progress",
     "Regress",
     "Search",
+    "Shoot",
     "Space",
     "Stage",
     "Task",

@@ -1,0 +1,269 @@
+"""Shoot: multiple shooting, where each piece of a trace starts anew, and all join in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.cell import State, settled
+from neurojax.channel import pytree
+from neurojax.electrode import IDEAL_CLAMP_G, Electrode, n_steps
+from neurojax.engine import blocked, scan
+from neurojax.fit import joints
+from neurojax.fit.candidates import Candidates
+from neurojax.fit.draw import Draw
+from neurojax.fit.parameters import Space
+from neurojax.fit.task import Task
+from neurojax.fit.watch import Log, Watch
+from neurojax.fold import Fold
+from neurojax.gradient import differentiate
+from neurojax.loss import Sweep, Target, VoltageError
+
+GAP_MV, GAP = 1.0, 0.01
+"""A gap of one: of the potential, and of a gate or anything else in a state."""
+
+
+@dataclass(frozen=True)
+class Shoot:
+    """Gauss-Newton on pieces of the sweeps, whose gaps weigh more and more (float64).
+
+    A sweep is cut into pieces of `segment_ms`, all simulated at once. At first each begins in the
+    state of a cell clamped to the recorded potential, so that no error grows from piece to piece.
+    Then these states are free, and their squared gaps, from the end of a piece to where the next
+    begins, weigh as each of `joins` says (of the mean squared error, for a gap of 1 mV or 0.01 of a
+    gate), one after the other: from loose pieces to one trajectory. Pieces shorter than a spike
+    make the first part nearly convex.
+
+    Source: Voss, Timmer & Kurths 2004, Int J Bifurcation Chaos 14:1905,
+    doi:10.1142/S0218127404010345, after Bock 1983.
+    """
+
+    segment_ms: float = 1.0
+    joins: Sequence[float] = (0.1, 10.0)
+    starts: int = 64  # random ones, where no stage came before
+    draws: int = 4
+    every: int = 1  # steps between compared records
+    iterations: int = 30  # at most, clamped and at each of `joins`
+    name: str = "shoot"
+
+    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+        """Each start's end, judged by the error of its free run; best first.
+
+        Raises ValueError for voltage clamp.
+        """
+        if task.clamp == "voltage":
+            raise ValueError("shooting begins at recorded potentials: it needs current clamp")
+        if found is None:
+            found = Draw(self.starts, self.draws, coupling=10.0).run(task, None, watch)
+        z = found.z
+        with jax.enable_x64(True):
+            problem = task.problem(every=self.every)
+            with watch.stage(self.name, problem.unit) as log:
+                pieces = _cut(problem.sweeps, self.segment_ms, task.dt, self.every)
+                shots = _Shots(task, pieces, z, self.every)
+                try:
+                    self._join(shots, log)
+                except KeyboardInterrupt:
+                    watch.interrupted = True
+                errors = problem.error(problem.values(jnp.asarray(shots.z)))
+                log.conclude(errors)
+                return Candidates.sorted(shots.z, errors, problem.unit)
+        return found
+
+    def _join(self, shots: _Shots, log: Log) -> None:
+        total = (1 + len(self.joins)) * self.iterations
+        for k, join in enumerate((None, *self.joins)):
+            shots.weigh(join)
+            for m in range(self.iterations):
+                if log.hurried or shots.settled:
+                    break
+                shots.move()
+                best = float(np.sqrt(shots.cost.min()))
+                log.step(k * self.iterations + m + 1, total, best, evaluations=shots.z.shape[1])
+
+
+class _Pieces(NamedTuple):
+    """K pieces of equal length, sweep after sweep, beside each other."""
+
+    electrode: Electrode  # fields in time are `[step, K]`
+    target: Target  # `[record, K]`
+    v_start: np.ndarray  # [K] mV, of the sweep
+    first: np.ndarray  # [K] bool: the first piece of its sweep
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Pieces of each sweep."""
+        return tuple(np.diff([*np.flatnonzero(self.first), self.first.size]).tolist())
+
+
+def _cut(sweeps: Sequence[Sweep], segment_ms: float, dt: float, every: int) -> _Pieces:
+    """The pieces of sweeps, all of one length, `segment_ms` or a little more."""
+    length = max(1, round(segment_ms / (dt * every))) * every
+
+    def cut(a, each, mode):
+        a = np.asarray(a)
+        count = -(-len(a) * each // length)
+        return np.pad(a, (0, count * length // each - len(a)), mode=mode).reshape(count, -1).T
+
+    def beside(leaves, each=1, mode="edge"):
+        if np.ndim(leaves[0]) == 0:
+            return leaves[0]
+        return np.concatenate([cut(a, each, mode) for a in leaves], axis=1)
+
+    counts = [-(-n_steps(s.electrode) // length) for s in sweeps]
+    target = Target(
+        beside([s.error.data.data for s in sweeps], every)[:, : sum(counts)],
+        beside([s.error.data.weight for s in sweeps], every, "constant")[:, : sum(counts)],
+    )
+    return _Pieces(
+        electrode=jax.tree.map(lambda *leaves: beside(leaves), *(s.electrode for s in sweeps)),
+        target=target,
+        v_start=np.repeat([float(s.v_start) for s in sweeps], counts),
+        first=np.concatenate([np.arange(n) == 0 for n in counts]),
+    )
+
+
+class _Shots:
+    """All starts under way: their points z `[P, n]`, and states x `[D, n, K]` of pieces."""
+
+    def __init__(self, task: Task, pieces: _Pieces, z: np.ndarray, every: int):
+        self.task, self.pieces, self.every, self.z = task, pieces, every, z
+        self.x, self.follows = self._clamp(z)
+        scale = np.full(len(self.x), GAP)
+        scale[0] = GAP_MV
+        self.gap = scale[:, None] ** -2 * ~pieces.first[1:]  # [D, K - 1]
+        gates = sum(len(c.gate_names()) for c in task.cell.channels.values())
+        self.high = np.array([np.inf] + [1.0] * gates + [np.inf] * (len(scale) - 1 - gates))
+        self.low = np.array([-np.inf] + [0.0] * (len(scale) - 1))
+        self.flight = self._fly(self.z, self.x)
+
+    def _fly(self, z, x) -> joints.Flight:
+        place = blocked.place_of(self.task.cell, z)
+        how = self.task.dt, self.every, place
+        return _fly(self.task.cell, self.task.space, z, x, self.pieces, *how)
+
+    def _clamp(self, z):
+        how = self.pieces, self.task.dt, self.pieces.counts
+        return _clamped(self.task.cell, self.task.space, jnp.asarray(z), *how)
+
+    def weigh(self, join: float | None) -> None:
+        """Begin anew with another weight of the gaps; None: with states of the clamped cell."""
+        self.led = join is None
+        self.weights = (join or 0.0) * self.gap
+        self.damping, self.quiet = np.ones(self.z.shape[1]), np.zeros(self.z.shape[1], dtype=int)
+        self.cost = self._cost(self.flight, self.x)
+
+    def _cost(self, flight, x) -> np.ndarray:
+        return np.nan_to_num(np.asarray(joints.cost(flight, x, self.weights)), nan=np.inf)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no start gains any more at this weight."""
+        return bool((self.quiet >= 4).all())
+
+    def move(self) -> None:
+        """One step of every start."""
+        follows = self.follows
+        if self.led:
+            dz = joints.led(self.flight, self.z, self.follows, self.damping)
+            z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
+            x, follows = self._clamp(z)
+        else:
+            dz, dx = joints.step(self.flight, self.z, self.x, self.weights, self.damping)
+            z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
+            x = np.clip(self.x + np.asarray(dx), self.low[:, None, None], self.high[:, None, None])
+        flight = self._fly(z, x)
+        cost = self._cost(flight, x)
+        better = cost < self.cost
+        self.quiet = np.where(cost < 0.999 * self.cost, 0, self.quiet + 1)
+        self.z, now = np.where(better, z, self.z), (x, follows, flight)
+        self.x, self.follows, self.flight = jax.tree.map(
+            lambda a, b: jnp.where(better[:, None], a, b),
+            now, (self.x, self.follows, self.flight),
+        )  # fmt: skip
+        self.cost = np.where(better, cost, self.cost)
+        self.damping = np.clip(self.damping * np.where(better, 0.3, 4.0), 1e-9, 1e9)
+
+
+@pytree
+class _End(Fold):
+    """The last state, as a vector `[D, *pop]`."""
+
+    def init(self, cell, s):
+        return jnp.zeros_like(_vector(s))
+
+    def update(self, carry, cell, s, row):
+        return _vector(s)
+
+
+def _vector(s: State) -> jax.Array:
+    """A state as a vector: the potential, then gates and pools."""
+    return jnp.stack(jax.tree.leaves(s))
+
+
+@partial(jax.jit, static_argnames=("space", "every", "place"))
+def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.Flight:
+    """Simulate all pieces of all starts, with tangents in the parameters and first states."""
+    (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
+    tree = jax.tree.structure(settled(cell, 0.0))
+
+    def build(shared, theta):
+        cell, v_start, first = shared
+        cell = space.apply(cell, {k: theta[k] for k in space.names})
+        own = jax.tree.unflatten(tree, [theta[k] for k in names])
+        begun = settled(cell, v_start, own.v.shape)
+        return cell, jax.tree.map(partial(jnp.where, first), begun, own)
+
+    def of_all(a):
+        return jnp.tile(a, n) if jnp.ndim(a) else a
+
+    at = jnp.repeat(z, K, axis=1)
+    theta = space.values(at) | dict(zip(names, x.reshape(D, n * K), strict=True))
+    slope = jnp.concatenate([space.slopes(at), jnp.ones((D, n * K))])
+    electrode, target, v_start, first = jax.tree.map(of_all, pieces)
+    how = build, (cell, v_start, first), theta, electrode, dt
+    where = (n * K,), place
+    squares = differentiate(*how, VoltageError(data=target), every, *where, matrix=True)
+    end = differentiate(*how, _End(), n_steps(electrode), *where, matrix=True)
+    assert squares.matrix is not None
+    flight = joints.Flight(
+        squares.value,
+        0.5 * squares.gradient * slope,
+        squares.matrix * slope[:, None] * slope[None],
+        end.value,
+        end.gradient * slope[:, None],
+    )
+    return jax.tree.map(lambda a: a.reshape(*a.shape[:-1], n, K), flight)
+
+
+@partial(jax.jit, static_argnames=("space", "counts"))
+def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts):
+    """The states `[D, n, K]` in which pieces begin when cells z are clamped to the data.
+
+    And their slopes in z, `[P, D, n, K]`.
+    """
+    x, slope = jax.linearize(lambda z: _begin(cell, space, z, pieces, dt, counts), z)
+    unit = jnp.eye(len(z))[..., None] * jnp.ones_like(z)
+    return x, jax.vmap(slope)(unit)
+
+
+def _begin(cell, space: Space, z, pieces: _Pieces, dt, counts):
+    cell, n, begun = space.apply(cell, space.values(z)), len(pieces.electrode.v_cmd), []
+    for start, count in zip(np.cumsum([0, *counts]), counts, strict=False):
+        here = slice(start, start + count)
+        fields = jax.tree.map(
+            lambda a, here=here: a[:, here].T.reshape(-1) if jnp.ndim(a) else a, pieces.electrode
+        )
+        held = fields._replace(i=0.0, g=IDEAL_CLAMP_G)
+        s = settled(cell, pieces.v_start[start], z.shape[1:])
+        _, seen, _ = scan.run(cell, s, held, dt, lambda cell, s: _vector(s), n)
+        begun += [_vector(s)[None], seen[:-1]]
+    x = jnp.moveaxis(jnp.concatenate(begun), 0, -1)
+    # The command is the data in the middle of each step; a piece begins at their end.
+    return x.at[0, :, 1:].set(pieces.target.data[-1, :-1])
