@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -94,3 +95,15 @@ def test_an_undetermined_direction_does_not_stop_the_others():
     )
     assert best[0] < 1e-16
     assert where[1, 0] == pytest.approx(0.2)
+
+
+def test_steps_that_were_cut_short_or_undone_are_counted():
+    """From (0, 0) to 1 on a line: more than the radius away, then a point that is worse."""
+    optimiser = optax.with_extra_args_support(levenberg_marquardt(damping=0.0, radius=0.25))
+    z = jnp.zeros(1)
+    state: Any = optimiser.init(z)
+    for value, slope in ((1.0, -2.0), (2.0, -2.0), (jnp.nan, -2.0), (0.5, -0.02)):
+        g, matrix = jnp.array([slope]), jnp.ones((1, 1))
+        _, state = optimiser.update(g, state, z, value=jnp.asarray(value), matrix=matrix)
+    assert (int(state.undone), int(state.clipped)) == (2, 3)
+    assert float(state.value) == 0.5

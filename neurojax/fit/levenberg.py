@@ -10,13 +10,15 @@ import optax
 
 
 class LevenbergState(NamedTuple):
-    """The best point with its quadratic model, and the damping."""
+    """The best point with its quadratic model, the damping, and how the steps went."""
 
     z: jax.Array  # [P]
     value: jax.Array
     gradient: jax.Array  # [P]
     matrix: jax.Array  # [P, P]
     damping: jax.Array
+    undone: jax.Array  # int32, steps to a point that was worse, or not finite
+    clipped: jax.Array  # int32, steps cut short at the trust region
 
 
 def levenberg_marquardt(
@@ -41,6 +43,8 @@ def levenberg_marquardt(
             gradient=jnp.zeros_like(z),
             matrix=jnp.zeros((z.size, z.size), z.dtype),
             damping=jnp.full((), damping, z.dtype),
+            undone=jnp.zeros((), jnp.int32),
+            clipped=jnp.zeros((), jnp.int32),
         )
 
     def update(updates: Any, state: Any, params: Any = None, *, value, matrix, **_: Any):
@@ -52,9 +56,12 @@ def levenberg_marquardt(
             gradient=jnp.where(better, 0.5 * gradient, state.gradient),
             matrix=jnp.where(better, matrix, state.matrix),
             damping=jnp.clip(state.damping * jnp.where(better, shrink, grow), 1e-12, 1e8),
+            undone=state.undone + ~better,
+            clipped=state.clipped,
         )
-        candidate = jnp.clip(state.z + _solve(state, radius), 0.0, 1.0)
-        return candidate - z, state
+        step, clipped = _solve(state, radius)
+        candidate = jnp.clip(state.z + step, 0.0, 1.0)
+        return candidate - z, state._replace(clipped=state.clipped + clipped)
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
@@ -63,8 +70,8 @@ LEVENBERG_MARQUARDT = levenberg_marquardt()
 """The optimiser of sums of squares, with the damping that suits most."""
 
 
-def _solve(state: LevenbergState, radius: float) -> jax.Array:
-    """The damped step `[P]`, at most `radius` in any coordinate, none beyond a bound."""
+def _solve(state: LevenbergState, radius: float) -> tuple[jax.Array, jax.Array]:
+    """The damped step `[P]`, none beyond a bound; and whether it was cut short to `radius`."""
     z, g, H = state.z, state.gradient, state.matrix
     held = ((z <= 0) & (g > 0)) | ((z >= 1) & (g < 0))
     free = ~held
@@ -79,4 +86,4 @@ def _solve(state: LevenbergState, radius: float) -> jax.Array:
     step = jnp.linalg.solve(H, jnp.where(free, -g, 0.0) / root) / root
     longest = jnp.abs(step).max()
     step = step * jnp.minimum(1.0, radius / jnp.maximum(longest, jnp.finfo(z.dtype).tiny))
-    return jnp.where(jnp.isfinite(step), step, 0.0)
+    return jnp.where(jnp.isfinite(step), step, 0.0), longest > radius
