@@ -28,9 +28,10 @@ def observables(cell: Cell) -> list[str]:
     """Names that can be recorded.
 
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
-    Nernst potentials of ions as "E_ca" (mV). What an amplifier reads, through the cell's pipette if
-    it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp. Of schemes with charges also the gating charge of a
-    channel, "k.q" (elementary charges), and its gating current, "k.i_gate" (these per ms).
+    Nernst potentials of ions as "E_ca" (mV). What an amplifier reads through the cell's pipette,
+    if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp. Of schemes
+    with charges also the gating charge of a channel, "k.q" (elementary charges), and its gating
+    current, "k.i_gate" (these per ms).
     """
     gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in c.gate_names()]
     for key, channel in cell.channels.items():
@@ -38,7 +39,9 @@ def observables(cell: Cell) -> list[str]:
             gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
-    return ["v", "i_ion", "v_amp", "i_amp", *currents, *gates, *concentrations(cell, {}), *potentials]
+    amplifier = ["v_amp", "i_amp"]
+    around = [*concentrations(cell, {}), *potentials, *amplifier]
+    return ["v", "i_ion", *currents, *gates, *around]
 
 
 def _charged(channel: Any) -> TypeGuard[Scheme]:

@@ -1,4 +1,4 @@
-"""The patch pipette between an amplifier and a cell: a part of the cell, free as its channels are."""
+"""The patch pipette between amplifier and cell: a part of the cell, free as its channels are."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Pipette(Channel):
         return x["v"] + self.junction
 
 
-# -- the amplifier's side ---------------------------------------------------------------------------
+# -- the amplifier's side --------------------------------------------------------------------------
 def voltage_clamp(v_cmd, minutes: Any = 0.0) -> Electrode:
     """Hold a cell's pipette at a command `[step]` or `[step, pop]`, mV."""
     inputs = {"v_cmd": jnp.asarray(v_cmd), "clamped": 1.0, "minutes": minutes}
@@ -132,7 +132,8 @@ def held(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     clamped = jnp.asarray(c["clamped"]) > 0
     seen = v - pipette.junction
     below = seen - pipette.resistance(c["minutes"]) * c["i_cmd"]
-    v = jnp.broadcast_to(jnp.where(clamped, seen, below), np.broadcast_shapes(shape, batch_shape(cell, v)))
+    shape = np.broadcast_shapes(shape, batch_shape(cell, v))
+    v = jnp.broadcast_to(jnp.where(clamped, seen, below), shape)
 
     def newton(cell: Cell, v: jax.Array) -> jax.Array:
         i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
@@ -142,4 +143,3 @@ def held(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     still = jax.lax.fori_loop(0, _NEWTON, lambda _, v: newton(fixed, v), jax.lax.stop_gradient(v))
     # One more step outside stop_gradient carries the implicit derivative.
     return settled(cell, jnp.where(clamped, newton(cell, still), v), shape)
-

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
+from neurojax import pipette
 from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
 from neurojax.engine import blocked, kernel, leading, legal
 from neurojax.model import load_model, packaged
@@ -358,3 +359,11 @@ def test_how_many_cells_are_launched_at_once(n, record_bytes, devices, memory_MB
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()[:devices]), ("pop",))
     where = blocked.Place(mesh, "cpu")
     assert blocked.launch_size(n, record_bytes, where, memory_MB) == size
+
+
+# -- the electrode in the loop --------------------------------------------------------------------
+def test_a_pipette_is_part_of_the_kernel_of_its_cell():
+    channels = squid().channels | {"pipette": nj.Pipette(R_s=5.0)}
+    cell = nj.Cell(channels=channels, area=2e-5)
+    command = pipette.voltage_clamp(np.linspace(-60.0, 0.0, 22, dtype=np.float32))
+    assert kernels_in(lowered(cell, command, 11, (5,))) == 1

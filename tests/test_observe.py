@@ -15,11 +15,12 @@ def squid():
 
 def test_names_follow_the_channels_and_their_gates():
     assert observables(squid()) == [
-        "v", "i_ion", "na.i", "k.i", "leak.i", "na.h", "na.m", "k.n"
+        "v", "i_ion", "na.i", "k.i", "leak.i", "na.h", "na.m", "k.n", "v_amp", "i_amp"
     ]  # fmt: skip
     thalamic = nj.Cell(channels={"t": CortexCaT(), "leak": CortexLeak()})
-    assert observables(thalamic) == ["v", "i_ion", "t.i", "leak.i", "t.s", "t.u"]
-    assert observables(nj.Cell(channels={})) == ["v", "i_ion"]
+    listed = ["v", "i_ion", "t.i", "leak.i", "t.s", "t.u", "v_amp", "i_amp"]
+    assert observables(thalamic) == listed
+    assert observables(nj.Cell(channels={})) == ["v", "i_ion", "v_amp", "i_amp"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_values_are_the_equations_of_hodgkin_and_huxley():
         "leak.i": 0.3 * (volts + 54.387),
     }
     want["i_ion"] = want["na.i"] + want["k.i"] + want["leak.i"]
+    want |= {"v_amp": volts, "i_amp": want["i_ion"] * 1e6}  # of 1 cm2, in pA
     assert set(want) == set(observables(squid()))
     for name, value in want.items():
         np.testing.assert_allclose(observe(squid(), s, name), value, rtol=1e-5, err_msg=name)

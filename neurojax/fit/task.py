@@ -23,7 +23,8 @@ class Task:
 
     dt: the time step, ms (default 0.025 in current clamp, the sampling interval in voltage clamp).
     keep: samples `[sample]` of each sweep that count (default: all, but for capacitive transients
-    in voltage clamp without a pipette). weights: how much each sweep counts, one number each (default: alike).
+    in voltage clamp without a pipette). weights: how much each sweep counts, one number each
+    (default: alike).
     held_out: sweeps that are predicted only. seed: of all that is random.
 
     Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
