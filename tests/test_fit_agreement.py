@@ -35,7 +35,7 @@ def test_free_run_of_a_passive_membrane():
     Within what the recorded current leaves open: half a sample of its edges.
     """
     asked = current_trace(4.0, holding=-1.0)
-    run = free_run(passive(), asked)
+    run = free_run(passive(), asked, held=False)
     assert run.v_mV.shape == asked.v_mV.shape and run.name == "made (model)"
     np.testing.assert_array_equal(run.i_pA, asked.i_pA)
     rest = -60.0 - 1.0 / 0.5
@@ -70,7 +70,7 @@ def test_free_run_in_voltage_clamp_gives_the_current_of_the_membrane():
 def test_a_cell_without_rest_is_named():
     cell = nj.Cell(channels={"leak": SquidLeak(g_bar=0.0)}, area=AREA)
     with pytest.raises(RecordingError, match="no resting potential under the holding of sweep 3"):
-        free_run(cell, replace(current_trace(4.0), sweep=3))
+        free_run(cell, replace(current_trace(4.0), sweep=3), held=False)
 
 
 def test_agreement_with_itself():

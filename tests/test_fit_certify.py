@@ -152,6 +152,20 @@ def test_what_leaves_no_mark_is_not_determined():
     assert told.intervals["C_m"] == Interval(0.3, 3.0, True, True)
 
 
+def test_a_prior_adds_to_what_the_data_tell():
+    sd = closed_form_errors(NOISE)["leak.g_bar"]
+    known = {**BOUNDS, "leak.g_bar": {"low": 0.02, "high": 2.0, "prior": (G, sd)}}
+    z = free(circuit(), BOUNDS).point({"leak.g_bar": G, "leak.E_rev": E, "C_m": C})[:, None]
+    _, J = charging(np.arange(1, 800) * DT)
+    for noise in ("quiet", "residual"):
+        told = certified(Certify(noise), recorded(), z, known)
+        lasts = told.misfit.correlation_ms / DT
+        power = told.noise.sd**2 if noise == "quiet" else told.misfit.sd**2 * lasts
+        expected = np.linalg.inv(J @ J.T / power + np.diag([sd**-2, 0.0, 0.0]))
+        found = list(told.standard_errors.values())
+        np.testing.assert_allclose(found, np.sqrt(np.diag(expected)), rtol=0.02)
+
+
 def test_nuts_finds_the_same_posterior():
     pytest.importorskip("blackjax")
     told = certified(Certify("quiet", draws=1600, sampler="nuts"), recorded())

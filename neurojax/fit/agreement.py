@@ -137,8 +137,10 @@ def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
     return cell, at_rest(cell, holding)
 
 
-def agreement(data: Trace, model: Trace) -> Agreement:
+def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agreement:
     """Compare a simulated sweep with the recorded one, both sampled alike, over the whole sweep.
+
+    Under voltage clamp only samples to `keep` `[sample]` count, if given: no capacitive transients.
 
     Raises ValueError when their clamp, sampling or length differ.
     """
@@ -148,7 +150,8 @@ def agreement(data: Trace, model: Trace) -> Agreement:
         raise ValueError("data and model differ in clamp, sampling interval or length")
     nan = math.nan
     if data.clamp == "voltage":
-        rmse = float(np.sqrt(np.mean((data.i_pA - model.i_pA) ** 2)))
+        missed = (data.i_pA - model.i_pA)[slice(None) if keep is None else keep]
+        rmse = float(np.sqrt(np.mean(missed**2)))
         return Agreement("voltage", 0, 0, nan, nan, nan, nan, nan, nan, nan, rmse)
     error = model.v_mV - data.v_mV
     a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (data, model))

@@ -152,6 +152,7 @@ class Certificate:
     noise: NoiseLevel | None = None  # of the recording, from quiet parts
     misfit: NoiseLevel | None = None  # what the best fit leaves over
     counted: str = ""  # as noise: "quiet" or "residual"
+    missing: str = ""  # why there is no Fisher information where there should be
     fisher: np.ndarray | None = None  # [P, P] information in coordinates of the box
     covariance: np.ndarray | None = None  # [P, P] in the parameters' units; inf: undetermined
     directions: list[Direction] = field(
@@ -206,6 +207,7 @@ class Certificate:
             if f.name in self.intervals:
                 told.append(_of_parameter(f, self.values[f.name], self.intervals[f.name]))
         told += [d.sentence for d in self.directions]
+        told += [self.missing] if self.missing else []
         told += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
         if self.unsettled > 1:
             told.append(

@@ -23,7 +23,7 @@ from neurojax.fit.profile import profiles
 from neurojax.fit.sample import blackjax, laplace, nuts
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
-from neurojax.loss import VoltageError
+from neurojax.loss import VoltageError, capacitive_mask
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Certify:
     recording before its stimulus, independent from sample to sample, as published posteriors mostly
     do: how repeated recordings of a cell that is exactly like the model would scatter. For an
     objective of one's own its weights are taken for standard deviations.
-    objective: what the last stage minimised, if not the squared error; see `Task.problem`.
+    objective: what the last stage minimised, if not the squared error; see `Task.problem`. After a
+    search on features, in tolerances, `loss.spike_features` tells what those determine.
     profiles: values to either side of each parameter's best at which the others are fitted anew,
     8 to 15 (0: no profiles). draws: from the posterior, by `sampler` "laplace" (the normal
     approximation, at once) or "nuts" (needs blackjax; thousands of simulations), in `chains`.
@@ -102,10 +103,14 @@ class Certify:
         log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
         matrix, value = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])
         if not np.isfinite(matrix).all():
+            known["missing"] = "no Fisher information: a derivative at the best point is not finite"
             return
+        r, J = np.asarray(task.space.prior_residuals(best)), task.space.prior_slopes()
+        value -= problem.prior * float(r @ r)
+        matrix = matrix - problem.prior * J.T @ J
         information = self._likelihood(task, problem, best, value, known)
-        fisher = information * matrix
-        known["fisher"] = fisher
+        problem = replace(problem, prior=1 / information)  # beside the data as they count here
+        known["fisher"] = fisher = information * matrix + J.T @ J
         known["covariance"] = covariance(task.space, best, fisher)
         known["directions"] = directions(task.space, fisher)
         around = regular(fisher)
@@ -145,15 +150,21 @@ class Certify:
 
 def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
     """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
+    seen = [None] * len(task.traces) if task.keep is None else task.keep
+    unseen = [None if task.keep is None else _kept(t) for t in task.held_out]
     return [
-        *(_free_run(cell, t, task.dt, False) for t in task.traces),
-        *(_free_run(cell, t, task.dt, True) for t in task.held_out),
+        *(_free_run(cell, t, k, task.dt, False) for t, k in zip(task.traces, seen, strict=True)),
+        *(_free_run(cell, t, k, task.dt, True) for t, k in zip(task.held_out, unseen, strict=True)),
     ]
 
 
-def _free_run(cell: Cell, trace: Trace, dt: float, held_out: bool) -> FreeRun:
+def _kept(trace: Trace) -> np.ndarray | None:
+    return capacitive_mask(trace) if trace.clamp == "voltage" else None
+
+
+def _free_run(cell: Cell, trace: Trace, keep, dt: float, held_out: bool) -> FreeRun:
     try:
         model = free_run(cell, trace, dt)
     except RecordingError as error:
         return FreeRun(trace, None, None, held_out, str(error))
-    return FreeRun(trace, model, agreement(trace, model), held_out)
+    return FreeRun(trace, model, agreement(trace, model, keep), held_out)
