@@ -16,7 +16,7 @@ def recorded(cell, i_pA, dt=0.025, noise=0.0):
     """What a current-clamp rig would have written down of a known cell."""
     silent = nj.Trace(clamp="current", dt_ms=dt, v_mV=np.full(i_pA.size, -65.0), i_pA=i_pA)
     with jax.enable_x64(True):
-        trace = free_run(cell, silent, dt)
+        trace = free_run(cell, silent, dt, held=False)
     rng = np.random.default_rng(0)
     return dataclasses.replace(trace, v_mV=trace.v_mV + noise * rng.normal(size=i_pA.size))
 

@@ -30,6 +30,9 @@ LANES = 64
 What is over runs in scalar instructions, each as dear as a vector.
 """
 
+SMALL = 128
+"""A population of less than LANES cells takes a whole multiple of so many bytes for each array."""
+
 LEAST, MOST = 128, 2048
 """Below, the loop's own instructions count; above, nothing is gained.
 
@@ -253,11 +256,12 @@ def _blocks(
     whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int, place: Place
 ) -> Any:
     """The population of one device: on a GPU at once, on the CPU a block after the other."""
-    size = n
+    size, itemsize = n, max(jnp.result_type(a).itemsize for a in leaves)
     if place.platform == "cpu" and place.kernel is None:
-        size = block_size(n, live, max(jnp.result_type(a).itemsize for a in leaves))
+        size = block_size(n, live, itemsize)
     if size >= n:
-        padding = -n % (LANES if place.kernel is None else kernel.BLOCK)
+        lanes = LANES if n > LANES else min(LANES, SMALL // itemsize)
+        padding = -n % (lanes if place.kernel is None else kernel.BLOCK)
         leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
         if place.kernel is None:
             out = whole(leaves, n + padding)

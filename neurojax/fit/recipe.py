@@ -11,7 +11,9 @@ from neurojax.cell import Cell
 from neurojax.electrode import Trace
 from neurojax.features import spikes
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.certify import Certify
 from neurojax.fit.draw import Draw
+from neurojax.fit.levenberg import levenberg_marquardt
 from neurojax.fit.method import Method
 from neurojax.fit.nudge import Nudge
 from neurojax.fit.parameters import Space, free
@@ -22,8 +24,11 @@ from neurojax.fit.search import Search
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 
-STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Polish)}
+STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Polish, Certify)}
 """Every stage by its name."""
+
+BOLD = levenberg_marquardt(damping=1e-3)
+"""The optimiser of those that are near their minimum already."""
 
 COARSE_MS = 0.5
 """Time step of a first round under voltage clamp: gates are exact there while v is held."""
@@ -74,18 +79,19 @@ def default_stages(task: Task) -> list[Method]:
 
     Voltage clamp: random starts polished in coarse steps, then the best in fine ones. Current clamp
     without a spike: random starts polished. With spikes: a search on their features, since the
-    plain voltage error of a real cell is smallest without any spike.
+    plain voltage error of a real cell is smallest without any spike. In the end the certificate.
     """
     fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
     if fires:
-        return [Search()]
+        return [Search(share=0.9), Certify()]
     if task.clamp == "current":
-        return [Draw(), Polish()]
+        return [Draw(), Polish(), Certify()]
     coarse = max(task.dt, COARSE_MS)
     return [
         Draw(dt=coarse),
         Polish(dt=coarse, iterations=120, name="coarse polish"),
-        Polish(starts=8, within=1.2),
+        Polish(starts=8, within=1.2, optimiser=BOLD),
+        Certify(),
     ]
 
 
