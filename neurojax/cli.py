@@ -119,8 +119,8 @@ def fit(
     method: Annotated[
         str,
         typer.Option(
-            help="Stages of the fit in their order: draw, search (features of spikes), nudge "
-            "(least squares led by the data), polish, as search,polish. Default: what suits."
+            help="Stages of the fit in their order: draw, regress, search (features of spikes), nudge "
+            "(least squares led by the data), polish, certify, as search,certify. Default: what suits."
         ),
     ] = "",
     starts: Annotated[
