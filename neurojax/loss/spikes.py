@@ -33,7 +33,7 @@ class _Carry(NamedTuple):
     ready: jax.Array  # bool: the last spike is over
     rising: jax.Array  # bool: and v has begun to rise again
     top: jax.Array  # mV, the highest of this spike
-    low: jax.Array  # mV, the lowest since it began
+    low: jax.Array  # mV, the lowest since its peak
     rise: jax.Array  # ms, when v last rose through `level`
     inside: jax.Array  # bool: this spike counts
     wide: jax.Array  # bool: its width is not known yet
@@ -45,8 +45,9 @@ class _Carry(NamedTuple):
 class SpikeTable(Fold):
     """Spikes and their shape, the first `slots` of each cell: a dict of measures `[slot, *pop]`.
 
-    A spike begins where v rises through `threshold`, and is over when v has fallen by `prominence`
-    from its peak; only then can another begin. Those that begin in [start_ms, stop_ms) are
+    A spike begins where v rises through `threshold` (or by `prominence`, from a trough so high that
+    this is farther), and is over when v has fallen by `prominence` from its peak; only then can
+    another begin. Of those that begin in [start_ms, stop_ms) are told
 
     - time, ms: of that crossing. It is interpolated between records, so that its derivative is the
       implicit one, dt/dtheta = -v_theta / v'
@@ -91,13 +92,14 @@ class SpikeTable(Fold):
             part = jnp.where(passed, level - c.v, 0.0) / jnp.where(passed, v - c.v, 1.0)
             return passed, start + self.record_ms * part
 
-        rose, time = crossed(self.threshold)
+        rose, time = crossed(jnp.maximum(self.threshold, c.low + self.prominence))
         begins = rose & c.ready
         inside = jnp.where(begins, (time >= self.start_ms) & (time < self.stop_ms), c.inside)
         counts = begins & inside
         number = old.number + counts
         top = jnp.where(begins, v, jnp.maximum(c.top, jnp.maximum(v, self._vertex(c, v))))
-        low = jnp.where(begins, v, jnp.minimum(c.low, v))
+        # From the peak on: where a spike begins v may be lower than it falls afterwards.
+        low = jnp.where(begins | ~c.ready & (v > c.top), v, jnp.minimum(c.low, v))
         over = v < top - self.prominence
         ready = jnp.where(rose, False, c.ready | over)
         rising = ~begins & (c.rising | (v > c.v) & (v < self.threshold - self.prominence))
