@@ -21,10 +21,11 @@ from neurojax.fit.polish import Polish
 from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress
 from neurojax.fit.search import Search
+from neurojax.fit.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 
-STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Polish, Certify)}
+STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Shoot, Polish, Certify)}
 """Every stage by its name."""
 
 BOLD = levenberg_marquardt(damping=1e-3)
