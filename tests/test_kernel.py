@@ -363,7 +363,7 @@ def test_how_many_cells_are_launched_at_once(n, record_bytes, devices, memory_MB
 
 # -- the electrode in the loop --------------------------------------------------------------------
 def test_a_pipette_is_part_of_the_kernel_of_its_cell():
-    channels = squid().channels | {"pipette": nj.Pipette(R_s=5.0)}
-    cell = nj.Cell(channels=channels, area=2e-5)
-    command = pipette.voltage_clamp(np.linspace(-60.0, 0.0, 22, dtype=np.float32))
+    cell = nj.Cell(channels=small().channels | {"pipette": nj.Pipette(R_s=5.0)}, area=2e-5)
+    command = pipette.voltage_clamp(TRACE)
     assert kernels_in(lowered(cell, command, 11, (5,))) == 1
+    agree(lambda: nj.simulate(cell, command, DT, record=("v", "i_amp"), initial=-65.0))
