@@ -119,8 +119,9 @@ def fit(
     method: Annotated[
         str,
         typer.Option(
-            help="Stages of the fit in their order: draw, regress, search (features of spikes), nudge "
-            "(least squares led by the data), polish, certify, as search,certify. Default: what suits."
+            help="Stages of the fit in their order, such as search,certify: draw, regress, search "
+            "(features of spikes), nudge (least squares led by the data), polish, certify. "
+            "Default: what suits the recording."
         ),
     ] = "",
     starts: Annotated[
