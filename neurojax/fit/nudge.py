@@ -18,6 +18,9 @@ from neurojax.fit.watch import Watch
 NUDGES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.0)
 """Coupling to the data, mS/cm2, from firm to none: the schedule that opens the basin."""
 
+_EXACT = 1e-6
+"""Errors below are rounding: data without noise are met exactly."""
+
 
 @dataclass(frozen=True)
 class Nudge:
@@ -61,7 +64,7 @@ class Nudge:
                 z, values = descend(problem, z, pace, log)
                 for _ in range(self.again):
                     errors = problem.error(values)
-                    stuck = np.isfinite(errors) & (errors > self.worse * errors.min())
+                    stuck = np.isfinite(errors) & (errors > self.worse * max(errors.min(), _EXACT))
                     if log.hurried or not stuck.any():
                         break
                     kicked = z[:, stuck] + self.kick * rng.uniform(-1, 1, z[:, stuck].shape)
