@@ -48,8 +48,9 @@ class Pipette(Channel):
     reads = ("area", "v_cmd", "i_cmd", "clamped", "minutes")
     commands = {"v_cmd": 0.0, "i_cmd": 0.0, "clamped": 0.0, "minutes": 0.0}
     ionic = False
-    v_shift: ClassVar[float] = 0.0  # no gate of a channel, it is not shifted or scaled as one
-    tau_scale: ClassVar[float] = 1.0
+    # No gate of a channel, it is not shifted or scaled as one.
+    v_shift: ClassVar[float] = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
+    tau_scale: ClassVar[float] = 1.0  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def resistance(self, minutes: Any) -> Any:
         """Series resistance, kOhm. Where drift would make it negative it stays at a tenth."""

@@ -53,9 +53,9 @@ def noise_of(traces: Sequence[Trace], least_ms: float = 5.0) -> Noise | None:
     total = sum(y.size * dt for y, dt in quiet)
     rests, hums = zip(*(_without_hum(_without_drift(y), dt) for y, dt in quiet), strict=True)
     sd = float(np.sqrt(sum(dt * _core(r) for r, (_, dt) in zip(rests, quiet, strict=True)) / total))
-    hum = max(hums)
+    hum, mains = max(hums)
     unit = "mV" if traces[0].clamp == "current" else "pA"
-    return Noise(sd, _lasting(rests, quiet[0][1]), *hum, total, unit)
+    return Noise(sd, _lasting(rests, quiet[0][1]), hum, mains, total, unit)
 
 
 def _quiet(trace: Trace) -> np.ndarray:
