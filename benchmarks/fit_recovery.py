@@ -42,7 +42,7 @@ def synthetic(cell: nj.Cell, duration: float) -> nj.Trace:
         clamp="current", dt_ms=DT, v_mV=np.full(i.size, -65.0), i_pA=i / nj.electrode.PA
     )
     with jax.enable_x64(True):
-        return free_run(cell, silent, dt=DT)
+        return free_run(cell, silent, dt=DT, held=False)
 
 
 def recovered(fitted: Fit, truth: dict[str, float], starts: int) -> float:

@@ -80,7 +80,7 @@ def synthetic_recording(model: Model, seed: int, noise_mV: float = NOISE_MV) -> 
             name="synthetic",
             sweep=k + 1,
         )
-        clean = free_run(cell, asked, 0.025)
+        clean = free_run(cell, asked, 0.025, held=False)
         noisy = clean.v_mV + noise_mV * rng.standard_normal(i.size)
         traces.append(replace(asked, v_mV=noisy))
     return traces
