@@ -114,7 +114,7 @@ class Trace:
         return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
 
     def changes(self) -> np.ndarray:
-        """Times (ms) at which the stimulus changes its level, by 0.3 of the largest step or more."""
+        """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
         height = self.step_window()[2]
         samples = self.i_pA if self.clamp == "current" else self.v_mV
         block = min(max(1, round(1.0 / self.dt_ms)), samples.size)

@@ -99,7 +99,7 @@ def test_free_takes_bounds_scale_and_ties():
         ({"na.g_bar": (5.0, 2e4)}, r"na.g_bar = 20000 mS/cm2 is outside \[0, 1000\] mS/cm2"),
         ({"na.g_bar": {"scale": "log"}}, r"a 'log' scale does not fit bounds from 0 mS/cm2"),
         ({"na.g_bar": {"scale": "cubic"}}, r"a 'cubic' scale does not fit"),
-        ({"na.g_bar": {"lo": 1.0}}, r"na.g_bar: unknown lo \(have: low, high, scale, also, prior\)"),
+        ({"na.g_bar": {"lo": 1.0}}, r"na.g_bar: unknown lo \(have: low, high, scale, also, prior"),
         ({"na.E_rev": {"also": ["k.E_rev"]}}, r"k.E_rev = 20 mV is outside \[-110, -50\] mV"),
         ([], r"no free parameter: name at least one"),
     ],

@@ -107,10 +107,11 @@ class _Forced:
         """The points z `[P, n]` with the best linear parameters, and their errors `[n]`, pA."""
         task, at = self.task, jnp.asarray(z)
         place = blocked.place_of(task.cell, at)
-        M = sum(
-            np.asarray(products(task.cell, task.space, at, clamp, fold, v, self.dt, place))
+        each = [
+            products(task.cell, task.space, at, clamp, fold, v, self.dt, place)
             for clamp, fold, v in self.sweeps
-        )
+        ]
+        M = np.sum([np.asarray(m) for m in each], axis=0)
         values = {k: np.asarray(v) for k, v in task.space.values(z).items()}
         known = {k: np.broadcast_to(v, z.shape[1:]) for k, (v, _) in parameters(task.cell).items()}
         by, to, low, high = self._posed(known | values)
