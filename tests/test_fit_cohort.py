@@ -172,6 +172,16 @@ def test_lost_cells_are_counted_and_the_others_go_on():
         cohort(cell, traces[:2], {"leak.g_bar": (0.03, 3.0)})
 
 
+def test_a_cell_that_fits_badly_has_no_say_in_what_is_shared():
+    noise = np.array([0.0, 0.0, 2000.0, 0.0, 0.0])
+    traces = leaks(np.linspace(0.2, 0.5, 5), noise, [200] * 5, np.random.default_rng(8))
+    cell = nj.Cell(channels={"leak": SquidLeak()}, area=AREA)
+    bounds = {"leak.g_bar": (0.03, 3.0), "leak.E_rev": (-90.0, -30.0)}
+    found = cohort(cell, traces, bounds, shared=["leak.E_rev"], starts=1)
+    assert found.apart == ["cell 2"] and found.lost == []
+    assert found.shared["leak.E_rev"] == pytest.approx(E_REV, rel=1e-6)
+
+
 def test_names_are_checked():
     traces = leaks([0.3], [0.0], [60], np.random.default_rng(5))
     cell = nj.Cell(channels={"leak": SquidLeak()}, area=AREA)

@@ -51,6 +51,7 @@ class CohortFit:
     noise: np.ndarray  # [cell] by which cells were weighed, in `unit`
     unit: str
     lost: list[str]  # names of lost cells
+    apart: list[str]  # of cells that fit so badly that they had no say in what is shared
     starts: dict[str, np.ndarray]  # [start] shared values, best first
     start_errors: np.ndarray  # [start] root mean squared residual over all cells
     stages: list[Stage]
@@ -299,6 +300,7 @@ def _conclude(lanes: _Lanes, courses: list[Course], watch: Watch) -> CohortFit:
         noise=np.where(best.alive, best.noise, np.nan),
         unit=lanes.unit,
         lost=[name for name, alive in zip(lanes.names, best.alive, strict=True) if not alive],
+        apart=[n for n, far in zip(lanes.names, best.apart & best.alive, strict=True) if far],
         starts={name: np.asarray(at_starts[name]) for name in common},
         start_errors=np.array([np.sqrt(c.mean_square) for c in courses]),
         stages=watch.stages,

@@ -100,12 +100,27 @@ class Course:
         return precision, mean
 
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """`likelihood` with the population as prior."""
+        """`likelihood` with the population as prior; cells apart tell nothing of what is shared."""
         H, g = self.likelihood()
         precision, mean = self._prior()
+        shared, apart = self.plan.shared, self.apart
+        rows = shared[:, None, None] | shared[None, :, None]
+        H = np.where(rows & apart, 0.0, H)
+        g = np.where(shared[:, None] & apart, 0.0, g)
         k = np.arange(len(self.z))
         H[k, k] += precision[:, None]
         return H, g + precision[:, None] * (self.z - mean[:, None])
+
+    @property
+    def apart(self) -> np.ndarray:
+        """Cells `[cell]` whose residual is so far above the others' that they are elsewhere.
+
+        Their wrong basins must not hold back what the others share.
+        """
+        if not self.alive.any():
+            return ~self.alive
+        typical = np.median(self.value[self.alive])
+        return ~(self.value <= STUCK**2 * np.maximum(typical, (100 * self.plan.least_noise) ** 2))
 
     def _cost(self, value: np.ndarray, z: np.ndarray) -> np.ndarray:
         precision, mean = self._prior()
@@ -123,7 +138,8 @@ class Course:
         old, new = self._cost(self.value, self.z), self._cost(value, self.trial)
         fell = new < old
         if kind == "joint":
-            better = np.full_like(fell, new.sum() < old.sum())
+            near = ~self.apart
+            better = np.full_like(fell, new[near].sum() < old[near].sum())
             self.damping *= 0.4 if better.all() else 4.0
             self.damping = min(max(self.damping, 1e-9), 1e8)
         elif kind == "solo":
@@ -132,9 +148,10 @@ class Course:
             self.own_damping = np.clip(own, 1e-9, 1e8)
         else:
             better = np.ones_like(fell)
+        counts = better & (~self.apart if kind == "joint" else True)
         self._take(better, value, gradient, matrix)
         least = self.plan.tolerance if self.free else COARSE
-        finite = better & np.isfinite(old)  # a lost cell in a rescue gains without measure
+        finite = counts & np.isfinite(old)  # a lost cell in a rescue gains without measure
         gained = kind == "look" or (old[finite] - new[finite]).sum() > least * new[finite].sum()
         self.quiet = 0 if gained else self.quiet + 1
         self.age += 1
@@ -183,9 +200,7 @@ class Course:
 
     def _rescue(self) -> None:
         """Send cells that are far above the others the whole way again."""
-        typical = np.median(self.value[self.alive]) if self.alive.any() else np.inf
-        least = np.maximum(typical, (100 * self.plan.least_noise) ** 2)
-        self.stuck = ~(self.value <= STUCK**2 * least)
+        self.stuck = self.apart
         if not self.rescues or not self.stuck.any() or (~self.stuck).sum() < 2:
             return
         self.rescues -= 1
