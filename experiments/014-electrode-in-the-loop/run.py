@@ -1,0 +1,86 @@
+"""The electrode in the loop: a fit that ignores series resistance, and one that fits it too.
+
+Run it to draw figure.png beside it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+
+import neurojax as nj
+from neurojax import channels, pipette
+
+DT, AREA = 0.02, 2e-6  # ms, cm2: 2 pF
+R_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # MOhm
+LEVELS = (-40.0, -20.0, 0.0)  # mV
+TRUE = {"na.g_bar": 120.0, "k.g_bar": 36.0}  # mS/cm2
+BLUE, ORANGE = "#1b3a6b", "#e07b39"
+
+
+def axon(**parts):
+    """A patch of squid axon, with what else is part of it."""
+    own = {"na": channels.SquidNa(), "k": channels.SquidK(), "leak": channels.SquidLeak()}
+    return nj.Cell(channels=own | parts, area=AREA)
+
+
+def recorded(R_s, seed):
+    """Sweeps of steps from -80 mV as an amplifier reads them, with noise of 5 pA."""
+    cell, rng, sweeps = axon(pipette=nj.Pipette(R_s=R_s)), np.random.default_rng(seed), []
+    for k, level in enumerate(LEVELS):
+        t = np.arange(500) * DT
+        command = np.where((t >= 5.2) & (t < 9.0), level, -80.0)
+        trace = nj.Trace("voltage", DT, command, 0 * t, sweep=k, holding=-80.0)
+        clamp = pipette.from_trace(trace, DT)
+        start = pipette.held(pipette.before(cell, clamp), -80.0)
+        i = np.asarray(nj.simulate(cell, clamp, DT, record=("i_amp",), initial=start).data["i_amp"])
+        sweeps.append(replace(trace, i_pA=np.r_[i[0], i] + rng.normal(0, 5.0, t.size)))
+    return sweeps
+
+
+def main(folder=Path(__file__).parent):
+    """Record, fit, draw `figure.png` in `folder`, and return fitted over true values."""
+    free = {"na.g_bar": (20, 400), "k.g_bar": (5, 150), "na.v_shift": (-30, 30)}
+    stages = [nj.fit.Draw(starts=16), nj.fit.Polish(iterations=40)]
+    found = {"ignored": [], "fitted": []}
+    for k, R_s in enumerate(R_S):
+        sweeps = recorded(R_s, k)
+        t = sweeps[0].t_ms  # both fits leave out 0.2 ms after a step, the capacitive transient
+        keep = [~((t > 5.1) & (t < 5.4) | (t > 8.9))] * len(sweeps)
+        found["ignored"].append(nj.fit.fit(axon(), sweeps, free, stages, keep=keep).values)
+        prior = {"pipette.R_s": {"low": 0.1, "high": 20.0, "prior": (1.0, 1.0)}}
+        cell = axon(pipette=nj.Pipette(R_s=1.0))
+        found["fitted"].append(nj.fit.fit(cell, sweeps, free | prior, stages, keep=keep).values)
+    draw(found, sweeps, Path(folder) / "figure.png")
+    return {
+        how: {name: [v[name] for v in values] for name in values[0]}
+        for how, values in found.items()
+    }
+
+
+def draw(found, sweeps, path):
+    figure = matplotlib.figure.Figure((10, 3.6), layout="constrained")
+    data, g, shift = figure.subplots(1, 3)
+    for sweep in sweeps:
+        data.plot(sweep.t_ms, sweep.i_pA * 1e-3, color=BLUE, lw=1)
+    data.set(xlim=(4.8, 9.4), xlabel="time, ms", ylabel="current, nA")
+    data.set_title(f"recorded through {R_S[-1]:g} MΩ", fontsize=10)
+    for how, colour in (("ignored", ORANGE), ("fitted", BLUE)):
+        values = found[how]
+        for name, style in (("na.g_bar", "o-"), ("k.g_bar", "s--")):
+            part = [v[name] / TRUE[name] for v in values]
+            g.plot(R_S, part, style, color=colour, label=f"{name}, R_s {how}")
+        shift.plot(R_S, [v["na.v_shift"] for v in values], "o-", color=colour)
+    g.set(xlabel="series resistance, MΩ", ylabel="fitted over true", ylim=(0, 1.1))
+    g.legend(frameon=False, fontsize=8, loc="lower left")
+    shift.set(xlabel="series resistance, MΩ", ylabel="na.v_shift, mV (true: 0)")
+    for one in (data, g, shift):
+        one.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == "__main__":
+    nj.configure()
+    for name, value in main().items():
+        print(f"{name}: {value}")
