@@ -1,6 +1,6 @@
 """Other ways to fit, on the same model, score and wall time: what a fit of ours is held against.
 
-Each takes `score(z [P, n]) -> (errors [n], parts)`, as `neurojax.fit.judge.Judge`, the number of
+Each takes `score(z [P, n]) -> (errors [n], parts)`, as a `Judge` of `fit.judgement`, the number of
 parameters P, the seconds that it has and a seed, and gives the best point of the unit box with the
 course of its error. All evaluate `BATCH` points at once, so that one program serves them.
 """

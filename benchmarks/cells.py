@@ -13,8 +13,8 @@ import neurojax as nj
 from neurojax import features
 from neurojax.electrode import Trace
 from neurojax.fit import Space, agreement, free, free_run
-from neurojax.fit.agreement import bias_pA
-from neurojax.fit.score import latency_from
+from neurojax.fit.judgement.agreement import bias_pA
+from neurojax.fit.judgement.score import latency_from
 from neurojax.io import read
 from neurojax.model import load_model
 

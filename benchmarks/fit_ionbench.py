@@ -27,7 +27,7 @@ from ionbench.utils.results import expected_time
 from rich.table import Table
 
 import neurojax as nj
-from neurojax.fit.levenberg import LEVENBERG_MARQUARDT
+from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
 
 SOURCE = "github.com/CardiacModelling/ionBench, scripts/newAppFigure.py and newTRR.py"
 

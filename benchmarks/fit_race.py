@@ -23,7 +23,7 @@ from rich.table import Table
 
 import neurojax as nj
 from neurojax.fit import Search, Task, every_second, fit, telling
-from neurojax.fit.judge import FeatureJudge
+from neurojax.fit.judgement.judge import FeatureJudge
 
 
 def contestants(task: Task) -> dict:

@@ -21,7 +21,7 @@ from rich.table import Table
 import neurojax as nj
 from neurojax.features import spikes
 from neurojax.fit import Draw, Fit, Nudge, Polish, Shoot, fit, free_run
-from neurojax.fit.method import Method
+from neurojax.fit.stages.method import Method
 from neurojax.model import load_model
 
 DT, DENSITY, EVERY = 0.025, 10.0, 4  # ms, uA/cm2, steps between compared records

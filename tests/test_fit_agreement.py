@@ -9,7 +9,7 @@ import neurojax as nj
 from neurojax import features
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import PA, RecordingError, Trace
-from neurojax.fit.agreement import agreement, free_run
+from neurojax.fit.judgement.agreement import agreement, free_run
 
 AREA = 1e-6  # cm2: 1 uA/cm2 is 1 pA
 

@@ -12,13 +12,13 @@ import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.electrode import PA, RecordingError
 from neurojax.fit import Candidates, Certify, Polish, Task, Watch, free
-from neurojax.fit.certificate import Certificate, Interval, Posterior
-from neurojax.fit.ensemble import ensemble
-from neurojax.fit.evidence import lasting
-from neurojax.fit.information import covariance, directions
+from neurojax.fit.certainty.certificate import Certificate, Interval, Posterior
+from neurojax.fit.certainty.ensemble import ensemble
+from neurojax.fit.certainty.evidence import lasting
+from neurojax.fit.certainty.information import covariance, directions
+from neurojax.fit.certainty.profile import CHI2, _limit, _offsets
+from neurojax.fit.certainty.sample import rhat
 from neurojax.fit.parameters import Free, Space
-from neurojax.fit.profile import CHI2, _limit, _offsets
-from neurojax.fit.sample import rhat
 from neurojax.io import read
 from neurojax.model import load_model
 
@@ -262,7 +262,7 @@ def test_a_sweep_that_cannot_be_simulated_is_a_finding(monkeypatch):
     def lost(*_):
         raise RecordingError("the model left the finite numbers in sweep 0 of made")
 
-    monkeypatch.setattr("neurojax.fit.certify.free_run", lost)
+    monkeypatch.setattr("neurojax.fit.stages.certify.free_run", lost)
     task = Task(circuit(), free(circuit(), BOUNDS), [recorded()], dt=DT)
     told = Certify().run(task, Candidates(np.ones((3, 1)), np.ones(1), "tolerances"), Watch())
     assert told.certificate.free_runs[0].model is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.fit.choose import every_second, telling
+from neurojax.fit.judgement.choose import every_second, telling
 
 SPIKE = np.r_[np.linspace(-60, 20, 5), np.linspace(20, -60, 5)]
 

@@ -7,7 +7,9 @@ from scipy.optimize import minimize
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit import Candidates, Polish, arrow, cohort, fit, free, pool
+from neurojax.fit import Candidates, Polish, cohort, fit, free
+from neurojax.fit.cohorts import pool
+from neurojax.fit.solvers import arrow
 
 SHARED = {"k.tau_scale": 1.2, "na.v_shift": 1.5}
 BOUNDS = {

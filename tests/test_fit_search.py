@@ -9,11 +9,11 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
-from neurojax.fit.agreement import agreement, bias_pA, free_run
+from neurojax.fit.judgement.agreement import agreement, bias_pA, free_run
+from neurojax.fit.judgement.score import Score, score, targets
 from neurojax.fit.parameters import free
 from neurojax.fit.recipe import fit
-from neurojax.fit.score import Score, score, targets
-from neurojax.fit.search import Search
+from neurojax.fit.stages.search import Search
 
 AREA = 1e-6
 DT = 0.05

@@ -9,7 +9,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit import Candidates, Shoot, fit, free_run, joints
+from neurojax.fit import Candidates, Shoot, fit, free_run
+from neurojax.fit.solvers import joints
 
 
 def test_elimination_solves_the_whole_system(x64):

@@ -12,8 +12,8 @@ from neurojax import pipette
 from neurojax.channels import CortexLeak, SquidK, SquidLeak, SquidNa
 from neurojax.electrode import PA
 from neurojax.fit import Draw, Polish, Task, free, free_run
-from neurojax.fit.agreement import bias_pA
-from neurojax.fit.judge import FeatureJudge
+from neurojax.fit.judgement.agreement import bias_pA
+from neurojax.fit.judgement.judge import FeatureJudge
 from neurojax.io import read
 from neurojax.model import parse_model, to_toml
 

@@ -10,7 +10,7 @@ from test_plot import clamped, made_fit, spiking
 
 from neurojax.electrode import Origin
 from neurojax.files import write_whole
-from neurojax.fit.agreement import agreement
+from neurojax.fit.judgement.agreement import agreement
 from neurojax.plot_sweep import SweepView
 from neurojax.report import FitReport, explained, to_html, verdict, write
 

@@ -1,28 +1,30 @@
 """Fitting: free parameters, stages, and what a fit gives back.
 
 `fit(cell, traces, space)` runs the stages that suit a recording; `stages=[Search(), Polish()]` the
-ones you name. Each is a small object, alone in a file of its name; anything that has a `name` and
-`run(task, found, watch) -> Candidates` may stand among them (`Method`).
+ones you name. Each is a small object, alone in a file of `stages/`; anything that has a `name` and
+`run(task, found, watch) -> Candidates` may stand among them (`Method`). `solvers/` is what they
+solve with, `judgement/` how good a cell is, `certainty/` what the data determine, `cohorts/` many
+cells at once.
 """
 
-from neurojax.fit.agreement import Agreement, agreement, free_run
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certificate import Certificate
-from neurojax.fit.certify import Certify
-from neurojax.fit.choose import every_second, telling
-from neurojax.fit.cohort import CohortFit, Pool, cohort
-from neurojax.fit.draw import Draw
-from neurojax.fit.levenberg import levenberg_marquardt
-from neurojax.fit.method import Method
-from neurojax.fit.nudge import NUDGES, Nudge
+from neurojax.fit.certainty.certificate import Certificate
+from neurojax.fit.cohorts.cohort import CohortFit, Pool, cohort
+from neurojax.fit.judgement.agreement import Agreement, agreement, free_run
+from neurojax.fit.judgement.choose import every_second, telling
 from neurojax.fit.parameters import Free, Space, free
-from neurojax.fit.polish import Polish
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
-from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress, Stage
-from neurojax.fit.search import Search
-from neurojax.fit.shoot import Shoot
+from neurojax.fit.solvers.levenberg import levenberg_marquardt
+from neurojax.fit.stages.certify import Certify
+from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.method import Method
+from neurojax.fit.stages.nudge import NUDGES, Nudge
+from neurojax.fit.stages.polish import Polish
+from neurojax.fit.stages.regress import Regress
+from neurojax.fit.stages.search import Search
+from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 

@@ -11,17 +11,17 @@ from neurojax.cell import Cell
 from neurojax.electrode import Trace
 from neurojax.features import spikes
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certify import Certify
-from neurojax.fit.draw import Draw
-from neurojax.fit.levenberg import levenberg_marquardt
-from neurojax.fit.method import Method
-from neurojax.fit.nudge import Nudge
 from neurojax.fit.parameters import Space, free
-from neurojax.fit.polish import Polish
-from neurojax.fit.regress import Regress
 from neurojax.fit.result import Fit, Progress
-from neurojax.fit.search import Search
-from neurojax.fit.shoot import Shoot
+from neurojax.fit.solvers.levenberg import levenberg_marquardt
+from neurojax.fit.stages.certify import Certify
+from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.method import Method
+from neurojax.fit.stages.nudge import Nudge
+from neurojax.fit.stages.polish import Polish
+from neurojax.fit.stages.regress import Regress
+from neurojax.fit.stages.search import Search
+from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
+from neurojax.fit.judgement.score import Targets, targets
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.score import Targets, targets
 from neurojax.loss import capacitive_mask, noise_of, prepare
 from neurojax.pipette import pipette_of
 

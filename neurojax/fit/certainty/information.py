@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurojax.fit.certificate import Direction
+from neurojax.fit.certainty.certificate import Direction
 from neurojax.fit.parameters import Free, Space
 
 Z95 = 1.959964

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.evolution import Evolution, Population
-from neurojax.fit.judge import FeatureJudge, Judge, ObjectiveJudge
+from neurojax.fit.certainty.ranges import probes, ranges
+from neurojax.fit.judgement.judge import FeatureJudge, Judge, ObjectiveJudge
 from neurojax.fit.problem import Objective
-from neurojax.fit.ranges import probes, ranges
+from neurojax.fit.solvers.evolution import Evolution, Population
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 

@@ -11,9 +11,9 @@ import numpy as np
 from neurojax.cell import parameters
 from neurojax.electrode import PA, from_trace
 from neurojax.engine import blocked
-from neurojax.fit.balance import Balance, Column, noise_of_rise, products, rows
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.parameters import Free, Space
+from neurojax.fit.solvers.balance import Balance, Column, noise_of_rise, products, rows
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 

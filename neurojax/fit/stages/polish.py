@@ -9,10 +9,10 @@ import numpy as np
 import optax
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.descent import ABREAST, Pace, descend
-from neurojax.fit.draw import Draw
-from neurojax.fit.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.problem import Objective
+from neurojax.fit.solvers.descent import ABREAST, Pace, descend
+from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
+from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 

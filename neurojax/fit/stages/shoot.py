@@ -15,10 +15,10 @@ from neurojax.cell import State, settled
 from neurojax.channel import pytree
 from neurojax.electrode import IDEAL_CLAMP_G, Electrode, n_steps
 from neurojax.engine import blocked, scan
-from neurojax.fit import joints
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.draw import Draw
 from neurojax.fit.parameters import Space
+from neurojax.fit.solvers import joints
+from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 from neurojax.fold import Fold

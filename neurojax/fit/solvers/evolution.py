@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.fit.judge import Judge
+from neurojax.fit.judgement.judge import Judge
 from neurojax.fit.watch import Log
 
 _LOST = 1e9  # what a cell that is not finite scores among its generation

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from neurojax.fit.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.problem import Problem
+from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.watch import Log
 
 ABREAST = 64

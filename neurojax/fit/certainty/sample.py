@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.certificate import Posterior
+from neurojax.fit.certainty.certificate import Posterior
 from neurojax.fit.problem import Problem
 
 _TRIES = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certificate import Ensemble
+from neurojax.fit.certainty.certificate import Ensemble
 from neurojax.fit.parameters import Space
 
 APART = 0.05

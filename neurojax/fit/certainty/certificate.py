@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.electrode import Trace
-from neurojax.fit.agreement import Agreement
+from neurojax.fit.judgement.agreement import Agreement
 from neurojax.fit.parameters import Free, Space
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.fit import arrow, pool
+from neurojax.fit.cohorts import pool
+from neurojax.fit.solvers import arrow
 
 PATIENCE = 5
 """Iterations without a gain after which a phase is over."""

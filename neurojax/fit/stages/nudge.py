@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.descent import ABREAST, Pace, descend
-from neurojax.fit.draw import Draw
 from neurojax.fit.problem import Objective
+from neurojax.fit.solvers.descent import ABREAST, Pace, descend
+from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 

@@ -11,8 +11,8 @@ import numpy as np
 from neurojax import features, pipette
 from neurojax.cell import Cell, State, at_rest
 from neurojax.electrode import PA, RecordingError, Trace, from_trace
-from neurojax.fit.rest import held_at
-from neurojax.fit.score import base_mV, holding_pA
+from neurojax.fit.judgement.rest import held_at
+from neurojax.fit.judgement.score import base_mV, holding_pA
 from neurojax.observe import observe
 from neurojax.pipette import before, pipette_of
 from neurojax.simulate import simulate

@@ -12,10 +12,10 @@ import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.engine import blocked, scan
+from neurojax.fit.judgement.rest import held_at
+from neurojax.fit.judgement.score import UNIT, score
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective
-from neurojax.fit.rest import held_at
-from neurojax.fit.score import UNIT, score
 from neurojax.fit.task import Task
 from neurojax.observe import amplifier_potential
 from neurojax.pipette import current_through

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.certificate import Interval, Profile
-from neurojax.fit.levenberg import levenberg_marquardt
+from neurojax.fit.certainty.certificate import Interval, Profile
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Problem
+from neurojax.fit.solvers.levenberg import levenberg_marquardt
 from neurojax.fit.watch import Log
 
 CHI2 = 3.841459

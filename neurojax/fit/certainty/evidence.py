@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.electrode import Trace
-from neurojax.fit.certificate import NoiseLevel
+from neurojax.fit.certainty.certificate import NoiseLevel
 from neurojax.fit.problem import Problem
 from neurojax.loss import noise_of
 

@@ -11,16 +11,16 @@ import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.electrode import RecordingError, Trace
-from neurojax.fit.agreement import agreement, free_run
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certificate import Certificate, FreeRun
-from neurojax.fit.descent import ABREAST
-from neurojax.fit.ensemble import ensemble
-from neurojax.fit.evidence import misfit, quiet_noise
-from neurojax.fit.information import covariance, directions, regular
+from neurojax.fit.certainty.certificate import Certificate, FreeRun
+from neurojax.fit.certainty.ensemble import ensemble
+from neurojax.fit.certainty.evidence import misfit, quiet_noise
+from neurojax.fit.certainty.information import covariance, directions, regular
+from neurojax.fit.certainty.profile import profiles
+from neurojax.fit.certainty.sample import blackjax, laplace, nuts
+from neurojax.fit.judgement.agreement import agreement, free_run
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.profile import profiles
-from neurojax.fit.sample import blackjax, laplace, nuts
+from neurojax.fit.solvers.descent import ABREAST
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 from neurojax.loss import VoltageError, capacitive_mask

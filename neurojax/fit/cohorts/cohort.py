@@ -12,12 +12,13 @@ import numpy as np
 
 from neurojax.cell import Cell, parameters
 from neurojax.electrode import Trace, n_steps
-from neurojax.fit import arrow, pool
-from neurojax.fit.course import Course, Plan
-from neurojax.fit.nudge import NUDGES
+from neurojax.fit.cohorts import pool
+from neurojax.fit.cohorts.course import Course, Plan
 from neurojax.fit.parameters import Space, free
 from neurojax.fit.problem import Problem
 from neurojax.fit.result import Progress, Stage
+from neurojax.fit.solvers import arrow
+from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp
 from neurojax.fit.watch import Log, Watch
 from neurojax.loss import Sweep, capacitive_mask, prepare

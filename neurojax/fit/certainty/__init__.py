@@ -1,0 +1,1 @@
+"""What the data determine: noise, Fisher information, profiles, posteriors, ensembles."""

@@ -1,0 +1,1 @@
+"""Many cells fitted at once, which share parameters or are drawn from one population."""

@@ -1,0 +1,1 @@
+"""What stages solve with: descents, evolution, and normal equations of several shapes."""
