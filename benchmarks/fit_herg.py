@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 import neurojax as nj
+from neurojax.fit import Certify, Task, default_stages, free_run
 from neurojax.fit import fit as fit_sweeps
-from neurojax.fit import free_run
 from neurojax.io import read
 from neurojax.loss import capacitive_mask
 from neurojax.model import load_model
@@ -54,9 +54,12 @@ def fit_cell(cell_id: str, seeds: range) -> dict:
     sine, ap = traces["sine_wave"], traces["ap"]
     keep, whole = capacitive_mask(sine), np.ones(ap.v_mV.size, dtype=bool)
 
+    # The default stages; standard errors from the measured noise, as published posteriors have it.
+    stages = [*default_stages(Task(cell, herg.space, [sine]))[:-1], Certify("quiet")]
+
     def fit(seed):
         began = time.monotonic()
-        fitted = fit_sweeps(cell, [sine], herg.space, seed=seed)
+        fitted = fit_sweeps(cell, [sine], herg.space, stages, seed=seed)
         return fitted, time.monotonic() - began
 
     _, first = fit(seeds[0])
@@ -65,6 +68,10 @@ def fit_cell(cell_id: str, seeds: range) -> dict:
     reached = [near_the_best(f.stages[1].errors) for f, _ in runs]
     reference = nj.replace(cell, published)
     off = {k: best.values[k] / published[k] - 1 for k in names}
+    assert best.certificate is not None
+    errors = best.certificate.standard_errors
+    spread = dict(zip(names, facts["post_sd"], strict=True))
+    ratios = {k: errors[k] / spread[k] for k in names}
     return {
         "cell": cell_id,
         "compile_s": first - runs[0][1],
@@ -79,7 +86,8 @@ def fit_cell(cell_id: str, seeds: range) -> dict:
         "rmse_ap_published_nA": rmse(reference, ap, whole),
         "largest_parameter_difference": max(abs(x) for x in off.values()),
         "parameters": best.values,
-        "standard_errors": best.standard_errors,
+        "standard_errors": errors,
+        "standard_errors_over_published_posterior_sd": ratios,
         "relative_to_published": off,
     }
 
@@ -91,7 +99,7 @@ def main() -> None:
     nj.configure(compilation_cache=False)
     console = Console()
     table = Table("cell", "compile s", "run s", "starts within 1 %", "sine nA", "published",
-                  "AP nA", "published", "worst parameter")  # fmt: skip
+                  "AP nA", "published", "worst parameter", "sd / published")  # fmt: skip
     rows = []
     for cell_id in CELLS[:1] if quick else CELLS:
         r = fit_cell(cell_id, range(1 if quick else 3))
@@ -106,6 +114,8 @@ def main() -> None:
             f"{r['rmse_ap_nA']:.5f}",
             f"{r['rmse_ap_published_nA']:.5f}",
             f"{100 * r['largest_parameter_difference']:.1f} %",
+            f"{min(r['standard_errors_over_published_posterior_sd'].values()):.2f} to "
+            f"{max(r['standard_errors_over_published_posterior_sd'].values()):.2f}",
         )
         console.log(f"{cell_id} done")
     console.print(table)
