@@ -19,16 +19,16 @@ from rich.table import Table
 
 from neurojax import fit as fitting
 from neurojax import report
-from neurojax.cell import Cell, parameters
+from neurojax.cell import Cell
 from neurojax.electrode import RecordingError, Trace
 from neurojax.files import write_whole
-from neurojax.fit import STAGES, Draw, Fit, Method, Space, agreement, free_run
-from neurojax.io import ParameterRecord, Results, read, save
+from neurojax.fit import STAGES, Draw, Method, agreement, free_run
+from neurojax.io import read, save
+from neurojax.loss import capacitive_mask
 from neurojax.model import Model, ModelError, load_model, to_toml
-from neurojax.plot import number, readable
-from neurojax.plot_sweep import SweepView, measured, spike_times
+from neurojax.plot import Span, SweepView, number, readable, spans
 from neurojax.progress import FitProgress
-from neurojax.report import FitReport, at_bound
+from neurojax.report import FitReport, as_results, at_bound, figures_folder, label
 from neurojax.units import nearest
 
 INTERRUPTED = 130
@@ -39,7 +39,7 @@ class Outputs:
     """Where results go."""
 
     results: Path  # HDF5
-    report: Path  # HTML
+    report: Path  # HTML, with a folder of its figures beside it
     model: Path | None  # TOML
 
     def check(self) -> None:
@@ -47,6 +47,9 @@ class Outputs:
         for path in (self.results, self.report, self.model):
             if path is not None:
                 check_writable(path)
+        figures = figures_folder(self.report)
+        if figures.exists() and not figures.is_dir():
+            raise OSError(f"{figures}: is a file; the report's figures need a folder of this name")
 
 
 @dataclass(frozen=True)
@@ -131,12 +134,17 @@ def fit_and_certify(
         title=title,
         fit=found,
         views=views,
-        agreements=[agreement(v.data, v.model) for v in views],
+        agreements=[agreement(v.data, v.model, _kept(v.data)) for v in views],
         truth=truth or {},
         command=shlex.join(["neurojax", *sys.argv[1:]]),
         settings=settings,
         seconds=time.monotonic() - began,
     )
+
+
+def _kept(trace: Trace) -> np.ndarray | None:
+    """What of a sweep counts: under voltage clamp no capacitive transient."""
+    return capacitive_mask(trace) if trace.clamp == "voltage" else None
 
 
 def chosen_stages(method: str, starts: int | None) -> list[Method] | None:
@@ -182,6 +190,7 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
         text = to_toml(done.fit.cell, done.fit.space, name=model.name, description=told)
         out.print(f"model    {write_whole(outputs.model, text)}", soft_wrap=True)
     out.print(f"report   {report.write(outputs.report, done)}", soft_wrap=True)
+    out.print(f"figures  {figures_folder(outputs.report)}", soft_wrap=True)
     if done.fit.interrupted:
         out.print("interrupted: these are the best values so far", style="yellow")
         return INTERRUPTED
@@ -197,11 +206,6 @@ def read_told(path: str, clamp: str, err: Console) -> list[Trace]:
     for text in dict.fromkeys(str(w.message) for w in caught):
         err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
     return traces
-
-
-def label(trace: Trace) -> str:
-    """How a sweep is called on the command line and in results."""
-    return f"{trace.name}:{trace.sweep}" if trace.name else f"{trace.sweep}"
 
 
 def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
@@ -280,82 +284,26 @@ def certified(
 
 def _parameter_table(done: FitReport) -> Table:
     fit, truth = done.fit, done.truth
+    kind, known = spans(fit)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    error = "range" if fit.ranges else "+-"
-    heads = ["parameter", "value", error, "unit", "low", "high", *(["truth"] if truth else []), ""]
+    told = {"interval": ["95 % interval"], "range": ["range"]}.get(kind, [])
+    heads = ["parameter", "value", *told, "unit", "low", "high", *(["truth"] if truth else []), ""]
     for head in heads:
         side = "left" if head in ("parameter", "unit", "") else "right"
         table.add_column(head, justify=side, no_wrap=True)
     for f in fit.space.free:
         value, unit = readable(fit.values[f.name], f.unit)
         scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
-        row = [f.name, number(value), _interval(fit, f.name, scale), unit]
-        row += [f"{f.low * scale:g}", f"{f.high * scale:g}"]
+        row = [f.name, number(value)]
+        row += [_span(known.get(f.name), scale)] if kind else []
+        row += [unit, f"{f.low * scale:g}", f"{f.high * scale:g}"]
         row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
         bound = at_bound(f, fit.values[f.name])
         table.add_row(*row, "[yellow]at bound[/]" if bound else "")
     return table
 
 
-def _interval(fit: Fit, name: str, scale: float) -> str:
-    """How well a parameter is known, as the fit that ended it can tell."""
-    if name in fit.ranges:
-        low, high = fit.ranges[name]
-        return f"{number(low * scale, 3)} to {number(high * scale, 3)}"
-    return number(fit.standard_errors.get(name, np.nan) * scale, 2)
-
-
-# -- results ---------------------------------------------------------------------------------------
-def parameter_records(
-    cell: Cell, space: Space | None = None, errors: dict[str, float] | None = None
-) -> dict[str, ParameterRecord]:
-    """Every parameter of a cell for the results file, the free ones with their search bounds."""
-    free = {f.name: f for f in space.free} if space else {}
-    records = {}
-    for name, (value, p) in parameters(cell).items():
-        f = free.get(name, p)
-        error = (errors or {}).get(name)
-        records[name] = ParameterRecord(
-            values=np.asarray(value, dtype=np.float64),
-            unit=p.unit,
-            low=f.low,
-            high=f.high,
-            scale=f.scale,
-            free=name in free,
-            standard_error=None if error is None else np.asarray(error),
-        )
-    return records
-
-
-def as_results(done: FitReport, model: Model) -> Results:
-    """A fit as a results file: parameters, data and free runs, the course of every stage."""
-    fit: Fit = done.fit
-    traces, arrays = {}, {}
-    for view in done.views:
-        key = label(view.data).replace("/", "_")
-        traces[f"{key} data"], traces[f"{key} model"] = view.data, view.model
-        arrays[f"{key} residual"] = measured(view.model) - measured(view.data)
-    for k, stage in enumerate(fit.stages, start=1):
-        arrays[f"stage {k} history"] = np.asarray(stage.history)
-        arrays[f"stage {k} errors"] = np.asarray(stage.errors)
-    arrays |= {f"range {name}": np.asarray(ends) for name, ends in fit.ranges.items()}
-    arrays |= {f"starts {name}": np.asarray(values) for name, values in fit.starts.items()}
-    settings = {
-        **done.settings,
-        "fitted": [label(v.data) for v in done.views if v.fitted],
-        "held out": [label(v.data) for v in done.views if not v.fitted],
-        "stages": [f"{s.name}, {s.unit}, {s.seconds:.2f} s" for s in fit.stages],
-        "agreement": {
-            label(v.data): a.sentence() for v, a in zip(done.views, done.agreements, strict=True)
-        },
-        "truth": dict(done.truth),
-        "interrupted": fit.interrupted,
-        "error": fit.error,
-    }
-    return Results(
-        parameters=parameter_records(fit.cell, fit.space, fit.standard_errors),
-        traces=traces,
-        arrays=arrays,
-        settings=settings,
-        provenance={"command": done.command, "model": model.source},
-    )
+def _span(span: Span | None, scale: float) -> str:
+    if span is None:
+        return "-"
+    return f"{number(span.low * scale, 3)} to {number(span.high * scale, 3)}"

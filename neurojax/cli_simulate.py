@@ -16,13 +16,14 @@ from rich.console import Console
 
 from neurojax import features, plot
 from neurojax.cell import Cell, at_rest, settable, settled
-from neurojax.cli_fit import check_writable, choose, parameter_records
+from neurojax.cli_fit import check_writable, choose
 from neurojax.electrode import PA, Electrode, Trace, current_clamp, from_trace, steps, voltage_clamp
 from neurojax.files import write_whole
 from neurojax.io import Results, read, save
 from neurojax.model import Model, load_model
 from neurojax.observe import observables, observe
-from neurojax.plot_sweep import commanded
+from neurojax.plot.sweep import commanded
+from neurojax.report import parameter_records
 from neurojax.simulate import simulate
 from neurojax.units import UNITS, nearest, normalise, parse
 

@@ -33,7 +33,7 @@ STAIRS = [
     {"cells"},
     {"neurojax"},  # the public names; what those above need of the lower stairs they import there
     {"plot"},
-    {"plot_sweep", "report_page", "progress"},
+    {"progress"},
     {"report"},
     {"cli_fit"},
     {"cli_simulate", "demo"},

@@ -37,7 +37,13 @@ def example() -> Results:
             "C_m": ParameterRecord(np.array(1.0), "uF/cm2", 0.5, 2.0, free=False),
         },
         traces={"sweep 183": trace},
-        arrays={"simulated": np.arange(6.0).reshape(2, 3), "ok": np.array([True, False])},
+        arrays={
+            "simulated": np.arange(6.0).reshape(2, 3),
+            "ok": np.array([True, False]),
+            "starts/na.g_bar": np.linspace(1.0, 2.0, 2000),
+            "starts/k.g_bar": np.ones(3),
+        },
+        units={"simulated": "mV", "starts/na.g_bar": "mS/cm2"},
         settings={"seed": 7, "sweeps": [181, 183], "model": {"dt": 0.025, "name": None}},
         provenance={"command": "neurojax fit cell.abf", "started": "2026-01-01T00:00:00Z"},
     )
@@ -67,6 +73,7 @@ def assert_same(a: Results, b: Results):
     for name, mine in a.arrays.items():
         np.testing.assert_array_equal(mine, b.arrays[name])
         assert mine.dtype == b.arrays[name].dtype
+    assert a.units == b.units
     assert json.loads(json.dumps(a.settings)) == b.settings
     assert a.provenance == b.provenance
 
@@ -87,6 +94,11 @@ def test_layout_is_as_documented(tmp_path):
         assert file["parameters/na.g_bar"].attrs["unit"] == "mS/cm2"
         assert file["traces/sweep 183/v_mV"].shape == (50,)
         assert file["traces/sweep 183"].attrs["dt_ms"] == 0.05
+        assert file["traces/sweep 183/i_pA"].attrs["unit"] == "pA"
+        assert file["parameters/na.g_bar/standard_error"].attrs["unit"] == "mS/cm2"
+        assert file["arrays/starts/na.g_bar"].attrs["unit"] == "mS/cm2"
+        assert file["arrays/starts/na.g_bar"].compression == "gzip"
+        assert "unit" not in file["arrays/ok"].attrs
         assert json.loads(file["settings"][()])["seed"] == 7
         assert file["versions"].attrs["numpy"] == np.__version__
 
@@ -225,7 +237,11 @@ def test_failure_while_building_leaves_the_old_file(tmp_path):
     path = save(tmp_path / "fit.h5", example())
     before = path.read_bytes()
     for broken, message in [
-        (Results(arrays={"a/b": np.zeros(2)}), "name 'a/b' is not printable text without a slash"),
+        (Results(arrays={"a//b": np.zeros(2)}), "name 'a//b' is not printable text"),
+        (Results(settings={}, provenance={"a/b": ""}), "name 'a/b' is not printable text without"),
+        (Results(arrays={"a": np.zeros(2), "a/b": np.zeros(2)}), "both an array and a group"),
+        (Results(arrays={"a/b": np.zeros(2), "a": np.zeros(2)}), "both an array and a group"),
+        (Results(units={"a": "mV"}), "there is no array 'a'"),
         (Results(arrays={"": np.zeros(2)}), "name '' is not"),
         (Results(arrays={"a": np.array(["text"])}), "array 'a': dtype is <U4; expected numbers"),
         (Results(arrays={"a": np.array([{}])}), "array 'a': dtype is object"),

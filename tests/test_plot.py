@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from neurojax import plot, plot_sweep
+from neurojax import plot
 from neurojax.channels import CortexCaT, CortexNa, SquidLeak
 from neurojax.electrode import Trace
-from neurojax.fit.result import Fit, Stage
+from neurojax.fit import Certificate, Fit, Stage
+from neurojax.fit.certainty.certificate import Interval, Profile
 from neurojax.model import load_model
+from neurojax.plot.firing import firing_rates
+from neurojax.plot.look import short
+from neurojax.plot.phase import phase_course
+from neurojax.plot.sweep import residual, step_of
 
 
 def spiking(sweep=1, late=0.0, step=100.0):
@@ -34,8 +39,8 @@ def clamped():
 
 def views():
     return [
-        plot_sweep.SweepView(spiking(1), spiking(1, 2.0)),
-        plot_sweep.SweepView(spiking(2, step=200.0), spiking(2, -1.0), fitted=False),
+        plot.SweepView(spiking(1), spiking(1, 2.0)),
+        plot.SweepView(spiking(2, step=200.0), spiking(2, -1.0), fitted=False),
     ]
 
 
@@ -73,7 +78,7 @@ def test_channel_curves_have_units_and_every_gate(channel):
 
 
 def test_a_sweep_shows_data_model_residual_and_command():
-    figure = plot_sweep.sweep(views()[1])
+    figure = plot.sweep(views()[1])
     assert {"mV", "pA", "time (ms)", "model, predicted", "first spikes"} <= texts(figure)
     assert len(figure.axes) == 5
 
@@ -81,33 +86,120 @@ def test_a_sweep_shows_data_model_residual_and_command():
 def test_a_voltage_clamp_sweep_is_not_scaled_by_its_transients():
     data = clamped()
     model = replace(data, i_pA=np.minimum(data.i_pA, 3000.0))
-    figure = plot_sweep.sweep(plot_sweep.SweepView(data, model))
-    assert {"nA", "close-up"} <= texts(figure)
+    figure = plot.sweep(plot.SweepView(data, model))
+    assert {"nA", "time (ms)"} <= texts(figure)
     assert figure.axes[0].get_ylim()[1] < 5.0
 
 
-def test_sweeps_residuals_and_firing_of_several():
-    assert "made sweep 2, predicted" in texts(plot_sweep.traces(views()))
-    assert "made sweep 1, fitted" in texts(plot_sweep.residuals(views()))
-    figure = plot_sweep.firing(views())
-    rates = figure.axes[1]
+def test_a_glance_and_an_overview_say_sweep_and_step():
+    assert "made sweep 2, +200 pA" in texts(plot.glance(views()[1]))
+    assert {"1: +100 pA, fitted", "2: +200 pA, predicted"} <= texts(plot.overview(views()))
+    assert step_of(clamped()) == "-80 to 20 mV"
+
+
+def test_firing_shows_spikes_and_the_f_i_curve():
+    figure = plot.firing(views())
+    raster, rates = figure.axes
+    assert {"200 pA, 2", "100 pA, 1"} <= texts(figure)
+    assert len(raster.collections) == 4
     assert rates.get_xlabel() == "step of current (pA)"
-    assert list(rates.lines[0].get_ydata()) == pytest.approx([15.0, 15.0])
+    assert {"data", "model, fitted", "model, predicted"} <= texts(figure)
+    assert firing_rates(views())[0] == pytest.approx([15.0, 15.0])  # three spikes in 200 ms
+
+
+def test_repeats_of_a_step_are_one_point_of_the_f_i_curve():
+    silent = replace(spiking(3), v_mV=np.full(3000, -70.0))
+    repeats = [plot.SweepView(spiking(1), spiking(1)), plot.SweepView(silent, silent)]
+    model, data = plot.firing(repeats).axes[1].lines[:2]
+    assert list(data.get_xdata()) == [100.0] and list(data.get_ydata()) == [7.5]
+    assert list(model.get_ydata()) == [7.5]
+
+
+def test_the_phase_plane_is_the_slope_against_the_potential():
+    t = np.arange(0, 50, 0.02)
+    v = 20 * np.sin(0.5 * t) - 40
+    fine = Trace(clamp="current", dt_ms=0.02, v_mV=v, i_pA=0 * t)
+    at, potential, slope = phase_course(fine)
+    assert np.diff(at) == pytest.approx(np.full(at.size - 1, 0.04))  # no finer than that
+    circle = ((potential + 40) / 20) ** 2 + (slope / 10) ** 2
+    assert circle[1:-1] == pytest.approx(np.ones(at.size - 2), abs=1e-3)
+    figure = plot.phase_plane(views())
+    assert {"v (mV)", "dv/dt (mV/ms)", "model, predicted", "mean spike"} <= texts(figure)
+    assert figure.axes[2].lines[1].get_ydata().max() == pytest.approx(66.7, abs=0.5)  # 100 / 1.5
 
 
 def test_a_residual_is_model_minus_data():
     data = spiking()
     model = Trace(clamp="current", dt_ms=0.1, v_mV=data.v_mV + 2, i_pA=data.i_pA)
-    _, r = plot_sweep.residual(data, model)
+    _, r = residual(data, model)
     assert r == pytest.approx(np.full(data.v_mV.size, 2.0))
 
 
 def test_a_fit_is_drawn_with_and_without_standard_errors():
     figure = plot.convergence(made_fit().stages)
-    assert {"best error", "best error (mV)", "1 search", "2 free run"} <= texts(figure)
+    assert {"error", "error (mV)", "1 search", "2 free run"} <= texts(figure)
     fit = made_fit()
     assert "na.g_bar" in texts(plot.intervals(fit, dict(fit.values)))
     assert isinstance(plot.intervals(made_fit(standard_errors=False)), Figure)
+
+
+def test_spans_are_of_the_certificate_where_there_is_one():
+    fit = made_fit()
+    kind, known = plot.spans(fit)
+    assert kind == "interval"
+    value = fit.values["na.g_bar"]
+    assert known["na.g_bar"][:2] == pytest.approx((value * (1 - 0.0392), value * (1 + 0.0392)))
+    assert known["k.E_rev"].open_low and not known["k.E_rev"].open_high  # it sits on its bound
+    profiled = replace(fit, certificate=made_certificate(fit))
+    assert plot.spans(profiled)[1]["na.g_bar"] == (100.0, 130.0, False, True)
+    moved = replace(fit, standard_errors={}, ranges={"na.g_bar": (90.0, 140.0)})
+    assert plot.spans(moved) == ("range", {"na.g_bar": (90.0, 140.0, False, False)})
+    assert plot.spans(replace(moved, ranges={})) == ("", {})
+
+
+def made_certificate(fit, correlation=0.9):
+    """The data fix all parameters alike, but for two that trade."""
+    n = len(fit.space)
+    covariance = np.eye(n)
+    covariance[0, 1] = covariance[1, 0] = correlation
+    name = fit.space.names[0]
+    profile = Profile(np.array([90.0, 115.0, 130.0]), np.array([8.0, 0.0, 3.0]), INTERVAL)
+    return Certificate(
+        fit.space,
+        fit.values,
+        fit.error,
+        "mV",
+        fisher=np.linalg.inv(covariance),
+        covariance=covariance,
+        profiles={"na.g_bar": profile, name: profile},
+    )
+
+
+INTERVAL = Interval(100.0, 130.0, open_high=True)
+
+
+def test_correlations_and_profiles_are_drawn():
+    fit = made_fit()
+    certificate = made_certificate(fit)
+    assert ".90" in texts(plot.correlation(certificate))
+    figure = plot.profiles(certificate)
+    assert "na.g_bar (mS/cm2)" in texts(figure)
+    with pytest.raises(ValueError, match="no correlations"):
+        plot.correlation(replace(certificate, covariance=None))
+
+
+def test_contributions_are_named_and_sorted():
+    fit = replace(made_fit(), contributions={"rise": 2.0, "times": 5.0, "mine": 1.0})
+    axes = plot.contributions(fit).axes[0]
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    assert names == ["mine", "before the first spike", "spike times"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(1e-7, "10⁻⁷"), (0.005, "0.005"), (2.5e6, "2.5x10⁶"), (80000.0, "80000")]
+)
+def test_short_numbers(value, told):
+    assert short(value) == told.replace("x", "\N{MULTIPLICATION SIGN}")
 
 
 def test_observables_stand_above_the_stimulus():

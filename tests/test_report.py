@@ -11,7 +11,7 @@ from test_plot import clamped, made_fit, spiking
 from neurojax.electrode import Origin
 from neurojax.files import write_whole
 from neurojax.fit.judgement.agreement import agreement
-from neurojax.plot_sweep import SweepView
+from neurojax.plot import SweepView
 from neurojax.report import FitReport, explained, to_html, verdict, write
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "path", "use"}
@@ -103,7 +103,7 @@ def test_how_it_was_made_is_told(html):
     for told in ("ab" * 32, "cell <1>.abf", "a & b", "neurojax fit 'x y.abf' squid", "jaxlib"):
         assert told in text, told
     assert "made sweep 1: bridge <off>" in text
-    assert "search" in text and "Dropped starts" in text
+    assert "search" in text and "Lost starts" in text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,8 @@ def test_the_verdict_rests_on_what_was_not_seen(late, spared, judged):
     views = [SweepView(data, spiking()), SweepView(data, model, fitted=False)]
     told = verdict(made_report(views=views, agreements=[agreement(v.data, v.model) for v in views]))
     assert told.startswith(f"{judged}, judged by the sweeps it had not seen")
-    assert f"not seen it fires {3 - spared} spikes where the neuron fired 3" in told
+    spikes = "1 spike" if spared else "3 spikes"
+    assert f"not seen it fires {spikes} where the neuron fired 3" in told
 
 
 def test_voltage_clamp_and_an_interrupted_fit():

@@ -2,8 +2,9 @@
 
 Layout: root attributes `format`, `format_version`; `parameters/<path.name>` with `values`, perhaps
 `standard_error`, and attributes unit, low, high, scale, free; `traces/<name>` with `v_mV`, `i_pA`
-and the trace's other fields as attributes; `arrays/<name>`; `settings` (JSON text); `versions` and
-`provenance` (attributes, text).
+and the trace's other fields as attributes; `arrays/<name>`, in groups where the name has slashes;
+`settings` (JSON text); `versions` and `provenance` (attributes, text). A dataset's unit is its
+attribute `unit`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class ParameterRecord:
 class Results:
     """What a fit or a simulation found, by name: parameters, traces, arrays; and how it was made.
 
+    Names of `arrays` may have slashes, as in "starts/na.g_bar"; `units` are those of arrays.
     `settings` is what JSON can hold; `versions` and `provenance` are text, and `save` completes
     `versions` with those of the running program.
     """
@@ -52,6 +54,7 @@ class Results:
     parameters: dict[str, ParameterRecord] = field(default_factory=dict)
     traces: dict[str, Trace] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -116,10 +119,9 @@ def _write(file: h5py.File, results: Results) -> None:
     file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
     for name, record in _named(file, "parameters", results.parameters):
         group = file.create_group(f"parameters/{name}")
-        group["values"] = _numbers(record.values, f"parameter {name!r}, values")
-        if record.standard_error is not None:
-            error = _numbers(record.standard_error, f"parameter {name!r}, standard_error")
-            group["standard_error"] = error
+        for key in ("values", "standard_error"):
+            if (numbers := getattr(record, key)) is not None:
+                _put(group, key, numbers, f"parameter {name!r}, {key}", record.unit)
         group.attrs.update(
             unit=record.unit,
             low=float(record.low),
@@ -129,7 +131,8 @@ def _write(file: h5py.File, results: Results) -> None:
         )
     for name, trace in _named(file, "traces", results.traces):
         group = file.create_group(f"traces/{name}")
-        group["v_mV"], group["i_pA"] = trace.v_mV, trace.i_pA
+        _put(group, "v_mV", trace.v_mV, f"trace {name!r}, v_mV", "mV")
+        _put(group, "i_pA", trace.i_pA, f"trace {name!r}, i_pA", "pA")
         group.attrs.update(
             clamp=trace.clamp,
             dt_ms=float(trace.dt_ms),
@@ -141,8 +144,7 @@ def _write(file: h5py.File, results: Results) -> None:
         )
         for key in ("path", "format", "sha256", "note"):
             group.attrs[f"origin_{key}"] = getattr(trace.origin, key)
-    for name, array in _named(file, "arrays", results.arrays):
-        file[f"arrays/{name}"] = _numbers(array, f"array {name!r}")
+    _write_arrays(file, results)
     try:
         file["settings"] = json.dumps(results.settings)
     except (TypeError, ValueError) as error:
@@ -153,12 +155,43 @@ def _write(file: h5py.File, results: Results) -> None:
         file["provenance"].attrs[key] = value
 
 
+def _write_arrays(file: h5py.File, results: Results) -> None:
+    group = file.create_group("arrays", track_order=True)
+    if stray := set(results.units) - set(results.arrays):
+        raise ValueError(f"units: there is no array {sorted(stray)[0]!r} to have one")
+    for name, array in results.arrays.items():
+        for part in name.split("/") if isinstance(name, str) else [name]:
+            _check_name(part, "arrays", name)
+        if name in group or any(isinstance(group.get(x), h5py.Dataset) for x in _above(name)):
+            raise ValueError(f"arrays: {name!r} is both an array and a group of arrays")
+        _put(group, name, array, f"array {name!r}", results.units.get(name))
+
+
+def _above(name: str) -> list[str]:
+    """The groups that an array of this name is in."""
+    parts = name.split("/")
+    return ["/".join(parts[:k]) for k in range(1, len(parts))]
+
+
+def _put(group: h5py.Group, name: str, values: Any, what: str, unit: str | None) -> None:
+    """Store numbers, packed where there are many, with their unit."""
+    numbers = _numbers(values, what)
+    packed = {"compression": "gzip", "shuffle": True} if numbers.size > 1000 else {}
+    data = group.create_dataset(name, data=numbers, **packed)
+    if unit is not None:
+        data.attrs["unit"] = unit
+
+
+def _check_name(part: Any, group: str, name: Any) -> None:
+    if not isinstance(part, str) or part in ("", ".") or "/" in part or not part.isprintable():
+        raise ValueError(f"{group}: the name {name!r} is not printable text without a slash")
+
+
 def _named(file: h5py.File, group: str, things: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The items of a mapping after making their group and checking that HDF5 takes their names."""
     file.create_group(group, track_order=True)
     for name in things:
-        if not isinstance(name, str) or name in ("", ".") or "/" in name or not name.isprintable():
-            raise ValueError(f"{group}: the name {name!r} is not printable text without a slash")
+        _check_name(name, group, name)
     return list(things.items())
 
 
@@ -199,14 +232,26 @@ def _read(file: h5py.File) -> Results:
             ),
             warnings=tuple(json.loads(_text(told["warnings"]))),
         )
+    arrays: dict[str, h5py.Dataset] = {}
+    _collect(_group(file, "arrays"), "", arrays)
     return Results(
         parameters=parameters,
         traces=traces,
-        arrays={name: array[()] for name, array in _group(file, "arrays").items()},
+        arrays={name: array[()] for name, array in arrays.items()},
+        units={name: _text(a.attrs["unit"]) for name, a in arrays.items() if "unit" in a.attrs},
         settings=json.loads(_text(np.asarray(file["settings"]).item())),
         provenance={key: _text(value) for key, value in file["provenance"].attrs.items()},
         versions={key: _text(value) for key, value in file["versions"].attrs.items()},
     )
+
+
+def _collect(group: h5py.Group, under: str, found: dict[str, h5py.Dataset]) -> None:
+    """All arrays of a group and of the groups in it, by name."""
+    for name, item in group.items():
+        if isinstance(item, h5py.Dataset):
+            found[f"{under}{name}"] = item
+        else:
+            _collect(item, f"{under}{name}/", found)
 
 
 def _group(file: h5py.File, name: str) -> h5py.Group:

@@ -1,4 +1,4 @@
-"""Pictures of a recording beside a model of it: traces, residuals, spikes and firing rates."""
+"""Pictures of a recorded sweep beside the model's free run of it: traces, residuals, close-ups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from neurojax import features
 from neurojax.electrode import Trace
-from neurojax.plot import FAINT, FITTED, GRID, INK, PREDICTED, WIDTH, styled, thin
+from neurojax.plot.look import DATA, FAINT, FITTED, GRID, PREDICTED, WIDTH, styled, thin
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,14 @@ def measured(trace: Trace) -> np.ndarray:
 def commanded(trace: Trace) -> np.ndarray:
     """What a clamp imposes: pA in current clamp, mV in voltage clamp."""
     return trace.i_pA if trace.clamp == "current" else trace.v_mV
+
+
+def step_of(trace: Trace) -> str:
+    """The stimulus of a sweep as people say it: "+80 pA", "-120 to 40 mV"."""
+    if trace.clamp == "voltage":
+        return f"{trace.v_mV.min():.0f} to {trace.v_mV.max():.0f} mV"
+    height = trace.step_window()[2]
+    return f"{height:+.0f} pA" if round(height) else "no step"
 
 
 def residual(data: Trace, model: Trace) -> tuple[np.ndarray, np.ndarray]:
@@ -88,38 +96,54 @@ def sweep(view: SweepView) -> Figure:
 
 
 @styled
-def traces(views: Sequence[SweepView]) -> Figure:
-    """Model over data for several sweeps, one panel each."""
-    return _stacked(views, 1.7, functools.partial(_overlay, legend=True))
-
-
-@styled
-def residuals(views: Sequence[SweepView]) -> Figure:
-    """Model minus data for several sweeps, one panel each."""
-    return _stacked(views, 1.1, _residual)
-
-
-def _stacked(
-    views: Sequence[SweepView], inches: float, draw: Callable[[Axes, SweepView], None]
-) -> Figure:
-    """A panel for each sweep, one below the other, on one time axis."""
-    figure = Figure(figsize=(WIDTH, inches * len(views) + 0.5))
-    panels = np.atleast_1d(figure.subplots(len(views), 1, sharex=True))
-    for axes, view in zip(panels, views, strict=True):
-        draw(axes, view)
-        axes.set_title(f"{view.label}, {view.role}")
-    panels[-1].set_xlabel("time (ms)")
+def glance(view: SweepView) -> Figure:
+    """One sweep at a glance: model over data."""
+    figure = Figure(figsize=(WIDTH, 2.3))
+    axes = figure.subplots()
+    _overlay(axes, view, legend=True)
+    axes.set(xlabel="time (ms)", xlim=_around_step(view.data))
+    axes.set_title(f"{view.label}, {step_of(view.data)}")
     return figure
 
 
-def _overlay(axes: Axes, view: SweepView, legend: bool = False) -> None:
+def _around_step(trace: Trace) -> tuple[float, float]:
+    """A current step with some rest before and after it, ms; under voltage clamp all."""
+    start, stop, _ = trace.step_window()
+    if trace.clamp == "voltage":
+        return 0.0, trace.duration_ms
+    pad = 0.15 * (stop - start)
+    return max(0.0, start - pad), min(trace.duration_ms, stop + 1.5 * pad)
+
+
+@styled
+def overview(views: Sequence[SweepView], columns: int = 3) -> Figure:
+    """Model over data for several sweeps, small, on common axes."""
+    rows = -(-len(views) // columns)
+    figure = Figure(figsize=(WIDTH, 1.5 * rows + 0.4))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, view in zip(panels.ravel(), views, strict=False):
+        _overlay(axes, view, columns=400)
+        axes.set_ylabel("")
+        axes.set_title(f"{view.data.sweep}: {step_of(view.data)}, {view.role}", color=view.colour)
+    for axes in panels.ravel()[len(views) :]:
+        axes.set_visible(False)
+    for k in range(columns):
+        shown = (len(views) - 1 - k) // columns
+        panels[shown, k].set_xlabel("time (ms)")
+        panels[shown, k].tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(_scale(views[0].data)[1])
+    return figure
+
+
+def _overlay(axes: Axes, view: SweepView, legend: bool = False, columns: int = 800) -> None:
     scale, unit = _scale(view.data)
-    axes.plot(*thin(view.data.t_ms, measured(view.data) * scale), color=INK, lw=0.9, label="data")
+    data, model = (measured(trace) * scale for trace in (view.data, view.model))
+    axes.plot(*thin(view.data.t_ms, data, columns), color=DATA, lw=1.5, label="data")
     axes.plot(
-        *thin(view.model.t_ms, measured(view.model) * scale),
+        *thin(view.model.t_ms, model, columns),
         color=view.colour,
-        lw=0.9,
-        alpha=0.85,
+        lw=1.0,
         label=f"model, {view.role}",
     )
     axes.set_ylabel(unit)
@@ -164,24 +188,31 @@ def _first_spikes(axes: Axes, view: SweepView) -> None:
 
 def _spike_shape(axes: Axes, view: SweepView) -> None:
     """The middle spike of each, aligned at its peak."""
-    for trace, colour in ((view.data, INK), (view.model, view.colour)):
+    for trace, colour, width in _both(view):
         times = spike_times(trace)
         if times.size:
             t = trace.t_ms - times[times.size // 2]
             near = (t >= -4.0) & (t <= 8.0)
-            axes.plot(t[near], trace.v_mV[near], color=colour)
+            axes.plot(t[near], trace.v_mV[near], color=colour, lw=width)
 
     axes.set(xlabel="time from the peak (ms)", ylabel="mV", title="a middle spike, aligned")
 
 
 def _window(axes: Axes, view: SweepView, window: tuple[float, float]) -> None:
     scale, unit = _scale(view.data)
-    for trace, colour in ((view.data, INK), (view.model, view.colour)):
+    for trace, colour, width in _both(view):
         near = (trace.t_ms >= window[0]) & (trace.t_ms <= window[1])
-        axes.plot(*thin(trace.t_ms[near], measured(trace)[near] * scale), color=colour, lw=1.0)
-    axes.set(xlim=window, ylabel=unit, xlabel="time (ms)", title="close-up")
+        axes.plot(*thin(trace.t_ms[near], measured(trace)[near] * scale), color=colour, lw=width)
+    axes.set(
+        xlim=window, ylabel=unit, xlabel="time (ms)", title=f"{window[0]:.0f} to {window[1]:.0f} ms"
+    )
     if view.data.clamp == "voltage":
         axes.set_ylim(*_robust_limits(view, scale, window))
+
+
+def _both(view: SweepView) -> list[tuple[Trace, str, float]]:
+    """Data and model with the colours and widths of their lines."""
+    return [(view.data, DATA, 2.0), (view.model, view.colour, 1.2)]
 
 
 def _busiest(view: SweepView, parts: int = 14) -> list[tuple[float, float]]:
@@ -218,44 +249,3 @@ def _robust_limits(
     low, high = np.min(values), np.max(values)
     pad = 0.12 * (high - low) or 1.0
     return float(low - pad), float(high + pad)
-
-
-# -- firing ----------------------------------------------------------------------------------------
-@styled
-def firing(views: Sequence[SweepView]) -> Figure:
-    """Spike times of data and model for each sweep, and their rates against the step of current."""
-    figure = Figure(figsize=(WIDTH, max(2.8, 0.42 * len(views) + 1.2)))
-    raster, rates = figure.subplots(1, 2, width_ratios=[1.75, 1])
-    order = sorted(views, key=lambda view: view.data.step_window()[2])
-    for row, view in enumerate(order):
-        data, model = spike_times(view.data), spike_times(view.model)
-        raster.vlines(data, row + 0.04, row + 0.34, color=INK, lw=1.0)
-        raster.vlines(model, row - 0.34, row - 0.04, color=view.colour, lw=1.0)
-    raster.set(xlabel="time (ms)", xlim=(0, max(v.data.duration_ms for v in views)))
-    raster.set_yticks(range(len(order)), [f"{v.label}\n{v.role}" for v in order])
-    raster.set(ylim=(-0.6, len(order) - 0.4), title="spike times: data above, model below")
-    raster.spines["left"].set_visible(False)
-    raster.tick_params(axis="y", length=0)
-    heights = [view.data.step_window()[2] for view in order]
-    rates.plot(heights, [rate(v.data, v.data) for v in order], "o-", color=INK, ms=5, label="data")
-    for role, colour in (("fitted", FITTED), ("predicted", PREDICTED)):
-        of = [
-            (h, rate(v.model, v.data))
-            for h, v in zip(heights, order, strict=True)
-            if v.role == role
-        ]
-        if of:
-            style = {"color": colour, "mfc": "none", "mew": 1.6, "ms": 8, "label": f"model, {role}"}
-            rates.plot(*zip(*of, strict=True), "o", **style)
-    rates.set(xlabel="step of current (pA)", ylabel="firing rate during the step (Hz)")
-    rates.margins(0.08)
-    rates.set_ylim(bottom=0.0)
-    rates.legend()
-    return figure
-
-
-def rate(trace: Trace, stimulus: Trace) -> float:
-    """Spikes per second (Hz) in the stimulus's step, one under way at its end among them."""
-    start, stop, _ = stimulus.step_window()
-    times = spike_times(trace)
-    return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)

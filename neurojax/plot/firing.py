@@ -1,0 +1,77 @@
+"""Pictures of firing: spike times sweep by sweep, and the rate against the injected current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from neurojax.electrode import Trace
+from neurojax.plot.look import DATA, FAINT, FITTED, PREDICTED, WIDTH, styled
+from neurojax.plot.sweep import SweepView, spike_times
+
+
+@styled
+def firing(views: Sequence[SweepView]) -> Figure:
+    """Spike times of data and model for each sweep, and their rates against the step of current."""
+    figure = Figure(figsize=(WIDTH, max(3.4, 0.27 * len(views) + 0.9)))
+    raster, rates = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    order = sorted(views, key=lambda view: view.data.step_window()[2])
+    _raster(raster, order)
+    _rates(rates, order)
+    return figure
+
+
+def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
+    for row, view in enumerate(views):
+        for trace, colour, low in ((view.data, DATA, 0.04), (view.model, view.colour, -0.36)):
+            axes.vlines(spike_times(trace), row + low, row + low + 0.32, color=colour, lw=0.9)
+    heights = [view.data.step_window()[2] for view in views]
+    labels = [f"{h:.0f} pA, {v.data.sweep}" for h, v in zip(heights, views, strict=True)]
+    begun, over = zip(*(v.data.step_window()[:2] for v in views), strict=True)
+    ends = [*(spike_times(t)[-1:] for v in views for t in (v.data, v.model)), [max(over)]]
+    axes.set(xlabel="time (ms)", xlim=(min(begun) - 5, np.concatenate(ends).max() + 20))
+    axes.set_yticks(range(len(views)), labels)
+    axes.set(ylim=(-0.6, len(views) - 0.4), title="spikes: data above, model below; step, sweep")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
+    heights = np.array([view.data.step_window()[2] for view in views])
+    data, model = firing_rates(views)
+    axes.plot(*_mean_at(heights, model), "-", color=FAINT, lw=1.0)
+    axes.plot(*_mean_at(heights, data), "-", color=DATA)
+    axes.plot(heights, data, "o", color=DATA, ms=4.5, label="data")
+    for role, colour in (("fitted", FITTED), ("predicted", PREDICTED)):
+        of = np.array([view.role == role for view in views])
+        if of.any():
+            look = {"color": colour, "mfc": "none", "mew": 1.6, "ms": 8, "label": f"model, {role}"}
+            axes.plot(heights[of], model[of], "o", **look)
+    axes.set(xlabel="step of current (pA)", ylabel="firing rate (Hz)", title="f-I curve")
+    axes.margins(0.08)
+    axes.set_ylim(bottom=min(0.0, -0.04 * max(data.max(), model.max())))
+    axes.legend()
+
+
+def _mean_at(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of y at each step of current; steps within 2 pA are repeats of one."""
+    level = np.cumsum(np.diff(x, prepend=x[0]) > 2.0)
+    return tuple(np.array([z[level == k].mean() for k in range(level[-1] + 1)]) for z in (x, y))
+
+
+def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of data and model in Hz, `[sweep]` each."""
+    return (
+        np.array([rate(v.data, v.data) for v in views]),
+        np.array([rate(v.model, v.data) for v in views]),
+    )
+
+
+def rate(trace: Trace, stimulus: Trace) -> float:
+    """Spikes per second (Hz) in the stimulus's step, one under way at its end among them."""
+    start, stop, _ = stimulus.step_window()
+    times = spike_times(trace)
+    return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)

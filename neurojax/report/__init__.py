@@ -1,0 +1,62 @@
+"""The report of a fit: one HTML file that says how good it is, shows it, and how it was made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from neurojax.files import write_whole
+from neurojax.report import course, opening, page, parameters, sweeps
+from neurojax.report.content import FitReport, at_bound, explained
+from neurojax.report.figures import figures, sweep_figures, write_figures
+from neurojax.report.records import as_results, label, parameter_records
+from neurojax.report.words import verdict
+
+__all__ = [
+    "FitReport",
+    "as_results",
+    "at_bound",
+    "explained",
+    "figures_folder",
+    "label",
+    "parameter_records",
+    "to_html",
+    "verdict",
+    "write",
+]
+
+
+def figures_folder(path: str | os.PathLike[str]) -> Path:
+    """Where the figures of a report at `path` are written: fit_figures/ beside fit.html."""
+    path = Path(path).expanduser()
+    return path.with_name(f"{path.stem}_figures")
+
+
+def write(path: str | os.PathLike[str], report: FitReport) -> Path:
+    """Write the report as one HTML file, whole or not at all, and its figures beside it.
+
+    Raises OSError naming the file.
+    """
+    folder = figures_folder(path)
+    made, own = figures(report), sweep_figures(report)
+    written = write_whole(path, _page(report, made, own, folder.name))
+    write_figures(folder, made | dict(own.values()))
+    return written
+
+
+def to_html(report: FitReport) -> str:
+    """The report as one HTML document that needs nothing else."""
+    return _page(report, figures(report), sweep_figures(report), "")
+
+
+def _page(report: FitReport, made, own, folder: str) -> str:
+    sections = [("sweeps", "The model beside the recording", sweeps.beside(report, made, own))]
+    if report.spiking:
+        sections.append(("firing", "Spikes", sweeps.spikes(made)))
+    sections += [
+        ("parameters", "Parameters", parameters.section(report, made)),
+        ("course", "How the fit went", course.stages(report, made)),
+        ("making", "How this was made", course.making(report, folder)),
+    ]
+    parts = [(key, name, "\n".join(content)) for key, name, content in sections]
+    return page.page(report.title, opening.opening(report, made), parts)

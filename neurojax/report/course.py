@@ -1,0 +1,104 @@
+"""The sections on how the fit went, stage by stage, and how all of this was made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from neurojax.fit import Stage
+from neurojax.io.results import running_versions
+from neurojax.plot.look import number
+from neurojax.report import page
+from neurojax.report.content import FitReport
+from neurojax.report.figures import Drawn
+
+
+def gains(stages: Sequence[Stage]) -> list[tuple[float, float]]:
+    """Best error before and after each stage, in its unit; NaN where there is none to compare.
+
+    Before it is where the last stage of the same unit ended, else its own first.
+    """
+    told, last = [], {}
+    for stage in stages:
+        own = stage.history if len(stage.history) else np.array([np.nan])
+        after = float(own[-1])
+        if np.isnan(after):
+            after = last.get(stage.unit, np.nan)
+        told.append((last.get(stage.unit, float(own[0]) if len(own) > 1 else np.nan), after))
+        last[stage.unit] = after
+    return told
+
+
+def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
+    """What each stage gained and cost, and how the error fell."""
+    done = report.fit.stages
+    rows = []
+    for k, (stage, (before, after)) in enumerate(zip(done, gains(done), strict=True), start=1):
+        rows.append(
+            [
+                f"{k}",
+                (page.text(stage.name), "wrap"),
+                number(before),
+                number(after),
+                "" if stage.unit == "1" else stage.unit,
+                _gained(before, after),
+                f"{stage.seconds:.1f}",
+                f"{stage.evaluations:,}",
+                f"{len(stage.history)}",
+                f"{len(stage.errors)}" if len(stage.errors) else "-",
+                f"{stage.dropped}",
+            ]
+        )
+    head = ["", "stage", "error before", "after", "unit", "gained", "seconds", "simulated sweeps"]
+    yield page.table([*head, "iterations", "starts kept", "lost"], rows, "Stages of the fit")
+    yield page.paragraph(_note(done), "note")
+    yield page.drawing("convergence", made["convergence"])
+
+
+def _gained(before: float, after: float) -> str:
+    if not np.isfinite(before) or before <= 0 or before == after:
+        return "-"
+    part = 100 * (1 - after / before)
+    return f"{part:.0f} %" if abs(part) >= 1 else f"{part:.1g} %"
+
+
+def _note(done: Sequence[Stage]) -> str:
+    told = "Errors of one unit follow each other from stage to stage; a stage in finer time steps "
+    told += "may begin above the end of the one before."
+    if any(stage.dropped for stage in done):
+        told += " Lost starts left the finite numbers on the way."
+    if any(stage.unit == "tolerances" for stage in done):
+        told += " A search adds up how far features of the sweeps are off, each in its tolerance."
+    return told
+
+
+def making(report: FitReport, folder: str) -> Iterator[str]:
+    """Command, settings, machine, versions, and where the data come from."""
+    devices = jax.devices()
+    hardware = f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
+    items = [("command", report.command)] if report.command else []
+    items += [(k, str(v)) for k, v in report.settings.items()]
+    items += [("hardware", f"{hardware}, {os.cpu_count()} cores")]
+    items += list(running_versions().items())
+    items += [("figures", f"PNG and SVG in {folder}/")] if folder else []
+    yield page.definitions(items)
+    yield page.heading(3, "Recording")
+    origins = {v.data.origin: [] for v in report.views}
+    for view in report.views:
+        origins[view.data.origin].append(view.label.removeprefix("sweep "))
+    rows = [
+        [
+            (page.text(", ".join(names)), "wrap"),
+            (f"<code>{page.text(Path(o.path).name or 'made in memory')}</code>", ""),
+            o.format,
+            (f"<code>{page.text(o.sha256)}</code>", "wrap"),
+            (page.text(o.note), "wrap"),
+        ]
+        for o, names in origins.items()
+    ]
+    head = ["sweeps", "file", "format", "sha256", "note"]
+    yield page.table(head, rows, "Where the data come from")

@@ -1,0 +1,148 @@
+"""The figures of a report, each with what it shows in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from neurojax import plot
+from neurojax.files import write_whole
+from neurojax.report import svg
+from neurojax.report.content import FitReport
+
+MOST_SWEEPS = 12
+"""Sweeps drawn one by one; the table lists all."""
+
+
+class Drawn(NamedTuple):
+    """A figure of a report."""
+
+    figure: Figure
+    alt: str  # for those who cannot see it
+    caption: str
+    vector: str  # as SVG
+
+
+def drawn(figure: Figure, alt: str, caption: str = "") -> Drawn:
+    """A figure with its words."""
+    return Drawn(figure, alt, caption, svg.vector(figure))
+
+
+def figures(report: FitReport) -> dict[str, Drawn]:
+    """Every figure by the name of its file, without the sweeps' own."""
+    fit, made = report.fit, {}
+    seen = report.views[_first_look(report)]
+    made["glance"] = drawn(
+        plot.glance(seen),
+        f"{seen.label}, {seen.role}: the model's free run over the recording",
+    )
+    if len(report.views) > 2:
+        made["overview"] = drawn(
+            plot.overview([report.views[k] for k in chosen_sweeps(report)]),
+            "The model over the recording on several sweeps, small",
+            "Recording in ink, free run of the model in colour; number of the sweep and its step.",
+        )
+    if report.spiking:
+        made |= _of_spikes(report)
+    if fit.contributions:
+        made["contributions"] = drawn(
+            plot.contributions(fit), "What the final error is made of, feature by feature"
+        )
+    made["parameters"] = drawn(
+        plot.intervals(fit, report.truth), "Parameters within their bounds", _of_parameters(report)
+    )
+    certificate = fit.certificate
+    if certificate is not None and certificate.covariance is not None and len(fit.space) > 1:
+        made["correlations"] = drawn(
+            plot.correlation(certificate),
+            "Correlations between the estimates of parameters",
+            "Correlations of the estimates. A large disc means that the data fix a combination of "
+            "the two parameters better than either.",
+        )
+    if certificate is not None and certificate.profiles:
+        made["profiles"] = drawn(
+            plot.profiles(certificate),
+            "Profile likelihood of each parameter",
+            "The best that all other parameters can do for each value of one. The 95 % interval is "
+            "where the curve stays below the dashed line; a flat curve is not determined.",
+        )
+    made["convergence"] = drawn(
+        plot.convergence(fit.stages), "Best error by iteration, final errors of all starts"
+    )
+    return made
+
+
+def _first_look(report: FitReport) -> int:
+    unseen, seen = report.typical(fitted=False), report.typical(fitted=True)
+    return unseen if unseen is not None else seen or 0
+
+
+def _of_spikes(report: FitReport) -> dict[str, Drawn]:
+    made = {
+        "firing": drawn(
+            plot.firing(report.views),
+            "Spike times of data and model on every sweep, and firing rate against current",
+        )
+    }
+    places = [report.typical(fitted=False), report.typical(fitted=True)]
+    some = [report.views[k] for k in places if k is not None and report.agreements[k].spikes_data]
+    if some:
+        made["phase_plane"] = drawn(
+            plot.phase_plane(some),
+            "dv/dt against v around the spikes of data and model, and their mean spikes",
+            "A spike as a loop: threshold is where it leaves the line below, the fastest rise its "
+            "top, the fastest fall its bottom. Where loops agree, so do onset, height and width.",
+        )
+    return made
+
+
+def _of_parameters(report: FitReport) -> str:
+    kind, _ = plot.spans(report.fit)
+    bar = {"interval": "Bar: 95 % interval. ", "range": "Bar: how far it can move alone. ", "": ""}
+    return (
+        "Each parameter between the bounds of its search, on its own scale. Dot: best value. "
+        + bar[kind]
+        + "Ticks: other starts that ended within 5 % of the best error."
+        + (" Diamond: the truth." if report.truth else "")
+    )
+
+
+def chosen_sweeps(report: FitReport) -> list[int]:
+    """Places of the sweeps that are drawn: all, or of many some of both kinds."""
+    n = len(report.views)
+    if n <= MOST_SWEEPS:
+        return list(range(n))
+    unseen, seen = ([k for k, v in enumerate(report.views) if v.fitted == f] for f in (False, True))
+    part = min(len(unseen), max(MOST_SWEEPS - len(seen), MOST_SWEEPS // 2))
+    return sorted([*_spread(unseen, part), *_spread(seen, MOST_SWEEPS - part)])
+
+
+def _spread(places: list[int], n: int) -> list[int]:
+    """n of them, from the first to the last."""
+    if len(places) <= n:
+        return places
+    return [places[round(k * (len(places) - 1) / max(n - 1, 1))] for k in range(n)]
+
+
+def sweep_figures(report: FitReport) -> dict[int, tuple[str, Drawn]]:
+    """The figure of each drawn sweep with the name of its file, by its place."""
+    made = {}
+    for k in chosen_sweeps(report):
+        view = report.views[k]
+        name = re.sub(r"\W+", "_", f"sweep_{view.data.name}_{view.data.sweep}").strip("_")
+        if any(name == taken for taken, _ in made.values()):
+            name = f"{name}_{k}"
+        what = f"{view.label}, {view.role}: recording, free run, residual, stimulus and close-ups"
+        made[k] = name, drawn(plot.sweep(view), what)
+    return made
+
+
+def write_figures(folder: Path, made: dict[str, Drawn]) -> None:
+    """Each figure as SVG and PNG in a folder, which is made. Raises OSError naming the file."""
+    folder.mkdir(exist_ok=True)
+    for name, one in made.items():
+        write_whole(folder / f"{name}.svg", svg.alone(one.vector))
+        write_whole(folder / f"{name}.png", svg.bitmap(one.figure))

@@ -1,0 +1,69 @@
+"""Figures on paper: as SVG to stand alone, the same inside a page, and as PNG."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from neurojax.plot.look import DATA, FITTED, GRID, INK, PREDICTED, STYLE, TRUTH
+
+# Colours that a dark page must change are left to the style sheet.
+_COLOURS = {
+    INK: "currentColor",
+    DATA: "var(--data)",
+    GRID: "var(--rule)",
+    FITTED: "var(--fitted)",
+    PREDICTED: "var(--predicted)",
+    TRUTH: "var(--truth)",
+}
+
+
+def vector(figure: Figure) -> str:
+    """A figure as SVG on nothing, in text that editors can edit."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.set_layout_engine("none")  # found once, it serves the other formats
+    svg = buffer.getvalue()
+    # A hundredth of a point is finer than any screen: half the bytes. Text keeps its digits.
+    return re.sub(r"<[^>!?]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _hundredths, tag[0]), svg)
+
+
+def alone(svg: str) -> str:
+    """The SVG of `vector` on white paper, as a file."""
+    end = svg.index(">", svg.index("<svg")) + 1
+    return f'{svg[:end]}\n <rect width="100%" height="100%" fill="#ffffff"/>{svg[end:]}'
+
+
+def bitmap(figure: Figure) -> bytes:
+    """A figure as PNG on white paper, 200 dots per inch."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="png", dpi=200)
+    return buffer.getvalue()
+
+
+def inline(svg: str, key: str, label: str) -> str:
+    """The SVG of `vector` inside a page, in its fonts and colours; `key` makes its ids unique."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
+    view = re.search(r'viewBox="[^"]*"', svg)
+    named = html.escape(label)
+    opening = f'<svg {view[0] if view else ""} role="img" aria-label="{named}">'
+    svg = opening + svg[svg.index(">") + 1 :]
+    used = set(re.findall(r"#([\w.-]+)\"", svg)) | set(re.findall(r"url\(#([\w.-]+)\)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{key}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'xlink:href="#', f'href="#{key}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{key}-", svg)
+    for colour, instead in _COLOURS.items():
+        svg = svg.replace(colour, instead)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: inherit", svg)
+    return re.sub(r"\s*\n\s*", " ", svg)
+
+
+def _hundredths(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,200 @@
+"""A fit in plain language: what was asked, how good it is, cautions, what the data leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.fit import Agreement, Free, Space
+from neurojax.plot.fits import Span
+from neurojax.plot.look import number
+from neurojax.plot.sweep import SweepView
+from neurojax.report.content import FitReport, at_bound, explained
+
+Pairs = Sequence[tuple[SweepView, Agreement]]
+
+
+def asked(report: FitReport) -> str:
+    """What the fit was asked."""
+    fitted, unseen = (len(report.pairs(fitted)) for fitted in (True, False))
+    origin = Path(report.views[0].data.origin.path).name
+    return (
+        f"Asked: {_many(len(report.fit.space), 'parameter')} of "
+        f"{_model(report)}, such that it responds as the cell did"
+        f"{f' in {origin}' if origin else ''}. Fitted to {_many(fitted, 'sweep')} in "
+        f"{report.clamp} clamp; {unseen or 'none'} held out to test it."
+    )
+
+
+def _model(report: FitReport) -> str:
+    name = Path(str(report.settings.get("model", ""))).name
+    return f"the model {name}" if name else "a model"
+
+
+def _many(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+# -- the verdict -----------------------------------------------------------------------------------
+def verdict(report: FitReport) -> str:
+    """How good the fit is: first a judgement, then what it rests on."""
+    fitted, unseen = report.pairs(fitted=True), report.pairs(fitted=False)
+    said = _spikes_said if report.spiking else _trace_said
+    told = [said(some, where) for some, where in ((unseen, "not seen"), (fitted, "fitted")) if some]
+    basis = "the sweeps it had not seen" if unseen else "the sweeps it was fitted to"
+    judged = {
+        "close": f"A close fit, judged by {basis}.",
+        "rough": f"A rough fit, judged by {basis}: right in kind, off in detail.",
+        "poor": f"A poor fit, judged by {basis}: this model does not describe this recording yet.",
+    }[grade(report)]
+    if not unseen:
+        judged += " Nothing was held out, so this says little about prediction."
+    return " ".join([judged, *told])
+
+
+def grade(report: FitReport) -> str:
+    """ "close", "rough" or "poor", by what was not seen where there is anything."""
+    pairs = report.judged_by()
+    if report.spiking:
+        real = sum(a.spikes_data for _, a in pairs)
+        off = [abs(a.spikes_model - a.spikes_data) for _, a in pairs]
+        miscounted = sum(off) / max(real, 1)
+        worst = max(n / max(a.spikes_data, 2) for n, (_, a) in zip(off, pairs, strict=True))
+        # Matched in order, spikes of trains that differ in number say nothing of timing.
+        alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
+        late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
+        mistimed = float(np.mean(late or [0.0]))
+        if miscounted <= 0.1 and mistimed <= 0.5:
+            return "close"
+        return "rough" if miscounted <= 0.25 and worst <= 0.5 else "poor"
+    missed = 1 - min(explained(view) for view, _ in pairs)
+    return "close" if missed < 0.03 else "rough" if missed < 0.2 else "poor"
+
+
+def _sweeps(pairs: Pairs, where: str) -> str:
+    return f"On {f'the {len(pairs)} sweeps' if len(pairs) > 1 else 'the one sweep'} {where}"
+
+
+def _spikes_said(pairs: Pairs, where: str) -> str:
+    """Spikes of model and data: sweep by sweep where they are few, else in all."""
+    model, real = ([getattr(a, k) for _, a in pairs] for k in ("spikes_model", "spikes_data"))
+    if len(pairs) > 5:
+        model, real = [sum(model)], [sum(real)]
+    spikes = "spike" if model == [1] else "spikes"
+    return (
+        f"{_sweeps(pairs, where)} it fires {_listed(model)} {spikes} where the neuron fired "
+        f"{_listed(real)}.{_timing(pairs)}"
+    )
+
+
+def _timing(pairs: Pairs) -> str:
+    """How far spikes are off in time, where it can be told: in trains of the same number."""
+    alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
+    late = [(a.spike_time_error_ms, 100 * a.spike_time_error) for a in alike]
+    late = [pair for pair in late if np.isfinite(pair).all()]
+    if not late:
+        return ""
+    ms, share = np.mean(late, axis=0)
+    where = " Where the numbers agree, the times" if len(alike) < len(pairs) else " The times"
+    if share > 100:
+        return f"{where} do not{'' if len(alike) < len(pairs) else ' agree'}."
+    off = f"{number(ms, 2)} ms" if ms >= 0.1 else "less than 0.1 ms"
+    part = f"{share:.0f}" if share >= 1 else "below 1"
+    return f"{where} are {off} off on average ({part} % of the interval)."
+
+
+def _listed(counts: Sequence[int]) -> str:
+    *most, last = map(str, counts)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _trace_said(pairs: Pairs, where: str) -> str:
+    share = [explained(view) for view, _ in pairs]
+    worst = f" (worst sweep {100 * min(share):.1f} %)" if len(share) > 1 else ""
+    what = "current" if pairs[0][0].data.clamp == "voltage" else "potential"
+    mean = 100 * float(np.mean(share))
+    return f"{_sweeps(pairs, where)} it explains {mean:.1f} % of the variance of the {what}{worst}."
+
+
+# -- cautions and what is left open ----------------------------------------------------------------
+def cautions(report: FitReport) -> list[str]:
+    """What a reader should know before using the numbers."""
+    fit, found = report.fit, []
+    if fit.interrupted:
+        found.append("The fit was interrupted; these are the best values until then.")
+    stuck = [f.name for f in fit.space.free if at_bound(f, fit.values[f.name])]
+    if stuck:
+        found.append(
+            f"{_names(stuck)} {'sits' if len(stuck) == 1 else 'sit'} on a bound of the search: "
+            "widen it, or suspect the model."
+        )
+    errors = fit.standard_errors
+    loose = [k for k, e in errors.items() if not np.isfinite(e)]
+    if loose:
+        which = _names(loose) if len(loose) < len(errors) else "the parameters together"
+        found.append(f"The data do not determine {which}: no standard error exists.")
+    if fit.certificate is not None:
+        found += [_sentence(fit.certificate.missing)] if fit.certificate.missing else []
+        if fit.certificate.unsettled > 1:
+            found.append(
+                "The best point is not yet a minimum: chi-squared falls by "
+                f"{fit.certificate.unsettled:.2g} nearby. Polish longer."
+            )
+    for view in report.views:
+        found += [f"{view.label}: {warning}" for warning in view.data.warnings]
+    return list(dict.fromkeys(found))
+
+
+def _names(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def left_open(report: FitReport) -> list[str]:
+    """What the certificate says of all parameters together: noise, trades, degenerate solutions."""
+    c, told = report.fit.certificate, []
+    if c is None:
+        return told
+    if c.misfit is not None:
+        told.append(f"The best fit leaves {c.misfit.sentence()} unexplained")
+        if c.noise is not None and c.noise.sd > 0:
+            times = c.misfit.sd / c.noise.sd
+            told[-1] += f"; the recording's own noise is {c.noise.sentence()}"
+            told[-1] += f", so the model misses {times:.2g} times the noise" if times > 1.5 else ""
+        told[-1] += "."
+    told += [_sentence(d.sentence) for d in c.directions]
+    if c.posterior is not None:
+        told.append(_sentence(c.posterior.sentence()))
+    if c.ensemble is not None and c.ensemble.of > 1:
+        told.append(_sentence(c.ensemble.sentence))
+    return told
+
+
+def _sentence(words: str) -> str:
+    """Closed by a full stop; a name of a parameter keeps its letters."""
+    first = words.split(maxsplit=1)[0]
+    begun = words if "." in first else words[0].upper() + words[1:]
+    return begun if begun.endswith((".", ":")) else begun + "."
+
+
+def told(a: Agreement) -> str:
+    """The agreement on one sweep, as a sentence."""
+    return _sentence(a.sentence())
+
+
+def fixed_by_data(f: Free, span: Span) -> tuple[str, bool]:
+    """How well the data fix a parameter, and whether they do so at all well.
+
+    By the part of the distance between its bounds, on its scale, that its interval covers.
+    """
+    if span.open_low and span.open_high:
+        return "not at all", False
+    if span.open_low or span.open_high:
+        return f"only from {'above' if span.open_low else 'below'}", False
+    low, high = (float(Space((f,)).point({f.name: x})[0]) for x in span[:2])
+    for limit, word in ((0.03, "sharply"), (0.12, "well"), (0.35, "roughly")):
+        if high - low <= limit:
+            return word, True
+    return "hardly", False
