@@ -55,40 +55,53 @@ def fitted(traces: list[Trace], settings: dict, pipette: bool) -> tuple[nj.fit.F
     }
 
 
-def recording(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]]]:
+def recording(name: str, settings: dict) -> dict:
     """Fit some sweeps of a cell and predict the other half."""
     seen, held_out = every_second(load(name))
     used = telling(seen)
     found, told = fitted(used, settings, pipette=True)
-    rows, runs = zip(*(predicted(found.cell, t) for t in held_out), strict=True)
+    rows = [predicted(found.cell, t)[0] for t in held_out]
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]
     dt_ms = held_out[0].dt_ms
-    row = {
+    return {
         "cell": name,
         **told,
         "fitted_sweeps": [predicted(found.cell, t)[0] for t in used],
-        "held_out_sweeps": list(rows),
-        "held_out": verdict(list(rows), dt_ms),
+        "held_out_sweeps": rows,
+        "held_out": verdict(rows, dt_ms),
         "held_out_at_the_models_own_rest": verdict(free, dt_ms),
     }
-    return row, list(zip(held_out, runs, strict=True))
 
 
-def one_step(name: str, settings: dict) -> tuple[dict, list[tuple[Trace, Trace]]]:
+def one_step(name: str, settings: dict) -> dict:
     """Fit the whole step of a cell, then its beginning alone, and predict the rest."""
     trace = load(name)[0]
     on, off, _ = trace.step_window()
     cut = on + SEEN * (off - on)
     whole, told = fitted([trace], settings, pipette=False)
-    row, run = predicted(whole.cell, trace)
+    row, _ = predicted(whole.cell, trace)
     first, told_first = fitted([trace.crop(0.0, cut)], settings, pipette=False)
     rest, ahead = predicted(first.cell, trace)
     a, b = (features.spikes(t.v_mV, t.dt_ms).times for t in (trace, ahead))
     later = [k for k in range(min(len(a), len(b))) if a[k] > cut]
     error = np.abs(a[later] - b[later]).mean() if later else np.nan
     rest["later_spike_time_error_percent"] = round(float(100 * error / np.diff(a).mean()), 2)
-    result = {"cell": name, "whole": told | row, "first_60_percent": told_first | rest}
-    return result, [(trace, run), (trace, ahead)]
+    return {"cell": name, "whole": told | row, "first_60_percent": told_first | rest}
+
+
+def held_out_runs(row: dict) -> list[tuple[Trace, Trace]]:
+    """The held-out sweeps of a recording beside the free runs of its fitted cell."""
+    cell, space = cortex(pipette=True)
+    cell = space.apply(cell, row["values"])
+    return [(t, predicted(cell, t)[1]) for t in every_second(load(row["cell"]))[1]]
+
+
+def step_runs(row: dict) -> list[tuple[Trace, Trace]]:
+    """A step beside the free runs of the cells fitted to all of it and to its beginning."""
+    cell, space = cortex(pipette=False)
+    trace = load(row["cell"])[0]
+    both = (row[part]["values"] for part in ("whole", "first_60_percent"))
+    return [(trace, predicted(space.apply(cell, values), trace)[1]) for values in both]
 
 
 def picture(cells: list[tuple[str, list[tuple[Trace, Trace]]]], columns: int, path) -> None:
@@ -161,24 +174,27 @@ def main() -> None:
     path = RESULTS / "fit_cells.json"
     result = json.loads(path.read_text()) if path.exists() and not told.quick else {}
     result.pop("environment", None)
-    parts = {"recordings": (CELLS, recording, 4), "one_step": (ALLEN, one_step, 2)}
+    parts = {
+        "recordings": (CELLS, recording, held_out_runs, 4),
+        "one_step": (ALLEN, one_step, step_runs, 2),
+    }
     if told.part:
         parts = {told.part: parts[told.part]}
     if told.quick:
-        parts = {"recordings": (CELLS[:1], recording, 4)}
-    for part, (names, work, columns) in parts.items():
-        rows, pictures = {r["cell"]: r for r in result.get(part, [])}, []
+        parts = {"recordings": (CELLS[:1], recording, held_out_runs, 4)}
+    for part, (names, work, runs, columns) in parts.items():
+        rows = {r["cell"]: r for r in result.get(part, [])}
         for name in names:
             if told.cells and name not in told.cells:
                 continue
-            row, pairs = work(name, settings)
-            rows[name] = row | {"settings": settings}
-            pictures.append((name, pairs))
+            rows[name] = work(name, settings) | {"settings": settings}
             result["dtype"] = str(jax.numpy.result_type(float))
             result[part] = [rows[n] for n in names if n in rows]
             if not told.quick:  # after every cell: what is computed is kept
                 write("fit_cells", result)
-                picture(pictures, columns, RESULTS / f"fit_cells_{part}.png")
+        if not told.quick:
+            pairs = [(row["cell"], runs(row)) for row in result[part]]
+            picture(pairs, columns, RESULTS / f"fit_cells_{part}.png")
         tables({part: result[part]})
 
 
