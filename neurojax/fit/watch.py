@@ -62,6 +62,7 @@ class Log:
         self.began = time.monotonic()
         self.deadline = self.began + share * max(0.0, end - self.began)
         self.history: list[float] = []
+        self.courses: list[np.ndarray] = []
         self.evaluations = self.dropped = 0
         self.errors: np.ndarray = np.empty(0)
 
@@ -75,9 +76,20 @@ class Log:
         """Whether the stage should come to its end."""
         return self.watch.interrupted or self.seconds_left == 0
 
-    def step(self, done: int, total: int, best: float, evaluations: int = 0) -> None:
-        """Note an iteration: the best error so far, and how many cells x sweeps were simulated."""
+    def step(
+        self,
+        done: int,
+        total: int,
+        best: float,
+        evaluations: int = 0,
+        errors: np.ndarray | None = None,
+    ) -> None:
+        """Note an iteration: the best error so far, and how many cells x sweeps were simulated.
+
+        Also the `errors` of every start, in an order that lasts, where they are known.
+        """
         self.history.append(float(best))
+        self.courses.append(np.empty(0) if errors is None else np.asarray(errors))
         self.evaluations += evaluations
         self.watch.progress(self.name, done, total, float(best), self.unit)
 
@@ -98,4 +110,13 @@ class Log:
             history=np.array(self.history),
             errors=self.errors,
             dropped=self.dropped,
+            courses=_padded(self.courses),
         )
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of any length as one array `[row, longest]`, NaN where there is nothing finite."""
+    out = np.full((len(rows), max((row.size for row in rows), default=0)), np.nan)
+    for filled, row in zip(out, rows, strict=True):
+        filled[: row.size] = np.where(np.isfinite(row), row, np.nan)
+    return out

@@ -59,7 +59,8 @@ def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
 def _mean_at(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean of y at each step of current; steps within 2 pA are repeats of one."""
     level = np.cumsum(np.diff(x, prepend=x[0]) > 2.0)
-    return tuple(np.array([z[level == k].mean() for k in range(level[-1] + 1)]) for z in (x, y))
+    steps = [level == k for k in range(level[-1] + 1)]
+    return np.array([x[k].mean() for k in steps]), np.array([y[k].mean() for k in steps])
 
 
 def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,10 @@ FEATURES = {
 """Contributions to the error of a search as people call them."""
 
 
+MOST_COURSES = 48
+"""Starts of a stage whose way is drawn."""
+
+
 class Span(NamedTuple):
     """Values that a parameter may have, in its unit; an end that is open is a bound of the fit."""
 
@@ -105,7 +109,7 @@ def convergence(stages: Sequence[Stage]) -> Figure:
             if low > 0 and high > 5 * low:
                 plain_log(axes)
         name = "error" if unit in ("", "1") else f"error ({unit})"
-        left.set(xlabel="iteration", ylabel=name, title="best so far")
+        left.set(xlabel="iteration", ylabel=name, title="best so far, and the starts")
         right.set(xlabel="start, best first", ylabel=f"final {name}", title="where starts ended")
         left.legend(fontsize=7.5)
     return figure
@@ -113,6 +117,9 @@ def convergence(stages: Sequence[Stage]) -> Figure:
 
 def _course(axes: Axes, stage: Stage, done: int, colour: str, label: str) -> None:
     x = done + np.arange(1, len(stage.history) + 1)
+    starts = stage.courses.shape[1]
+    for k in np.unique(np.linspace(0, starts - 1, MOST_COURSES).astype(int)) if starts else ():
+        axes.plot(x, stage.courses[:, k], color=colour, lw=0.6, alpha=0.45)
     marker = "o" if len(x) < 4 else ""
     axes.plot(x, stage.history, color=colour, label=label, marker=marker, ms=3.5, lw=1.8, zorder=3)
 

@@ -69,7 +69,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     yield unit
     if kind and span is None:
         yield from ("-", "not at all")
-    elif kind:
+    elif kind and span is not None:
         yield page.powers(f"{number(span.low * scale, 3)} to {number(span.high * scale, 3)}"), ""
         word, sure = words.fixed_by_data(f, span)
         yield (word if sure else f'<span class="flag">{word}</span>'), ""

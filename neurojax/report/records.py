@@ -150,6 +150,7 @@ def _stages(report: FitReport) -> Iterator[Entry]:
         under = f"stages/{k} {stage.name.replace('/', '_')}"
         yield f"{under}/history", stage.history, stage.unit
         yield f"{under}/errors", stage.errors, stage.unit
+        yield f"{under}/courses", stage.courses, stage.unit
     for name, part in report.fit.contributions.items():
         yield f"contributions/{name}", part, report.fit.unit
 

@@ -48,7 +48,7 @@ def descend(
     try:
         while walkers.under_way and not log.hurried:
             walkers.move()
-            log.step(*walkers.progress(), evaluations=walkers.simulated)
+            log.step(*walkers.progress(), walkers.simulated, walkers.errors())
     except KeyboardInterrupt:
         log.watch.interrupted = True
     walkers.conclude()
@@ -97,6 +97,13 @@ class _Walkers:
         if not np.isfinite(best):
             best = self.value[self.level == self.level.max()].min()
         return int(mean), whole, float(self.problem.error(best))
+
+    def errors(self) -> np.ndarray:
+        """Of every start, `[n]`, its best at the last coupling so far; infinite before."""
+        value = self.best.copy()
+        there = self._last & (self.who >= 0)
+        value[self.who[there]] = self.value[there]
+        return np.asarray(self.problem.error(value))
 
     def move(self) -> None:
         """One iteration in every lane; a start that is done goes on to what comes next."""

@@ -80,8 +80,8 @@ class Evolution:
             if timed:
                 each = (time.monotonic() - log.began) / g
                 generations = min(generations, g + int(log.seconds_left / each))
-            log.step(g, generations, self.people.best)
             log.errors = np.sort(errors[np.isfinite(errors)])
+            log.step(g, generations, self.people.best, errors=log.errors)
             if g > patience and self.people.best > (1 - gain) * log.history[-1 - patience]:
                 return
 
