@@ -137,19 +137,27 @@ def test_numbers_of_the_readme_are_those_of_the_committed_results():
         assert c["rmse_sine_nA"] <= c["rmse_sine_published_nA"] * 1.00001
         assert c["rmse_ap_nA"] <= c["rmse_ap_published_nA"]
 
-    recovery = result("fit_recovery")
-    nudged, plain = recovery["fits"]
-    assert f"{recovery['spikes']} spikes, 8 parameters, {nudged['starts']} random" in README
-    assert f"from {100 * nudged['recovered']:.0f} % of the starts, with nudging" in README
-    assert f"from {100 * plain['recovered']:.0f} % without" in README
-    assert f"| {nudged['seconds_with_compilation']:.0f} |" in README
+    ratios = [x for c in cells for x in c["standard_errors_over_published_posterior_sd"].values()]
+    assert f"{min(ratios):.2f} to {max(ratios):.2f} times the published" in README
 
-    neurons = result("fit_cells")["cells"]
-    first, second, third = (f"{c['spikes_model']} of {c['spikes_data']}" for c in neurons)
-    assert f"{first}, {second} and {third} spikes" in README
-    first, second, third = (c["spike_time_error_percent"] for c in neurons)
-    assert f"{first}, {second} and {third} % of the interval off" in README
-    assert f"| {np.median([c['seconds'] for c in neurons]):.0f} a cell |" in README
+    recovery = {(r["duration_ms"], r["method"]): r for r in result("fit_recovery")["fits"]}
+    for ms in (100, 500):
+        rows = [recovery[ms, method] for method in ("nudge", "shoot", "polish")]
+        nudged, shot, plain = (f"{100 * np.median(r['recovered']):.0f} %" for r in rows)
+        assert f"{rows[0]['spikes']} spikes in {ms} ms: {nudged} nudged, {shot} shot" in README
+        assert f", {plain} by plain descent" in README
+
+    neurons = result("fit_cells")
+    recordings = neurons["recordings"]
+    kept = sum(all(t["kept"] for t in r["held_out"].values()) for r in recordings)
+    assert f"every limit kept for {kept} of {len(recordings)}" in README
+    assert f"| {np.median([r['seconds'] for r in recordings]):.0f} a cell |" in README
+    steps = [r["whole"] for r in neurons["one_step"]]
+    *most, last = (f"{r['spikes_model']} of {r['spikes_data']}" for r in steps)
+    assert f"{', '.join(most)} and {last} spikes" in README
+    *most, last = (f"{r['spike_time_error_percent']:.1f}" for r in steps)
+    assert f"{', '.join(most)} and {last} % of the interval off" in README
+    assert f"| {np.median([r['seconds'] for r in steps]):.0f} a cell |" in README
 
 
 def test_speeds_of_the_readme_are_those_of_the_committed_results():

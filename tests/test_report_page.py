@@ -1,4 +1,4 @@
-"""The report in a browser: nothing runs over the page, every figure has a size, nothing complains."""
+"""The report in a browser: nothing runs over the page, every figure has a size, no complaint."""
 
 import json
 import re

@@ -31,7 +31,7 @@ def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
     heights = [view.data.step_window()[2] for view in views]
     labels = [f"{h:.0f} pA, {v.data.sweep}" for h, v in zip(heights, views, strict=True)]
     begun, over = zip(*(v.data.step_window()[:2] for v in views), strict=True)
-    ends = [*(spike_times(t)[-1:] for v in views for t in (v.data, v.model)), [max(over)]]
+    ends = [*(spike_times(t)[-1:] for v in views for t in (v.data, v.model)), [np.median(over)]]
     axes.set(xlabel="time (ms)", xlim=(min(begun) - 5, np.concatenate(ends).max() + 20))
     axes.set_yticks(range(len(views)), labels)
     axes.set(ylim=(-0.6, len(views) - 0.4), title="spikes: data above, model below; step, sweep")

@@ -15,10 +15,10 @@ from neurojax.plot.look import (
     FITTED,
     GRID,
     INK,
-    PREDICTED,
     STAGES,
     TRUTH,
     WIDTH,
+    number,
     plain_log,
     readable,
     short,
@@ -40,8 +40,10 @@ FEATURES = {
 """Contributions to the error of a search as people call them."""
 
 
-MOST_COURSES = 48
-"""Starts of a stage whose way is drawn."""
+MOST_STARTS = 48
+"""Starts that are drawn one by one."""
+
+TOGETHER, OPPOSED = STAGES[2], STAGES[1]
 
 
 class Span(NamedTuple):
@@ -98,10 +100,10 @@ def convergence(stages: Sequence[Stage]) -> Figure:
     panels = figure.subplots(max(1, len(units)), 2, squeeze=False)
     for (left, right), unit in zip(panels, units, strict=False):
         done = 0
-        for number, stage in enumerate(stages, start=1):
+        for k, stage in enumerate(stages, start=1):
             if stage.unit == unit and len(stage.history):
-                colour = STAGES[(number - 1) % len(STAGES)]
-                _course(left, stage, done, colour, f"{number} {stage.name}")
+                colour = STAGES[(k - 1) % len(STAGES)]
+                _course(left, stage, done, colour, f"{k} {stage.name}")
                 _ends(right, stage, colour)
                 done += len(stage.history)
         for axes in (left, right):
@@ -118,7 +120,7 @@ def convergence(stages: Sequence[Stage]) -> Figure:
 def _course(axes: Axes, stage: Stage, done: int, colour: str, label: str) -> None:
     x = done + np.arange(1, len(stage.history) + 1)
     starts = stage.courses.shape[1]
-    for k in np.unique(np.linspace(0, starts - 1, MOST_COURSES).astype(int)) if starts else ():
+    for k in np.unique(np.linspace(0, starts - 1, MOST_STARTS).astype(int)) if starts else ():
         axes.plot(x, stage.courses[:, k], color=colour, lw=0.6, alpha=0.45)
     marker = "o" if len(x) < 4 else ""
     axes.plot(x, stage.history, color=colour, label=label, marker=marker, ms=3.5, lw=1.8, zorder=3)
@@ -128,7 +130,7 @@ def _ends(axes: Axes, stage: Stage, colour: str) -> None:
     errors = np.sort(stage.errors)
     if errors.size:
         rank, marker = np.arange(1, errors.size + 1), "o" if errors.size < 60 else ""
-        axes.plot(rank, errors, color=colour, marker=marker, ms=3)
+        axes.plot(rank, errors, color=colour, marker=marker, ms=3.5)
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ def intervals(fit: Fit, truth: Mapping[str, float] | None = None) -> Figure:
     free, (_, known) = fit.space.free, spans(fit)
     figure = Figure(figsize=(WIDTH, 0.3 * len(free) + 0.8))
     axes = figure.subplots()
-    good = good_starts(fit)
+    good = min(good_starts(fit), MOST_STARTS)
     for row, f in enumerate(free):
         y = len(free) - 1 - row
         axes.plot([0, 1], [y, y], color=GRID, lw=7, solid_capstyle="round", zorder=0)
@@ -176,13 +178,14 @@ def correlation(certificate: Certificate) -> Figure:
     matrix, names = certificate.correlation, certificate.names
     if matrix is None:
         raise ValueError("a certificate without Fisher information has no correlations")
-    figure = Figure(figsize=(WIDTH, min(WIDTH, 0.34 * len(names) + 1.2)))
+    side = min(WIDTH - 1.6, 0.34 * len(names) + 1.0)
+    figure = Figure(figsize=(side + 1.6, side))
     axes = figure.subplots()
     area = 5200 / (len(names) + 8)
     for row, across in enumerate(matrix):
         for column, value in enumerate(across[:row]):
             if np.isfinite(value):
-                colour = FITTED if value > 0 else PREDICTED
+                colour = TOGETHER if value > 0 else OPPOSED
                 # An area that grows with the correlation; the eye reads areas too small.
                 axes.scatter(column, row, s=area * abs(value), color=colour, lw=0)
                 if abs(value) >= 0.5:
@@ -197,7 +200,7 @@ def correlation(certificate: Certificate) -> Figure:
     axes.spines[:].set_visible(False)
     axes.grid(color=GRID, lw=0.6)
     axes.set_axisbelow(True)
-    for colour, told in ((FITTED, "rise together"), (PREDICTED, "one rises, the other falls")):
+    for colour, told in ((TOGETHER, "rise together"), (OPPOSED, "one rises, the other falls")):
         axes.scatter([], [], s=60, color=colour, lw=0, label=told)
     axes.legend(loc="upper left", bbox_to_anchor=(0.62, 1.0))
     return figure
@@ -241,7 +244,7 @@ def contributions(fit: Fit) -> Figure:
     names = [FEATURES.get(name, name) for name in names]
     axes.barh(names, values, color=FAINT, height=0.62)
     for row, value in enumerate(values):
-        axes.text(value, row, f" {value:.2g}", va="center", fontsize=8)
+        axes.text(value, row, f" {number(value, 2)}", va="center", fontsize=8)
     axes.set(xlabel=f"part of the error ({fit.unit or '1'})")
     axes.margins(x=0.08, y=0.02)
     axes.spines["left"].set_visible(False)

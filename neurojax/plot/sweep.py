@@ -116,21 +116,23 @@ def _around_step(trace: Trace) -> tuple[float, float]:
 
 
 @styled
-def overview(views: Sequence[SweepView], columns: int = 3) -> Figure:
+def overview(views: Sequence[SweepView]) -> Figure:
     """Model over data for several sweeps, small, on common axes."""
+    columns = 4 if len(views) > 9 else 3
     rows = -(-len(views) // columns)
     figure = Figure(figsize=(WIDTH, 1.5 * rows + 0.4))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, view in zip(panels.ravel(), views, strict=False):
         _overlay(axes, view, columns=400)
         axes.set_ylabel("")
-        axes.set_title(f"{view.data.sweep}: {step_of(view.data)}, {view.role}", color=view.colour)
+        title = f"{view.data.sweep}: {step_of(view.data)}, {view.role}"
+        axes.set_title(title, color=view.colour, fontsize=8.5)
     for axes in panels.ravel()[len(views) :]:
         axes.set_visible(False)
     for k in range(columns):
         shown = (len(views) - 1 - k) // columns
-        panels[shown, k].set_xlabel("time (ms)")
         panels[shown, k].tick_params(labelbottom=True)
+    figure.supxlabel("time (ms)", fontsize=9)
     for axes in panels[:, 0]:
         axes.set_ylabel(_scale(views[0].data)[1])
     return figure

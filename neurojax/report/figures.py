@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from neurojax import plot
 from neurojax.files import write_whole
+from neurojax.plot.look import WIDTH
 from neurojax.report import svg
 from neurojax.report.content import FitReport
 
@@ -24,11 +25,12 @@ class Drawn(NamedTuple):
     alt: str  # for those who cannot see it
     caption: str
     vector: str  # as SVG
+    width: float  # as a part of the page's
 
 
 def drawn(figure: Figure, alt: str, caption: str = "") -> Drawn:
     """A figure with its words."""
-    return Drawn(figure, alt, caption, svg.vector(figure))
+    return Drawn(figure, alt, caption, svg.vector(figure), figure.get_figwidth() / WIDTH)
 
 
 def figures(report: FitReport) -> dict[str, Drawn]:
@@ -43,7 +45,7 @@ def figures(report: FitReport) -> dict[str, Drawn]:
         made["overview"] = drawn(
             plot.overview([report.views[k] for k in chosen_sweeps(report)]),
             "The model over the recording on several sweeps, small",
-            "Recording in ink, free run of the model in colour; number of the sweep and its step.",
+            "Recording in grey, free run of the model in colour; number of the sweep and its step.",
         )
     if report.spiking:
         made |= _of_spikes(report)

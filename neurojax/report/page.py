@@ -127,5 +127,5 @@ def details(summary: str, content: str, unfolded: bool = False) -> str:
 def drawing(name: str, one: Drawn) -> str:
     """A figure with its caption below; it scrolls sideways where the page is narrow."""
     below = f"<figcaption>{text(one.caption)}</figcaption>" if one.caption else ""
-    inside = svg.inline(one.vector, name, one.alt)
+    inside = svg.inline(one.vector, name, one.alt, one.width)
     return f'<figure><div class="scroll" tabindex="0">{inside}</div>{below}</figure>'

@@ -63,7 +63,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     best = report.fit.values[f.name]
     value, unit = readable(best, f.unit)
     scale = value / best if best else 1.0
-    also = f'<br><span class="note">also {page.text(", ".join(f.also))}</span>' if f.also else ""
+    also = f'<div class="also">also {page.text(", ".join(f.also))}</div>' if f.also else ""
     yield f"<code>{page.text(f.name)}</code>{also}", ""
     yield number(value)
     yield unit

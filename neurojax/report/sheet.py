@@ -90,18 +90,20 @@ th { white-space: normal; }
 tbody tr:hover { background: var(--wash); }
 td.wrap { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 th.number, td.number { text-align: right; }
+.also { color: var(--soft); font-size: .84rem; white-space: normal; max-width: 15rem; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 .badge { font-size: .78rem; font-weight: 500; letter-spacing: 0; padding: .06rem .55rem;
   border-radius: 1rem; border: 1px solid currentColor; white-space: nowrap; }
 .fitted { color: var(--fitted); } .predicted { color: var(--predicted); }
 .flag { color: var(--warn); } .rest { color: var(--soft); font-weight: 400; }
 figure { margin: 1.3rem 0; }
-figure svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+figure svg { display: block; width: 100%; height: auto; }
 figure svg * { stroke-linejoin: round; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) minmax(0, 1fr);
   gap: .3rem 1.4rem; font-size: .9rem; margin: 1rem 0; }
 dt { color: var(--soft); overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
 details { border-bottom: 1px solid var(--rule); padding: .35rem 0; }
+details:last-child { border-bottom: 0; }
 summary { cursor: pointer; padding: .3rem 0; }
 summary h3 { display: inline; }
 summary .rest { font-size: .9rem; }
@@ -118,6 +120,8 @@ summary .rest { font-size: .9rem; }
   .verdict { font-size: 1.08rem; }
   .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
   .facts b { font-size: 1.2rem; }
+  th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+  .also { max-width: 9rem; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; }
 }
 """
@@ -129,7 +133,7 @@ STYLE_SHEET += f"""
   nav {{ display: none; }}
   details::details-content {{ content-visibility: visible; block-size: auto; }}
   figure, tr, .callout, .facts {{ break-inside: avoid; }} h2, h3, summary {{ break-after: avoid; }}
-  figure svg {{ min-width: 0; }} .scroll {{ overflow: visible; }} th, td {{ white-space: normal; }}
-  table {{ font-size: 8pt; }}
+  figure svg {{ min-width: 0 !important; }} .scroll {{ overflow: visible; }}
+  table {{ font-size: 8pt; }} th, td {{ white-space: normal; }}
 }}
 """

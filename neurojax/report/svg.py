@@ -29,8 +29,9 @@ def vector(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     figure.set_layout_engine("none")  # found once, it serves the other formats
     svg = buffer.getvalue()
-    # A hundredth of a point is finer than any screen: half the bytes. Text keeps its digits.
-    return re.sub(r"<[^>!?]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _hundredths, tag[0]), svg)
+    # A hundredth of a point is finer than any screen, a tenth in long lines: half the bytes. Text
+    # keeps its digits.
+    return re.sub(r"<[^>!?]*>", _rounded, svg)
 
 
 def alone(svg: str) -> str:
@@ -47,13 +48,17 @@ def bitmap(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def inline(svg: str, key: str, label: str) -> str:
-    """The SVG of `vector` inside a page, in its fonts and colours; `key` makes its ids unique."""
+def inline(svg: str, key: str, label: str, width: float = 1.0) -> str:
+    """The SVG of `vector` inside a page, in its fonts and colours; `key` makes its ids unique.
+
+    It takes `width` of the page's width, and never so little that its letters cannot be read.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
     view = re.search(r'viewBox="[^"]*"', svg)
     named = html.escape(label)
-    opening = f'<svg {view[0] if view else ""} role="img" aria-label="{named}">'
+    size = f"max-width: {62 * width:.1f}rem; min-width: {40 * width:.1f}rem"
+    opening = f'<svg {view[0] if view else ""} role="img" aria-label="{named}" style="{size}">'
     svg = opening + svg[svg.index(">") + 1 :]
     used = set(re.findall(r"#([\w.-]+)\"", svg)) | set(re.findall(r"url\(#([\w.-]+)\)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{key}-{m[1]}"' if m[1] in used else "", svg)
@@ -65,5 +70,10 @@ def inline(svg: str, key: str, label: str) -> str:
     return re.sub(r"\s*\n\s*", " ", svg)
 
 
-def _hundredths(match: re.Match[str]) -> str:
-    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+def _rounded(tag: re.Match[str]) -> str:
+    digits = 1 if len(tag[0]) > 2000 else 2
+
+    def shorter(match: re.Match[str]) -> str:
+        return f"{float(match[0]):.{digits}f}".rstrip("0").rstrip(".")
+
+    return re.sub(rf"\d+\.\d{{{digits + 1},}}", shorter, tag[0])

@@ -158,12 +158,11 @@ def left_open(report: FitReport) -> list[str]:
     if c is None:
         return told
     if c.misfit is not None:
-        told.append(f"The best fit leaves {c.misfit.sentence()} unexplained")
+        left = f"The best fit leaves {c.misfit.sentence()}, unexplained"
         if c.noise is not None and c.noise.sd > 0:
             times = c.misfit.sd / c.noise.sd
-            told[-1] += f"; the recording's own noise is {c.noise.sentence()}"
-            told[-1] += f", so the model misses {times:.2g} times the noise" if times > 1.5 else ""
-        told[-1] += "."
+            left += f": {times:.2g} times the recording's own noise ({c.noise.sentence()})"
+        told.append(f"{left}.")
     told += [_sentence(d.sentence) for d in c.directions]
     if c.posterior is not None:
         told.append(_sentence(c.posterior.sentence()))

@@ -68,11 +68,11 @@ class Agreement(NamedTuple):
         else:  # matched in order, times would tell of the count once more
             parts[0] += f" ({100 * abs(excess):.0f} % too {'many' if excess > 0 else 'few'})"
         parts.append(f"first spike {_late(self.latency_error_ms)}")
-        parts.append(f"peak {self.peak_error_mV:+.1f} mV")
+        parts.append(f"peak {self.peak_error_mV:+z.1f} mV")
         if math.isfinite(self.trough_error_mV):
-            parts.append(f"trough {self.trough_error_mV:+.1f} mV")
+            parts.append(f"trough {self.trough_error_mV:+z.1f} mV")
         if math.isfinite(self.width_error_ms):
-            parts.append(f"width {self.width_error_ms:+.2f} ms")
+            parts.append(f"width {self.width_error_ms:+z.2f} ms")
         return f"{', '.join(parts)}; {quiet}"
 
 
