@@ -145,6 +145,11 @@ def test_more_starts_than_lanes_wait_for_their_turn(passive):
     fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(70, 1), Polish(every=8)])
     assert len(fitted.starts["C_m"]) == 70
     np.testing.assert_allclose(fitted.starts["C_m"], 1.0, rtol=1e-4)
+    courses = fitted.stages[-1].courses
+    assert courses.shape == (len(fitted.stages[-1].history), 70)
+    np.testing.assert_allclose(np.sort(courses[-1]), fitted.stages[-1].errors)
+    assert np.isnan(courses[0]).sum() == 6  # those that wait for a lane
+    assert not (np.diff(courses, axis=0) > 0).any()  # the best of each so far
 
 
 def test_an_undetermined_parameter_has_no_standard_error(passive):

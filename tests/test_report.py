@@ -1,18 +1,32 @@
 """The report: one whole HTML page that needs nothing else and says plainly how good a fit is."""
 
 import os
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_plot import clamped, made_fit, spiking
+from test_plot import clamped, made_certificate, made_fit, spiking
 
 from neurojax.electrode import Origin
 from neurojax.files import write_whole
-from neurojax.fit.judgement.agreement import agreement
-from neurojax.plot import SweepView
-from neurojax.report import FitReport, explained, to_html, verdict, write
+from neurojax.fit import Free, Stage, agreement
+from neurojax.io import load, save
+from neurojax.model import load_model
+from neurojax.plot import Span, SweepView
+from neurojax.report import (
+    FitReport,
+    as_results,
+    explained,
+    figures_folder,
+    to_html,
+    verdict,
+    write,
+)
+from neurojax.report.course import gains
+from neurojax.report.words import fixed_by_data
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "path", "use"}
 
@@ -133,6 +147,108 @@ def test_voltage_clamp_and_an_interrupted_fit():
     assert "The fit was interrupted" in text
     assert "Nothing was held out" in text
     assert "No intervals" in text
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_the_first_screen_says_what_was_asked_and_found(fitted):
+    made = made_report(settings={"model": "models/squid.toml"})
+    if fitted:
+        made = replace(made, views=made.views[:1], agreements=made.agreements[:1])
+    html = to_html(made)
+    first = " ".join(Page(re.search("<header>.*</header>", html, re.S)[0]).text)
+    assert "parameters of the model squid.toml, such that it responds as the cell did" in first
+    assert "cell <1>.abf. Fitted to 1 sweep in current clamp" in first
+    assert ("none held out" if fitted else "1 held out") in first
+    assert "3 / 3" in first and ("fitted sweep" if fitted else "predicted sweep") in first
+    assert "12 s" in first and "130 simulated sweeps" in first
+
+
+def test_a_stage_gains_on_the_last_of_its_unit():
+    stages = [
+        Stage("draw", "pA", 1.0, 8, np.array([9.0]), np.empty(0)),
+        Stage("polish", "pA", 1.0, 8, np.array([8.0, 3.0]), np.empty(0)),
+        Stage("search", "tolerances", 1.0, 8, np.array([7.0, 6.0]), np.empty(0)),
+        Stage("certify", "pA", 1.0, 8, np.empty(0), np.empty(0)),
+    ]
+    before, after = np.array(gains(stages)).T
+    np.testing.assert_array_equal(before, [np.nan, 9.0, 7.0, 3.0])
+    np.testing.assert_array_equal(after, [9.0, 3.0, 6.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [
+        (Span(49.0, 51.0), ("sharply", True)),
+        (Span(46.0, 54.0), ("well", True)),
+        (Span(30.0, 60.0), ("roughly", True)),
+        (Span(10.0, 90.0), ("hardly", False)),
+        (Span(0.0, 51.0, open_low=True), ("only from above", False)),
+        (Span(49.0, 100.0, open_high=True), ("only from below", False)),
+        (Span(0.0, 100.0, True, True), ("not at all", False)),
+    ],
+)
+def test_how_well_the_data_fix_a_parameter(span, told):
+    assert fixed_by_data(Free("x", "mV", 0.0, 100.0), span) == told
+
+
+def test_everything_shown_is_in_the_results_with_its_unit(tmp_path):
+    fit = made_fit()
+    stage = replace(fit.stages[1], courses=np.ones((3, 2)))
+    fit = replace(
+        fit,
+        stages=[fit.stages[0], stage],
+        certificate=made_certificate(fit),
+        contributions={"rise": 2.0},
+        unit="mV",
+    )
+    report = made_report(fit=fit)
+    results = load(save(tmp_path / "fit.h5", as_results(report, load_model("squid"))))
+    arrays, units = results.arrays, results.units
+    assert set(results.traces) == {f"made:{k} {what}" for k in (1, 2) for what in ("data", "model")}
+    assert results.settings["sweeps"] == ["made:1", "made:2"]
+    assert arrays["sweeps/fitted"].tolist() == [True, False]
+    for name, unit, value in [
+        ("f-I/step", "pA", [100.0, 200.0]),
+        ("f-I/rate of data", "Hz", [15.0, 15.0]),
+        ("agreement/spikes_model", "1", [3, 3]),
+        ("agreement/rmse", "mV", [a.rmse for a in report.agreements]),
+        ("contributions/rise", "mV", 2.0),
+        ("starts/na.g_bar", "mS/cm2", np.full(3, fit.values["na.g_bar"])),
+        ("certificate/intervals/na.g_bar", "mS/cm2", [100.0, 130.0]),
+        ("certificate/open ends/na.g_bar", "1", [False, True]),
+        ("certificate/profiles/na.g_bar/chi-squared", "1", [8.0, 0.0, 3.0]),
+        ("certificate/correlation", "1", fit.certificate.correlation),
+        ("stages/2 free run/history", "mV", [1.0, 0.3, 0.1]),
+        ("stages/2 free run/courses", "mV", np.ones((3, 2))),
+        ("stages/lost starts", "1", [2, 0]),
+    ]:
+        np.testing.assert_allclose(arrays[name], value)
+        assert units[name] == unit, name
+    v, slope = (arrays[f"phase plane/made:1 data/{x}"] for x in ("v", "dv_dt"))
+    np.testing.assert_allclose(slope, np.gradient(report.views[0].data.v_mV, 0.1), atol=1e-4)
+    np.testing.assert_allclose(v, report.views[0].data.v_mV, atol=1e-4)
+    assert units["phase plane/made:1 data/dv_dt"] == "mV/ms"
+    residual = arrays["residual/made:1"]
+    np.testing.assert_allclose(
+        residual, report.views[0].model.v_mV - report.views[0].data.v_mV, atol=1e-9
+    )
+
+
+def test_figures_stand_beside_the_report(tmp_path):
+    fit = replace(made_fit(), certificate=made_certificate(made_fit()))
+    path = write(tmp_path / "fit.html", made_report(fit=fit))
+    folder = figures_folder(path)
+    assert folder == tmp_path / "fit_figures" and "fit_figures/" in path.read_text()
+    names = {"convergence", "correlations", "firing", "glance", "parameters", "phase_plane"}
+    names |= {"profiles", "sweep_made_1", "sweep_made_2"}
+    for suffix, begins in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        files = {p.stem: p for p in folder.iterdir() if p.suffix == suffix}
+        assert set(files) == names
+        assert all(p.read_bytes().startswith(begins) for p in files.values())
+    svg = ElementTree.parse(folder / "firing.svg").getroot()
+    assert svg[0].get("fill") == "#ffffff"  # it can be seen on a dark screen
+    words = {"".join(x.itertext()) for x in svg.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"f-I curve", "firing rate (Hz)"} <= words  # text that editors can edit
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from neurojax.electrode import Origin
 from neurojax.fit import Stage
 from neurojax.io.results import running_versions
 from neurojax.plot.look import number
@@ -87,18 +88,24 @@ def making(report: FitReport, folder: str) -> Iterator[str]:
     items += [("figures", f"PNG and SVG in {folder}/")] if folder else []
     yield page.definitions(items)
     yield page.heading(3, "Recording")
-    origins = {v.data.origin: [] for v in report.views}
-    for view in report.views:
-        origins[view.data.origin].append(view.label.removeprefix("sweep "))
     rows = [
         [
-            (page.text(", ".join(names)), "wrap"),
+            (page.text(sweeps), ""),
             (f"<code>{page.text(Path(o.path).name or 'made in memory')}</code>", ""),
             o.format,
             (f"<code>{page.text(o.sha256)}</code>", "wrap"),
             (page.text(o.note), "wrap"),
         ]
-        for o, names in origins.items()
+        for o, sweeps in _origins(report)
     ]
     head = ["sweeps", "file", "format", "sha256", "note"]
     yield page.table(head, rows, "Where the data come from")
+
+
+def _origins(report: FitReport) -> Iterator[tuple[Origin, str]]:
+    """Files and what of them was used: "IV 1, 2, 3"."""
+    sweeps: dict[tuple[Origin, str], list[str]] = {}
+    for view in report.views:
+        sweeps.setdefault((view.data.origin, view.data.name), []).append(str(view.data.sweep))
+    for (origin, name), numbers in sweeps.items():
+        yield origin, f"{name} {', '.join(numbers)}".strip()

@@ -20,7 +20,7 @@ DARK = {
     "soft": "#a3aab4",
     "rule": "#34383e",
     "wash": "#1f2226",
-    "data": "#9aa1ab",
+    "data": "#858c96",
     "fitted": "#ee7a62",
     "predicted": "#6db0e3",
     "truth": "#74c08e",
@@ -71,6 +71,7 @@ figcaption { max-width: 46rem; margin-top: .35rem; }
 .facts b { display: block; font-size: 1.45rem; line-height: 1.3; font-weight: 600;
   font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
 .facts span { display: block; color: var(--soft); font-size: .84rem; line-height: 1.4; }
+.facts .fitted { color: var(--fitted); } .facts .predicted { color: var(--predicted); }
 nav { font-size: .92rem; }
 nav ol { display: flex; flex-wrap: wrap; gap: .25rem 1.2rem; list-style: none; margin: 1.6rem 0 0;
   padding: 0; }
@@ -133,6 +134,8 @@ STYLE_SHEET += f"""
   nav {{ display: none; }}
   details::details-content {{ content-visibility: visible; block-size: auto; }}
   figure, tr, .callout, .facts {{ break-inside: avoid; }} h2, h3, summary {{ break-after: avoid; }}
+  details:has(figure) {{ break-inside: avoid; }}
+  .facts {{ grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); }}
   figure svg {{ min-width: 0 !important; }} .scroll {{ overflow: visible; }}
   table {{ font-size: 8pt; }} th, td {{ white-space: normal; }}
 }}
