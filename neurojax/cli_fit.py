@@ -26,7 +26,7 @@ from neurojax.fit import STAGES, Draw, Method, agreement, free_run
 from neurojax.io import read, save
 from neurojax.loss import capacitive_mask
 from neurojax.model import Model, ModelError, load_model, to_toml
-from neurojax.plot import Span, SweepView, number, readable, spans
+from neurojax.plot import SweepView, between, number, readable, spans
 from neurojax.progress import FitProgress
 from neurojax.report import FitReport, as_results, at_bound, figures_folder, label
 from neurojax.units import nearest
@@ -295,15 +295,11 @@ def _parameter_table(done: FitReport) -> Table:
         value, unit = readable(fit.values[f.name], f.unit)
         scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
         row = [f.name, number(value)]
-        row += [_span(known.get(f.name), scale)] if kind else []
+        if kind:
+            span = known.get(f.name)
+            row.append("-" if span is None else between(span.low * scale, span.high * scale))
         row += [unit, f"{f.low * scale:g}", f"{f.high * scale:g}"]
         row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
         bound = at_bound(f, fit.values[f.name])
         table.add_row(*row, "[yellow]at bound[/]" if bound else "")
     return table
-
-
-def _span(span: Span | None, scale: float) -> str:
-    if span is None:
-        return "-"
-    return f"{number(span.low * scale, 3)} to {number(span.high * scale, 3)}"

@@ -14,7 +14,7 @@ from neurojax.fit import Certificate, Fit, Stage
 from neurojax.fit.certainty.certificate import Interval, Profile
 from neurojax.model import load_model
 from neurojax.plot.firing import firing_rates
-from neurojax.plot.look import short
+from neurojax.plot.look import between, short
 from neurojax.plot.phase import phase_course
 from neurojax.plot.sweep import residual, step_of
 
@@ -200,6 +200,20 @@ def test_contributions_are_named_and_sorted():
 )
 def test_short_numbers(value, told):
     assert short(value) == told.replace("x", "\N{MULTIPLICATION SIGN}")
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((0.11812, 0.15449), "0.118 to 0.154"),
+        ((0.134987, 0.135112), "0.13499 to 0.13511"),
+        ((-90.0, -50.0), "-90.0 to -50.0"),
+        ((5.0, 5.0), "5.00 to 5.00"),
+        ((1e-7, 0.4), "1.00e-07 to 0.400"),
+    ],
+)
+def test_ends_of_an_interval_can_be_told_apart(ends, told):
+    assert between(*ends) == told
 
 
 def test_observables_stand_above_the_stimulus():

@@ -14,7 +14,7 @@ from neurojax.plot.fits import (
     profiles,
     spans,
 )
-from neurojax.plot.look import CYCLE, FAINT, GRID, INK, STYLE, number, readable, thin
+from neurojax.plot.look import CYCLE, FAINT, GRID, INK, STYLE, between, number, readable, thin
 from neurojax.plot.phase import phase_plane
 from neurojax.plot.sweep import SweepView, glance, overview, sweep
 
@@ -26,6 +26,7 @@ __all__ = [
     "STYLE",
     "Span",
     "SweepView",
+    "between",
     "channel_curves",
     "contributions",
     "convergence",

@@ -103,6 +103,14 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}"
 
 
+def between(low: float, high: float) -> str:
+    """ "0.118 to 0.154": with as many digits as it takes to tell the ends apart."""
+    width, largest = abs(high - low), max(abs(low), abs(high))
+    finer = int(np.ceil(np.log10(largest / width))) if 0 < width < np.inf else 0
+    digits = min(max(3, 1 + finer), 9)
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
 def readable(value: float, unit: str) -> tuple[float, str]:
     """A value and its unit as people say them: the area of a neuron in um2."""
     if unit == "cm2" and abs(value) < 1e-2:

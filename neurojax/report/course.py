@@ -61,9 +61,9 @@ def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
 
 
 def _gained(before: float, after: float) -> str:
-    if not np.isfinite(before) or before <= 0 or before == after:
+    part = 100 * (1 - after / before) if before > 0 else np.nan
+    if not np.isfinite(part) or abs(part) < 0.01:
         return "-"
-    part = 100 * (1 - after / before)
     return f"{part:.0f} %" if abs(part) >= 1 else f"{part:.1g} %"
 
 

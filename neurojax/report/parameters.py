@@ -9,7 +9,7 @@ import numpy as np
 from neurojax import cell
 from neurojax.fit import Free
 from neurojax.plot.fits import Span, spans
-from neurojax.plot.look import number, readable
+from neurojax.plot.look import between, number, readable
 from neurojax.report import page, words
 from neurojax.report.content import FitReport, at_bound
 from neurojax.report.figures import Drawn
@@ -70,7 +70,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     if kind and span is None:
         yield from ("-", "not at all")
     elif kind and span is not None:
-        yield page.powers(f"{number(span.low * scale, 3)} to {number(span.high * scale, 3)}"), ""
+        yield page.powers(between(span.low * scale, span.high * scale)), ""
         word, sure = words.fixed_by_data(f, span)
         yield (word if sure else f'<span class="flag">{word}</span>'), ""
     if report.truth:
