@@ -23,6 +23,7 @@ from neurojax.cell import Cell
 from neurojax.electrode import RecordingError, Trace
 from neurojax.files import write_whole
 from neurojax.fit import STAGES, Draw, Method, agreement, free_run
+from neurojax.fit.certainty.certificate import FreeRun
 from neurojax.io import read, save
 from neurojax.loss import capacitive_mask
 from neurojax.model import Model, ModelError, load_model, to_toml
@@ -129,7 +130,8 @@ def fit_and_certify(
             seed=settings["seed"],
             progress=progress,
         )
-    views = certified(found.cell, traces, fitted, out)
+    known = [] if found.certificate is None else found.certificate.free_runs
+    views = certified(found.cell, traces, fitted, out, known)
     return FitReport(
         title=title,
         fit=found,
@@ -262,16 +264,22 @@ def check_writable(path: Path) -> None:
 
 # -- telling ---------------------------------------------------------------------------------------
 def certified(
-    cell: Cell, traces: Sequence[Trace], fitted: Sequence[Trace], out: Console
+    cell: Cell,
+    traces: Sequence[Trace],
+    fitted: Sequence[Trace],
+    out: Console,
+    known: Sequence[FreeRun] = (),
 ) -> list[SweepView]:
     """The free run beside every sweep; a sweep that the model cannot run is told and left out.
 
+    Those that are `known` from the fit's certificate are not run again.
     Raises RecordingError when it can run none.
     """
     views, failed = [], []
+    done = {id(run.data): run.model for run in known}
     for trace in traces:
         try:
-            model = free_run(cell, trace, step_of(trace))
+            model = done.get(id(trace)) or free_run(cell, trace, step_of(trace))
         except RecordingError as error:
             failed.append(error)
             out.print(f"[yellow]left out of the report: {escape(str(error))}[/]", soft_wrap=True)

@@ -13,6 +13,7 @@ from test_plot import clamped, made_certificate, made_fit, spiking
 from neurojax.electrode import Origin
 from neurojax.files import write_whole
 from neurojax.fit import Free, Stage, agreement
+from neurojax.fit.certainty.certificate import Direction
 from neurojax.io import load, save
 from neurojax.model import load_model
 from neurojax.plot import Span, SweepView
@@ -26,7 +27,7 @@ from neurojax.report import (
     write,
 )
 from neurojax.report.course import gains
-from neurojax.report.words import fixed_by_data
+from neurojax.report.words import cautions, fixed_by_data, grade, left_open
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "path", "use"}
 
@@ -133,6 +134,37 @@ def test_the_verdict_rests_on_what_was_not_seen(late, spared, judged):
     assert told.startswith(f"{judged}, judged by the sweeps it had not seen")
     spikes = "1 spike" if spared else "3 spikes"
     assert f"not seen it fires {spikes} where the neuron fired 3" in told
+
+
+def test_a_close_fit_is_silent_where_the_neuron_is():
+    silent = replace(spiking(4), v_mV=np.full(3000, -70.0))
+    off = replace(spiking(), v_mV=spiking().v_mV - 5.0)
+    for model, judged in ((spiking(4), "poor"), (silent, "close")):
+        assert grade(of((spiking(), spiking()), (silent, model))) == judged
+    assert grade(of((spiking(), off))) == "rough"  # 5 mV off below threshold
+
+
+def of(*pairs):
+    views = [SweepView(data, model, fitted=False) for data, model in pairs]
+    return made_report(views=views, agreements=[agreement(*pair) for pair in pairs])
+
+
+def test_warnings_that_differ_in_their_numbers_are_told_once():
+    data = [replace(spiking(k), warnings=(f"it scatters by {k}.5 pA",)) for k in (1, 2, 3)]
+    told = cautions(of(*((d, spiking()) for d in data)))
+    assert told[-1] == "made sweep 1: it scatters by 1.5 pA (2 more sweeps alike)"
+
+
+def test_what_is_left_open_is_told_in_a_few_sentences():
+    fit = made_fit()
+    lost = ["a.g is not determined by these data", "b.g is not determined by these data"]
+    open_ = [
+        Direction(np.eye(2)[0], 0.5, False, s) for s in (*lost, *(f"c.{k}" for k in "123456789"))
+    ]
+    certificate = replace(made_certificate(fit), directions=open_)
+    told = left_open(made_report(fit=replace(fit, certificate=certificate)))
+    assert told[0] == "a.g and b.g are not determined by these data."
+    assert told[1] == "c.1." and told[-1] == "3 more combinations are open too."
 
 
 def test_voltage_clamp_and_an_interrupted_fit():

@@ -13,6 +13,9 @@ from neurojax.report import svg
 from neurojax.report.figures import Drawn
 from neurojax.report.sheet import STYLE_SHEET
 
+TALL = 30
+"""Rows beyond which a table scrolls in a window of its own."""
+
 Cell = str | tuple[str, str]
 """A table cell: text, or HTML with the class of its `td`."""
 
@@ -100,8 +103,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], label: str) -> st
         "<tr>" + "".join(f'<td class="{kind}">{content}</td>' for content, kind in row) + "</tr>"
         for row in rows
     )
+    kind = "scroll tall" if len(rows) > TALL else "scroll"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(label)}">'
+        f'<div class="{kind}" tabindex="0" role="region" aria-label="{text(label)}">'
         f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

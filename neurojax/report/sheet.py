@@ -80,6 +80,8 @@ nav a:hover { color: var(--ink); text-decoration: underline; }
 a:focus-visible, summary:focus-visible, .scroll:focus-visible {
   outline: 2px solid var(--predicted); outline-offset: 2px; }
 .scroll { overflow-x: auto; }
+.tall { max-height: 40rem; overflow-y: auto; }
+.tall thead th { position: sticky; top: 0; background: var(--paper); z-index: 1; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums;
   width: 100%; }
 th { font-weight: 600; text-align: left; color: var(--soft); vertical-align: bottom;
@@ -136,7 +138,7 @@ STYLE_SHEET += f"""
   figure, tr, .callout, .facts {{ break-inside: avoid; }} h2, h3, summary {{ break-after: avoid; }}
   details:has(figure) {{ break-inside: avoid; }}
   .facts {{ grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); }}
-  figure svg {{ min-width: 0 !important; }} .scroll {{ overflow: visible; }}
+  figure svg {{ min-width: 0 !important; }} .scroll {{ overflow: visible; max-height: none; }}
   table {{ font-size: 8pt; }} th, td {{ white-space: normal; }}
 }}
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ from neurojax.fit import Agreement, Free, Space
 from neurojax.plot.fits import Span
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView
-from neurojax.report.content import FitReport, at_bound, explained
+from neurojax.report.content import FitReport, at_bound, explained, median
+
+CLOSE_MV = 3.0
+"""A close fit is nearer than that between its spikes, in the median sweep, root mean square."""
+
+MOST_TRADES = 6
+"""Combinations of parameters that the data leave open, told one by one."""
 
 Pairs = Sequence[tuple[SweepView, Agreement]]
 
@@ -66,7 +73,9 @@ def grade(report: FitReport) -> str:
         alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
         late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
         mistimed = float(np.mean(late or [0.0]))
-        if miscounted <= 0.1 and mistimed <= 0.5:
+        still = all(a.spikes_data or not a.spikes_model for _, a in pairs)
+        beneath = median(pairs, lambda a: a.subthreshold_rmse_mV)
+        if miscounted <= 0.1 and mistimed <= 0.5 and still and not beneath > CLOSE_MV:
             return "close"
         return "rough" if miscounted <= 0.25 and worst <= 0.5 else "poor"
     missed = 1 - min(explained(view) for view, _ in pairs)
@@ -142,9 +151,18 @@ def cautions(report: FitReport) -> list[str]:
                 "The best point is not yet a minimum: chi-squared falls by "
                 f"{fit.certificate.unsettled:.2g} nearby. Polish longer."
             )
+    return [*found, *_warnings(report)]
+
+
+def _warnings(report: FitReport) -> Iterator[str]:
+    """What is odd in the recording; once where sweeps differ in the numbers of it alone."""
+    alike: dict[str, list[str]] = {}
     for view in report.views:
-        found += [f"{view.label}: {warning}" for warning in view.data.warnings]
-    return list(dict.fromkeys(found))
+        for warning in view.data.warnings:
+            kind = re.sub(r"\d+(\.\d+)?", "", warning)
+            alike.setdefault(kind, []).append(f"{view.label}: {warning}")
+    for first, *more in alike.values():
+        yield f"{first} ({_many(len(more), 'more sweep')} alike)" if more else first
 
 
 def _names(names: Sequence[str]) -> str:
@@ -163,12 +181,24 @@ def left_open(report: FitReport) -> list[str]:
             times = c.misfit.sd / c.noise.sd
             left += f": {times:.2g} times the recording's own noise ({c.noise.sentence()})"
         told.append(f"{left}.")
-    told += [_sentence(d.sentence) for d in c.directions]
+    told += _directions([d.sentence for d in c.directions])
     if c.posterior is not None:
         told.append(_sentence(c.posterior.sentence()))
     if c.ensemble is not None and c.ensemble.of > 1:
         told.append(_sentence(c.ensemble.sentence))
     return told
+
+
+def _directions(sentences: Sequence[str]) -> Iterator[str]:
+    """What is not determined in one sentence; of what trades, the widest."""
+    lost = " is not determined by these data"
+    alone = [s.removesuffix(lost) for s in sentences if s.endswith(lost)]
+    if len(alone) > 1:
+        yield f"{_names(alone)} are not determined by these data."
+        sentences = [s for s in sentences if not s.endswith(lost)]
+    yield from map(_sentence, sentences[:MOST_TRADES])
+    if (rest := len(sentences) - MOST_TRADES) > 0:
+        yield f"{_many(rest, 'more combination')} {'is' if rest == 1 else 'are'} open too."
 
 
 def _sentence(words: str) -> str:
