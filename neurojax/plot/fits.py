@@ -144,7 +144,7 @@ def intervals(fit: Fit, truth: Mapping[str, float] | None = None) -> Figure:
     for row, f in enumerate(free):
         y = len(free) - 1 - row
         axes.plot([0, 1], [y, y], color=GRID, lw=7, solid_capstyle="round", zorder=0)
-        others = _places(f, fit.starts.get(f.name, np.zeros(0))[:good])
+        others = _places(f, fit.starts.get(f.name, np.zeros(0))[1:good])
         axes.plot(others, np.full(others.size, y), "|", color=FAINT, ms=9, alpha=0.7)
         if f.name in known:
             ends = _places(f, np.array(known[f.name][:2]))
@@ -156,6 +156,7 @@ def intervals(fit: Fit, truth: Mapping[str, float] | None = None) -> Figure:
             at = _places(f, np.array([truth[f.name]]))
             axes.plot(at, [y], "D", mfc="none", mec=TRUTH, ms=8.5, mew=1.5, zorder=6)
         (low, unit), (high, _) = readable(f.low, f.unit), readable(f.high, f.unit)
+        unit = f"({unit})" if unit[:1].isdigit() else unit
         axes.text(1.03, y, f"{short(low)} to {short(high)} {unit}", va="center", fontsize=8)
     axes.set_yticks(range(len(free)), [f.name for f in reversed(free)])
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(free) - 0.3))

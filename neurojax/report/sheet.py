@@ -65,7 +65,7 @@ figcaption { max-width: 46rem; margin-top: .35rem; }
 .callout.plain { background: var(--wash); border-color: var(--soft); }
 .callout ul { margin: .25rem 0 0; padding-left: 1.1rem; }
 .callout li { margin: .2rem 0; overflow-wrap: anywhere; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.2rem, 1fr)); gap: .75rem;
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.2rem, 1fr)); gap: .75rem;
   margin: 1.4rem 0; padding: 0; list-style: none; }
 .facts li { background: var(--wash); border-radius: 8px; padding: .75rem .95rem .8rem; }
 .facts b { display: block; font-size: 1.45rem; line-height: 1.3; font-weight: 600;
@@ -94,6 +94,7 @@ tbody tr:hover { background: var(--wash); }
 td.wrap { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 th.number, td.number { text-align: right; }
 .also { color: var(--soft); font-size: .84rem; white-space: normal; max-width: 15rem; }
+sup { line-height: 0; font-size: .72em; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 .badge { font-size: .78rem; font-weight: 500; letter-spacing: 0; padding: .06rem .55rem;
   border-radius: 1rem; border: 1px solid currentColor; white-space: nowrap; }
