@@ -10,7 +10,7 @@ from rich.console import Console
 
 from neurojax.cli_fit import Outputs, deliver, fit_and_certify
 from neurojax.electrode import Trace, steps
-from neurojax.fit import Nudge, free_run
+from neurojax.fit import Certify, Nudge, free_run
 from neurojax.io import example_recording
 from neurojax.model import Model, load_model
 
@@ -57,7 +57,7 @@ def run_demo(
     fitted = [traces[k] for k in FITTED]
     settings = {"model": model.name, "seconds allowed": seconds, "seed": seed}
     # With the right model the plain error leads to the truth; a real cell has no right model.
-    stages = [Nudge(every=2)] if synthetic else None
+    stages = [Nudge(every=2), Certify()] if synthetic else None
     if synthetic:
         settings["noise added"] = f"{NOISE_MV} mV"
     done = fit_and_certify(

@@ -293,7 +293,7 @@ def test_the_synthetic_demo_compares_with_the_truth(run, quick_fit, tmp_path):
     result = run("demo", "--synthetic", "--seconds", "3", "--output-dir", "made")
     assert result.exit_code == 0, result.output
     assert [t.sweep for t in quick_fit["traces"]] == [2, 5]
-    assert [stage.name for stage in quick_fit["stages"]] == ["nudge"]
+    assert [stage.name for stage in quick_fit["stages"]] == ["nudge", "certify"]
     assert "truth" in result.output
     assert load(tmp_path / "made" / "fit.h5").settings["truth"] == demo.TRUTH
     assert "Diamond: the truth" in (tmp_path / "made" / "report.html").read_text()

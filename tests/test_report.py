@@ -178,7 +178,7 @@ def test_voltage_clamp_and_an_interrupted_fit():
     assert "of the variance of the current" in text
     assert "The fit was interrupted" in text
     assert "Nothing was held out" in text
-    assert "No intervals" in text
+    assert "No intervals: no stage has looked beside the best point" in text
 
 
 @pytest.mark.parametrize("fitted", [True, False])

@@ -53,7 +53,8 @@ def _of_spikes(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
         yield f"{still} of {len(silent)}", f"silent sweeps stay silent {where}"
     late = median(pairs, lambda a: abs(a.latency_error_ms))
     if np.isfinite(late):
-        yield f"{number(late, 2)} ms", f"first spike off{_median(pairs)} {where}"
+        told = f"{number(late, 2)} ms" if late >= 0.1 else "< 0.1 ms"
+        yield told, f"first spike off{_median(pairs)} {where}"
     below = median(pairs, lambda a: a.subthreshold_rmse_mV)
     if np.isfinite(below):
         yield f"{number(below, 2)} mV", f"subthreshold RMSE{_median(pairs)} {where}"

@@ -94,7 +94,8 @@ def facts(items: Sequence[tuple[str, str]]) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], label: str) -> str:
     """A table that scrolls sideways where the page is narrow; text that is a number sits right."""
     rows = [[_cell(c) for c in row] for row in rows]
-    right = [all("number" in row[k][1] or not row[k][0] for row in rows) for k in range(len(head))]
+    columns = [[row[k] for row in rows if row[k][0]] for k in range(len(head))]
+    right = [bool(column) and all("number" in kind for _, kind in column) for column in columns]
     top = "".join(
         f'<th scope="col"{" class=number" if right[k] else ""}>{text(h)}</th>'
         for k, h in enumerate(head)

@@ -15,7 +15,7 @@ from neurojax.report.content import FitReport, at_bound
 from neurojax.report.figures import Drawn
 
 _NOTES = {
-    "": "No intervals: the fit was interrupted before it could look beside its best point.",
+    "": "No intervals: no stage has looked beside the best point, as certify does.",
     "range": (
         "Range: how far a parameter can move alone, the others held, before the error grows by one "
         "tolerance. A wide range means that the data hardly care about it, a narrow one not yet "
@@ -76,7 +76,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     if report.truth:
         true = report.truth.get(f.name, np.nan) * scale
         yield number(true)
-        yield f"{100 * (value - true) / abs(true):+.1f} %" if true else "-"
+        yield f"{100 * (value - true) / abs(true):+z.1f} %" if true else "-"
     yield page.powers(f"{f.low * scale:g} to {f.high * scale:g}"), "rest"
     bound = at_bound(f, best)
     yield f'<span class="flag">at its {bound} bound</span>' if bound else "", ""

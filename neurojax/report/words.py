@@ -179,7 +179,8 @@ def left_open(report: FitReport) -> list[str]:
         left = f"The best fit leaves {c.misfit.sentence()}, unexplained"
         if c.noise is not None and c.noise.sd > 0:
             times = c.misfit.sd / c.noise.sd
-            left += f": {times:.2g} times the recording's own noise ({c.noise.sentence()})"
+            told_as = f"{times:.2g} times" if times >= 1.25 else "no more than"
+            left += f": {told_as} the recording's own noise ({c.noise.sentence()})"
         told.append(f"{left}.")
     told += _directions([d.sentence for d in c.directions])
     if c.posterior is not None:
