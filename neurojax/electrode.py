@@ -13,6 +13,9 @@ from neurojax.units import factor
 PA = factor("pA", "uA")
 """One picoampere in the coherent unit of current, uA."""
 
+MINUTE = 6e4
+"""ms"""
+
 
 class RecordingError(ValueError):
     """A recording that cannot be used: the message names file, sweep, field and the expected."""
@@ -89,6 +92,11 @@ class Trace:
     def begun_ms(self) -> float:
         """When the sweep began; unless told, sweeps follow each other without a pause."""
         return self.sweep * self.duration_ms if self.start_ms is None else self.start_ms
+
+    @property
+    def begun_minutes(self) -> float:
+        """The same in minutes, in which a pipette drifts."""
+        return self.begun_ms / MINUTE
 
     def step_window(self) -> tuple[float, float, float]:
         """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's largest step.

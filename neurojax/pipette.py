@@ -11,12 +11,11 @@ import numpy as np
 
 from neurojax.cell import Cell, State, batch_shape, settled, steady_current
 from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.electrode import PA, Electrode, Trace, resample
+from neurojax.electrode import MINUTE, PA, Electrode, Trace, resample
 from neurojax.rates import Gating
 from neurojax.units import factor
 
 _MOHM = factor("MOhm", "kOhm")
-_MS_PER_MINUTE = 6e4
 _NEWTON = 8
 """Newton steps to the potential that a clamp holds; each squares the error."""
 
@@ -102,7 +101,7 @@ def from_trace(trace: Trace, dt: float) -> Electrode:
     """Repeat through a pipette what a trace's amplifier did, in steps of `dt` ms."""
     voltage = trace.clamp == "voltage"
     stimulus = resample(trace.v_mV if voltage else trace.i_pA, trace.dt_ms, dt, at=0.5)
-    minutes = (trace.begun_ms + (np.arange(stimulus.size) + 1) * dt) / _MS_PER_MINUTE
+    minutes = (trace.begun_ms + (np.arange(stimulus.size) + 1) * dt) / MINUTE
     return voltage_clamp(stimulus, minutes) if voltage else current_clamp(stimulus * PA, minutes)
 
 

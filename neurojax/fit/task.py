@@ -110,14 +110,6 @@ class Task:
             return self
         return self._once(("stepped", dt), lambda: replace(self, dt=dt))
 
-    def until(self, stop_ms: float) -> Task:
-        """The same task on the sweeps' first `stop_ms` ms."""
-        traces = [t.crop(0.0, min(stop_ms, t.duration_ms)) for t in self.traces]
-        keep = self.keep
-        if keep is not None:
-            keep = [k[: t.v_mV.size] for k, t in zip(keep, traces, strict=True)]
-        return self._once(("until", stop_ms), lambda: replace(self, traces=traces, keep=keep))
-
     def _once(self, key: Any, make: Any) -> Any:
         if key not in self._made:
             self._made[key] = make()

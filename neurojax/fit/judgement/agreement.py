@@ -11,7 +11,7 @@ import numpy as np
 from neurojax import features, pipette
 from neurojax.cell import Cell, State, at_rest
 from neurojax.electrode import PA, RecordingError, Trace, from_trace
-from neurojax.fit.judgement.rest import held_at
+from neurojax.fit.judgement.rest import Held, held_at
 from neurojax.fit.judgement.score import base_mV, holding_pA
 from neurojax.observe import observe
 from neurojax.pipette import before, pipette_of
@@ -91,7 +91,7 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     model's `v_mV`; in voltage clamp its `i_pA`, the ionic current of the whole membrane. It has the
     sweep's length: before the first simulated step stands the initial state.
 
-    In current clamp a constant current (see `fit.rest`) holds the model at the potential recorded
+    In current clamp a constant current (see `held_at`) holds the model at the potential recorded
     before the stimulus, so that a drift from sweep to sweep does not pass for a response; `bias_pA`
     tells it. With `held=False` the model is at its own rest.
 
@@ -124,17 +124,18 @@ def bias_pA(cell: Cell, trace: Trace) -> float:
 
     It comes on top of the sweep's own holding current: 0 for a model that rests where the cell did.
     """
+    return float(_held(cell, trace).bias) / PA
+
+
+def _held(cell: Cell, trace: Trace) -> Held:
     v, still = base_mV(trace)
-    held = held_at(cell, v, holding_pA(trace) * PA, still, trace.begun_ms / 6e4)
-    return float(held.bias) / PA
+    return held_at(cell, v, holding_pA(trace) * PA, still, trace.begun_minutes)
 
 
 def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
-    v, still = base_mV(trace)
-    holding = holding_pA(trace) * PA
-    if held and still:
-        return held_at(cell, v, holding, minutes=trace.begun_ms / 6e4)[:2]
-    return cell, at_rest(cell, holding)
+    if held and base_mV(trace)[1]:
+        return _held(cell, trace)[:2]
+    return cell, at_rest(cell, holding_pA(trace) * PA)
 
 
 def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agreement:

@@ -112,7 +112,7 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         np.array([holding_pA(t) * PA for t in traces]),
         np.array(base),
         np.array(still),
-        np.array([t.begun_ms / 6e4 for t in traces]),
+        np.array([t.begun_minutes for t in traces]),
         every,
     )
 
