@@ -107,3 +107,20 @@ def test_steps_that_were_cut_short_or_undone_are_counted():
         _, state = optimiser.update(g, state, z, value=jnp.asarray(value), matrix=matrix)
     assert (int(state.undone), int(state.clipped)) == (2, 3)
     assert float(state.value) == 0.5
+
+
+def test_residuals_that_remain_and_curve_do_not_make_it_creep():
+    """Where u + w = 0 the Hessian is 2.2 times J'J, so that Gauss-Newton overshoots for ever.
+
+    A damping that holds it back stops u - w, which the residuals hardly determine.
+    """
+
+    def residual(z):
+        u, w = z[0] - 0.4, z[1] - 0.3
+        left = jnp.sqrt(1.2) * (1 + (u + w) ** 2 / 2)
+        return jnp.stack([u + w, left, 0.03 * (u - w)])
+
+    z = jnp.asarray(np.random.default_rng(3).random((2, 16)))
+    where, best = descend(residual, z, levenberg_marquardt(damping=1e-3), 30)
+    np.testing.assert_allclose(best, 1.2, rtol=1e-12)
+    np.testing.assert_allclose(where, np.tile([[0.4], [0.3]], 16), atol=1e-6)
