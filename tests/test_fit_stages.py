@@ -9,7 +9,18 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import HergKr, SquidK, SquidLeak, SquidNa
-from neurojax.fit import Candidates, Draw, Nudge, Polish, Search, fit, free, free_run
+from neurojax.fit import (
+    Candidates,
+    Draw,
+    Nudge,
+    Polish,
+    Search,
+    fit,
+    free,
+    free_run,
+    levenberg_marquardt,
+)
+from neurojax.fit.solvers.descent import ABREAST
 
 
 def recorded(cell, i_pA, dt=0.025, noise=0.0):
@@ -102,7 +113,7 @@ def test_ctrl_c_keeps_the_best_so_far(passive):
         if done == 5:
             raise KeyboardInterrupt
 
-    stages = [Draw(4, 1), Polish()]
+    stages = [Draw(8, 1), Polish()]
     fitted = fit(cell, [recorded(cell, i)], BOUNDS, stages, progress=progress)
     assert fitted.interrupted
     assert fitted.error == pytest.approx(seen[-1])
@@ -142,14 +153,24 @@ def test_starts_that_are_not_finite_are_dropped_and_counted(passive):
 
 def test_more_starts_than_lanes_wait_for_their_turn(passive):
     cell, i = passive
-    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(70, 1), Polish(every=8)])
-    assert len(fitted.starts["C_m"]) == 70
+    n = 6 + ABREAST * jax.local_device_count()
+    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(n, 1), Polish(every=8)])
+    assert len(fitted.starts["C_m"]) == n
     np.testing.assert_allclose(fitted.starts["C_m"], 1.0, rtol=1e-4)
     courses = fitted.stages[-1].courses
-    assert courses.shape == (len(fitted.stages[-1].history), 70)
+    assert courses.shape == (len(fitted.stages[-1].history), n)
     np.testing.assert_allclose(np.sort(courses[-1]), fitted.stages[-1].errors)
     assert np.isnan(courses[0]).sum() == 6  # those that wait for a lane
     assert not (np.diff(courses, axis=0) > 0).any()  # the best of each so far
+
+
+def test_steps_cut_short_and_undone_are_in_the_stage(passive):
+    cell, i = passive
+    # A radius so small that every step of every start is cut, and downhill.
+    short = Polish(optimiser=levenberg_marquardt(radius=1e-4), iterations=5, every=8)
+    drawn, polished = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(8, 1), short]).stages
+    assert drawn.clipped is None
+    assert (polished.undone, polished.clipped) == (0, 8 * 5)
 
 
 def test_an_undetermined_parameter_has_no_standard_error(passive):

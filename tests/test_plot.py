@@ -51,7 +51,7 @@ def made_fit(standard_errors=True):
     errors = np.array([0.1, 0.101, 0.5])
     stages = [
         Stage("search", "1", 2.0, 100, np.array([3.0, 0.2]), errors, dropped=2),
-        Stage("free run", "mV", 1.0, 30, np.array([1.0, 0.3, 0.1]), errors),
+        Stage("free run", "mV", 1.0, 30, np.array([1.0, 0.3, 0.1]), errors, undone=7, clipped=3),
     ]
     return Fit(
         cell=space.apply(load_model("squid").cell, values),

@@ -253,6 +253,8 @@ def test_everything_shown_is_in_the_results_with_its_unit(tmp_path):
         ("stages/2 free run/history", "mV", [1.0, 0.3, 0.1]),
         ("stages/2 free run/courses", "mV", np.ones((3, 2))),
         ("stages/lost starts", "1", [2, 0]),
+        ("stages/steps undone", "1", [np.nan, 7]),
+        ("stages/steps clipped", "1", [np.nan, 3]),
     ]:
         np.testing.assert_allclose(arrays[name], value)
         assert units[name] == unit, name

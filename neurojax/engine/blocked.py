@@ -34,10 +34,7 @@ SMALL = 128
 """A population of less than LANES cells takes a whole multiple of so many bytes for each array."""
 
 LEAST, MOST = 128, 2048
-"""Below, the loop's own instructions count; above, nothing is gained.
-
-Fewer than LEAST cells are not worth a device of their own.
-"""
+"""Below, the loop's own instructions count; above, nothing is gained."""
 
 
 class Place(NamedTuple):
@@ -125,7 +122,9 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place)
             return whole(leaves, 1)
         return _alone(whole, leaves, split, _of_folds(lanes), place)
     mesh = place.mesh
-    devices = 1 if mesh is None or n < LEAST * mesh.size else mesh.size
+    # Fewer cells are not worth a device of their own.
+    fewest = LANES if place.kernel is None else kernel.BLOCK
+    devices = 1 if mesh is None or n < fewest * mesh.size else mesh.size
     if devices == 1:
         return _blocks(whole, leaves, split, n, live, place)
     padding = -n % devices

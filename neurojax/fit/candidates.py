@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,15 +14,15 @@ class Candidates:
     """Points of the unit box with their errors, best first; what is not finite has been left out.
 
     What a stage learns of its best point goes with them: `contributions` of parts of an objective
-    to the error, `standard_errors`, `ranges` in which each parameter can move alone until the error
-    has grown by one of its unit, and the `certificate`.
+    to the error, `standard_errors`, reckoned when asked for, `ranges` in which each parameter can
+    move alone until the error has grown by one of its unit, and the `certificate`.
     """
 
     z: np.ndarray  # [P, n] in [0, 1]
     errors: np.ndarray  # [n]
     unit: str  # of the errors
     contributions: Mapping[str, float] = field(default_factory=dict)
-    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    standard_errors: Callable[[], Mapping[str, float]] = dict
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     certificate: Any = None  # a Certificate
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from neurojax.cell import Cell
@@ -100,6 +101,8 @@ def conclude(task: Task, found: Candidates, watch: Watch) -> Fit:
     """The fit that the candidates of the last stage are."""
     starts = {k: np.asarray(v, dtype=float) for k, v in task.space.values(found.z).items()}
     values = {k: float(v[0]) for k, v in starts.items()}
+    with jax.enable_x64(True):
+        errors = dict(found.standard_errors())
     return Fit(
         cell=task.space.apply(task.cell, values),
         space=task.space,
@@ -108,7 +111,7 @@ def conclude(task: Task, found: Candidates, watch: Watch) -> Fit:
         unit=found.unit,
         stages=watch.stages,
         starts=starts,
-        standard_errors=dict(found.standard_errors),
+        standard_errors=errors,
         ranges=dict(found.ranges),
         contributions=dict(found.contributions),
         certificate=found.certificate,

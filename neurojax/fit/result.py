@@ -26,6 +26,8 @@ class Stage:
     history: np.ndarray  # [iteration] best error so far
     errors: np.ndarray  # [start] final error of every start that lived
     dropped: int = 0  # starts that were not finite
+    undone: int | None = None  # steps that led to a worse point; None where there are no such
+    clipped: int | None = None  # steps cut short at the trust region
     # [iteration, start] errors on the way, NaN where not known; of a population by rank
     courses: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 

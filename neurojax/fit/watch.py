@@ -64,6 +64,8 @@ class Log:
         self.history: list[float] = []
         self.courses: list[np.ndarray] = []
         self.evaluations = self.dropped = 0
+        self.undone: int | None = None
+        self.clipped: int | None = None
         self.errors: np.ndarray = np.empty(0)
 
     @property
@@ -93,6 +95,11 @@ class Log:
         self.evaluations += evaluations
         self.watch.progress(self.name, done, total, float(best), self.unit)
 
+    def count(self, undone: int, clipped: int) -> None:
+        """Note steps of all starts that led to a worse point, and those that were cut short."""
+        self.undone = (self.undone or 0) + undone
+        self.clipped = (self.clipped or 0) + clipped
+
     def conclude(self, errors: np.ndarray, dropped: int = 0) -> None:
         """Note the final error of every start; those that are not finite are dropped."""
         errors = np.asarray(errors, dtype=np.float64)
@@ -110,6 +117,8 @@ class Log:
             history=np.array(self.history),
             errors=self.errors,
             dropped=self.dropped,
+            undone=self.undone,
+            clipped=self.clipped,
             courses=_padded(self.courses),
         )
 

@@ -52,10 +52,16 @@ def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
                 f"{len(stage.history)}",
                 f"{len(stage.errors)}" if len(stage.errors) else "-",
                 f"{stage.dropped}",
+                "-" if stage.undone is None else f"{stage.undone:,}",
+                "-" if stage.clipped is None else f"{stage.clipped:,}",
             ]
         )
     head = ["", "stage", "error before", "after", "unit", "gained", "seconds", "simulated sweeps"]
-    yield page.table([*head, "iterations", "starts kept", "lost"], rows, "Stages of the fit")
+    yield page.table(
+        [*head, "iterations", "starts kept", "lost", "steps undone", "clipped"],
+        rows,
+        "Stages of the fit",
+    )
     yield page.paragraph(_note(done), "note")
     yield page.drawing("convergence", made["convergence"])
 
@@ -72,6 +78,8 @@ def _note(done: Sequence[Stage]) -> str:
     told += "may begin above the end of the one before."
     if any(stage.dropped for stage in done):
         told += " Lost starts left the finite numbers on the way."
+    if any(stage.clipped is not None for stage in done):
+        told += " Steps to a worse point were undone, those beyond the trust region clipped."
     if any(stage.unit == "tolerances" for stage in done):
         told += " A search adds up how far features of the sweeps are off, each in its tolerance."
     return told

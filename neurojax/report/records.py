@@ -146,6 +146,8 @@ def _stages(report: FitReport) -> Iterator[Entry]:
     yield "stages/seconds", [s.seconds for s in done], "s"
     yield "stages/simulated sweeps", [s.evaluations for s in done], "1"
     yield "stages/lost starts", [s.dropped for s in done], "1"
+    yield "stages/steps undone", [np.nan if s.undone is None else s.undone for s in done], "1"
+    yield "stages/steps clipped", [np.nan if s.clipped is None else s.clipped for s in done], "1"
     for k, stage in enumerate(done, start=1):
         under = f"stages/{k} {stage.name.replace('/', '_')}"
         yield f"{under}/history", stage.history, stage.unit

@@ -66,6 +66,7 @@ def _settle(
             break
         onward, state = _move(state, jnp.asarray(z), found, held)
         z = np.array(onward)
+    log.count(int(state.undone.sum()), int(state.clipped.sum()))
     return ends, least, first
 
 

@@ -20,7 +20,7 @@ from neurojax.fit.certainty.profile import profiles
 from neurojax.fit.certainty.sample import blackjax, laplace, nuts
 from neurojax.fit.judgement.agreement import agreement, free_run
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.solvers.descent import ABREAST
+from neurojax.fit.solvers.descent import abreast
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 from neurojax.loss import VoltageError, capacitive_mask
@@ -81,8 +81,9 @@ class Certify:
             if self._squared(task, found):
                 self._weigh(task, found, known, log)
         c = Certificate(task.space, values, float(found.errors[0]), found.unit, **known)
-        errors = c.standard_errors or found.standard_errors
-        return replace(found, certificate=c, standard_errors=errors)
+        if errors := c.standard_errors:
+            found = replace(found, standard_errors=lambda: errors)
+        return replace(found, certificate=c)
 
     def _problem(self, task: Task) -> Problem:
         """The task's, with records no denser than samples: those between tell nothing new."""
@@ -98,7 +99,7 @@ class Certify:
         """Everything that the sum of squares tells, from the cheapest to the dearest."""
         problem, best = self._problem(task), found.best
         # As many at a time as the stage before had, whose program then serves.
-        width = 8 if len(found) <= 8 else min(len(found), ABREAST)
+        width = abreast(len(found))
         here = problem(jnp.asarray(np.repeat(best[:, None], width, axis=1)))
         log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
         matrix, value = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])

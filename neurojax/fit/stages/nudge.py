@@ -10,7 +10,7 @@ import numpy as np
 
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.problem import Objective
-from neurojax.fit.solvers.descent import ABREAST, Pace, descend
+from neurojax.fit.solvers.descent import Pace, abreast, descend
 from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
@@ -68,7 +68,7 @@ class Nudge:
                     if log.hurried or not stuck.any():
                         break
                     kicked = z[:, stuck] + self.kick * rng.uniform(-1, 1, z[:, stuck].shape)
-                    width = min(z.shape[1], ABREAST)
+                    width = abreast(z.shape[1])
                     other, new = descend(problem, np.clip(kicked, 0, 1), pace, log, width)
                     better = new < values[stuck]
                     z[:, stuck] = np.where(better, other, z[:, stuck])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import optax
 
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.problem import Objective
-from neurojax.fit.solvers.descent import ABREAST, Pace, descend
+from neurojax.fit.solvers.descent import Pace, abreast, descend
 from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
@@ -45,16 +46,15 @@ class Polish:
             found = Draw(dt=self.dt).run(task, None, watch)
         found = found.within(self.within)
         z = found.z if self.starts is None else found.distinct(self.starts)
-        width = min(self.starts or z.shape[1], ABREAST)
         pace = Pace(iterations=self.iterations, tolerance=self.tolerance, optimiser=self.optimiser)
         with jax.enable_x64(True):
             problem = task.stepped(self.dt).problem(self.objective, self.every)
             values = np.empty(0)
             with watch.stage(self.name, problem.unit) as log:
-                z, values = descend(problem, z, pace, log, width)
+                z, values = descend(problem, z, pace, log)
                 log.conclude(problem.error(values))
             ended = Candidates.sorted(z, problem.error(values), problem.unit)
             if self.objective is None and len(ended):
-                alike = np.repeat(ended.z[:, :1], width, axis=1)
-                ended = replace(ended, standard_errors=problem.standard_errors(alike))
+                alike = np.repeat(ended.z[:, :1], abreast(z.shape[1]), axis=1)
+                ended = replace(ended, standard_errors=partial(problem.standard_errors, alike))
             return ended
