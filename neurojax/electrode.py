@@ -16,6 +16,9 @@ PA = factor("pA", "uA")
 MINUTE = 6e4
 """ms"""
 
+_GAP_MS = 10.0
+"""A command that falters for less is still the same step: artefacts of spikes may break it."""
+
 
 class RecordingError(ValueError):
     """A recording that cannot be used: the message names file, sweep, field and the expected."""
@@ -99,35 +102,53 @@ class Trace:
         return self.begun_ms / MINUTE
 
     def step_window(self) -> tuple[float, float, float]:
-        """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's largest step.
+        """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's step.
 
-        A sweep without a step gives (0, duration, 0).
+        Of several it is the longest, of those of either sign that reach half of the largest; what
+        lasts from the beginning or to the end counts only where there is nothing else. A sweep
+        without a step gives (0, duration, 0).
         """
+        deviation, level, block = self._levels()
+        found = []
+        for height in self._heights(level):
+            above = level * np.sign(height) > 0.5 * abs(height)
+            beyond = deviation * np.sign(height) > 0.5 * abs(height)
+            for run in _runs(above, round(_GAP_MS / (block * self.dt_ms))):
+                first, last = max(0, run[0] - 1) * block, (run[-1] + 2) * block
+                on = first + int(np.argmax(beyond[first:]))
+                off = min(last, deviation.size) - int(np.argmax(beyond[first:last][::-1]))
+                found.append((on > 0 and off < deviation.size, off - on, on, off))
+        if not found:
+            return 0.0, self.duration_ms, 0.0
+        *_, on, off = max(found)
+        return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
+
+    def _levels(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """The command above holding, its medians over blocks, and how many samples each takes."""
         deviation = (self.i_pA if self.clamp == "current" else self.v_mV) - self.holding
-        # Medians over a millisecond: a measured command is noisy, and carries artefacts at spikes.
+        # Blocks of a millisecond: a measured command is noisy, and carries artefacts at spikes.
         block = min(max(1, round(1.0 / self.dt_ms)), deviation.size)
         whole = deviation.size // block * block
-        level = np.median(deviation[:whole].reshape(-1, block), axis=1)
+        return deviation, np.median(deviation[:whole].reshape(-1, block), axis=1), block
+
+    @staticmethod
+    def _heights(level: np.ndarray) -> list[float]:
+        """Of the largest step of either sign, where there is one.
+
+        That is what 5 % of the sweep reach: plateaus, not one artefact.
+        """
         noise = np.median(np.abs(np.diff(level))) if level.size > 1 else 0.0
-        # A plateau, not one artefact: the height that 5 % of the sweep reaches.
         low, high = np.quantile(level, (0.05, 0.95))
-        height = high if abs(high) >= abs(low) else low
-        if abs(height) <= max(5 * noise, 1e-9):
-            return 0.0, self.duration_ms, 0.0
-        beyond = deviation * np.sign(height) > 0.5 * abs(height)
-        plateau = np.flatnonzero(level * np.sign(height) > 0.5 * abs(height))
-        first, last = max(0, plateau[0] - 1) * block, (plateau[-1] + 2) * block
-        on = first + int(np.argmax(beyond[first:]))
-        off = min(last, deviation.size) - int(np.argmax(beyond[first:last][::-1]))
-        return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
+        least = max(5 * noise, 0.05 * max(-low, high), 1e-9)
+        return [h for h in (min(low, 0.0), max(high, 0.0)) if abs(h) > least]
 
     def changes(self) -> np.ndarray:
         """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
-        height = self.step_window()[2]
+        height = max(map(abs, self._heights(self._levels()[1])), default=0.0)
         samples = self.i_pA if self.clamp == "current" else self.v_mV
         block = min(max(1, round(1.0 / self.dt_ms)), samples.size)
         level = np.median(samples[: samples.size // block * block].reshape(-1, block), axis=1)
-        jumps = np.flatnonzero(np.abs(np.diff(level)) > 0.3 * abs(height)) if height else []
+        jumps = np.flatnonzero(np.abs(np.diff(level)) > 0.3 * height) if height else []
         times = []
         for k in jumps:  # the first sample past the middle of the jump, within the blocks around it
             around = samples[k * block : (k + 2) * block]
@@ -156,6 +177,12 @@ class Trace:
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)
         begun = self.begun_ms + a * self.dt_ms
         return replace(self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b], start_ms=begun)
+
+
+def _runs(above: np.ndarray, gap: int) -> list[np.ndarray]:
+    """The indices of each run of what is above, gaps of up to so many within."""
+    at = np.flatnonzero(above)
+    return np.split(at, np.flatnonzero(np.diff(at) > gap + 1) + 1)
 
 
 class Electrode(NamedTuple):

@@ -1,12 +1,16 @@
 """Traces, their windows, and what an electrode does with them."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recordings import recording
 
 import neurojax as nj
 from neurojax.channels import CortexLeak, HergKr, SquidK, SquidNa
 from neurojax.electrode import PA, Origin, from_trace, n_steps, nudged, resample
+from neurojax.io import read
 
 
 def trace(n=1000, dt=0.1, **changes):
@@ -48,6 +52,34 @@ def test_step_window(height, holding):
     i[200:700] += height
     on, off, found = trace(i_pA=i, holding=holding).step_window()
     assert (on, off, found) == pytest.approx((20.0, 70.0, height))
+
+
+@pytest.mark.parametrize("before", [-100.0, 30.0])
+def test_the_step_of_a_sweep_is_its_longest(before):
+    i = np.zeros(1000)
+    i[100:300], i[450:750], i[900:910] = before, 20.0, 150.0  # a prepulse, and a test pulse
+    assert trace(i_pA=i).step_window() == pytest.approx((45.0, 75.0, 20.0))
+    assert {10.0, 30.0, 90.0, 91.0} <= set(trace(i_pA=i).changes().round(6))
+
+
+def test_a_holding_that_is_wrong_is_no_step():
+    i = np.full(1000, 10.0)
+    i[500:600] = 80.0
+    assert trace(i_pA=i).step_window() == pytest.approx((50.0, 60.0, 80.0))
+    assert trace(i_pA=i, holding=20.0).step_window()[:2] == pytest.approx((50.0, 60.0))
+
+
+def test_steps_after_prepulses_and_before_test_pulses_of_recordings():
+    """Windows and heights as the facts beside the recordings have them, but one of 10 ms."""
+    facts = json.loads(recording("cc/facts.json").read_text())
+    for name, stop_ms in (("swh_18711001", 1323.4), ("lantyer_180817_ME_9", 600.1)):
+        (protocol,) = facts[name]["protocols"].values()
+        traces = {t.sweep: t for t in read(recording(f"cc/{name}.npz"))}
+        for said in protocol["sweeps"]:
+            if said["step_pA"] > 5:
+                expected = protocol["on_ms"], stop_ms, said["step_pA"]
+                found = traces[said["sweep"]].step_window()
+                assert found == pytest.approx(expected, abs=0.11), (name, said["sweep"])
 
 
 def test_step_window_ignores_noise():

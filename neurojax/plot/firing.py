@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from neurojax.electrode import Trace
 from neurojax.plot.look import DATA, FAINT, FITTED, PREDICTED, WIDTH, styled
-from neurojax.plot.sweep import SweepView, drive, spike_times
+from neurojax.plot.sweep import SweepView, spike_times
 
 MOST_ROWS = 36
 """Sweeps in a raster; the f-I curve has all."""
@@ -19,7 +19,7 @@ MOST_ROWS = 36
 @styled
 def firing(views: Sequence[SweepView]) -> Figure:
     """Spike times of data and model for each sweep, and their rates against the step of current."""
-    order = sorted(views, key=lambda view: drive(view.data)[2])
+    order = sorted(views, key=lambda view: view.data.step_window()[2])
     rows = np.unique(np.linspace(0, len(order) - 1, MOST_ROWS).astype(int))
     height = max(3.4, 0.27 * min(len(order), MOST_ROWS) + 0.9)
     figure = Figure(figsize=(WIDTH, height))
@@ -35,9 +35,9 @@ def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
     for row, view in enumerate(views):
         for trace, colour, low in ((view.data, DATA, 0.04), (view.model, view.colour, -0.36)):
             axes.vlines(spike_times(trace), row + low, row + low + 0.32, color=colour, lw=0.9)
-    heights = [drive(view.data)[2] for view in views]
+    heights = [view.data.step_window()[2] for view in views]
     labels = [f"{h:.0f} pA, {v.data.sweep}" for h, v in zip(heights, views, strict=True)]
-    begun, over = zip(*(drive(v.data)[:2] for v in views), strict=True)
+    begun, over = zip(*(v.data.step_window()[:2] for v in views), strict=True)
     ends = [*(spike_times(t)[-1:] for v in views for t in (v.data, v.model)), [np.median(over)]]
     axes.set(xlabel="time (ms)", xlim=(min(begun) - 5, np.concatenate(ends).max() + 20))
     axes.set_yticks(range(len(views)), labels)
@@ -48,9 +48,9 @@ def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
 
 def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
     """Sweeps with a step at least half as long as the longest: short ones have no rate."""
-    long = np.array([stop - start for start, stop, _ in (drive(v.data) for v in views)])
+    long = np.array([stop - start for start, stop, _ in (v.data.step_window() for v in views)])
     views = [view for view, lasting in zip(views, long, strict=True) if lasting >= long.max() / 2]
-    heights = np.array([drive(view.data)[2] for view in views])
+    heights = np.array([view.data.step_window()[2] for view in views])
     data, model = firing_rates(views)
     axes.plot(*_mean_at(heights, model), "-", color=FAINT, lw=1.0)
     axes.plot(*_mean_at(heights, data), "-", color=DATA)
@@ -83,6 +83,6 @@ def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:
 
 def rate(trace: Trace, stimulus: Trace) -> float:
     """Spikes per second (Hz) in the stimulus's step, one under way at its end among them."""
-    start, stop, _ = drive(stimulus)
+    start, stop, _ = stimulus.step_window()
     times = spike_times(trace)
     return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,20 +52,8 @@ def step_of(trace: Trace) -> str:
     """The stimulus of a sweep as people say it: "+80 pA", "-120 to 40 mV"."""
     if trace.clamp == "voltage":
         return f"{trace.v_mV.min():.0f} to {trace.v_mV.max():.0f} mV"
-    height = drive(trace)[2]
+    height = trace.step_window()[2]
     return f"{height:+.0f} pA" if round(height) else "no step"
-
-
-def drive(trace: Trace) -> tuple[float, float, float]:
-    """Onset (ms), offset (ms) and height (pA) of the step of current that drives spikes.
-
-    It is the largest depolarising one, which a larger prepulse may precede; else the largest.
-    """
-    step = trace.step_window()
-    if step[2] < 0:
-        above = replace(trace, i_pA=np.maximum(trace.i_pA, trace.holding)).step_window()
-        return above if above[2] > 0.05 * abs(step[2]) else step
-    return step
 
 
 def residual(data: Trace, model: Trace) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +110,7 @@ def _around_step(trace: Trace) -> tuple[float, float]:
     """A current step with some rest before and after it, ms; under voltage clamp all."""
     if trace.clamp == "voltage":
         return 0.0, trace.duration_ms
-    start, stop, _ = drive(trace)
+    start, stop, _ = trace.step_window()
     pad = 0.15 * (stop - start)
     return max(0.0, start - pad), min(trace.duration_ms, stop + 1.5 * pad)
 

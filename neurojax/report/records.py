@@ -14,7 +14,7 @@ from neurojax.io import ParameterRecord, Results
 from neurojax.model import Model
 from neurojax.plot.firing import firing_rates
 from neurojax.plot.phase import phase_course
-from neurojax.plot.sweep import drive, measured, step_of
+from neurojax.plot.sweep import measured, step_of
 from neurojax.report import words
 from neurojax.report.content import FitReport
 from neurojax.report.course import gains
@@ -110,7 +110,7 @@ def _key(trace: Trace) -> str:
 
 def _sweeps(report: FitReport) -> Iterator[Entry]:
     views, is_current = report.views, report.clamp == "current"
-    height = [(drive(v.data) if is_current else v.data.step_window())[2] for v in views]
+    height = [v.data.step_window()[2] for v in views]
     yield "sweeps/fitted", [v.fitted for v in views], "1"
     yield "sweeps/step", height, "pA" if is_current else "mV"
     for name in Agreement._fields[1:]:
