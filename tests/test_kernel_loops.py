@@ -38,6 +38,11 @@ LOOPS = {
     "truth values": lambda x, own: lax.scan(
         lambda c, r: ((c[0] + r, (c[0] > 1) ^ c[1]), ~c[1]), (x, x > 0), ROWS
     ),
+    "truth values as rows": lambda x, own: lax.scan(
+        lambda c, r: (jnp.where(r[0] | (r[1] & (x < 1)), c + 1, c), r[1] ^ (c > 2)),
+        x,
+        (x[:6] > x[1:7] - own[0, :6], own > 0),
+    ),
     "an exchange": lambda x, own: lax.scan(
         lambda c, r: ((c[1], c[0]), c[0] - c[1]), (x, 2 * x), ROWS
     ),

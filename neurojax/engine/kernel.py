@@ -228,7 +228,7 @@ class _Stored:
     at: tuple  # index into its first axes
     shape: tuple[int, ...]  # the leading axes that are left
     own: Any  # the block's lanes, None for what all cells share
-    dtype: Any
+    dtype: Any  # of the program; memory has another for truth values
 
     def row(self, k: Any) -> _Stored:
         return _Stored(self.ref, (*self.at, k), self.shape[1:], self.own, self.dtype)
@@ -238,11 +238,11 @@ class _Stored:
         return (*self.at, *at, *lanes) or (0,)
 
     def load(self) -> np.ndarray:
-        return filled(self.shape, lambda at: self.ref[self._index(at)])
+        return filled(self.shape, lambda at: _value(self.ref[self._index(at)], self.dtype))
 
     def store(self, value: np.ndarray, vector: Callable) -> None:
         for at in np.ndindex(self.shape):
-            element = _number(value[at]).astype(self.dtype)
+            element = _number(value[at]).astype(self.ref.dtype)
             self.ref[self._index(at)] = element if self.own is None else vector(element)
 
 
@@ -275,7 +275,8 @@ def _launch(
         own = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
 
         def stored(ref, var):
-            return _Stored(ref, (), axes.shape(var), own if axes.per_cell(var) else None, ref.dtype)
+            lanes = own if axes.per_cell(var) else None
+            return _Stored(ref, (), axes.shape(var), lanes, var.aval.dtype)
 
         sources = [
             axes.constant(x, var) if isinstance(x, np.ndarray) else stored(ref, var)
