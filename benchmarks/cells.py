@@ -29,6 +29,7 @@ CELLS = (
 ALLEN = tuple(f"allen_{n}" for n in (518290966, 509881736, 532571720, 526950199, 532355382))
 FINE_MS = 0.1
 """Half-widths are judged where a recording was sampled this often or more."""
+_UNTOLD = ("nap", "h", "medium")
 
 
 def load(name: str) -> list[Trace]:
@@ -45,18 +46,29 @@ def load(name: str) -> list[Trace]:
     return [t.idealised() for t in traces if t.name != "APWaveform"]
 
 
-def cortex(pipette: bool) -> tuple[nj.Cell, Space]:
-    """The packaged single compartment and its free parameters, behind a pipette if asked for.
+def cortex() -> tuple[nj.Cell, Space]:
+    """The packaged single compartment and its free parameters, behind a pipette.
 
     Where nobody tells how bridge and capacitance were balanced, what is left of both is free too.
     """
     model = load_model("cortex")
     assert model.space is not None
-    if not pipette:
-        return model.cell, model.space
     cell = replace(model.cell, channels={**model.cell.channels, "pipette": nj.Pipette()})
     left = {"pipette.R_s": (0.5, 150.0), "pipette.C_pip": (0.01, 50.0)}
     return cell, Space(model.space.free + free(cell, left).free)
+
+
+def cortex_of_one_step() -> tuple[nj.Cell, Space]:
+    """The same without the channels that one depolarising step cannot tell from the others."""
+    model = load_model("cortex")
+    assert model.space is not None
+    told = {k: c for k, c in model.cell.channels.items() if k not in _UNTOLD}
+    chosen = [
+        replace(f, also=tuple(a for a in f.also if a.split(".")[0] in told))
+        for f in model.space.free
+        if f.name.split(".")[0] not in _UNTOLD
+    ]
+    return replace(model.cell, channels=told), Space(tuple(chosen))
 
 
 def predicted(cell: nj.Cell, trace: Trace, held: bool = True) -> tuple[dict, Trace]:
@@ -119,6 +131,15 @@ def verdict(rows: list[dict], dt_ms: float) -> dict[str, dict]:
         name: {"value": round(value, 3), "limit": limit, "kept": bool(value <= limit)}
         for name, (value, limit) in limits.items()
     }
+
+
+def median_verdict(rows: list[dict]) -> dict[str, dict]:
+    """Each limit of the held-out sweeps of one cell, its value the median over fits."""
+    limits = {}
+    for name, first in rows[0]["held_out"].items():
+        value = _median([r["held_out"][name]["value"] for r in rows])
+        limits[name] = first | {"value": round(value, 3), "kept": bool(value <= first["limit"])}
+    return limits
 
 
 def _median(values: list[float]) -> float:

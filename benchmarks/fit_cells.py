@@ -2,7 +2,8 @@
 
 Six recordings of several steps: half of the sweeps are held out. Five with one step each: fitted
 on all of it, and on its first 60 %. A single compartment of catalogue channels, the default stages.
-Prints tables; writes one JSON file and two pictures. With --part, only that part is done anew.
+Prints tables, medians over the seeds done so far; writes one JSON file, a row a cell and seed, and
+two pictures. With --part, only that part is done anew.
 """
 
 from __future__ import annotations
@@ -15,10 +16,20 @@ import time
 
 import jax
 import numpy as np
-from cells import ALLEN, CELLS, cortex, load, predicted, verdict
+from cells import (
+    ALLEN,
+    CELLS,
+    cortex,
+    cortex_of_one_step,
+    load,
+    median_verdict,
+    predicted,
+    verdict,
+)
 from common import RESULTS, write
 from rich.console import Console
 from rich.table import Table
+from scipy.optimize import curve_fit
 
 import neurojax as nj
 from neurojax import features
@@ -37,9 +48,9 @@ def show(stage: str, done: int, total: int, best: float, unit: str) -> None:
         )
 
 
-def fitted(traces: list[Trace], settings: dict, pipette: bool) -> tuple[nj.fit.Fit, dict]:
-    """The default fit of the cortical compartment, and what it took."""
-    cell, space = cortex(pipette)
+def fitted(traces: list[Trace], settings: dict, model) -> tuple[nj.fit.Fit, dict]:
+    """The default fit of a cell and space, and what it took."""
+    cell, space = model
     load_average, began = os.getloadavg()[0], time.perf_counter()
     found = fit(cell, traces, space, progress=show, **settings)
     at = space.point(found.values)
@@ -59,7 +70,7 @@ def recording(name: str, settings: dict) -> dict:
     """Fit some sweeps of a cell and predict the other half."""
     seen, held_out = every_second(load(name))
     used = telling(seen)
-    found, told = fitted(used, settings, pipette=True)
+    found, told = fitted(used, settings, cortex())
     rows = [predicted(found.cell, t)[0] for t in held_out]
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]
     dt_ms = held_out[0].dt_ms
@@ -78,27 +89,60 @@ def one_step(name: str, settings: dict) -> dict:
     trace = load(name)[0]
     on, off, _ = trace.step_window()
     cut = on + SEEN * (off - on)
-    whole, told = fitted([trace], settings, pipette=False)
+    whole, told = fitted([trace], settings, cortex_of_one_step())
     row, _ = predicted(whole.cell, trace)
-    first, told_first = fitted([trace.crop(0.0, cut)], settings, pipette=False)
+    first, told_first = fitted([trace.crop(0.0, cut)], settings, cortex_of_one_step())
     rest, ahead = predicted(first.cell, trace)
     a, b = (features.spikes(t.v_mV, t.dt_ms).times for t in (trace, ahead))
     later = [k for k in range(min(len(a), len(b))) if a[k] > cut]
     error = np.abs(a[later] - b[later]).mean() if later else np.nan
     rest["later_spike_time_error_percent"] = round(float(100 * error / np.diff(a).mean()), 2)
-    return {"cell": name, "whole": told | row, "first_60_percent": told_first | rest}
+    return {
+        "cell": name,
+        "whole": told | row,
+        "first_60_percent": told_first | rest,
+        "smooth_adaptation": smooth_adaptation(a, cut),
+    }
+
+
+def smooth_adaptation(times: np.ndarray, cut: float) -> dict:
+    """What the best exponential course of the intervals leaves unexplained of spike times (ms).
+
+    Where it was fitted to all intervals, and, from the first spike on, after `cut` where it was
+    fitted to those before: how far the cell's own irregularity lets any smooth model come.
+    """
+    gaps, start = np.diff(times), times[0]
+
+    def law(t, last, drop, tau):
+        return np.log(np.abs(last - drop * np.exp(-(t - start) / np.abs(tau))))
+
+    def error(number: int, counted: np.ndarray) -> float:
+        seen = gaps[:number]
+        guess = (seen[-1], seen[-1] - seen[0], 200.0)
+        at, _ = curve_fit(law, times[:number], np.log(seen), p0=guess, maxfev=20000)
+        run = [start]
+        for _ in gaps:
+            run.append(run[-1] + np.exp(law(run[-1], *at)))
+        off = np.abs(np.array(run) - times)[counted].mean()
+        return round(float(100 * off / gaps.mean()), 2)
+
+    before = int((times <= cut).sum())
+    return {
+        "whole_percent": error(len(gaps), times > 0),
+        "later_percent": error(before - 1, times > cut),
+    }
 
 
 def held_out_runs(row: dict) -> list[tuple[Trace, Trace]]:
     """The held-out sweeps of a recording beside the free runs of its fitted cell."""
-    cell, space = cortex(pipette=True)
+    cell, space = cortex()
     cell = space.apply(cell, row["values"])
     return [(t, predicted(cell, t)[1]) for t in every_second(load(row["cell"]))[1]]
 
 
 def step_runs(row: dict) -> list[tuple[Trace, Trace]]:
     """A step beside the free runs of the cells fitted to all of it and to its beginning."""
-    cell, space = cortex(pipette=False)
+    cell, space = cortex_of_one_step()
     trace = load(row["cell"])[0]
     both = (row[part]["values"] for part in ("whole", "first_60_percent"))
     return [(trace, predicted(space.apply(cell, values), trace)[1]) for values in both]
@@ -140,25 +184,37 @@ def tables(result: dict) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     names = list(next(iter(result.get("recordings", [])), {}).get("held_out", {}))
     if names:
-        table = Table("held-out sweeps of", "s", *names)
-        for row in result["recordings"]:
-            told = [row["held_out"].get(n) for n in names]
+        table = Table("held-out sweeps of", "seeds", "s", *names)
+        for cell, rows in seeds_of(result["recordings"]).items():
+            held_out = median_verdict(rows)
+            told = [held_out.get(n) for n in names]
             marks = [f"{t['value']:.2f}{'' if t['kept'] else ' !'}" if t else "-" for t in told]
-            table.add_row(row["cell"], f"{row['seconds']:.0f}", *marks)
+            seconds = np.median([r["seconds"] for r in rows])
+            table.add_row(cell, str(len(rows)), f"{seconds:.0f}", *marks)
         console.print(table)
     if result.get("one_step"):
-        table = Table("one step of", "spikes", "times %", "latency ms", "ahead: spikes", "times %")
+        table = Table("one step of", "seed", "spikes", "times %", "smooth %", "latency ms",
+                      "ahead: spikes", "times %", "smooth %")  # fmt: skip
         for row in result["one_step"]:
             whole, rest = row["whole"], row["first_60_percent"]
             table.add_row(
                 row["cell"],
+                str(row["settings"]["seed"]),
                 f"{whole['spikes_model']} of {whole['spikes_data']}",
                 f"{whole['spike_time_error_percent'] or np.nan:.1f}",
+                f"{row['smooth_adaptation']['whole_percent']:.1f}",
                 f"{whole['latency_error_ms'] or 0:.1f}",
                 f"{rest['spikes_model']} of {rest['spikes_data']}",
                 f"{rest['later_spike_time_error_percent']:.1f}",
+                f"{row['smooth_adaptation']['later_percent']:.1f}",
             )
         console.print(table)
+
+
+def seeds_of(rows: list[dict]) -> dict[str, list[dict]]:
+    """The rows of each cell, a row a seed."""
+    cells = dict.fromkeys(r["cell"] for r in rows)
+    return {cell: [r for r in rows if r["cell"] == cell] for cell in cells}
 
 
 def main() -> None:
@@ -183,17 +239,17 @@ def main() -> None:
     if told.quick:
         parts = {"recordings": (CELLS[:1], recording, held_out_runs, 4)}
     for part, (names, work, runs, columns) in parts.items():
-        rows = {r["cell"]: r for r in result.get(part, [])}
-        for name in names:
+        rows = {(names.index(r["cell"]), r["settings"]["seed"]): r for r in result.get(part, [])}
+        for number, name in enumerate(names):
             if told.cells and name not in told.cells:
                 continue
-            rows[name] = work(name, settings) | {"settings": settings}
+            rows[number, told.seed] = work(name, settings) | {"settings": settings}
             result["dtype"] = str(jax.numpy.result_type(float))
-            result[part] = [rows[n] for n in names if n in rows]
+            result[part] = [rows[key] for key in sorted(rows)]
             if not told.quick:  # after every cell: what is computed is kept
                 write("fit_cells", result)
         if not told.quick:
-            pairs = [(row["cell"], runs(row)) for row in result[part]]
+            pairs = [(cell, runs(first)) for cell, (first, *_) in seeds_of(result[part]).items()]
             picture(pairs, columns, RESULTS / f"fit_cells_{part}.png")
         tables({part: result[part]})
 

@@ -49,7 +49,7 @@ def contestants(task: Task) -> dict:
 def race(name: str, seconds: float, seed: int, only: list[str] | None) -> dict:
     """All contestants on one cell, one after the other."""
     seen, held_out = every_second(load(name))
-    cell, space = cortex(pipette=True)
+    cell, space = cortex()
     task = Task(cell, space, telling(seen), seed=seed)
     fitted, ahead = FeatureJudge(task), FeatureJudge(Task(cell, space, held_out))
     results = {}
