@@ -25,7 +25,7 @@ from neurojax.files import write_whole
 from neurojax.fit import STAGES, Draw, Method, agreement, free_run
 from neurojax.fit.certainty.certificate import FreeRun
 from neurojax.io import read, save
-from neurojax.loss import capacitive_mask
+from neurojax.loss import counted
 from neurojax.model import Model, ModelError, load_model, to_toml
 from neurojax.plot import SweepView, between, number, readable, spans
 from neurojax.progress import FitProgress
@@ -136,17 +136,12 @@ def fit_and_certify(
         title=title,
         fit=found,
         views=views,
-        agreements=[agreement(v.data, v.model, _kept(v.data)) for v in views],
+        agreements=[agreement(v.data, v.model, counted(found.cell, v.data)) for v in views],
         truth=truth or {},
         command=shlex.join(["neurojax", *sys.argv[1:]]),
         settings=settings,
         seconds=time.monotonic() - began,
     )
-
-
-def _kept(trace: Trace) -> np.ndarray | None:
-    """What of a sweep counts: under voltage clamp no capacitive transient."""
-    return capacitive_mask(trace) if trace.clamp == "voltage" else None
 
 
 def chosen_stages(method: str, starts: int | None) -> list[Method] | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State, batch_shape, settled, steady_current
+from neurojax import electrode
+from neurojax.cell import Cell, State, batch_shape, settled, steady_current, surroundings
 from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.electrode import MINUTE, PA, Electrode, Trace, resample
+from neurojax.electrode import MINUTE, PA, Electrode, Trace, n_steps, resample
 from neurojax.rates import Gating
 from neurojax.units import factor
 
 _MOHM = factor("MOhm", "kOhm")
+_HELD = ("v_cmd", "i_cmd", "clamped", "minutes")
 _NEWTON = 8
 """Newton steps to the potential that a clamp holds; each squares the error."""
 
@@ -27,9 +30,11 @@ class Pipette(Channel):
     In voltage clamp (`clamped` 1) its potential follows the command, less the junction potential,
     v' = (v_cmd - junction - v_p) / tau_clamp. Through R_s it sends (v_p - v) / R_s into the cell,
     and the amplifier reads i_amp = (v_p - v) / R_s + C_pip v_p' + offset. In current clamp
-    (`clamped` 0) the electrode injects its current, and the amplifier reads v_amp = v_p + junction,
-    where v_p' = (v + R_s i_cmd - v_p) / (R_s C_pip). R_s and C_pip are what compensation leaves;
-    R_s grows by `drift` with the `minutes` of the recording.
+    (`clamped` 0) the amplifier reads v_amp = v_p + junction, where
+    v_p' = (v + R_s i - v_p) / (R_s C_pip), and i = i_cmd - offset is what the cell gets of the
+    current. R_s and C_pip are what compensation leaves; R_s grows by `drift` with the `minutes` of
+    the recording. A `coupling` (mS/cm2) pulls the cell to where the readings v_cmd, which rise by
+    v_rise (mV/ms), put it: `behind` them.
 
     Source: Lei et al. 2020, Phil Trans R Soc A 378:20190348, doi:10.1098/rsta.2019.0348.
     Deviates: R_s compensation is a smaller R_s; in current clamp what charges C_pip is not missing
@@ -44,8 +49,10 @@ class Pipette(Channel):
     drift: Leaf = param(0.0, "MOhm/min", -10.0, 10.0)
 
     powers = {"v": 1}
-    reads = ("area", "v_cmd", "i_cmd", "clamped", "minutes")
-    commands = {"v_cmd": 0.0, "i_cmd": 0.0, "clamped": 0.0, "minutes": 0.0}
+    reads = ("area", "v_cmd", "i_cmd", "clamped", "minutes", "v_rise", "coupling")
+    commands = {
+        "v_cmd": 0.0, "i_cmd": 0.0, "clamped": 0.0, "minutes": 0.0, "v_rise": 0.0, "coupling": 0.0,
+    }  # fmt: skip
     ionic = False
     # No gate of a channel, it is not shifted or scaled as one.
     v_shift: ClassVar[float] = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -56,16 +63,30 @@ class Pipette(Channel):
         R = self.R_s + self.drift * minutes
         return _MOHM * jnp.maximum(R, 0.1 * self.R_s)
 
-    def gating(self, v, area, v_cmd, i_cmd, clamped, minutes):
+    def behind(self, seen: Any, rise: Any, i_cmd: Any, minutes: Any) -> Any:
+        """The membrane potential, mV, where current clamp reads `seen`, rising by `rise` mV/ms."""
+        charging = self.C_pip * PA * rise
+        return seen - self.junction + self.resistance(minutes) * (charging - self.arriving(i_cmd))
+
+    def arriving(self, i_cmd: Any) -> Any:
+        """What the cell gets of a current in current clamp, uA."""
+        return i_cmd - self.offset * PA
+
+    def gating(self, v, area, v_cmd, i_cmd, clamped, minutes, **_):
         # A held potential does not depend on v, nor a current on its way: one of the two is on.
         R = self.resistance(minutes)
         free = 1 - clamped
-        inf = clamped * (v_cmd - self.junction) + free * (v + R * i_cmd)
+        inf = clamped * (v_cmd - self.junction) + free * (v + R * self.arriving(i_cmd))
         charging = 1 / (R * self.C_pip * PA)  # pF as pA are 1e-6 of the coherent unit
         return {"v": Gating(inf, clamped / self.tau_clamp + free * charging)}
 
-    def current(self, v, x, celsius=None, *, area, clamped, minutes, **_):
-        return clamped * (v - x["v"]) / (self.resistance(minutes) * area)
+    def current(
+        self, v, x, celsius=None, *, area, v_cmd, i_cmd, clamped, minutes, v_rise, coupling
+    ):
+        clamp = (v - x["v"]) / (self.resistance(minutes) * area)
+        missing = self.offset * PA / area  # of the current that the electrode injects
+        pull = coupling * (v - self.behind(v_cmd, v_rise, i_cmd, minutes))
+        return clamped * clamp + (1 - clamped) * (missing + pull)
 
     def amplifier_current(self, v, x, **c) -> jax.Array:
         """What the amplifier reads in voltage clamp, pA, outward positive."""
@@ -105,6 +126,28 @@ def from_trace(trace: Trace, dt: float) -> Electrode:
     return voltage_clamp(stimulus, minutes) if voltage else current_clamp(stimulus * PA, minutes)
 
 
+def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
+    """Repeat what a trace's amplifier did, through the cell's pipette if it has one."""
+    return (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
+
+
+def coupled(cell: Cell, electrode: Electrode, g: Any, dt: Any) -> Electrode:
+    """The electrode that pulls a cell by g to where its v_cmd `[step, ...]` was read, mV.
+
+    g is a number or `[pop]`, mS/cm2; a large one imposes the recording. Without a pipette what was
+    read is the membrane potential.
+    """
+    piped = pipette_of(cell) is not None
+    g = g if piped else g * cell.area
+    if jnp.ndim(g):
+        g = jnp.broadcast_to(g, (n_steps(electrode), *jnp.shape(g)))
+    if not piped:
+        return electrode._replace(g=g)
+    seen = electrode.v_cmd
+    pull = {"v_cmd": seen, "v_rise": jnp.gradient(seen, axis=0) / dt, "coupling": g}
+    return electrode._replace(v_cmd=0.0, g=0.0, inputs=electrode.inputs | pull)
+
+
 def pipette_of(cell: Cell) -> tuple[str, Pipette] | None:
     """The name and the pipette of a cell that has one."""
     found = ((k, c) for k, c in cell.channels.items() if isinstance(c, Pipette))
@@ -112,10 +155,35 @@ def pipette_of(cell: Cell) -> tuple[str, Pipette] | None:
 
 
 def before(cell: Cell, electrode: Electrode) -> Cell:
-    """The cell with what the electrode's first tick asks of its pipette, as held until then."""
-    asked = {k: x for k, x in electrode.inputs.items() if k in Pipette.commands}
+    """The cell with what the electrode's first tick asks of its pipette, as held until then.
+
+    Nothing had coupled it to its readings.
+    """
+    asked = {k: electrode.inputs[k] for k in _HELD if k in electrode.inputs}
     first = {k: x[0] if np.ndim(x) else x for k, x in asked.items()}
     return dataclasses.replace(cell, inputs={**cell.inputs, **first})
+
+
+def behind(cell: Cell, seen: Any, rise: Any, c: Mapping[str, Leaf]) -> Any:
+    """The membrane potential, mV, where current clamp read `seen`, rising by `rise` mV/ms.
+
+    c are what of the cell's inputs changes.
+    """
+    found = pipette_of(cell)
+    if found is None:
+        return seen
+    around = surroundings(cell, found[0], c)
+    return found[1].behind(seen, rise, around["i_cmd"], around["minutes"])
+
+
+def showing(cell: Cell, s: State, seen: Any) -> State:
+    """The state of a coupled cell with its potentials where current clamp reads `seen`, mV."""
+    found = pipette_of(cell)
+    v = jnp.broadcast_to(behind(cell, seen, s.c.get("v_rise", 0.0), s.c), s.v.shape)
+    if found is None:
+        return s._replace(v=v)
+    pipette = {found[0]: {"v": jnp.broadcast_to(seen - found[1].junction, v.shape)}}
+    return s._replace(v=v, x=s.x | pipette)
 
 
 def held(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
@@ -128,12 +196,10 @@ def held(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     found = pipette_of(cell)
     if found is None:
         return settled(cell, v, shape)
-    pipette, c = found[1], {**Pipette.commands, **cell.inputs}
-    clamped = jnp.asarray(c["clamped"]) > 0
-    seen = v - pipette.junction
-    below = seen - pipette.resistance(c["minutes"]) * c["i_cmd"]
+    clamped = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0
     shape = np.broadcast_shapes(shape, batch_shape(cell, v))
-    v = jnp.broadcast_to(jnp.where(clamped, seen, below), shape)
+    v = jnp.where(clamped, v - found[1].junction, behind(cell, v, 0.0, {}))
+    v = jnp.broadcast_to(v, shape)
 
     def newton(cell: Cell, v: jax.Array) -> jax.Array:
         i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))

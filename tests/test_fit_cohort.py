@@ -156,7 +156,7 @@ def test_several_sweeps_of_one_cell_are_fitted_as_by_polish():
 
 def test_lost_cells_are_counted_and_the_others_go_on():
     g = np.array([0.2, 0.3, 0.4, 0.5])
-    traces = leaks(g, np.zeros(4), [60] * 4, np.random.default_rng(4))
+    traces = leaks(g, np.zeros(4), [120] * 4, np.random.default_rng(4))
     known = np.array([E_REV, np.nan, E_REV, E_REV])
     cell = nj.Cell(channels={"leak": SquidLeak(E_rev=known)}, area=AREA)
     seen = []

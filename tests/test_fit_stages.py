@@ -191,7 +191,7 @@ def test_wrong_calls_are_told_what_was_expected(passive):
         ([], BOUNDS, None, "no trace"),
         ([trace, clamped], BOUNDS, None, "together"),
         ([trace], BOUNDS, [], "no stage"),
-        ([clamped], BOUNDS, [Nudge()], "current-clamp"),
+        ([clamped], BOUNDS, [Nudge()], "needs current clamp"),
         ([clamped], BOUNDS, [Search()], "needs current clamp"),
         ([trace], ["leak.gbar"], None, r"did you mean 'leak\.g_bar'"),
     ):

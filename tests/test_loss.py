@@ -1,3 +1,5 @@
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.engine import tangent
 from neurojax.io import read
-from neurojax.loss import capacitive_mask, prepare
+from neurojax.loss import MaskWarning, capacitive_mask, prepare
 
 
 def trace(v, i=None, clamp="current", dt=0.1):
@@ -83,3 +85,14 @@ def test_the_capacitive_mask_of_the_sine_protocol_is_the_published_one():
     mine = capacitive_mask(sine)
     # The command takes two small steps into and out of the sine waves; their masks agree too.
     assert (mine == published).all()
+
+
+def test_a_mask_that_leaves_little_of_a_sweep_says_so():
+    command = np.r_[np.full(20, -80.0), np.full(80, -20.0)]  # 10 ms: 0.2 + 4.6 ms at the step
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = capacitive_mask(nj.Trace("voltage", 0.1, command, command))
+    assert (~kept).sum() == 49
+    short = nj.Trace("voltage", 0.1, command[:60], command[:60], name="probe", sweep=3)
+    with pytest.warns(MaskWarning, match=r"sweep 3 of probe: 70 % of its 6 ms .*4\.6 ms"):
+        capacitive_mask(short)

@@ -31,7 +31,8 @@ def passive(**changes):
 def test_a_voltage_step_charges_pipette_and_membrane_as_two_poles(x64):
     cell, dt, n = passive(offset=3.0), 2e-4, 25_000
     electrode = pipette.voltage_clamp(np.full(n, -10.0))
-    run = nj.simulate(cell, electrode, dt, record=("v", "i_amp"), every=10, initial=0.0)
+    start = pipette.held(pipette.before(cell, pipette.voltage_clamp(np.zeros(1))), 0.0)
+    run = nj.simulate(cell, electrode, dt, record=("v", "i_amp"), every=10, initial=start)
     # v_p = V (1 - exp(-t / a)); tau v' + v = k v_p, with both resistances in parallel.
     R_s, R_m, C, a, V = 11.1e3, 500e3, 33e-6, 0.02, -10.0
     k, tau, t = R_m / (R_s + R_m), R_s * R_m / (R_s + R_m) * C, np.asarray(run.t)

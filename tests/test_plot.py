@@ -154,6 +154,10 @@ def test_a_residual_is_model_minus_data():
 def test_a_fit_is_drawn_with_and_without_standard_errors():
     figure = plot.convergence(made_fit().stages)
     assert {"error", "error (mV)", "1 search", "2 free run"} <= texts(figure)
+    figure.canvas.draw()
+    legends = [a.get_legend().get_window_extent() for a in figure.axes if a.get_legend()]
+    assert len(legends) == 2  # and none lies on the lines of a panel
+    assert not any(box.overlaps(a.bbox) for box in legends for a in figure.axes)
     fit = made_fit()
     assert "na.g_bar" in texts(plot.intervals(fit, dict(fit.values)))
     assert isinstance(plot.intervals(made_fit(standard_errors=False)), Figure)

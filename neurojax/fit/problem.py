@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.cell import Cell
-from neurojax.electrode import Trace, n_steps
+from neurojax.electrode import Electrode, Trace
 from neurojax.engine import blocked, scan
 from neurojax.engine.pieces import Gradient
+from neurojax.fit.judgement.rest import begin
 from neurojax.fit.parameters import Space
 from neurojax.fold import Fold
 from neurojax.gradient import differentiate
 from neurojax.loss import Sweep
-from neurojax.pipette import before, held
+from neurojax.pipette import before, coupled
 
 Objective = Callable[[Trace, float], Fold]
 """Makes the fold that judges a simulation of a trace from records at record_ms, 2 record_ms ..."""
@@ -58,11 +59,8 @@ class Problem:
 
         In current clamp every cell is coupled to its data by `coupling`, mS/cm2, a number or `[n]`.
         """
-        how = self.dt, self.every, blocked.place_of(self.cell, z)
-        folds = [
-            _evaluate(self._at(s), self.space, z, *self._coupled(s, coupling), *how)
-            for s in self.sweeps
-        ]
+        how = self._pull(coupling), self.dt, self.every, blocked.place_of(self.cell, z)
+        folds = [_evaluate(self._at(s), self.space, z, s, *how) for s in self.sweeps]
         found = jax.tree.map(
             lambda *parts: sum(w * x for w, x in zip(self.weights, parts, strict=True)), *folds
         )
@@ -79,9 +77,7 @@ class Problem:
     def values(self, z: jax.Array) -> np.ndarray:
         """The values alone, `[n]`, of cells that run freely."""
         how = self.dt, self.every, blocked.place_of(self.cell, z)
-        parts = [
-            _value(self._at(s), self.space, z, *self._coupled(s, 0.0), *how) for s in self.sweeps
-        ]
+        parts = [_value(self._at(s), self.space, z, s, *how) for s in self.sweeps]
         r = np.asarray(self.space.prior_residuals(z))
         data = [w * np.asarray(x) for w, x in zip(self.weights, parts, strict=True)]
         return sum(data, self.prior * (r * r).sum(0))
@@ -106,12 +102,8 @@ class Problem:
 
     def thinned(self, z: jax.Array, coupling: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Every tenth record, weighted: simulated `[record, n]` and data `[record]`."""
-        parts = [
-            _thinned(
-                self._at(s), self.space, z, *self._coupled(s, coupling), self.dt, 10 * self.every
-            )
-            for s in self.sweeps
-        ]
+        how = self._pull(coupling), self.dt, 10 * self.every
+        parts = [_thinned(self._at(s), self.space, z, s, *how) for s in self.sweeps]
         simulated, data = zip(*parts, strict=True)
         return np.concatenate(simulated), np.concatenate(data)
 
@@ -119,28 +111,21 @@ class Problem:
         """The cell as it is held before the sweep."""
         return before(self.cell, sweep.electrode)
 
-    def _coupled(self, sweep: Sweep, coupling: Any):
-        electrode = sweep.electrode
-        if self.clamp == "current":
-            # As an array, so that another strength is not another program.
-            electrode = electrode._replace(g=jnp.asarray(coupling * float(self.cell.area)))
-        return electrode, sweep.error, sweep.v_start
+    def _pull(self, coupling: Any) -> jax.Array | None:
+        # As an array, so that another strength is not another program.
+        return jnp.asarray(coupling, float) if self.clamp == "current" else None
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _evaluate(cell, space, z, electrode, fold, v_start, dt, every, place):
+def _evaluate(cell, space, z, sweep: Sweep, coupling, dt, every, place):
     def build(shared, theta):
-        cell, v_start = shared
-        cell = space.apply(cell, theta)
-        return cell, held(cell, v_start)
+        cell, v_start, level = shared
+        return begin(space.apply(cell, theta), v_start, level)
 
-    if jnp.ndim(electrode.g):  # one for each start, the same at all times
-        g = jnp.broadcast_to(electrode.g, (n_steps(electrode._replace(g=0.0)), *z.shape[1:]))
-        electrode = electrode._replace(g=g)
-    theta = space.values(z)
-    found = differentiate(
-        build, (cell, v_start), theta, electrode, dt, fold, every, z.shape[1:], place, matrix=True
-    )
+    shared = cell, sweep.v_start, sweep.level
+    electrode, theta = _pulled(cell, sweep.electrode, coupling, dt), space.values(z)
+    how = sweep.error, every, z.shape[1:], place
+    found = differentiate(build, shared, theta, electrode, dt, *how, matrix=True)
     slope = space.slopes(z)
     matrix = found.matrix
     if matrix is not None:
@@ -149,27 +134,32 @@ def _evaluate(cell, space, z, electrode, fold, v_start, dt, every, place):
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _value(cell, space, z, electrode, fold, v_start, dt, every, place):
-    constant, varying = scan.parts(electrode)
+def _value(cell, space, z, sweep: Sweep, dt, every, place):
+    constant, varying = scan.parts(sweep.electrode)
 
     def block(lanes, timed, together):
-        cell, theta, v_start, fold = lanes
+        cell, theta, v_start, level, fold = lanes
         varying, rows = timed
-        cell = space.apply(cell, theta)
-        s = held(cell, v_start, jnp.shape(next(iter(theta.values()))))
+        shape = jnp.shape(next(iter(theta.values())))
+        cell, s = begin(space.apply(cell, theta), v_start, level, shape)
         folds = {"of": dataclasses.replace(fold, data=rows)}
         electrode = scan.merge(constant, varying)
         return scan.run(cell, s, electrode, dt, lambda cell, s: (), every, folds)[2]["of"]
 
-    lanes = (cell, space.values(z), jnp.asarray(v_start), dataclasses.replace(fold, data=None))
+    fold, start = sweep.error, (jnp.asarray(sweep.v_start), sweep.level)
+    lanes = cell, space.values(z), *start, dataclasses.replace(fold, data=None)
     live = blocked.live_arrays(cell)
     return blocked.run(block, lanes, (varying, fold.data), n=z.shape[1], live=live, place=place)
 
 
 @partial(jax.jit, static_argnames=("space", "every"))
-def _thinned(cell, space, z, electrode, error, v_start, dt, every):
-    cell = space.apply(cell, space.values(z))
-    s = held(cell, v_start, z.shape[1:])
+def _thinned(cell, space, z, sweep: Sweep, coupling, dt, every):
+    electrode, error = _pulled(cell, sweep.electrode, coupling, dt), sweep.error
+    cell, s = begin(space.apply(cell, space.values(z)), sweep.v_start, sweep.level, z.shape[1:])
     _, seen, _ = scan.run(cell, s, electrode, dt, error.measured, every)
     data, weight = (a[9::10][: len(seen)] for a in error.data)
     return seen * weight[:, None], data * weight
+
+
+def _pulled(cell: Cell, electrode: Electrode, coupling: Any, dt: Any) -> Electrode:
+    return electrode if coupling is None else coupled(cell, electrode, coupling, dt)

@@ -46,6 +46,7 @@ def fit(
     dt: float | None = None,
     keep: Sequence[np.ndarray] | None = None,
     weights: Sequence[float] | None = None,
+    hold: bool = False,
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -53,16 +54,16 @@ def fit(
     """Fit the free parameters of a cell to the sweeps of a recording, stage after stage.
 
     `stages` are run in their order, each on what the one before found: by default those of
-    `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep and weights are those of
-    `Task`. A fit that has used its `seconds` of wall time, or is interrupted by Ctrl-C, gives back
-    its best so far.
+    `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep, weights and hold are
+    those of `Task`. A fit that has used its `seconds` of wall time, or is interrupted by Ctrl-C,
+    gives back its best so far.
 
     Raises ValueError for no traces, mixed clamps or unknown parameters, and when not one start
     could be simulated.
     """
     if not isinstance(space, Space):
         space = free(cell, space)
-    task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed)
+    task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold)
     watch, found = Watch(seconds, progress), None
     for stage in default_stages(task) if stages is None else stages:
         found = stage.run(task, found, watch)

@@ -10,10 +10,10 @@ import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
-from neurojax.fit.judgement.score import Targets, targets
+from neurojax.fit.judgement.score import Targets, level, targets
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
-from neurojax.loss import capacitive_mask, noise_of, prepare
+from neurojax.loss import Sweep, counted, noise_of, prepare
 from neurojax.pipette import pipette_of
 
 
@@ -25,7 +25,10 @@ class Task:
     keep: samples `[sample]` of each sweep that count (default: all, but for capacitive transients
     in voltage clamp without a pipette). weights: how much each sweep counts, one number each
     (default: alike).
-    held_out: sweeps that are predicted only. seed: of all that is random.
+    held_out: sweeps that are predicted only. seed: of all that is random. hold: in every objective,
+    as in scores and free runs, a constant current holds the cell at the potential recorded before
+    each current-clamp stimulus, so that a drift of the rest does not pass for a response. Such a
+    current makes up for what only moves the rest, as a leak's E_rev does: give it a prior.
 
     Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
     """
@@ -38,6 +41,7 @@ class Task:
     keep: Sequence[np.ndarray] | None = None
     weights: Sequence[float] | None = None
     seed: int = 0
+    hold: bool = False
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -45,8 +49,9 @@ class Task:
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
         if not self.dt:
             defaults["dt"] = 0.025 if clamp == "current" else self.traces[0].dt_ms
-        if self.keep is None and clamp == "voltage" and pipette_of(self.cell) is None:
-            defaults["keep"] = [capacitive_mask(t) for t in self.traces]
+        if self.keep is None:
+            masks = [counted(self.cell, t) for t in self.traces]
+            defaults["keep"] = None if masks[0] is None else masks
         for name, value in defaults.items():
             object.__setattr__(self, name, value)
 
@@ -69,8 +74,7 @@ class Task:
         return self._once(("problem", objective, every), lambda: self._problem(objective, every))
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
-        piped = pipette_of(self.cell) is not None
-        sweeps = prepare(self.traces, self.dt, every, self.keep, through_pipette=piped)
+        sweeps = sweeps_for(self.cell, self.traces, self.dt, every, self.keep, self.hold)
         weights = np.ones(len(sweeps))
         if objective is not None:
             folds = [objective(t, self.dt * every) for t in self.traces]
@@ -114,6 +118,22 @@ class Task:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+
+def sweeps_for(
+    cell: Cell,
+    traces: Sequence[Trace],
+    dt: float,
+    every: int = 1,
+    keep: Sequence[np.ndarray | None] | None = None,
+    hold: bool = False,
+) -> list[Sweep]:
+    """Traces as a cell sees them, through its pipette if it has one; see `Task` and `prepare`."""
+    piped = pipette_of(cell) is not None
+    sweeps = prepare(traces, dt, every, keep, through_pipette=piped)
+    if hold and one_clamp(traces) == "current":
+        sweeps = [s._replace(level=level(t)) for s, t in zip(sweeps, traces, strict=True)]
+    return sweeps
 
 
 def one_clamp(traces: Sequence[Trace]) -> str:

@@ -6,7 +6,7 @@ the time between records: `loss.spike_features(trace, record_ms)`; `total` adds 
 
 from neurojax.fold import Residuals, Squares, Total, total
 from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
-from neurojax.loss.masks import artefact_mask, capacitive_mask, spike_mask
+from neurojax.loss.masks import MaskWarning, artefact_mask, capacitive_mask, counted, spike_mask
 from neurojax.loss.noise import Noise, noise_of
 from neurojax.loss.phase_plane import PhasePlane, phase_plane
 from neurojax.loss.readings import Reading
@@ -15,7 +15,7 @@ from neurojax.loss.spike_features import TOLERANCES, SpikeFeatures, spike_featur
 from neurojax.loss.spikes import SpikeTable
 from neurojax.loss.stream import streamed
 from neurojax.loss.subthreshold import STEP_TOLERANCES, StepResponse, step_response
-from neurojax.loss.sweep import Sweep, prepare
+from neurojax.loss.sweep import Level, Sweep, prepare
 from neurojax.loss.trains import (
     Coincidence,
     VanRossum,
@@ -29,6 +29,8 @@ __all__ = [
     "TOLERANCES",
     "Coincidence",
     "CurrentError",
+    "Level",
+    "MaskWarning",
     "Noise",
     "PhasePlane",
     "Reading",
@@ -47,6 +49,7 @@ __all__ = [
     "capacitive_mask",
     "coincidence",
     "coincidence_factor",
+    "counted",
     "noise_of",
     "phase_plane",
     "prepare",

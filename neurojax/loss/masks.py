@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from neurojax import features
+from neurojax.cell import Cell
 from neurojax.electrode import Trace
+from neurojax.pipette import pipette_of
+
+
+class MaskWarning(UserWarning):
+    """Little of a sweep is left to be fitted."""
 
 
 def capacitive_mask(
@@ -14,10 +22,31 @@ def capacitive_mask(
     """Samples to keep `[sample]` of a voltage-clamp trace: all but those at steps of the command.
 
     A capacitive transient follows each jump of the command; it is left out of the objective, never
-    cut from the data.
+    cut from the data. Warns where more than half of a sweep is left out.
     """
     jumps = np.flatnonzero(np.abs(np.diff(trace.v_mV)) > jump_mV) + 1
-    return _away(trace, jumps, before_ms, after_ms)
+    keep = _away(trace, jumps, before_ms, after_ms)
+    if (left_out := 1 - keep.mean()) > 0.5:
+        where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+        warnings.warn(
+            f"{where}: {100 * left_out:.0f} % of its {trace.duration_ms:.4g} ms do not count, as "
+            f"capacitive transients of {jumps.size} steps of the command ({before_ms:g} ms before "
+            f"each to {after_ms:g} ms after it). Where they settle sooner pass keep="
+            "[capacitive_mask(trace, after_ms=...)], or fit them, with a Pipette in the cell",
+            MaskWarning,
+            stacklevel=2,
+        )
+    return keep
+
+
+def counted(cell: Cell, trace: Trace) -> np.ndarray | None:
+    """Samples that count unless one says otherwise; None for all.
+
+    All but capacitive transients, which a cell without a pipette has not.
+    """
+    if trace.clamp == "voltage" and pipette_of(cell) is None:
+        return capacitive_mask(trace)
+    return None
 
 
 def artefact_mask(

@@ -12,19 +12,29 @@ from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
 from neurojax.loss.error import VoltageError, error_of, scaled
 
 
+class Level(NamedTuple):
+    """At which a cell was held before a sweep's stimulus."""
+
+    v: Any  # mV, what the amplifier read
+    holding: Any  # uA, what it injected
+    still: Any  # whether the cell rested there; where it did not the sweep only begins at v
+    minutes: Any  # when the sweep began in its recording
+
+
 class Sweep(NamedTuple):
     """A trace made ready for comparison with a simulation."""
 
     electrode: Electrode
     error: VoltageError  # its data are the Target `[record]`
     v_start: Any  # mV: the gates have settled here when the sweep begins
+    level: Level | None = None  # at which a current holds the cell, where one does
 
 
 def prepare(
     traces: Sequence[Trace],
     dt: float,
     every: int = 1,
-    keep: Sequence[np.ndarray] | None = None,
+    keep: Sequence[np.ndarray | None] | None = None,
     *,
     through_pipette: bool = False,
 ) -> list[Sweep]:

@@ -113,7 +113,10 @@ def convergence(stages: Sequence[Stage]) -> Figure:
         name = "error" if unit in ("", "1") else f"error ({unit})"
         left.set(xlabel="iteration", ylabel=name, title="best so far, and the starts")
         right.set(xlabel="start, best first", ylabel=f"final {name}", title="where starts ended")
-        left.legend(fontsize=7.5)
+        # Beside both panels, whose colours it tells: inside it would lie on lines.
+        lines, labels = left.get_legend_handles_labels()
+        where = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "ncols": 1 + len(labels) // 16}
+        right.legend(lines, labels, fontsize=7.5, **where)
     return figure
 
 

@@ -19,9 +19,9 @@ from neurojax.fit.problem import Problem
 from neurojax.fit.result import Progress, Stage
 from neurojax.fit.solvers import arrow
 from neurojax.fit.stages.nudge import NUDGES
-from neurojax.fit.task import one_clamp
+from neurojax.fit.task import one_clamp, sweeps_for
 from neurojax.fit.watch import Log, Watch
-from neurojax.loss import Sweep, capacitive_mask, prepare
+from neurojax.loss import Sweep, counted
 from neurojax.units import nearest
 
 LANES = 8192
@@ -73,6 +73,7 @@ def cohort(
     dt: float | None = None,
     every: int = 1,
     keep: Sequence[Sequence[np.ndarray]] | None = None,
+    hold: bool = False,
     iterations: int = 60,
     tolerance: float = 1e-7,
     seconds: float | None = None,
@@ -91,21 +92,26 @@ def cohort(
     default all samples count alike at first, and then each cell by the noise that its residual
     shows. couplings: to the data, mS/cm2, as in `Nudge` (voltage clamp: none). Every start draws
     the shared parameters once, and each cell's own `draws` times, of which it takes the best. dt,
-    every, keep, seconds, seed and progress are those of `fit`.
+    every, keep, hold, seconds, seed and progress are those of `fit`.
 
-    Raises ValueError for no cell, mixed clamps, unknown names, or when not one cell could be
-    simulated.
+    Raises ValueError for no cell, mixed clamps, unknown names, priors, or when not one cell could
+    be simulated.
     """
     if not isinstance(space, Space):
         space = free(cell, space)
     clamp = one_clamp([trace for sweeps in recordings for trace in sweeps])
     in_common, of_population = _chosen(space, shared, pooled)
+    if told := [f.name for f in space.free if f.prior]:
+        raise ValueError(
+            f"{told[0]} has a prior, which a cohort does not count: pool the parameter, so that "
+            "the cells themselves tell its mean and spread, or bound it more tightly"
+        )
     if couplings is None:
         couplings = (0.0,) if clamp == "voltage" else NUDGES
     dt = dt or (0.025 if clamp == "current" else recordings[0][0].dt_ms)
     watch = Watch(seconds, progress)
     with jax.enable_x64(True):
-        lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep)
+        lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep, hold)
         plan = Plan(
             in_common, of_population, lanes.samples,
             None if noise is None else np.asarray(noise, dtype=float),
@@ -138,10 +144,8 @@ def _chosen(space: Space, shared: Sequence[str], pooled: Sequence[str]):
 class _Lanes:
     """Every sweep of every cell, and that for every start, as a cell of one population."""
 
-    def __init__(self, cell, space, recordings, clamp, dt, every, keep):
-        if keep is None and clamp == "voltage":
-            keep = [[capacitive_mask(t) for t in sweeps] for sweeps in recordings]
-        masks = [None] * len(recordings) if keep is None else keep
+    def __init__(self, cell, space, recordings, clamp, dt, every, keep, hold):
+        masks = keep or [[counted(cell, t) for t in sweeps] for sweeps in recordings]
         if len(masks) != len(recordings):
             raise ValueError(f"masks for {len(masks)} cells, but {len(recordings)} cells")
         for name, (leaf, _) in parameters(cell).items():
@@ -149,16 +153,18 @@ class _Lanes:
                 raise ValueError(
                     f"{name} has {np.size(leaf)} values, but there are {len(recordings)} cells"
                 )
-        made = [prepare(s, dt, every, k) for s, k in zip(recordings, masks, strict=True)]
+        made = [
+            sweeps_for(cell, s, dt, every, k, hold) for s, k in zip(recordings, masks, strict=True)
+        ]
         self.cell, self.space, self.clamp, self.dt, self.every = cell, space, clamp, dt, every
         self.cells, self.sweeps = len(made), [sweep for sweeps in made for sweep in sweeps]
         self.names = [s[0].name or f"cell {k}" for k, s in enumerate(recordings)]
         self.first = np.cumsum([0, *(len(s) for s in made[:-1])])  # sweep of each cell
         self.owner = np.repeat(np.arange(self.cells), [len(s) for s in made])
         # The weights of a cell's samples make its sum of squares their mean.
-        counted = [np.asarray(s.error.data.weight) > 0 for s in self.sweeps]
-        self.samples = np.add.reduceat([float(c.sum()) for c in counted], self.first)
-        scatter = [s.error.data.data[c].var() for s, c in zip(self.sweeps, counted, strict=True)]
+        used = [np.asarray(s.error.data.weight) > 0 for s in self.sweeps]
+        self.samples = np.add.reduceat([float(c.sum()) for c in used], self.first)
+        scatter = [s.error.data.data[c].var() for s, c in zip(self.sweeps, used, strict=True)]
         self.least_noise = 1e-6 * np.sqrt(np.maximum.reduceat(scatter, self.first)) + 1e-12
         self.unit = self.sweeps[0].error.unit
         self._problems: dict[int, Problem] = {}
@@ -212,8 +218,10 @@ def _stacked(sweeps: Sequence[Sweep], times: int) -> Sweep:
     target = sweeps[0].error.data._replace(
         data=rows("data", "edge"), weight=rows("weight", "constant")
     )
-    v_start = np.tile([float(s.v_start) for s in sweeps], times)
-    return Sweep(electrode, type(sweeps[0].error)(data=target), v_start)
+    v_start, level = jax.tree.map(
+        lambda *of: np.tile(of, times), *((s.v_start, s.level) for s in sweeps)
+    )
+    return Sweep(electrode, type(sweeps[0].error)(data=target), v_start, level)
 
 
 def _run(lanes: _Lanes, plan: Plan, starts: int, draws: int, rng, log: Log) -> list[Course]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from neurojax import features, pipette
 from neurojax.cell import Cell, State, at_rest
-from neurojax.electrode import PA, RecordingError, Trace, from_trace
+from neurojax.electrode import PA, RecordingError, Trace
 from neurojax.fit.judgement.rest import Held, held_at
-from neurojax.fit.judgement.score import base_mV, holding_pA
+from neurojax.fit.judgement.score import base_mV, holding_pA, level
 from neurojax.observe import observe
-from neurojax.pipette import before, pipette_of
+from neurojax.pipette import before, repeated
 from neurojax.simulate import simulate
 
 _EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
@@ -99,7 +99,7 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     diverges.
     """
     where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
-    electrode = (from_trace if pipette_of(cell) is None else pipette.from_trace)(trace, dt)
+    electrode = repeated(cell, trace, dt)
     if trace.clamp == "current":
         record, field = "v_amp", "v_mV"
         cell, initial = _resting(cell, trace, held)
@@ -128,8 +128,7 @@ def bias_pA(cell: Cell, trace: Trace) -> float:
 
 
 def _held(cell: Cell, trace: Trace) -> Held:
-    v, still = base_mV(trace)
-    return held_at(cell, v, holding_pA(trace) * PA, still, trace.begun_minutes)
+    return held_at(cell, *level(trace))
 
 
 def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:

@@ -17,6 +17,7 @@ from neurojax.fit.judgement.score import UNIT, score
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective
 from neurojax.fit.task import Task
+from neurojax.loss import Level
 from neurojax.observe import amplifier_potential
 from neurojax.pipette import current_through
 
@@ -47,8 +48,7 @@ class FeatureJudge:
         t, target = self.task, self.targets
         at = jnp.asarray(z.astype(jnp.result_type(float)))
         place = blocked.place_of(t.cell, at)
-        level = target.holding, target.base, target.still, target.minutes
-        v, off = _simulate(t.cell, at, self.i, *level, t.dt, t.space, target.every, place)
+        v, off = _simulate(t.cell, at, self.i, target.level, t.dt, t.space, target.every, place)
         parts = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
         return parts.total, parts._asdict()
 
@@ -66,7 +66,7 @@ class ObjectiveJudge:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _simulate(cell: Cell, z, i, holding, base, still, minutes, dt, space: Space, every: int, place):
+def _simulate(cell: Cell, z, i, level: Level, dt, space: Space, every: int, place):
     """Potentials `[sweep, n, record]` of cells z `[P, n]` under currents i `[step, sweep]`.
 
     Every cell is held at the potential at which each sweep began; how far from there it would rest
@@ -75,8 +75,7 @@ def _simulate(cell: Cell, z, i, holding, base, still, minutes, dt, space: Space,
 
     def block(lanes, i, together):
         cell, theta, *level = lanes
-        holding, base, still, minutes = (x[:, None] for x in level)
-        held = held_at(space.apply(cell, theta), base, holding, still, minutes)
+        held = held_at(space.apply(cell, theta), *(x[:, None] for x in level))
         _, v, _ = scan.run(
             held.cell, held.state, current_through(cell, i[:, :, None]), dt,
             amplifier_potential, every,
@@ -84,6 +83,6 @@ def _simulate(cell: Cell, z, i, holding, base, still, minutes, dt, space: Space,
         return v, held.off
 
     live = i.shape[1] * blocked.live_arrays(cell)
-    lanes = (cell, space.values(z), *map(jnp.asarray, (holding, base, still, minutes)))
+    lanes = (cell, space.values(z), *map(jnp.asarray, level))
     v, off = blocked.run(block, lanes, i, n=z.shape[1], live=live, place=place)
     return jnp.moveaxis(v, 0, -1), off

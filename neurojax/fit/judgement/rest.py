@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from neurojax.cell import Cell, State, settled, steady_current
 from neurojax.channel import Channel, Leaf, param, pytree
+from neurojax.loss import Level
 from neurojax.pipette import held, pipette_of
 
 
@@ -34,6 +35,18 @@ class Held(NamedTuple):
     state: State
     bias: Any  # uA, what it took besides the recording's own holding current
     off: Any  # mV, how far the cell would rest from there by itself, infinite where it could not
+
+
+def begin(cell: Cell, v: Any, level: Level | None, shape: tuple[int, ...] = ()):
+    """A cell and the state in which a sweep begins: held at a level, or settled at v, mV.
+
+    v is what the amplifier read or commanded. Without a level the cell's inputs are those before
+    the sweep, see `pipette.before`.
+    """
+    if level is None:
+        return cell, held(cell, v, shape)
+    cell, state, *_ = held_at(cell, *level)
+    return cell, jax.tree.map(lambda a: jnp.broadcast_to(a, shape or jnp.shape(a)), state)
 
 
 def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 0.0) -> Held:

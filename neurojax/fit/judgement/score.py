@@ -11,6 +11,7 @@ import numpy as np
 from neurojax import features
 from neurojax.electrode import PA, Trace, resample
 from neurojax.features import Spikes
+from neurojax.loss import Level
 
 UNIT = "tolerances"
 """The unit of scores: a sum over features in which 1 is a difference of one tolerance."""
@@ -72,10 +73,7 @@ class Targets:
     sweeps: tuple[Sweep, ...]
     weights: np.ndarray  # [sweep], sum 1
     i: np.ndarray  # [step, sweep] uA
-    holding: np.ndarray  # [sweep] uA, before the stimulus
-    base: np.ndarray  # [sweep] mV, at which each began
-    still: np.ndarray  # [sweep] whether the cell rested there
-    minutes: np.ndarray  # [sweep] when each began in the recording
+    level: Level  # [sweep] each, from which they began
     every: int  # steps between records
 
 
@@ -102,17 +100,13 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
         i = resample(part.i_pA, part.dt_ms, dt, at=0.5) * PA
         currents.append(i[: i.size // every * every])
         sweeps.append(_sweep(part, dt * every, first - start, last - start))
-    base, still = zip(*(base_mV(t) for t in traces), strict=True)
     longest = max(map(len, currents))
     padded = [np.pad(i, (0, longest - len(i)), mode="edge") for i in currents]
     return Targets(
         tuple(sweeps),
         weights_ / weights_.sum(),
         np.stack(padded, axis=1),
-        np.array([holding_pA(t) * PA for t in traces]),
-        np.array(base),
-        np.array(still),
-        np.array([t.begun_minutes for t in traces]),
+        Level(*map(np.array, zip(*(level(t) for t in traces), strict=True))),
         every,
     )
 
@@ -144,6 +138,12 @@ def base_mV(trace: Trace) -> tuple[float, bool]:
     if before * trace.dt_ms < _PEACE or features.spikes(quiet, trace.dt_ms).number:
         return float(trace.v_mV[0]), False
     return float(np.median(quiet)), True
+
+
+def level(trace: Trace) -> Level:
+    """From where a current-clamp sweep begins."""
+    v, still = base_mV(trace)
+    return Level(v, holding_pA(trace) * PA, still, trace.begun_minutes)
 
 
 def holding_pA(trace: Trace) -> float:

@@ -2,7 +2,8 @@
 
 With the potential known, gates are known, and what is injected must charge the membrane and flow
 through the channels: area (C_m dv/dt + sum of g_k j_k) = i, with j_k the current of channel k for
-one unit of g_k. Integrated over short windows it needs no derivative of a noisy trace.
+one unit of g_k. Integrated over short windows it needs no derivative of a noisy trace. Through a
+pipette v and i are those behind it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State, channel_current, settled, substitute
+from neurojax.cell import Cell, State, channel_current, substitute
 from neurojax.channel import pytree, static
 from neurojax.electrode import PA, Trace
 from neurojax.engine import blocked, scan
 from neurojax.fit.parameters import Space
 from neurojax.fold import Fold
+from neurojax.pipette import behind, held
 
 QUIET_MV = 3.0
 """Windows over which the potential moves by more count less: in a spike all terms are noisy."""
@@ -41,13 +43,13 @@ class Row(NamedTuple):
     """What a step means to the windows it lies in: hats that rise over a block of steps and fall
     over the next, so that every step lies in two."""
 
-    v: np.ndarray  # [step] mV, in the middle of the step
+    v: np.ndarray  # [step] mV, as recorded, in the middle of the step
+    slope: np.ndarray  # mV/ms, of v
     rise: np.ndarray  # weight in the window that begins with this block, ms
     fall: np.ndarray  # in the one that ends with it, ms
     turn: np.ndarray  # True where a block ends
     weight: np.ndarray  # of the window that ends here
     charge: np.ndarray  # injected over it, uA ms
-    rise_mV: np.ndarray  # by how much the potential rose over it
 
 
 def rows(trace: Trace, dt: float, block: int) -> Row:
@@ -61,7 +63,8 @@ def rows(trace: Trace, dt: float, block: int) -> Row:
     charge[last] = np.r_[0.0, risen[:-1]] + fallen
     rise_mV[last] = np.diff(v[:n].reshape(-1, block).mean(axis=1), prepend=0.0)
     weight = (last & (np.arange(n) >= block)) / (1 + (rise_mV / QUIET_MV) ** 2)
-    return Row(v[:n], up * dt, (1 - up) * dt, last, weight, charge, rise_mV)
+    slope = np.gradient(v[:n]) / dt
+    return Row(v[:n], slope, up * dt, (1 - up) * dt, last, weight, charge)
 
 
 def noise_of_rise(trace: Trace, dt: float, block: int) -> float:
@@ -95,6 +98,7 @@ class Balance(Fold):
     """
 
     columns: tuple[Column, ...] = static(())
+    block: int = static(1)  # steps
 
     def _terms(self, cell: Cell, s: State, v: jax.Array) -> jax.Array:
         """Current densities in this step, uA/cm2, `[columns + 1, *pop]`."""
@@ -102,24 +106,26 @@ class Balance(Fold):
         asked = [(c.channels, substitute(cell, dict(c.values))) for c in self.columns]
         asked.append((tuple(key for key in cell.channels if key not in linear), cell))
         zero = jnp.zeros_like(s.v)
+        s = s._replace(c={k: x for k, x in s.c.items() if k != "coupling"})  # which imposes v
         return jnp.stack(
             [sum((channel_current(c, k, v, s.x[k], s.c) for k in keys), zero) for keys, c in asked]
         )
 
     def init(self, cell, s):
-        terms = jnp.zeros_like(self._terms(cell, s, s.v))
+        terms, zero = jnp.zeros_like(self._terms(cell, s, s.v)), jnp.zeros_like(s.v)
         Q = len(self.columns) + 3
-        return terms, terms, terms, jnp.zeros((Q, Q, *s.v.shape), s.v.dtype)
+        return terms, terms, terms, zero, zero, jnp.zeros((Q, Q, *s.v.shape), s.v.dtype)
 
     def update(self, carry, cell, s, row):
-        before, rising, falling, products = carry
-        terms = self._terms(cell, s, jnp.broadcast_to(row.v, s.v.shape))
+        before, rising, falling, last, mean, products = carry
+        v = jnp.broadcast_to(behind(cell, row.v, row.slope, s.c), s.v.shape)
+        mean = mean + v / self.block
+        terms = self._terms(cell, s, v)
         rising, falling = rising + row.rise * terms, falling + row.fall * terms
-        known = [jnp.broadcast_to(x, s.v.shape) for x in (row.rise_mV, row.charge)]
+        known = [mean - last, jnp.broadcast_to(row.charge, s.v.shape)]
         window = jnp.concatenate([before + falling, jnp.stack(known)])
         products = products + row.weight * window[:, None] * window[None]
-        zero = jnp.zeros_like(terms)
-        turned = [(rising, before), (zero, rising), (zero, falling)]
+        turned = [(rising, before), (0.0, rising), (0.0, falling), (mean, last), (0.0, mean)]
         return *(jnp.where(row.turn, then, still) for then, still in turned), products
 
     def finish(self, carry, duration):
@@ -135,7 +141,7 @@ def products(cell, space: Space, z, electrode, fold: Balance, v_start, dt, place
         cell, theta, v_start, fold = lanes
         varying, data = timed
         cell = space.apply(cell, theta)
-        s = settled(cell, v_start, jnp.shape(next(iter(theta.values()))))
+        s = held(cell, v_start, jnp.shape(next(iter(theta.values()))))
         folds = {"balance": dataclasses.replace(fold, data=data)}
         clamp = scan.merge(constant, varying)
         return scan.run(cell, s, clamp, dt, lambda cell, s: (), 1, folds)[2]["balance"]

@@ -23,7 +23,7 @@ from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.solvers.descent import abreast
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
-from neurojax.loss import VoltageError, capacitive_mask
+from neurojax.loss import VoltageError, counted
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,11 @@ class Certify:
 def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
     """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
     seen = [None] * len(task.traces) if task.keep is None else task.keep
-    unseen = [None if task.keep is None else _kept(t) for t in task.held_out]
+    unseen = [None if task.keep is None else counted(task.cell, t) for t in task.held_out]
     return [
         *(_free_run(cell, t, k, task.dt, False) for t, k in zip(task.traces, seen, strict=True)),
         *(_free_run(cell, t, k, task.dt, True) for t, k in zip(task.held_out, unseen, strict=True)),
     ]
-
-
-def _kept(trace: Trace) -> np.ndarray | None:
-    return capacitive_mask(trace) if trace.clamp == "voltage" else None
 
 
 def _free_run(cell: Cell, trace: Trace, keep, dt: float, held_out: bool) -> FreeRun:

@@ -58,6 +58,18 @@ class Draw:
         raise KeyboardInterrupt
 
 
+def found_or_drawn(
+    task: Task, found: Candidates | None, watch: Watch, fresh: Draw, stage: str
+) -> Candidates:
+    """What a stage that knows current clamp only begins with: what was found, or else fresh draws.
+
+    Raises ValueError for voltage clamp.
+    """
+    if task.clamp == "voltage":
+        raise ValueError(f"{stage} follows recorded potentials: it needs current clamp")
+    return fresh.run(task, None, watch) if found is None else found
+
+
 def _best_of_its_draws(problem: Problem, z: np.ndarray, draws: int, coupling: float):
     """Of points `[P, draws * n]` the best of each n, and their errors, from every tenth record."""
     simulated, data = problem.thinned(jnp.asarray(z), coupling)

@@ -11,7 +11,7 @@ import numpy as np
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.problem import Objective
 from neurojax.fit.solvers.descent import Pace, abreast, descend
-from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
 
@@ -51,10 +51,8 @@ class Nudge:
 
         Raises ValueError for voltage clamp.
         """
-        if task.clamp == "voltage":
-            raise ValueError("nudging couples the potential to data: it needs current-clamp traces")
-        if found is None:
-            found = Draw(self.starts, self.draws, self.couplings[0]).run(task, None, watch)
+        fresh = Draw(self.starts, self.draws, self.couplings[0])
+        found = found_or_drawn(task, found, watch, fresh, self.name)
         pace = Pace(tuple(self.couplings), self.iterations, self.tolerance)
         z, rng = found.z, task.rng(2)
         with jax.enable_x64(True):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import parameters
-from neurojax.electrode import PA, from_trace
+from neurojax.cell import Cell, parameters
+from neurojax.electrode import IDEAL_CLAMP_G, PA, Electrode, Trace
 from neurojax.engine import blocked
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.parameters import Free, Space
-from neurojax.fit.solvers.balance import Balance, Column, noise_of_rise, products, rows
+from neurojax.fit.solvers.balance import Balance, Column, Row, noise_of_rise, products, rows
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Watch
+from neurojax.pipette import before, coupled, repeated
 
 _BATCH = 256  # draws that are simulated at once
 _CONDUCTANCES = ("g_bar", "P_bar")
@@ -81,6 +82,14 @@ def _near(best: Candidates, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(chosen + 0.5 * width * rng.standard_normal(chosen.shape), 0, 1)
 
 
+def _imposed(cell: Cell, trace: Trace, row: Row, dt: float) -> Electrode:
+    """What makes a cell follow the sweep that a row was made of."""
+    ends = np.r_[0.5 * (row.v[1:] + row.v[:-1]), row.v[-1]]
+    told = repeated(cell, trace, dt)
+    told = jax.tree.map(lambda a: a[: ends.size] if jnp.ndim(a) else a, told)
+    return coupled(cell, told._replace(v_cmd=jnp.asarray(ends)), IDEAL_CLAMP_G, dt)
+
+
 class _Forced:
     """The sweeps imposed on the cell, and the least squares of its linear parameters."""
 
@@ -98,18 +107,17 @@ class _Forced:
             row = row._replace(weight=weight * row.weight)
             self.windows += float(row.weight.sum())
             self.noise += float(row.weight.sum()) * noise_of_rise(trace, dt, block)
-            clamp = from_trace(replace(trace, clamp="voltage"), dt)
-            ends = np.r_[0.5 * (row.v[1:] + row.v[:-1]), row.v[-1]]
-            clamp = clamp._replace(v_cmd=jnp.asarray(ends))
-            self.sweeps.append((clamp, Balance(columns=columns, data=row), trace.v_mV[0]))
+            imposed = _imposed(task.cell, trace, row, dt)
+            fold = Balance(columns=columns, block=block, data=row)
+            self.sweeps.append((before(task.cell, imposed), imposed, fold, trace.v_mV[0]))
 
     def solved(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The points z `[P, n]` with the best linear parameters, and their errors `[n]`, pA."""
         task, at = self.task, jnp.asarray(z)
         place = blocked.place_of(task.cell, at)
         each = [
-            products(task.cell, task.space, at, clamp, fold, v, self.dt, place)
-            for clamp, fold, v in self.sweeps
+            products(cell, task.space, at, imposed, fold, v, self.dt, place)
+            for cell, imposed, fold, v in self.sweeps
         ]
         M = np.sum([np.asarray(m) for m in each], axis=0)
         values = {k: np.asarray(v) for k, v in task.space.values(z).items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,21 +107,26 @@ class Search:
 
 def _draw(people: Population, points: np.ndarray, log: Log) -> None:
     """Judge given points `[P, n]`: at least one batch, then as long as there is time."""
-    batches = math.ceil(points.shape[1] / people.size)
-    for k in range(batches):
-        if k and log.hurried:
+    for done, total, some in _batches(people, points):
+        if done > 1 and log.hurried:
             return
-        errors = people(points[:, k * people.size : (k + 1) * people.size], log)
+        errors = people(some, log)
         log.errors = np.sort(errors[np.isfinite(errors)])
-        log.step(k + 1, batches, people.best)
+        log.step(done, total, people.best)
 
 
 def _ranges(people: Population, task: Task, log: Log) -> dict[str, tuple[float, float]]:
     """Judge points beside the best one, for the range of each parameter."""
     best, allowed = people.z[:, 0], people.best + 1.0
-    points = probes(best)
-    batches, errors = math.ceil(points.shape[1] / people.size), []
-    for k in range(batches):
-        errors.append(people(points[:, k * people.size : (k + 1) * people.size], log))
-        log.step(k + 1, batches, people.best)
+    errors = []
+    for done, total, some in _batches(people, probes(best)):
+        errors.append(people(some, log))
+        log.step(done, total, people.best)
     return ranges(task.space, best, np.concatenate(errors), allowed)
+
+
+def _batches(people: Population, points: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Points `[P, n]`, as many at a time as the population takes: which, of how many, and they."""
+    total = math.ceil(points.shape[1] / people.size)
+    for k in range(total):
+        yield k + 1, total, points[:, k * people.size : (k + 1) * people.size]

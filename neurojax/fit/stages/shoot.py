@@ -18,7 +18,7 @@ from neurojax.engine import blocked, scan
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.parameters import Space
 from neurojax.fit.solvers import joints
-from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 from neurojax.fold import Fold
@@ -57,10 +57,8 @@ class Shoot:
 
         Raises ValueError for voltage clamp.
         """
-        if task.clamp == "voltage":
-            raise ValueError("shooting begins at recorded potentials: it needs current clamp")
-        if found is None:
-            found = Draw(self.starts, self.draws, coupling=10.0).run(task, None, watch)
+        fresh = Draw(self.starts, self.draws, coupling=10.0)
+        found = found_or_drawn(task, found, watch, fresh, self.name)
         z = found.z
         with jax.enable_x64(True):
             problem = task.problem(every=self.every)
