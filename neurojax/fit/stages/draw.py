@@ -103,6 +103,8 @@ def _rate_excess(task: Task, theta) -> jax.Array:
     for v in _extremes(task.traces):
         s = settled(cell, v)
         for key, channel in cell.channels.items():
+            if not channel.ionic:  # a pipette's potential is no gate
+                continue
             seen = surroundings(cell, key, s.c)
             for gate in channel.kinetics(s.v, cell.celsius, **seen).values():
                 at = jnp.log(gate.rate)

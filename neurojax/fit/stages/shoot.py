@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import State, settled
+from neurojax.cell import Cell, State, settled
 from neurojax.channel import pytree
 from neurojax.electrode import IDEAL_CLAMP_G, Electrode, n_steps
 from neurojax.engine import blocked, scan
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.judgement.rest import begin
 from neurojax.fit.parameters import Space
 from neurojax.fit.solvers import joints
 from neurojax.fit.stages.draw import Draw, found_or_drawn
@@ -23,7 +24,8 @@ from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 from neurojax.fold import Fold
 from neurojax.gradient import differentiate
-from neurojax.loss import Sweep, Target, VoltageError
+from neurojax.loss import Level, Sweep, Target, VoltageError
+from neurojax.pipette import before, coupled, showing
 
 GAP_MV, GAP = 1.0, 0.01
 """A gap of one: of the potential, and of a gate or anything else in a state."""
@@ -91,7 +93,7 @@ class _Pieces(NamedTuple):
 
     electrode: Electrode  # fields in time are `[step, K]`
     target: Target  # `[record, K]`
-    v_start: np.ndarray  # [K] mV, of the sweep
+    start: tuple[Any, Level | None]  # [K] each, the sweep's v_start and level
     first: np.ndarray  # [K] bool: the first piece of its sweep
 
     @property
@@ -122,7 +124,9 @@ def _cut(sweeps: Sequence[Sweep], segment_ms: float, dt: float, every: int) -> _
     return _Pieces(
         electrode=jax.tree.map(lambda *leaves: beside(leaves), *(s.electrode for s in sweeps)),
         target=target,
-        v_start=np.repeat([float(s.v_start) for s in sweeps], counts),
+        start=jax.tree.map(
+            lambda *of: np.repeat(of, counts), *((s.v_start, s.level) for s in sweeps)
+        ),
         first=np.concatenate([np.arange(n) == 0 for n in counts]),
     )
 
@@ -133,12 +137,8 @@ class _Shots:
     def __init__(self, task: Task, pieces: _Pieces, z: np.ndarray, every: int):
         self.task, self.pieces, self.every, self.z = task, pieces, every, z
         self.x, self.follows = self._clamp(z)
-        scale = np.full(len(self.x), GAP)
-        scale[0] = GAP_MV
+        scale, self.low, self.high = _scales(task.cell)
         self.gap = scale[:, None] ** -2 * ~pieces.first[1:]  # [D, K - 1]
-        gates = sum(len(c.gate_names()) for c in task.cell.channels.values())
-        self.high = np.array([np.inf] + [1.0] * gates + [np.inf] * (len(scale) - 1 - gates))
-        self.low = np.array([-np.inf] + [0.0] * (len(scale) - 1))
         self.flight = self._fly(self.z, self.x)
 
     def _fly(self, z, x) -> joints.Flight:
@@ -194,15 +194,28 @@ class _End(Fold):
     """The last state, as a vector `[D, *pop]`."""
 
     def init(self, cell, s):
-        return jnp.zeros_like(_vector(s))
+        return jnp.zeros_like(_vector(cell, s))
 
     def update(self, carry, cell, s, row):
-        return _vector(s)
+        return _vector(cell, s)
 
 
-def _vector(s: State) -> jax.Array:
-    """A state as a vector: the potential, then gates and pools."""
-    return jnp.stack(jax.tree.leaves(s))
+def _vector(cell: Cell, s: State) -> jax.Array:
+    """A state as a vector: the potential, then gates and pools, without the inputs."""
+    pools = {k: s.c[k] for name, ion in cell.ions.items() for k in ion.pools(name)}
+    return jnp.stack(jax.tree.leaves(s._replace(c=pools)))
+
+
+def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each entry of a state: a gap of one, and its bounds, `[D]`."""
+    potential, gate, pool = (GAP_MV, -np.inf, np.inf), (GAP, 0.0, 1.0), (GAP, 0.0, np.inf)
+    kinds, s = [potential], settled(cell, 0.0)
+    for key in sorted(s.x):  # a pipette has a potential of its own
+        own = gate if cell.channels[key].ionic else potential
+        kinds += [own] * len(jax.tree.leaves(s.x[key]))
+    kinds += [pool] * len(s.c)
+    scale, low, high = np.array(kinds).T
+    return scale, low, high
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
@@ -210,12 +223,12 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.
     """Simulate all pieces of all starts, with tangents in the parameters and first states."""
     (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
     tree = jax.tree.structure(settled(cell, 0.0))
+    cell = before(cell, pieces.electrode)
 
     def build(shared, theta):
-        cell, v_start, first = shared
-        cell = space.apply(cell, {k: theta[k] for k in space.names})
+        cell, start, first = shared
         own = jax.tree.unflatten(tree, [theta[k] for k in names])
-        begun = settled(cell, v_start, own.v.shape)
+        cell, begun = begin(space.apply(cell, {k: theta[k] for k in space.names}), *start)
         return cell, jax.tree.map(partial(jnp.where, first), begun, own)
 
     def of_all(a):
@@ -224,8 +237,9 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.
     at = jnp.repeat(z, K, axis=1)
     theta = space.values(at) | dict(zip(names, x.reshape(D, n * K), strict=True))
     slope = jnp.concatenate([space.slopes(at), jnp.ones((D, n * K))])
-    electrode, target, v_start, first = jax.tree.map(of_all, pieces)
-    how = build, (cell, v_start, first), theta, electrode, dt
+    cell = jax.tree.map(of_all, cell)
+    electrode, target, start, first = jax.tree.map(of_all, pieces)
+    how = build, (cell, start, first), theta, electrode, dt
     where = (n * K,), place
     squares = differentiate(*how, VoltageError(data=target), every, *where, matrix=True)
     end = differentiate(*how, _End(), n_steps(electrode), *where, matrix=True)
@@ -253,15 +267,17 @@ def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts):
 
 def _begin(cell, space: Space, z, pieces: _Pieces, dt, counts):
     cell, n, begun = space.apply(cell, space.values(z)), len(pieces.electrode.v_cmd), []
-    for start, count in zip(np.cumsum([0, *counts]), counts, strict=False):
-        here = slice(start, start + count)
-        fields = jax.tree.map(
+    for first, count in zip(np.cumsum([0, *counts]), counts, strict=False):
+        here = slice(first, first + count)
+        electrode = jax.tree.map(
             lambda a, here=here: a[:, here].T.reshape(-1) if jnp.ndim(a) else a, pieces.electrode
         )
-        held = fields._replace(i=0.0, g=IDEAL_CLAMP_G)
-        s = settled(cell, pieces.v_start[start], z.shape[1:])
-        _, seen, _ = scan.run(cell, s, held, dt, lambda cell, s: _vector(s), n)
-        begun += [_vector(s)[None], seen[:-1]]
-    x = jnp.moveaxis(jnp.concatenate(begun), 0, -1)
-    # The command is the data in the middle of each step; a piece begins at their end.
-    return x.at[0, :, 1:].set(pieces.target.data[-1, :-1])
+        v_start, level = jax.tree.map(lambda a, first=first: a[first], pieces.start)
+        _, s = begin(before(cell, electrode), v_start, level, z.shape[1:])
+        imposed = coupled(cell, electrode, IDEAL_CLAMP_G, dt)
+        _, seen, _ = scan.run(cell, s, imposed, dt, lambda cell, s: s, n)
+        # Imposed are the data in the middle of each step; a piece begins at their end.
+        ends = pieces.target.data[-1, here, None]
+        x = _vector(cell, showing(cell, seen, ends))
+        begun += [_vector(cell, s)[:, None], x[:, :-1]]
+    return jnp.moveaxis(jnp.concatenate(begun, axis=1), 1, -1)
