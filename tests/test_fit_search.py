@@ -10,10 +10,12 @@ import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
 from neurojax.fit.judgement.agreement import agreement, bias_pA, free_run
+from neurojax.fit.judgement.judge import FeatureJudge
 from neurojax.fit.judgement.score import Score, score, targets
 from neurojax.fit.parameters import free
 from neurojax.fit.recipe import fit
 from neurojax.fit.stages.search import Search
+from neurojax.fit.task import Task
 
 AREA = 1e-6
 DT = 0.05
@@ -66,7 +68,8 @@ def test_evolution_beats_the_draw(sweep):
     draw, islands, evolve, _ = found.stages
     assert [s.name for s in found.stages] == ["draw", "islands", "evolve", "ranges"]
     assert draw.evaluations == 64 and islands.evaluations == 15 * 32
-    assert evolve.evaluations == 16 * 32  # those of the islands once more, in fine steps
+    # Those of the islands once more, in fine steps, and all under two currents.
+    assert evolve.evaluations == 16 * 32 * 2
     assert (np.diff(np.r_[draw.history, islands.history]) <= 0).all()
     assert (np.diff(evolve.history) <= 0).all()
     assert found.error <= evolve.history[-1] < 0.3 * draw.history[-1]
@@ -116,8 +119,21 @@ def test_a_budget_of_time_is_kept(sweep):
     cell = squid()
     search(cell, [sweep], space(cell), generations=1)  # compile
     found = search(cell, [sweep], space(cell), seconds=1.0)
-    assert sum(s.seconds for s in found.stages) < 2.0
+    assert 0.5 < sum(s.seconds for s in found.stages) < 2.0
+    assert "refine" in [s.name for s in found.stages]  # what time was left is used
     assert not found.interrupted
+
+
+def test_a_single_sweep_is_judged_by_two_currents_around_its_own(sweep):
+    cell = squid()
+    task = Task(cell, space(cell), [sweep], dt=DT)
+    z = task.space.random(32, seed=3)
+    both, parts = FeatureJudge(task, sway=0.01)(z)
+    each = [replace(sweep, i_pA=sweep.i_pA * share) for share in (1.01, 0.99)]
+    alone = [FeatureJudge(Task(cell, task.space, [t], dt=DT))(z)[0] for t in each]
+    np.testing.assert_allclose(both, np.mean(alone, axis=0), rtol=1e-4)
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    np.testing.assert_allclose(sum(parts.values()), both, rtol=1e-5)
 
 
 @nj.pytree

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurojax.cell import Cell
 from neurojax.electrode import Trace
-from neurojax.fit.judgement.score import Targets, level, targets
+from neurojax.fit.judgement.score import Targets, level, shares_of, targets
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
 from neurojax.loss import Sweep, counted, noise_of, prepare
@@ -46,6 +46,7 @@ class Task:
 
     def __post_init__(self):
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
+        shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
         if not self.dt:
             defaults["dt"] = 0.025 if clamp == "current" else self.traces[0].dt_ms
@@ -75,13 +76,11 @@ class Task:
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
         sweeps = sweeps_for(self.cell, self.traces, self.dt, every, self.keep, self.hold)
-        weights = np.ones(len(sweeps))
+        weights = len(sweeps) * shares_of(self.weights, len(sweeps))
         if objective is not None:
             folds = [objective(t, self.dt * every) for t in self.traces]
             sweeps = [s._replace(error=f) for s, f in zip(sweeps, folds, strict=True)]
             weights = weights / len(sweeps)
-        if self.weights is not None:
-            weights = weights * np.asarray(self.weights) / np.mean(self.weights)
         prior = 0.0
         if any(f.prior for f in self.space.free):
             prior = self._noise_power() if objective is None else 1 / len(sweeps)
@@ -113,6 +112,19 @@ class Task:
         if dt is None or dt == self.dt:
             return self
         return self._once(("stepped", dt), lambda: replace(self, dt=dt))
+
+    def swayed(self, share: float) -> Task:
+        """The same task with each sweep twice, its current stronger and weaker by `share` of it."""
+        if not share:
+            return self
+        return self._once(("swayed", share), lambda: self._swayed(share))
+
+    def _swayed(self, share: float) -> Task:
+        def twice(each: Sequence[Any] | None) -> Any:
+            return None if each is None else [x for x in each for _ in range(2)]
+
+        traces = [replace(t, i_pA=t.i_pA * (1 + by)) for t in self.traces for by in (share, -share)]
+        return replace(self, traces=traces, keep=twice(self.keep), weights=twice(self.weights))
 
     def _once(self, key: Any, make: Any) -> Any:
         if key not in self._made:

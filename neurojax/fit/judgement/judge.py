@@ -35,12 +35,15 @@ class Judge(Protocol):
 
 
 class FeatureJudge:
-    """By the features of the sweeps, in tolerances. Raises ValueError for voltage clamp."""
+    """By the features of the sweeps, in tolerances. Raises ValueError for voltage clamp.
+
+    With `sway`, each sweep is run twice, its current stronger and weaker by that share of it.
+    """
 
     unit = UNIT
 
-    def __init__(self, task: Task):
-        self.task, self.targets = task, task.targets
+    def __init__(self, task: Task, sway: float = 0.0):
+        self.task, self.targets = task, task.swayed(sway).targets
         self.sweeps = len(self.targets.sweeps)
         self.i = jnp.asarray(self.targets.i)
 

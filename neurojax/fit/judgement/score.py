@@ -87,9 +87,7 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
     for trace in traces:
         if trace.clamp != "current":
             raise ValueError(f"sweep {trace.sweep}: a search on features needs current clamp")
-    weights_ = np.ones(len(traces)) if weights is None else np.asarray(weights, dtype=float)
-    if weights_.shape != (len(traces),) or not (weights_ >= 0).all() or weights_.sum() <= 0:
-        raise ValueError(f"weights {weights!r}: expected {len(traces)} numbers >= 0, not all 0")
+    shares = shares_of(weights, len(traces))
     # A simulation is read at the recording's own interval: coarse sampling cuts the tops of spikes.
     every = max(1, round(max(_GRID, *(t.dt_ms for t in traces)) / dt))
     sweeps, currents = [], []
@@ -104,11 +102,22 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
     padded = [np.pad(i, (0, longest - len(i)), mode="edge") for i in currents]
     return Targets(
         tuple(sweeps),
-        weights_ / weights_.sum(),
+        shares,
         np.stack(padded, axis=1),
         Level(*map(np.array, zip(*(level(t) for t in traces), strict=True))),
         every,
     )
+
+
+def shares_of(weights: Sequence[float] | None, sweeps: int) -> np.ndarray:
+    """How much each sweep counts, `[sweep]`, in all 1; alike without weights.
+
+    Raises ValueError for weights that do not fit.
+    """
+    given = np.ones(sweeps) if weights is None else np.asarray(weights, dtype=float)
+    if given.shape != (sweeps,) or not (given >= 0).all() or given.sum() <= 0:
+        raise ValueError(f"weights {weights!r}: expected {sweeps} numbers >= 0, not all 0")
+    return given / given.sum()
 
 
 def stimulated(trace: Trace) -> tuple[float, float]:

@@ -58,13 +58,14 @@ class Population:
 class Evolution:
     """CMA-ES from the best points known, on separate islands first, then around the best of them.
 
-    Separate islands do not all end in the same wrong basin.
+    Separate islands do not all end in the same wrong basin. Each begins with the standard deviation
+    `spread` in every coordinate of the unit box.
     """
 
-    def __init__(self, people: Population, islands: int, rng: np.random.Generator):
+    def __init__(self, people: Population, islands: int, rng: np.random.Generator, spread=0.2):
         self.people, self.rng = people, rng
         first = [people.z[:, k % people.z.shape[1]] for k in range(islands)]
-        self.searches = [_strategy(x, 0.2, people.size // islands, rng) for x in first]
+        self.searches = [_strategy(x, spread, people.size // islands, rng) for x in first]
 
     def run(self, log: Log, generations: int, patience: int, gain: float) -> None:
         """Evolve until the time of the log is over, or nothing moves any more.

@@ -21,6 +21,8 @@ from neurojax.fit.solvers.evolution import Evolution, Population
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 
+_SPREADS = (0.05, 0.1, 0.2)  # of the unit box, for one evolution around the best after the other
+
 
 @dataclass(frozen=True)
 class Search:
@@ -29,10 +31,14 @@ class Search:
     The candidates of a stage before and `draws` random points are scored; from the best,
     `population` cells evolve: on separate `islands`, in time steps `coarse` times the task's, until
     nothing gains much or half the time is over; then in the task's steps around the best of them.
-    While time is left all of this begins anew elsewhere. Without `generations` there are 300 of
-    them, or as many as fit into `share` of the time left, compilation included. Each sweep is
-    simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
-    rested, and counts by the task's weights.
+    While there is time for it, all of this begins anew elsewhere; what is left is spent around the
+    best of all. Without `generations` there are 300 of them, or as many as fit into `share` of the
+    time left, compilation included. Each sweep is simulated from 50 ms before its stimulus to
+    100 ms after it, the cell being held where it rested, and counts by the task's weights.
+
+    A cell that fires chaotically can meet one sweep by accident. So, in the task's steps, a single
+    sweep is run twice, its current stronger and weaker by the share `sway`, and the error is the
+    mean of both.
 
     The error is the sum of `score.Score`, in tolerances; `ranges` says how far each parameter can
     move alone until the error has grown by one. With an `objective` (see `Task.problem`) its value
@@ -46,6 +52,7 @@ class Search:
     islands: int = 4
     coarse: int = 2
     share: float = 1.0
+    sway: float = 3e-4
     objective: Objective | None = None
     name: str = "search"
 
@@ -59,14 +66,18 @@ class Search:
     def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
         """The best `population` cells of all that were seen."""
         end = time.monotonic() + self.share * watch.seconds_left
-        best, known, rounds = Population(self._judge(task), self.population), {}, 0
+        # Several sweeps are hardly met by accident at once.
+        judge = self._judge(task, self.sway if len(task.traces) == 1 else 0.0)
+        best, known, rounds = Population(judge, self.population), {}, 0
+        timed = math.isfinite(end) and self.generations is None
         while True:
             began, rounds = time.monotonic(), rounds + 1
             self._round(best, task, found if rounds == 1 else None, rounds, watch, end)
             now = time.monotonic()
-            timed = math.isfinite(end) and self.generations is None
-            if watch.interrupted or not timed or end - now < (now - began) / 2:
+            if watch.interrupted or not timed or end - now < now - began:
                 break
+        if timed:
+            _refine(best, task, watch, end)
         if not watch.interrupted and best.errors.size:
             with watch.stage("ranges", best.judge.unit) as log:
                 known = _ranges(best, task, log)
@@ -79,7 +90,7 @@ class Search:
         rng, unit = task.rng(number), best.judge.unit
         named = f" {number}" if number > 1 else ""
         last = self.generations or (10**6 if math.isfinite(end) else 300)
-        coarse = Population(self._judge(task.stepped(self.coarse * task.dt)), self.population)
+        coarse = Population(self._judge(task.stepped(self.coarse * task.dt), 0.0), self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
@@ -99,10 +110,20 @@ class Search:
             evolution.run(log, max(1, last - last // 2), 60, 0.001)
         best.adopt(fine if fine.errors.size else coarse)
 
-    def _judge(self, task: Task) -> Judge:
+    def _judge(self, task: Task, sway: float) -> Judge:
         if self.objective is None:
-            return FeatureJudge(task)
+            return FeatureJudge(task, sway)
         return ObjectiveJudge(task, self.objective)
+
+
+def _refine(best: Population, task: Task, watch: Watch, end: float) -> None:
+    """Evolve around the best point until the time is over: near it, farther, and again."""
+    attempt = 0
+    while best.errors.size and not watch.interrupted and time.monotonic() < end:
+        attempt += 1
+        named, spread = f" {attempt}" if attempt > 1 else "", _SPREADS[attempt % len(_SPREADS) - 1]
+        with watch.stage(f"refine{named}", best.judge.unit, 1.0, end) as log:
+            Evolution(best, 1, task.rng(0, attempt), spread).run(log, 10**6, 60, 0.001)
 
 
 def _draw(people: Population, points: np.ndarray, log: Log) -> None:
