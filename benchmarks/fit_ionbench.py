@@ -4,8 +4,9 @@ ionBench (Owen & Mirams 2025, PLoS Comput Biol, doi:10.1371/journal.pcbi.1013319
 synthetic voltage clamp from random starts. A run costs its solves of the model, one with
 sensitivities as many as it takes ionBench the time of; it succeeds where the cost falls below a
 threshold. What counts is the expected cost until a success. A run of ours draws some of ionBench's
-random starts, goes downhill from the best by Levenberg-Marquardt, and begins anew where that
-stalls. Its points are entered into ionBench's tracker, and its best is judged by ionBench's model.
+random starts, goes downhill from the best by Levenberg-Marquardt with bent steps, and begins anew
+where that stalls. Its points are entered into ionBench's tracker, and its best is judged by
+ionBench's model.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import argparse
 import os
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import common
@@ -24,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from ionbench.tracker import Tracker
 from ionbench.utils.results import expected_time
+from ionbench_descent import limits_of, stepper
 from rich.table import Table
 
 import neurojax as nj
-from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
 
 SOURCE = "github.com/CardiacModelling/ionBench, scripts/newAppFigure.py and newTRR.py"
 
@@ -52,87 +52,118 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Way:
-    """How a run goes."""
+    """How a run goes. Gains count relative to what is left until the threshold."""
 
     draws: int = 20  # of ionBench's starts, of which the best one is taken
-    patience: int = 8  # iterations without a gain of `least` after which it begins anew
-    least: float = 0.01  # of the cost
-    iterations: int = 400  # in all
+    promise: float = 0.02  # of a linear model without damping, below which it begins anew
+    least: float = 0.05  # gain in `patience` iterations, below which it begins anew
+    patience: int = 10
+    iterations: int = 800  # in all
+    damping: float = 1.0  # of the first step,
+    shrink: float = 0.1  # by which it changes after a good step
+    grow: float = 3.0  # and after a worse point
 
 
 WAYS = {name: Way() for name in problems.NAMES}
+_TOGETHER = 8  # points that are computed at once, for the memory that their Jacobians take
 
 
 class Runs:
     """Runs side by side, each on its own, each with ionBench's tracker."""
 
     def __init__(self, name: str, runs: int, seed: int, way: Way):
-        self.bm, self.way, self.n = problems.benchmarker(name), way, runs
+        self.bm, self.way = problems.benchmarker(name), way
         self.space = problems.space_of(self.bm)
-        self.problem = problems.problem_of(self.bm, self.space)
+        self.goal = self.bm.COST_THRESHOLD**2
+        residuals, per = problems.residuals_of(self.bm, self.space)
+        self._values = jax.jit(jax.vmap(lambda z: jnp.sum(residuals(z)[0] ** 2)))
+        self.limits = limits_of(self.bm, self.parameters)
+        self._step = stepper(residuals, self.limits, per)
+        self.random = np.random.default_rng(seed)
         np.random.seed(seed)  # noqa: NPY002  ionBench draws from the global generator
         self.trackers = [Tracker() for _ in range(runs)]
-        self.z = np.zeros((len(self.space), runs))
-        self.best, self.level = np.full(runs, np.inf), np.full(runs, np.inf)
+        self.z = np.zeros((runs, len(self.space)))
+        self.best, self.level, self.damping = np.full((3, runs), np.inf)
         self.quiet, self.done = np.zeros(runs, int), np.zeros(runs, bool)
-        self.fresh = np.ones(runs, bool)
-        self.state: Any = jax.vmap(LEVENBERG_MARQUARDT.init, -1, -1)(jnp.asarray(self.z))
+        self.fresh = np.ones(runs, bool)  # whose derivatives have not been taken yet
         self._begin(np.arange(runs))
 
     def parameters(self, z: np.ndarray) -> np.ndarray:
-        """In ionBench's order, `[n, P]`."""
-        return np.stack([np.asarray(x) for x in self.space.values(z).values()], axis=1)
+        """In ionBench's order, of points z `[..., P]`."""
+        values = self.space.values(np.moveaxis(z, -1, 0)).values()
+        return np.stack([np.asarray(x) for x in values], axis=-1)
+
+    def draw(self, n: int) -> np.ndarray:
+        """Starts z `[n, P]` as ionBench draws them. Where it bounds rates, it draws evenly within
+        the bounds, one by one and slowly; so the same is done here for many at a time."""
+        if not self.bm.ratesBounded:
+            at = np.array([self.bm.sample() for _ in range(n)])
+            return self.space.point(dict(zip(self.space.names, at.T, strict=True))).T
+        found = np.zeros((0, len(self.space)))
+        while len(found) < n:
+            z = self.random.random((10000, len(self.space)))
+            inside = (z @ self.limits.normals.T <= self.limits.reach).all(axis=1)
+            found = np.concatenate([found, z[inside]])
+        return found[:n]
+
+    def values(self, z: np.ndarray) -> np.ndarray:
+        """cost^2 of points z `[n, P]`."""
+        return np.nan_to_num(_in_parts(self._values, z), nan=np.inf)
 
     def _begin(self, who: np.ndarray) -> None:
         """The best of some of ionBench's random starts, for each of these runs."""
-        draws = self.way.draws
-        at = np.array(self.bm.sample(draws * who.size))
-        z = self.space.point(dict(zip(self.space.names, at.T, strict=True)))
-        padded = np.resize(np.arange(len(at)), -(-len(at) // self.n) * self.n)
-        parts = [self.problem.values(jnp.asarray(z[:, k])) for k in padded.reshape(-1, self.n)]
-        cost = np.sqrt(np.nan_to_num(np.concatenate(parts), nan=np.inf)[: len(at)])
-        for place, run in enumerate(who):
-            own = np.arange(place * draws, (place + 1) * draws)
+        z = self.draw(self.way.draws * who.size)
+        at, value = self.parameters(z), self.values(z)
+        for run, own in zip(who, np.split(np.arange(len(z)), who.size), strict=True):
             for k in own:
-                self._note(run, at[k], cost[k], "cost")
-            self.z[:, run] = z[:, own[cost[own].argmin()]]
-        self.level[who], self.quiet[who], self.fresh[who] = np.inf, 0, True
+                self._note(run, at[k], value[k])
+            first = own[value[own].argmin()]
+            self.z[run], self.best[run] = z[first], value[first]
+        self.level[who], self.damping[who] = np.inf, self.way.damping
+        self.quiet[who], self.fresh[who] = 0, True
 
-    def _note(self, run: int, at: np.ndarray, cost: float, kind: str, solved: bool = True) -> None:
-        self.trackers[run].update(at, cost=cost, incrementSolveCounter=solved, solveType=kind)
+    def _note(self, run: int, at: np.ndarray, value: float, kind: str = "cost") -> bool:
+        """Enters a point; whether it may be solved, for ionBench solves none beyond its bounds."""
+        legal = bool(self.bm.in_parameter_bounds(at) and self.bm.in_rate_bounds(at))
+        cost = float(np.sqrt(value)) if legal else 1e5
+        self.trackers[run].update(at, cost=cost, incrementSolveCounter=legal, solveType=kind)
+        self.done[run] |= legal and value < self.goal
+        return legal
 
     def solve(self) -> None:
         for _ in range(self.way.iterations):
-            self._iterate()
+            self._iterate(np.flatnonzero(~self.done))
             if self.done.all():
                 return
 
-    def _iterate(self) -> None:
-        found = self.problem(jnp.asarray(self.z))
-        at = self.parameters(self.z)
-        value = np.nan_to_num(np.asarray(found.value), nan=np.inf)
-        # Where ionBench bounds the rates it solves nothing beyond, and counts nothing.
-        legal = np.array([self.bm.in_rate_bounds(p) for p in at])
-        value = np.where(legal, value, np.inf)
-        gained = value < np.where(self.fresh, np.inf, self.best)
-        for run in np.flatnonzero(~self.done):
-            cost = float(np.sqrt(value[run])) if legal[run] else 1e5
-            self._note(run, at[run], cost, "cost", bool(legal[run]))
-            self.done[run] = self.trackers[run].cost_threshold(self.bm.COST_THRESHOLD)
-            if gained[run] and not self.done[run]:  # derivatives of other points are of no use
-                self._note(run, at[run], cost, "grad")
-        self.best = np.where(gained, value, self.best)
-        onward, self.state = _move(
-            self.state, jnp.asarray(self.fresh), jnp.asarray(self.z),
-            found._replace(value=jnp.asarray(value)),
-        )  # fmt: skip
-        self.z, self.fresh = np.array(onward), np.zeros(self.n, bool)
-        progress = self.best < (1 - self.way.least) ** 2 * self.level
-        self.level = np.where(progress, self.best, self.level)
-        self.quiet = np.where(progress, 0, self.quiet + 1)
-        stalled = np.flatnonzero((self.quiet >= self.way.patience) & ~self.done)
+    def _iterate(self, active: np.ndarray) -> None:
+        """Takes the derivatives of new points, and one step where there is hope."""
+        found = _in_parts(self._step, self.z[active], self.damping[active])
+        found = found._replace(value=np.nan_to_num(found.value, nan=np.inf))
+        for run in active[self.fresh[active]]:
+            self._note(run, self.parameters(self.z[run]), self.best[run], "grad")
+        self.fresh[active] = False
+        hope = found.promise > self.way.promise * (found.start - self.goal)
+        for k in np.flatnonzero(hope):
+            self._advance(active[k], jax.tree.map(lambda a, k=k: a[k], found))
+        stalled = active[(~hope | (self.quiet[active] >= self.way.patience)) & ~self.done[active]]
         if stalled.size:
             self._begin(stalled)
+
+    def _advance(self, run: int, step: Any) -> None:
+        """Notes a run's two solves, and moves it to the better point."""
+        self._note(run, self.parameters(step.probe), step.probed)
+        legal = self._note(run, self.parameters(step.z), step.value)
+        if legal and step.held < step.start:
+            if step.start - step.held > 0.25 * step.expected:
+                self.damping[run] = max(self.damping[run] * self.way.shrink, 1e-12)
+            self.z[run], self.best[run], self.fresh[run] = step.z, step.value, True
+        else:
+            self.damping[run] = min(self.damping[run] * self.way.grow, 1e8)
+        left = min(step.start, step.held if legal else np.inf) - self.goal
+        progress = left < (1 - self.way.least) * self.level[run]
+        self.level[run] = left if progress else self.level[run]
+        self.quiet[run] = 0 if progress else self.quiet[run] + 1
 
     def outcome(self, ratio: float) -> dict[str, Any]:
         """Success by ionBench's model, and the cost until it."""
@@ -158,24 +189,19 @@ class Runs:
         }
 
 
-@jax.jit
-def _move(state, fresh, z, found):
-    new = jax.vmap(LEVENBERG_MARQUARDT.init, -1, -1)(z)
-    state = jax.tree.map(partial(jnp.where, fresh), new, state)
-
-    def update(gradient, state, z, value, matrix):
-        step, state = LEVENBERG_MARQUARDT.update(gradient, state, z, value=value, matrix=matrix)
-        return jnp.clip(z + step, 0.0, 1.0), state
-
-    return jax.vmap(update, -1, -1)(found.gradient, state, z, found.value, found.matrix)
+def _in_parts(function: Any, *arrays: np.ndarray) -> Any:
+    """The function of some points at a time: one program, and little memory."""
+    n = len(arrays[0])
+    parts = np.resize(np.arange(n), -(-n // _TOGETHER) * _TOGETHER).reshape(-1, _TOGETHER)
+    found = [jax.tree.map(np.asarray, function(*(a[part] for a in arrays))) for part in parts]
+    return jax.tree.map(lambda *a: np.concatenate(a)[:n], *found)
 
 
 def trace_error(runs: Runs, points: int = 8) -> float:
     """Largest relative difference of our cost from ionBench's, at random starts."""
-    at = np.array(runs.bm.sample(points))
-    z = runs.space.point(dict(zip(runs.space.names, at.T, strict=True)))
-    ours = np.sqrt(runs.problem.values(jnp.asarray(z)))
-    theirs = np.array([runs.bm.cost(p) for p in at])
+    z = runs.draw(points)
+    ours = np.sqrt(runs.values(z))
+    theirs = np.array([runs.bm.cost(p) for p in runs.parameters(z)])
     return float(np.abs(ours / theirs - 1).max())
 
 

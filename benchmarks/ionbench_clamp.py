@@ -1,8 +1,8 @@
 """ionBench's problems as least-squares problems of neurojax: protocol, model, and residuals.
 
-Gated channels run through neurojax's engine, whose gates are exact while the command stands still.
-Its Markov problems ask for more digits than a step that goes pair by pair has: their schemes'
-occupancies are carried by matrix exponentials, one for each potential of the command.
+Gates and occupancies go from one block of a few samples to the next by maps that are exact while
+the command stands still, one for each of its potentials: neurojax's own of gated channels, and
+matrix exponentials of schemes, whose problems ask for more digits than its steps pair by pair.
 """
 
 from __future__ import annotations
@@ -20,11 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import neurojax as nj
-from neurojax.electrode import PA, voltage_clamp
-from neurojax.engine.pieces import Gradient
 from neurojax.fit.parameters import Free, Space
-from neurojax.fit.problem import Problem
-from neurojax.loss import CurrentError, Sweep, Target
 from neurojax.scheme import Scheme
 
 NAMES = ("staircase.hh", "staircase.mm", "loewe2016.ikr", "moreno2016.ina")
@@ -61,21 +57,31 @@ def space_of(bm: Any) -> Space:
     return Space(tuple(Free(f"i.{n}", "", float(a), float(b), s) for n, a, b, s in bounds))
 
 
-def problem_of(bm: Any, space: Space) -> Any:
-    """A function of points z `[P, n]`: value, gradient and Gauss-Newton matrix of its cost^2."""
-    one = channel(bm.NAME)
+def residuals_of(bm: Any, space: Space) -> tuple[Callable, np.ndarray]:
+    """Differences from its data at a point z `[P]`, weighted to add up to its cost^2 when squared,
+    with the whole numbers in them; and what one more of each takes off `[R, W]`."""
+    one, data = channel(bm.NAME), jnp.asarray(bm.DATA)
+    weight = np.full(data.size, 1 / data.size) if bm.WEIGHTS is None else bm.WEIGHTS
+    weight = jnp.sqrt(jnp.asarray(weight))
+    trace = trace_of(bm, one)
+
+    def residuals(z):
+        values = {k.removeprefix("i."): x for k, x in space.values(z).items()}
+        found, whole = trace(dataclasses.replace(one, **values))
+        return (found - data) * weight, whole
+
+    decays = len(bm._tauBounds) if bm.NAME == "moreno2016.ina" else 0
+    per = np.zeros((data.size, decays))
+    per[data.size - decays :] = _TICK * np.diag(weight[data.size - decays :])
+    return residuals, per
+
+
+def trace_of(bm: Any, one: nj.Channel) -> Callable:
+    """What it records, of a channel, and the whole numbers in it."""
     if bm.NAME == "moreno2016.ina":
-        return Clamped(space, one, partial(_curves, curves_of(bm)), bm.DATA, bm.WEIGHTS)
-    t = np.arange(0, bm.T_MAX, bm.TIMESTEP)
-    v = command(bm, t)
-    if isinstance(one, Scheme):
-        return Clamped(space, one, partial(_trace, *_levels(v, bm.TIMESTEP)), bm.DATA)
-    cell = nj.Cell(channels={"i": one})
-    # One more step at the beginning, at rest, so that the first sample is a record as well.
-    electrode = voltage_clamp(np.concatenate([v[:1], v[:-1]]))
-    target = Target(bm.DATA / PA * cell.area, np.full(t.size, PA / cell.area / np.sqrt(t.size)))
-    sweep = Sweep(electrode, CurrentError(data=target), v[0])
-    return Problem(cell, space, [sweep], np.ones(1), bm.TIMESTEP, 1, "voltage")
+        return partial(_curves, curves_of(bm))
+    v = command(bm, np.arange(0, bm.T_MAX, bm.TIMESTEP))
+    return partial(_markov if isinstance(one, Scheme) else _gated, v, bm.TIMESTEP)
 
 
 def command(bm: Any, t: np.ndarray) -> np.ndarray:
@@ -87,42 +93,7 @@ def command(bm: Any, t: np.ndarray) -> np.ndarray:
     return v
 
 
-_TOGETHER = 16  # points that are computed at once, for the memory that their Jacobians take
-
-
-class Clamped:
-    """A scheme under a command, as `neurojax.fit.problem.Problem` is for the engine."""
-
-    def __init__(self, space: Space, one: Scheme, trace: Callable, data, weights=None):
-        self.space = space
-        data = jnp.asarray(data)
-        weight = jnp.sqrt(1 / data.size if weights is None else jnp.asarray(weights))
-
-        def residuals(z):
-            values = {k.removeprefix("i."): x for k, x in space.values(z).items()}
-            return (trace(dataclasses.replace(one, **values)) - data) * weight
-
-        def both(z):
-            r, push = jax.linearize(residuals, z)
-            J = jax.vmap(push)(jnp.eye(z.size))
-            return Gradient(r @ r, 2 * J @ r, J @ J.T)
-
-        def value(z):
-            r = residuals(z)
-            return r @ r
-
-        self._both = jax.jit(lambda z: jax.lax.map(both, z.T, batch_size=_TOGETHER))
-        self._value = jax.jit(lambda z: jax.lax.map(value, z.T, batch_size=_TOGETHER))
-
-    def __call__(self, z) -> Gradient:
-        found = self._both(jnp.asarray(z))
-        return jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), found)
-
-    def values(self, z) -> np.ndarray:
-        return np.asarray(self._value(jnp.asarray(z)))
-
-
-# -- exact occupancies ----------------------------------------------------------------------------
+# -- currents under a command ----------------------------------------------------------------------
 def _generator(one: Scheme, v) -> jax.Array:
     """Q `[state, state]` of x' = Q x at a potential."""
     index = {k: n for n, k in enumerate(one.states)}
@@ -151,29 +122,57 @@ def _settled(one: Scheme, v) -> jax.Array:
     return jnp.stack([x[k] for k in one.states])
 
 
-def _levels(v: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Distinct potentials, which of them each sample has, and the interval."""
-    levels, which = np.unique(v, return_inverse=True)
-    return levels, which, dt
+_HELD = 5  # samples in which a ramp stands still at its middle; the staircase's steps last many
 
 
-def _trace(levels, which, dt, one: Scheme) -> jax.Array:
-    """The current at every sample of a command, its potential held from each to the next."""
-    moves = jax.vmap(lambda v: _exponential(_generator(one, v), dt, 12))(jnp.asarray(levels))
-    unit = [jnp.asarray(one.conducting.get(k, 0.0)) for k in one.states]
+def _held(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct potentials of a command, and which of them each block of samples has."""
+    blocks = v.reshape(-1, _HELD)
+    middle = blocks[:, _HELD // 2] + np.diff(blocks[:, :2], axis=1)[:, 0] / 2
+    levels, which = np.unique(middle, return_inverse=True)
+    return levels, which
+
+
+def _gated(v: np.ndarray, dt: float, one: nj.Channel) -> tuple[jax.Array, jax.Array]:
+    """The current of a gated channel at every sample of a command."""
+    levels, which = _held(v)
+    maps = [one.propagator(jnp.asarray(levels), k * dt) for k in range(_HELD + 1)]
 
     def step(x, level):
-        return moves[level] @ x, x
+        return {k: a[level] * x[k] + b[level] for k, (a, b) in maps[-1].items()}, x
 
-    _, x = jax.lax.scan(step, _settled(one, levels[which[0]]), jnp.asarray(which))
-    return one.g_bar * (x @ jnp.stack(unit)) * (jnp.asarray(levels)[which] - one.E_rev)
+    _, x = jax.lax.scan(step, one.steady_state(jnp.asarray(v[0])), jnp.asarray(which))
+    x = {
+        k: jnp.stack([m[k][0][which] * x[k] + m[k][1][which] for m in maps[:-1]], axis=1).ravel()
+        for k in x
+    }
+    return one.current(jnp.asarray(v), x), jnp.zeros(0)
+
+
+def _markov(v: np.ndarray, dt: float, one: Scheme) -> tuple[jax.Array, jax.Array]:
+    """The current of a scheme at every sample of a command."""
+    levels, which = _held(v)
+    tick = jax.vmap(lambda v: _exponential(_generator(one, v), dt, 12))(jnp.asarray(levels))
+    unit = jnp.asarray([float(one.conducting.get(k, 0.0)) for k in one.states])
+    rows = [jnp.broadcast_to(unit, tick.shape[:2])]
+    jump = tick
+    for _ in range(_HELD - 1):
+        rows.append(jnp.einsum("ls,lsj->lj", rows[-1], tick))
+        jump = jump @ tick
+
+    def step(x, level):
+        return jump[level] @ x, x
+
+    _, x = jax.lax.scan(step, _settled(one, v[0]), jnp.asarray(which))
+    conducting = jnp.einsum("bhs,bs->bh", jnp.stack(rows, axis=1)[which], x).ravel()
+    return one.g_bar * conducting * (v - one.E_rev), jnp.zeros(0)
 
 
 # -- the summary curves of the sodium problem -----------------------------------------------------
 _DOUBLINGS = 44  # of exponentials over seconds: some rates are 1e8/ms
 _TICK = 0.005  # ms, at which ionBench looks for peaks
 _BLOCK = 64  # ticks that are computed from one state
-_LOOK = 10.0, 20.0  # ms of a window in which its peak, and its fall to a half, are looked for
+_LOOK = 20.0  # ms of a pulse in which its peak and its fall to a half are looked for
 
 
 @dataclass(frozen=True)
@@ -207,50 +206,53 @@ def curves_of(bm: Any) -> Curves:
     )
 
 
-def _curves(c: Curves, one: Scheme) -> jax.Array:
-    """Inactivation, activation, recovery and decay, in ionBench's order and normalisation."""
-    kinds, which = np.unique(np.stack([c.v, c.duration]), axis=1, return_inverse=True)
-    Q = jax.vmap(partial(_generator, one))(jnp.asarray(kinds[0]))
-    moves = jax.vmap(lambda Q, t: _exponential(Q, t, _DOUBLINGS))(Q, jnp.asarray(kinds[1]))
-    first = _settled(one, -120.0)
-    _, begin = jax.lax.scan(lambda x, k: (moves[k] @ x, x), first, jnp.asarray(which.ravel()))
-    conducting = jnp.asarray([float(one.conducting.get(k, 0.0)) for k in one.states])
-
-    def inward(segments, ms):
-        """-current at every tick `[segment, tick]`."""
-        levels, of = np.unique(c.v[segments], return_inverse=True)
-        number = round(ms / _TICK / _BLOCK) + 1
-
-        def pulse(level, x):
-            tick = _exponential(_generator(one, level), _TICK, 6)
-            jump = _exponential(_generator(one, level), _TICK * _BLOCK, 12)
-            _, rows = jax.lax.scan(lambda r, _: (r @ tick, r), conducting, None, _BLOCK)
-            _, xs = jax.lax.scan(lambda x, _: (jump @ x, x), x, None, number)
-            return (xs @ rows.T).ravel() * one.g_bar * (one.E_rev - level)
-
-        return jax.vmap(pulse)(jnp.asarray(levels)[of], begin[segments])
-
-    test = inward(c.inactivation, _LOOK[0]).max(axis=1)
-    v, t = c.v[c.activation], c.duration[c.activation] - 0.01
-    late = jax.vmap(lambda v, t: _exponential(_generator(one, v), t, _DOUBLINGS))(
-        *map(jnp.asarray, (v, t))
-    )
-    steady = jnp.einsum("s,ksj,kj->k", conducting, late, begin[c.activation]) * (one.E_rev - v)
-    pulses = inward(c.recovery, _LOOK[0]).max(axis=1)
-    return jnp.concatenate(
-        [
-            test / test.max(),
-            steady / steady.max(),
-            pulses[1::2] / pulses[::2],
-            jax.vmap(_half_decay)(inward(c.decay, _LOOK[1])),
-        ]
-    )
+def _curves(c: Curves, one: Scheme) -> tuple[jax.Array, jax.Array]:
+    """Inactivation, activation, recovery and decay, in ionBench's order and normalisation; and the
+    ticks of the peaks that decay."""
+    pulses = np.concatenate([c.inactivation, c.recovery, c.decay])
+    late, pulsed = c.v[c.activation], c.v[pulses]
+    v = np.concatenate([c.v, late, pulsed, pulsed])
+    t = [c.duration, c.duration[c.activation] - 0.01]
+    t = np.concatenate([*t, np.full(pulses.size, _TICK), np.full(pulses.size, _TICK * _BLOCK)])
+    sizes = np.cumsum([c.v.size, late.size, pulses.size])
+    moves, until, tick, jump = jnp.split(_exponentials(one, v, t), sizes)
+    _, begin = jax.lax.scan(lambda x, move: (move @ x, x), _settled(one, -120.0), moves)
+    unit = jnp.asarray([float(one.conducting.get(k, 0.0)) for k in one.states])
+    current = jnp.einsum("s,ksj,kj->k", unit, until, begin[c.activation]) * (one.E_rev - late)
+    peak, tops, decay = _pulses(unit, begin[pulses], tick, jump, jnp.asarray(one.E_rev - pulsed))
+    n = c.inactivation.size, pulses.size - c.decay.size
+    test, pair = peak[: n[0]], peak[n[0] : n[1]]
+    parts = [test / test.max(), current / current.max(), pair[1::2] / pair[::2], decay[n[1] :]]
+    return jnp.concatenate(parts), tops[n[1] :].astype(peak.dtype)
 
 
-def _half_decay(i: jax.Array) -> jax.Array:
-    """Time from the peak tick to a half of the peak, ms, linear between ticks."""
-    top = jnp.argmax(i)
-    half = i[top] / 2
-    below = jnp.argmax((i <= half) & (jnp.arange(i.size) > top))
-    before = i[below - 1]
-    return (below - 1 - top + (before - half) / (before - i[below])) * _TICK
+def _exponentials(one: Scheme, v: np.ndarray, t: np.ndarray) -> jax.Array:
+    """exp(Q(v) t) of each pair `[pair, state, state]`; equal pairs are computed once."""
+    kinds, which = np.unique(np.stack([v, t]), axis=1, return_inverse=True)
+    moves = jax.vmap(lambda v, t: _exponential(_generator(one, v), t, _DOUBLINGS))(*kinds)
+    return moves[which.ravel()]
+
+
+def _pulses(unit, begin, tick, jump, drive) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Peak inward current of pulses, its tick, and the time from there to its half, ms `[pulse]`.
+
+    The half is linear between ticks. Every tick is computed, but only the ticks that are read are
+    differentiated.
+    """
+    count = round(_LOOK / _TICK / _BLOCK) + 1
+    x = jax.lax.scan(lambda x, _: (jnp.einsum("kij,kj->ki", jump, x), x), begin, None, count)[1]
+    rows = jnp.broadcast_to(unit, begin.shape)
+    row = jax.lax.scan(lambda r, _: (jnp.einsum("ki,kij->kj", r, tick), r), rows, None, _BLOCK)[1]
+    pulse = jnp.arange(len(begin))
+
+    def at(k):
+        return (x[k // _BLOCK, pulse] * row[k % _BLOCK, pulse]).sum(axis=1) * drive
+
+    i = jnp.einsum("bks,rks->kbr", *jax.lax.stop_gradient((x, row))).reshape(len(begin), -1)
+    i = i * jax.lax.stop_gradient(drive)[:, None]
+    top = i.argmax(axis=1)
+    peak = at(top)
+    later = jnp.arange(i.shape[1]) > top[:, None]
+    below = ((i <= peak[:, None] / 2) & later).argmax(axis=1)
+    before, after = at(below - 1), at(below)
+    return peak, top, (below - 1 - top + (before - peak / 2) / (before - after)) * _TICK
