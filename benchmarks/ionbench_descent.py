@@ -5,7 +5,7 @@ tells the residuals' second derivative there, and with it the bent step ("geodes
 Bounds of parameters and of rates are linear in logarithms: each step is the best within them.
 
 Whole numbers that residuals contain, as the sample on which a peak falls, jump as parameters move,
-and every jump is a wall. A step holds them at what leaves least to be explained by parameters.
+and every jump is a wall. A step holds them where parameters can leave least of the residuals.
 
 Sources: Transtrum & Sethna 2012, arXiv:1201.5885; Mehrotra 1992, SIAM J Optim 2:575,
 doi:10.1137/0802028.
@@ -26,7 +26,7 @@ _BENT = 0.75  # of a step's length that the bending may add at most
 _RADIUS = 0.6  # of the box that no coordinate's step exceeds
 _FLOOR = 1e-9  # of the largest diagonal, for the scale of parameters that hardly matter
 _MARGIN = 1e-9  # of the box, which rounding does not cross
-_TRUST = 1e-4  # residual that explains less than moving a parameter over all its range does
+_TRUST = 1e-4  # residual that is not worth moving a parameter over all its range
 
 
 class Limits(NamedTuple):
@@ -108,8 +108,8 @@ def stepper(residuals: Callable, limits: Limits, per: np.ndarray) -> Callable:
 
 
 def _whole(r: jax.Array, J: jax.Array, per: np.ndarray) -> jax.Array:
-    """Changes of whole numbers `[W]`, each by one at most: of what they leave of the residuals, no
-    small move of parameters explains much."""
+    """Changes of whole numbers `[W]`, each by one at most, with which a linear move of parameters
+    leaves least of the residuals."""
     changes = jnp.asarray(list(product((-1.0, 0.0, 1.0), repeat=per.shape[1])))
     inner = jnp.linalg.inv(J @ J.T + _TRUST**2 * jnp.eye(len(J)))
 
