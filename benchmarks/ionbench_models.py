@@ -5,6 +5,8 @@ Sources of the kinetics are given at each; the values of ionBench's model files 
 
 from __future__ import annotations
 
+from math import log
+
 import jax.numpy as jnp
 
 from neurojax.channel import Channel, Leaf, param, pytree
@@ -70,7 +72,7 @@ class VentricularKr(Scheme):
     p13: Leaf = param(0.04150, "1/ms", 1e-7, 1e3)
     p14: Leaf = param(0.0312, "1/mV", 1e-7, 0.4, scale="linear")
     g_bar: Leaf = param(0.024, "mS/cm2", 0.02, 0.2)
-    E_rev: Leaf = param(_R * 310 / 96485.3415 * float(jnp.log(5.4 / 141.0167)), "mV", -120.0, -60.0)
+    E_rev: Leaf = param(_R * 310 / 96485.3415 * log(5.4 / 141.0167), "mV", -120.0, -60.0)
     states = ("C1", "C2", "C3", "O", "I")
     conducting = {"O": 1.0}
 
@@ -111,7 +113,7 @@ class CardiacNa(Scheme):
     p15: Leaf = param(4.1476e-2, "1", 1e-4, 10.0)
     p16: Leaf = param(2.0802e-2, "1", 1e-4, 10.0)
     g_bar: Leaf = param(1.0, "mS/cm2", 0.01, 100.0)
-    E_rev: Leaf = param(_R * 295 / _F * float(jnp.log(138 / 10)), "mV", 20.0, 100.0)
+    E_rev: Leaf = param(_R * 295 / _F * log(138 / 10), "mV", 20.0, 100.0)
     states = ("C3", "C2", "C1", "O", "IC3", "IC2", "IF", "IS")
     conducting = {"O": 1.0}
 
