@@ -222,14 +222,14 @@ def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.Flight:
     """Simulate all pieces of all starts, with tangents in the parameters and first states."""
     (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
-    tree = jax.tree.structure(settled(cell, 0.0))
     cell = before(cell, pieces.electrode)
 
     def build(shared, theta):
         cell, start, first = shared
-        own = jax.tree.unflatten(tree, [theta[k] for k in names])
-        cell, begun = begin(space.apply(cell, {k: theta[k] for k in space.names}), *start)
-        return cell, jax.tree.map(partial(jnp.where, first), begun, own)
+        cell, s = begin(space.apply(cell, {k: theta[k] for k in space.names}), *start)
+        begun, tree = jax.tree.flatten(s)
+        own = [jnp.where(first, a, theta[k]) for a, k in zip(begun, names, strict=True)]
+        return cell, jax.tree.unflatten(tree, own)
 
     def of_all(a):
         return jnp.tile(a, n) if jnp.ndim(a) else a
