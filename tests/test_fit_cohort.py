@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit import Candidates, Polish, cohort, fit, free
+from neurojax.fit import Candidates, Polish, cohort, fit, free, free_run
 from neurojax.fit.cohorts import pool
 from neurojax.fit.solvers import arrow
 
@@ -182,6 +182,18 @@ def test_a_cell_that_fits_badly_has_no_say_in_what_is_shared():
     found = cohort(cell, traces, bounds, shared=["leak.E_rev"], starts=1)
     assert found.apart == ["cell 2"] and found.lost == []
     assert found.shared["leak.E_rev"] == pytest.approx(E_REV, rel=1e-6)
+
+
+def test_cells_of_their_own_area_are_coupled_to_their_data():
+    own, areas = np.array([0.2, 0.5]), np.array([1e-5, 4e-5])
+    i = nj.steps(50.0, start=2, stop=12, duration=20, dt=DT)
+    data = []
+    for g, area in zip(own, areas, strict=True):
+        cell = nj.Cell(channels={"leak": SquidLeak(g_bar=g)}, area=area)
+        data.append([free_run(cell, nj.Trace("current", DT, np.full(i.size, -65.0), i), DT, False)])
+    cells = nj.Cell(channels={"leak": SquidLeak()}, area=areas)
+    found = cohort(cells, data, {"leak.g_bar": (0.03, 3.0)}, couplings=(1.0, 0.0), dt=DT, starts=1)
+    np.testing.assert_allclose(found.values["leak.g_bar"], own, rtol=1e-4)
 
 
 def test_names_are_checked():

@@ -119,7 +119,7 @@ def test_a_drift_of_the_rest_does_not_pass_for_a_response(x64):
     bounds = {"k.g_bar": (3, 300), "leak.g_bar": (0.03, 3), "pipette.R_s": (5, 80)}
     found = fit(cell, traces, bounds, [Draw(4, 8), Polish()], dt=DT, hold=True)
     truth = {name: float(nj.parameters(cell)[name][0]) for name in bounds}
-    joined = fit(cell, traces, bounds, [Shoot(starts=1, every=2)], dt=DT, hold=True)
+    joined = fit(cell, traces, bounds, [Shoot(starts=1, every=2, iterations=8)], dt=DT, hold=True)
     together = cohort(cell, [traces], bounds, dt=DT, every=2, starts=1, hold=True)
     for name, value in truth.items():
         assert found.values[name] == pytest.approx(value, rel=1e-3), name
