@@ -214,6 +214,7 @@ def main() -> None:
     parser.add_argument("--only", choices=problems.NAMES, help="one problem, nothing written")
     told = parser.parse_args()
     nj.configure(compilation_cache=False)
+    jax.devices()  # JAX starts before myokit's compilations have closed the streams of the log
     table = Table("problem", "success", "expected cost", "best of 34", "ionBench's own",
                   "cost differs", "s")  # fmt: skip
     console, results = common.console(), []
