@@ -21,6 +21,7 @@ from neurojax.fit.solvers.evolution import Evolution, Population
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
 
+_ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last
 _SPREADS = (0.05, 0.1, 0.2)  # of the unit box, for one evolution around the best after the other
 
 
@@ -29,12 +30,12 @@ class Search:
     """Random draws, then CMA-ES from the best of them, judged by the features of the sweeps.
 
     The candidates of a stage before and `draws` random points are scored; from the best,
-    `population` cells evolve: on separate `islands`, in time steps `coarse` times the task's, until
-    nothing gains much or half the time is over; then in the task's steps around the best of them.
-    While there is time for it, all of this begins anew elsewhere; what is left is spent around the
-    best of all. Without `generations` there are 300 of them, or as many as fit into `share` of the
-    time left, compilation included. Each sweep is simulated from 50 ms before its stimulus to
-    100 ms after it, the cell being held where it rested, and counts by the task's weights.
+    `population` cells evolve on separate `islands`, in time steps `coarse` times the task's, until
+    nothing gains much. This begins anew elsewhere until about half of the time is over; what is
+    left is spent in the task's steps around the best of all. Without `generations` there are 300 of
+    them, or as many as fit into `share` of the time left, compilation included. Each sweep is
+    simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
+    rested, and counts by the task's weights.
 
     A cell that fires chaotically can meet one sweep by accident. So, in the task's steps, a single
     sweep is run twice, its current stronger and weaker by the share `sway`, and the error is the
@@ -65,19 +66,21 @@ class Search:
 
     def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
         """The best `population` cells of all that were seen."""
-        end = time.monotonic() + self.share * watch.seconds_left
+        began, seconds = time.monotonic(), self.share * watch.seconds_left
+        timed = math.isfinite(seconds) and self.generations is None
         # Several sweeps are hardly met by accident at once.
         judge = self._judge(task, self.sway if len(task.traces) == 1 else 0.0)
-        best, known, rounds = Population(judge, self.population), {}, 0
-        timed = math.isfinite(end) and self.generations is None
-        while True:
-            began, rounds = time.monotonic(), rounds + 1
-            self._round(best, task, found if rounds == 1 else None, rounds, watch, end)
-            now = time.monotonic()
-            if watch.interrupted or not timed or end - now < now - began:
-                break
+        best, known = Population(judge, self.population), {}
+        explored = [self._explore(task, found, 1, watch, _ROUND * seconds)]
+        while timed and not watch.hurried and time.monotonic() - began < _EXPLORED * seconds:
+            explored.append(self._explore(task, None, len(explored) + 1, watch, _ROUND * seconds))
+        coarse, evolution = min(explored, key=lambda e: e[0].best)
+        if evolution is None or watch.interrupted:
+            best.adopt(coarse)
+        else:
+            self._evolve(best, coarse, evolution, watch, began + seconds)
         if timed:
-            _refine(best, task, watch, end)
+            _refine(best, task, watch, began + seconds)
         if not watch.interrupted and best.errors.size:
             with watch.stage("ranges", best.judge.unit) as log:
                 known = _ranges(best, task, log)
@@ -85,30 +88,40 @@ class Search:
             best.z, best.errors, best.judge.unit, contributions=best.parts, ranges=known
         )
 
-    def _round(self, best: Population, task, found, number: int, watch: Watch, end: float) -> None:
-        """Draw and evolve, until nothing gains or the time is over; `best` learns of it."""
-        rng, unit = task.rng(number), best.judge.unit
+    def _explore(
+        self, task: Task, found: Candidates | None, number: int, watch: Watch, seconds: float
+    ) -> tuple[Population, Evolution | None]:
+        """Draw, and evolve on islands in coarse steps, until nothing gains or time is over."""
+        rng, end = task.rng(number), time.monotonic() + seconds
         named = f" {number}" if number > 1 else ""
-        last = self.generations or (10**6 if math.isfinite(end) else 300)
-        coarse = Population(self._judge(task.stepped(self.coarse * task.dt), 0.0), self.population)
+        people = Population(self._judge(task.stepped(self.coarse * task.dt), 0.0), self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
-        with watch.stage(f"draw{named}", unit, 0.25, end) as log:
-            _draw(coarse, points, log)
-        if watch.interrupted or not coarse.errors.size:
-            return best.adopt(coarse)
-        evolution = Evolution(coarse, self.islands, rng)
-        with watch.stage(f"islands{named}", unit, 0.5, end) as log:
-            evolution.run(log, max(1, last // 2), 40, 0.02)
-        if watch.interrupted:
-            return best.adopt(coarse)
-        fine = Population(best.judge, self.population)
-        with watch.stage(f"evolve{named}", unit, 1.0, end) as log:
-            fine(coarse.z, log)
-            evolution.join(fine)
-            evolution.run(log, max(1, last - last // 2), 60, 0.001)
-        best.adopt(fine if fine.errors.size else coarse)
+        with watch.stage(f"draw{named}", people.judge.unit, 0.25, end) as log:
+            _draw(people, points, log)
+        if watch.interrupted or not people.errors.size:
+            return people, None
+        evolution = Evolution(people, self.islands, rng)
+        with watch.stage(f"islands{named}", people.judge.unit, 1.0, end) as log:
+            evolution.run(log, max(1, self._most(seconds) // 2), 40, 0.02)
+        return people, evolution
+
+    def _most(self, seconds: float) -> int:
+        """Generations in all, of which half explore; time ends them sooner."""
+        return self.generations or (10**6 if math.isfinite(seconds) else 300)
+
+    def _evolve(
+        self, best: Population, coarse: Population, evolution: Evolution, watch: Watch, end: float
+    ) -> None:
+        """Go on from what was explored in the task's own steps; `best` learns of it."""
+        with watch.stage("evolve", best.judge.unit, 1.0, end) as log:
+            best(coarse.z, log)
+            evolution.join(best)
+            most = self._most(end)
+            evolution.run(log, max(1, most - most // 2), 60, 0.001)
+        if not best.errors.size:
+            best.adopt(coarse)
 
     def _judge(self, task: Task, sway: float) -> Judge:
         if self.objective is None:
