@@ -16,11 +16,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.cell import Cell
 from neurojax.channel import pytree, static
 from neurojax.electrode import Trace
 from neurojax.fit.task import Task
 from neurojax.fold import Fold
 from neurojax.loss import soft_dtw
+from neurojax.observe import amplifier_potential
+from neurojax.pipette import pipette_of
 
 Score = Callable[[np.ndarray], tuple[np.ndarray, Mapping[str, np.ndarray]]]
 
@@ -218,13 +221,14 @@ def gradient_descent(
 def jaxley(task: Task, *, every: int = 10, window_ms: float = 1.0, **options: Any) -> Callable:
     """The recipe for the sweeps of a task, with its own loss: soft-DTW of the pooled potential.
 
-    The potential is read every `every` steps and averaged over windows of `window_ms`.
+    The potential is read every `every` steps and averaged over windows of `window_ms`; cells are
+    held where each sweep began, as for the score.
     """
 
     def objective(trace: Trace, record_ms: float) -> Fold:
         return pooled(trace, record_ms, window_ms)
 
-    problem = task.problem(objective, every)
+    problem = replace(task, hold=True).problem(objective, every)
 
     def slope(z):
         found = problem(jnp.asarray(z, jnp.result_type(float)))
@@ -238,7 +242,7 @@ def jaxley(task: Task, *, every: int = 10, window_ms: float = 1.0, **options: An
 
 @pytree
 class Pooled(Fold):
-    """Another fold that sees the mean potential of each window, once in a window."""
+    """Another fold that sees the mean of what is recorded in each window, once in a window."""
 
     inner: Fold
     window: int = static(1)
@@ -249,13 +253,20 @@ class Pooled(Fold):
     def update(self, carry, cell, s, row):
         total, inner = carry
         inner_row, last = row
-        total = total + s.v
+        total = total + amplifier_potential(cell, s)
         seen = s._replace(v=total / self.window)
-        after = self.inner.update(inner, cell, seen, inner_row)
+        after = self.inner.update(inner, _bare(cell), seen, inner_row)
         return jnp.where(last > 0, 0.0, total), jnp.where(last > 0, after, inner)
 
     def finish(self, carry, duration):
         return self.inner.finish(carry[1], duration)
+
+
+def _bare(cell: Cell) -> Cell:
+    """The cell without its pipette: what is seen of it is its v."""
+    found = pipette_of(cell)
+    rest = {k: c for k, c in cell.channels.items() if not found or k != found[0]}
+    return replace(cell, channels=rest)
 
 
 def pooled(trace: Trace, record_ms: float, window_ms: float) -> Pooled:
