@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +53,7 @@ def _settle(
     problem: Problem, z: np.ndarray, held: np.ndarray, information: float, log: Log
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where points z `[P, n]` end with their `held` coordinates, and chi-squared last and first."""
-    state = jax.vmap(_OPTIMISER.init, -1, -1)(jnp.asarray(z))
+    state: Any = jax.vmap(_OPTIMISER.init, -1, -1)(jnp.asarray(z))
     ends, least, first = z, np.full(z.shape[1], np.inf), np.empty(0)
     for k in range(_ITERATIONS):
         found = problem(jnp.asarray(z))
