@@ -132,7 +132,7 @@ def test_numbers_of_the_readme_are_those_of_the_committed_results():
     cells = result("fit_herg")["cells"]
     shares = [100 * share for c in cells for share in c["share_of_starts_within_1_percent"]]
     assert f"{int(min(shares))} to {int(max(shares))} % of the starts" in README
-    assert f"| {np.median([c['run_s'] for c in cells]):.0f} a cell |" in README
+    assert f"| {np.median([c['run_s'] for c in cells]):.1f} a cell |" in README
     for c in cells:
         assert c["rmse_sine_nA"] <= c["rmse_sine_published_nA"] * 1.00001
         assert c["rmse_ap_nA"] <= c["rmse_ap_published_nA"]
@@ -148,16 +148,64 @@ def test_numbers_of_the_readme_are_those_of_the_committed_results():
         assert f", {plain} by plain descent" in README
 
     neurons = result("fit_cells")
-    recordings = neurons["recordings"]
-    kept = sum(all(t["kept"] for t in r["held_out"].values()) for r in recordings)
+    recordings = by_cell(neurons["recordings"])
+    kept = sum(all(limits_kept(rows)) for rows in recordings)
     assert f"every limit kept for {kept} of {len(recordings)}" in README
-    assert f"| {np.median([r['seconds'] for r in recordings]):.0f} a cell |" in README
-    steps = [r["whole"] for r in neurons["one_step"]]
-    *most, last = (f"{r['spikes_model']} of {r['spikes_data']}" for r in steps)
-    assert f"{', '.join(most)} and {last} spikes" in README
-    *most, last = (f"{r['spike_time_error_percent']:.1f}" for r in steps)
-    assert f"{', '.join(most)} and {last} % of the interval off" in README
-    assert f"| {np.median([r['seconds'] for r in steps]):.0f} a cell |" in README
+    assert f"| {np.median([r['seconds'] for r in neurons['recordings']]):.0f} a cell |" in README
+    steps = by_cell(neurons["one_step"])
+
+    def median(rows, field):
+        return np.median([r["whole"][field] for r in rows])
+
+    counts = [f"{median(r, 'spikes_model'):.0f} of {r[0]['whole']['spikes_data']}" for r in steps]
+    assert f"{listed(counts)} spikes" in README
+    off = [f"{median(r, 'spike_time_error_percent'):.1f}" for r in steps]
+    assert f"{listed(off)} % of the interval off" in README
+    smooth = [f"{r[0]['smooth_adaptation']['whole_percent']:.1f}" for r in steps]
+    assert f"smooth course of their intervals leaves {listed(smooth)} %" in README
+    seconds = [r["whole"]["seconds"] for r in neurons["one_step"]]
+    assert f"| {np.median(seconds):.0f} a cell |" in README
+
+
+def by_cell(rows):
+    cells = dict.fromkeys(r["cell"] for r in rows)
+    return [[r for r in rows if r["cell"] == cell] for cell in cells]
+
+
+def limits_kept(rows):
+    """Of one neuron, by the medians over fits from several seeds."""
+    for name, first in rows[0]["held_out"].items():
+        yield np.median([r["held_out"][name]["value"] for r in rows]) <= first["limit"]
+
+
+def listed(words):
+    *most, last = words
+    return f"{', '.join(most)} and {last}"
+
+
+def test_comparisons_of_the_readme_are_those_of_the_committed_results():
+    race = result("fit_race")
+    told = race["summary"]
+    first = f"held-out error least on {told['best_on']} of {told['cells']} neurons"
+    assert f"{first}, largest on {told['worst_on']};" in README
+    errors = [
+        {name: row["held_out_error"] for name, row in r["contestants"].items()}
+        for r in race["cells"]
+    ]
+    ratios = [
+        f"{name} {np.median([e[name] / e['neurojax'] for e in errors]):.1f}"
+        for name in errors[0]
+        if name != "neurojax"
+    ]
+    assert f"in the median {listed(ratios)} times ours" in README
+
+    problems = result("fit_ionbench")["problems"]
+    rates = [f"{100 * p['success_rate']:.0f}" for p in problems]
+    costs = [f"{p['expected_cost']:.0f}" for p in problems]
+    known = [p["published"] for p in problems]
+    best = [f"{min(k['best_cost'], k['new_cost']):.0f}" for k in known]
+    assert f"{listed(rates)} % of the runs succeed, at {listed(costs)} solves" in README
+    assert f"(best published: {listed(best)})" in README
 
 
 def test_speeds_of_the_readme_are_those_of_the_committed_results():
