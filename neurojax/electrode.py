@@ -144,14 +144,12 @@ class Trace:
 
     def changes(self) -> np.ndarray:
         """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
-        height = max(map(abs, self._heights(self._levels()[1])), default=0.0)
-        samples = self.i_pA if self.clamp == "current" else self.v_mV
-        block = min(max(1, round(1.0 / self.dt_ms)), samples.size)
-        level = np.median(samples[: samples.size // block * block].reshape(-1, block), axis=1)
+        deviation, level, block = self._levels()
+        height = max(map(abs, self._heights(level)), default=0.0)
         jumps = np.flatnonzero(np.abs(np.diff(level)) > 0.3 * height) if height else []
         times = []
         for k in jumps:  # the first sample past the middle of the jump, within the blocks around it
-            around = samples[k * block : (k + 2) * block]
+            around = deviation[k * block : (k + 2) * block]
             half = 0.5 * (level[k] + level[k + 1])
             times.append((k * block + np.argmax((around > half) != (level[k] > half))) * self.dt_ms)
         return np.unique(np.array(times))

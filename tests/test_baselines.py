@@ -1,30 +1,23 @@
 """The methods that fits are held against get somewhere, and see what they should."""
 
-import importlib.util
 import itertools
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scripts
 
 import neurojax as nj
 from neurojax.cells import squid_axon
 from neurojax.electrode import Trace
 
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "baselines.py"
 BEST = np.array([0.2, 0.7, 0.4, 0.9])
 
 
 @pytest.fixture(scope="module")
 def baselines():
-    spec = importlib.util.spec_from_file_location("baselines", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with scripts.loaded("baselines") as module:
+        yield module
 
 
 @pytest.fixture

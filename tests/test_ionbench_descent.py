@@ -1,29 +1,20 @@
 """Downhill within limits and over residuals that jump: scipy, enumeration and known answers."""
 
-import importlib.util
-import sys
 from itertools import product
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scripts
 from scipy.optimize import minimize
-
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "ionbench_descent.py"
 
 
 @pytest.fixture(scope="module")
 def descent():
-    spec = importlib.util.spec_from_file_location("ionbench_descent", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    with jax.enable_x64(True):
+    with scripts.loaded("ionbench_descent") as module, jax.enable_x64(True):
         yield module
-    del sys.modules[spec.name]
 
 
 def test_whole_numbers_are_those_whose_fit_leaves_least(descent):

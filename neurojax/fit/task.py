@@ -14,7 +14,6 @@ from neurojax.fit.judgement.score import Targets, level, shares_of, targets
 from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
 from neurojax.loss import Sweep, counted, noise_of, prepare
-from neurojax.pipette import pipette_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +140,7 @@ def sweeps_for(
     hold: bool = False,
 ) -> list[Sweep]:
     """Traces as a cell sees them, through its pipette if it has one; see `Task` and `prepare`."""
-    piped = pipette_of(cell) is not None
-    sweeps = prepare(traces, dt, every, keep, through_pipette=piped)
+    sweeps = prepare(traces, dt, every, keep, cell=cell)
     if hold and one_clamp(traces) == "current":
         sweeps = [s._replace(level=level(t)) for s, t in zip(sweeps, traces, strict=True)]
     return sweeps

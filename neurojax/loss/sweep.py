@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax import pipette
+from neurojax.cell import Cell
 from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
 from neurojax.loss.error import VoltageError, error_of, scaled
+from neurojax.pipette import repeated
 
 
 class Level(NamedTuple):
@@ -36,20 +37,20 @@ def prepare(
     every: int = 1,
     keep: Sequence[np.ndarray | None] | None = None,
     *,
-    through_pipette: bool = False,
+    cell: Cell | None = None,
 ) -> list[Sweep]:
     """Traces as sweeps; their squared residuals sum to the mean squared error of all kept samples.
 
     `keep` marks the samples `[sample]` of each trace that count. A record that falls between
     samples is compared with their linear interpolation, and counts where its nearest sample does.
-    With `through_pipette` the stimulus reaches a cell by the pipette that is part of it.
+    The stimulus reaches a `cell` by its pipette, if it has one.
     In current clamp the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.
 
     Raises ValueError when a mask does not fit its trace or leaves nothing.
     """
     sweeps = []
     for k, trace in enumerate(traces):
-        electrode = (pipette.from_trace if through_pipette else from_trace)(trace, dt)
+        electrode = from_trace(trace, dt) if cell is None else repeated(cell, trace, dt)
         if trace.clamp == "current":
             data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
             electrode = nudged(electrode, data_mV, g=0.0)

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 
@@ -71,14 +72,21 @@ class Search:
         # Several sweeps are hardly met by accident at once.
         judge = self._judge(task, self.sway if len(task.traces) == 1 else 0.0)
         best, known = Population(judge, self.population), {}
-        explored = [self._explore(task, found, 1, watch, _ROUND * seconds)]
+        most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
+        each = max(1, most // 2), watch, _ROUND * seconds
+        explored = [self._explore(task, found, 1, *each)]
         while timed and not watch.hurried and time.monotonic() - began < _EXPLORED * seconds:
-            explored.append(self._explore(task, None, len(explored) + 1, watch, _ROUND * seconds))
+            explored.append(self._explore(task, None, len(explored) + 1, *each))
         coarse, evolution = min(explored, key=lambda e: e[0].best)
         if evolution is None or watch.interrupted:
             best.adopt(coarse)
         else:
-            self._evolve(best, coarse, evolution, watch, began + seconds)
+            with watch.stage("evolve", judge.unit, 1.0, began + seconds) as log:
+                best(coarse.z, log)
+                evolution.join(best)
+                evolution.run(log, max(1, most - most // 2), 60, 0.001)
+            if not best.errors.size:
+                best.adopt(coarse)
         if timed:
             _refine(best, task, watch, began + seconds)
         if not watch.interrupted and best.errors.size:
@@ -89,39 +97,28 @@ class Search:
         )
 
     def _explore(
-        self, task: Task, found: Candidates | None, number: int, watch: Watch, seconds: float
+        self,
+        task: Task,
+        found: Candidates | None,
+        number: int,
+        generations: int,
+        watch: Watch,
+        seconds: float,
     ) -> tuple[Population, Evolution | None]:
         """Draw, and evolve on islands in coarse steps, until nothing gains or time is over."""
         rng, end = task.rng(number), time.monotonic() + seconds
-        named = f" {number}" if number > 1 else ""
         people = Population(self._judge(task.stepped(self.coarse * task.dt), 0.0), self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
-        with watch.stage(f"draw{named}", people.judge.unit, 0.25, end) as log:
+        with watch.stage(_nth("draw", number), people.judge.unit, 0.25, end) as log:
             _draw(people, points, log)
         if watch.interrupted or not people.errors.size:
             return people, None
         evolution = Evolution(people, self.islands, rng)
-        with watch.stage(f"islands{named}", people.judge.unit, 1.0, end) as log:
-            evolution.run(log, max(1, self._most(seconds) // 2), 40, 0.02)
+        with watch.stage(_nth("islands", number), people.judge.unit, 1.0, end) as log:
+            evolution.run(log, generations, 40, 0.02)
         return people, evolution
-
-    def _most(self, seconds: float) -> int:
-        """Generations in all, of which half explore; time ends them sooner."""
-        return self.generations or (10**6 if math.isfinite(seconds) else 300)
-
-    def _evolve(
-        self, best: Population, coarse: Population, evolution: Evolution, watch: Watch, end: float
-    ) -> None:
-        """Go on from what was explored in the task's own steps; `best` learns of it."""
-        with watch.stage("evolve", best.judge.unit, 1.0, end) as log:
-            best(coarse.z, log)
-            evolution.join(best)
-            most = self._most(end)
-            evolution.run(log, max(1, most - most // 2), 60, 0.001)
-        if not best.errors.size:
-            best.adopt(coarse)
 
     def _judge(self, task: Task, sway: float) -> Judge:
         if self.objective is None:
@@ -131,12 +128,16 @@ class Search:
 
 def _refine(best: Population, task: Task, watch: Watch, end: float) -> None:
     """Evolve around the best point until the time is over: near it, farther, and again."""
-    attempt = 0
-    while best.errors.size and not watch.interrupted and time.monotonic() < end:
-        attempt += 1
-        named, spread = f" {attempt}" if attempt > 1 else "", _SPREADS[attempt % len(_SPREADS) - 1]
-        with watch.stage(f"refine{named}", best.judge.unit, 1.0, end) as log:
+    for attempt, spread in enumerate(cycle(_SPREADS), 1):
+        if not best.errors.size or watch.interrupted or time.monotonic() >= end:
+            return
+        with watch.stage(_nth("refine", attempt), best.judge.unit, 1.0, end) as log:
             Evolution(best, 1, task.rng(0, attempt), spread).run(log, 10**6, 60, 0.001)
+
+
+def _nth(stage: str, number: int) -> str:
+    """The name of a stage that is run again and again."""
+    return stage if number == 1 else f"{stage} {number}"
 
 
 def _draw(people: Population, points: np.ndarray, log: Log) -> None:
