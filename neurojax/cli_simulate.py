@@ -141,7 +141,14 @@ def _stimulus(asked: Step | tuple[str, str], cell: Cell, dt: float) -> Stimulus:
 def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
     """A current in pA (a density is multiplied by the cell's area), or a voltage in mV."""
     unit = _UNIT.sub("", text).strip()
-    kind = UNITS[normalise(unit)][0] if unit else ""
+    expected = (
+        "expected a current (pA, nA), a current density (uA/cm2) or, for a voltage clamp, a "
+        "voltage (mV)"
+    )
+    try:
+        kind = UNITS[normalise(unit)][0] if unit else ""
+    except ValueError as error:
+        raise ValueError(f"{what} = {text!r}: {error}; {expected}") from None
     if kind == "current density":
         density = parse(text, "uA/cm2", what)
         return density * float(np.asarray(cell.area)) / PA, "pA"
@@ -149,10 +156,7 @@ def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
         return parse(text, "pA", what), "pA"
     if kind == "voltage":
         return parse(text, "mV", what), "mV"
-    raise ValueError(
-        f"{what} = {text!r}: expected a current (pA, nA), a current density (uA/cm2) or, for a "
-        "voltage clamp, a voltage (mV)"
-    )
+    raise ValueError(f"{what} = {text!r}: {expected}")
 
 
 def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str]):

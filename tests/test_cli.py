@@ -164,6 +164,7 @@ STEP = ("--amplitude", "100 pA", "--duration", "100 ms")
         (("squid", "--amplitude", "170"), "expected a current (pA, nA)"),
         (("squid", "--amplitude", "170 pF"), "expected a current (pA, nA)"),
         (("squid", "--amplitude", "170 pAmp"), "unknown unit 'pAmp'"),
+        (("squid", "--amplitude", "9 kg"), "--amplitude = '9 kg': unknown unit 'kg'; expected a"),
         (("squid", *STEP, "--duration", "3 mV"), "'mV' is a unit of voltage"),
         (("squid", *STEP, "--stop", "3 s"), "expected 0 <= start <= stop <= duration"),
         (("squid", *STEP, "--dt", "0"), "--dt = 0: expected a time step between 0 and 1 ms"),
