@@ -87,8 +87,10 @@ def _peaks(rows: np.ndarray, threshold: float, prominence: float):
     found = _Stretches(
         owner, new, start, stop, _lowest(values, left, start), _lowest(values, stop, right)
     )
-    plain, top_at = _single(values, found, prominence)
-    slow_cell, slow_at, slow_low = _follow(values, found, np.flatnonzero(~plain), prominence)
+    up = values[1:] > values[:-1]
+    turns = np.flatnonzero(up[1:] != up[:-1]) + 1
+    plain, top_at = _single(values, turns, found, prominence)
+    slow_cell, slow_at, slow_low = _follow(values, turns, found, ~plain, prominence)
     cell = np.r_[owner[plain], slow_cell]
     at = np.r_[top_at[plain], slow_at]
     order = np.argsort(at, kind="stable")
@@ -106,13 +108,11 @@ class _Stretches(NamedTuple):
     after: np.ndarray  # and of the gap after
 
 
-def _single(values: np.ndarray, found: _Stretches, prominence: float):
+def _single(values: np.ndarray, turns: np.ndarray, found: _Stretches, prominence: float):
     """Which stretches are one spike each, as in a clean trace all are, and where their peaks are.
 
     Only where all stretches of a cell are: what one leaves open decides about the next.
     """
-    up = values[1:] > values[:-1]
-    turns = np.flatnonzero(up[1:] != up[:-1]) + 1
     first = np.searchsorted(turns, found.start)
     number = np.searchsorted(turns, found.stop) - first
     top_at = turns[np.minimum(first, turns.size - 1)] if turns.size else found.start
@@ -123,26 +123,32 @@ def _single(values: np.ndarray, found: _Stretches, prominence: float):
     return ~odd[found.owner], top_at
 
 
-def _follow(values: np.ndarray, found: _Stretches, stretches: np.ndarray, prominence: float):
+def _follow(
+    values: np.ndarray, turns: np.ndarray, found: _Stretches, which: np.ndarray, prominence: float
+):
     """Cell, sample and preceding trough of the spikes of some stretches, turn by turn."""
     found_cell, found_at, found_low = [], [], []
     low = top = np.nan  # the lowest since the last spike; the highest since then
     top_at = -1
-    for k in stretches:
-        if found.new[k]:
-            low, top, top_at = found.before[k], -np.inf, -1
-        a, b = int(found.start[k]), int(found.stop[k])
-        turns = _turning(values[a:b])
-        for j in (*turns, -1):
-            x = values[a + j] if j >= 0 else found.after[k]
+    some = _Stretches(*(x[which] for x in found))
+    ends = np.searchsorted(turns, [some.start, some.stop]).tolist()
+    for owner, new, start, stop, before, after, a, b in zip(
+        *(x.tolist() for x in some), *ends, strict=True
+    ):
+        if new:
+            low, top, top_at = before, -np.inf, -1
+        at = np.concatenate([[start], turns[a:b], [stop - 1]])
+        # Plain numbers, as arrays are slow one by one.
+        for j, x in zip([*at.tolist(), -1], [*values[at].tolist(), after], strict=True):
             if top_at < 0:  # falling: waiting for a rise out of the lowest point
-                low = min(low, x)
-                if j >= 0 and x - low >= prominence:
-                    top, top_at = x, a + j
+                if x < low:
+                    low = x
+                elif j >= 0 and x - low >= prominence:
+                    top, top_at = x, j
             elif x > top:
-                top, top_at = x, a + j
+                top, top_at = x, j
             elif top - x >= prominence:
-                found_cell.append(found.owner[k])
+                found_cell.append(owner)
                 found_at.append(top_at)
                 found_low.append(low)
                 low, top_at = x, -1
@@ -154,14 +160,6 @@ def _lowest(values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     padded = np.stack([a, b], axis=1).ravel()
     inside = padded < values.size
     return np.minimum.reduceat(values, padded[inside])[::2]
-
-
-def _turning(x: np.ndarray) -> np.ndarray:
-    """Samples of the local extremes of x, its ends among them."""
-    if x.size < 3:
-        return np.arange(x.size)
-    up = x[1:] > x[:-1]
-    return np.r_[0, np.flatnonzero(up[1:] != up[:-1]) + 1, x.size - 1]
 
 
 def _shape(rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float):
