@@ -136,6 +136,33 @@ def test_a_single_sweep_is_judged_by_two_currents_around_its_own(sweep):
     np.testing.assert_allclose(sum(parts.values()), both, rtol=1e-5)
 
 
+def test_features_count_as_often_as_they_are_emphasised(sweep):
+    cell = squid()
+    task = Task(cell, space(cell), [sweep], dt=DT)
+    z = task.space.random(32, seed=3)
+    errors, parts = FeatureJudge(task)(z)
+    more, weighed = FeatureJudge(task, emphasis={"times": 3.0, "rise": 0.0})(z)
+    np.testing.assert_allclose(weighed["times"], 3 * parts["times"])
+    np.testing.assert_allclose(more, errors + 2 * parts["times"] - parts["rise"], rtol=1e-5)
+
+
+def test_a_prior_counts_its_squared_standard_deviations_among_the_features(sweep):
+    cell = squid()
+    known = {"C_m": {"low": 0.5, "high": 2.0, "scale": "log", "prior": (1.0, 0.1)}}
+    task = Task(cell, space(cell, **known), [sweep, sweep], dt=DT)
+    plain = Task(cell, without_priors(task.space), [sweep, sweep], dt=DT)
+    z = task.space.random(32, seed=3)
+    C_m = np.asarray(task.space.values(z)["C_m"])
+    errors, parts = FeatureJudge(task)(z)
+    np.testing.assert_allclose(parts["priors"], (np.log(C_m) / 0.1) ** 2 / 2, rtol=1e-4)
+    np.testing.assert_allclose(errors - parts["priors"], FeatureJudge(plain)(z)[0], rtol=1e-4)
+
+
+def without_priors(space):
+    """The same space, nothing known beforehand."""
+    return replace(space, free=tuple(replace(f, prior=None) for f in space.free))
+
+
 @nj.pytree
 class Fragile(nj.Channel):
     """A leak that is not a number beyond a conductance of 1 mS/cm2."""
@@ -200,6 +227,8 @@ def test_bad_requests_are_named(sweep):
         ([clamp], {}, "sweep 7: a search on features needs current clamp"),
         ([sweep], {"weights": [1.0, 2.0]}, "expected 1 numbers"),
         ([sweep], {"population": 2}, "population = 2"),
+        ([sweep], {"emphasis": {"time": 2.0}}, "no feature 'time'; did you mean 'times'"),
+        ([sweep], {"emphasis": {"times": -1.0}}, "times is -1.0: expected a number from 0 on"),
     ]:
         with pytest.raises(ValueError, match=message):
             search(cell, traces, space(cell), **other)

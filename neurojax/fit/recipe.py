@@ -82,11 +82,13 @@ def default_stages(task: Task) -> list[Method]:
 
     Voltage clamp: random starts polished in coarse steps, then the best in fine ones. Current clamp
     without a spike: random starts polished. With spikes: a search on their features, since the
-    plain voltage error of a real cell is smallest without any spike. In the end the certificate.
+    plain voltage error of a real cell is smallest without any spike; the times of a single sweep
+    count four times, as they are most of what it tells. In the end the certificate.
     """
     fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
     if fires:
-        return [Search(share=0.9), Certify()]
+        alone = {"times": 4.0} if len(task.traces) == 1 else {}
+        return [Search(share=0.9, emphasis=alone), Certify()]
     if task.clamp == "current":
         return [Draw(), Polish(), Certify()]
     coarse = max(task.dt, COARSE_MS)

@@ -36,6 +36,7 @@ FEATURES = {
     "rise": "before the first spike",
     "course": "between spikes",
     "after": "after the last spike",
+    "priors": "what is known beforehand",
 }
 """Contributions to the error of a search as people call them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import jax
@@ -38,12 +39,16 @@ class FeatureJudge:
     """By the features of the sweeps, in tolerances. Raises ValueError for voltage clamp.
 
     With `sway`, each sweep is run twice, its current stronger and weaker by that share of it.
+    `emphasis` says how often features of the score count, by name. Priors add the squares of the
+    standard deviations they are missed by, over the number of sweeps.
     """
 
     unit = UNIT
 
-    def __init__(self, task: Task, sway: float = 0.0):
-        self.task, self.targets = task, task.swayed(sway).targets
+    def __init__(
+        self, task: Task, sway: float = 0.0, emphasis: Mapping[str, float] = MappingProxyType({})
+    ):
+        self.task, self.targets, self.emphasis = task, task.swayed(sway).targets, emphasis
         self.sweeps = len(self.targets.sweeps)
         self.i = jnp.asarray(self.targets.i)
 
@@ -52,8 +57,12 @@ class FeatureJudge:
         at = jnp.asarray(z.astype(jnp.result_type(float)))
         place = blocked.place_of(t.cell, at)
         v, off = _simulate(t.cell, at, self.i, target.level, t.dt, t.space, target.every, place)
-        parts = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
-        return parts.total, parts._asdict()
+        told = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
+        parts = {k: self.emphasis.get(k, 1.0) * x for k, x in told._asdict().items()}
+        if r := list(np.asarray(t.space.prior_residuals(z))):
+            parts["priors"] = sum(x * x for x in r) / len(t.traces)
+        errors = np.sum(list(parts.values()), axis=0)
+        return np.where(np.isfinite(told.total), errors, np.inf), parts
 
 
 class ObjectiveJudge:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import cycle
 
 import numpy as np
@@ -17,10 +17,12 @@ import numpy as np
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.certainty.ranges import probes, ranges
 from neurojax.fit.judgement.judge import FeatureJudge, Judge, ObjectiveJudge
+from neurojax.fit.judgement.score import Score
 from neurojax.fit.problem import Objective
 from neurojax.fit.solvers.evolution import Evolution, Population
 from neurojax.fit.task import Task
 from neurojax.fit.watch import Log, Watch
+from neurojax.units import nearest
 
 _ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last
 _SPREADS = (0.05, 0.1, 0.2)  # of the unit box, for one evolution around the best after the other
@@ -42,10 +44,11 @@ class Search:
     sweep is run twice, its current stronger and weaker by the share `sway`, and the error is the
     mean of both.
 
-    The error is the sum of `score.Score`, in tolerances; `ranges` says how far each parameter can
-    move alone until the error has grown by one. With an `objective` (see `Task.problem`) its value
-    is judged instead. Raises ValueError for sweeps that are no current clamp, unless there is an
-    objective.
+    The error is the sum of `score.Score`, in tolerances, and of what priors add; `emphasis` says
+    how often features of the score count, 1 for those not named. `ranges` says how far each
+    parameter can move alone until the error has grown by one. With an `objective` (see
+    `Task.problem`) its value is judged instead. Raises ValueError for features that are none, and
+    for sweeps that are no current clamp, unless there is an objective.
     """
 
     draws: int = 4096
@@ -55,6 +58,7 @@ class Search:
     coarse: int = 2
     share: float = 1.0
     sway: float = 3e-4
+    emphasis: Mapping[str, float] = field(default_factory=dict)
     objective: Objective | None = None
     name: str = "search"
 
@@ -64,6 +68,13 @@ class Search:
                 f"population = {self.population}, islands = {self.islands}, draws = {self.draws}: "
                 "expected at least one draw and one island, and 4 cells on each"
             )
+        known = Score._fields
+        for name, times in self.emphasis.items():
+            if name not in known:
+                hint = f"{nearest(name, known)} (have: {', '.join(known)})"
+                raise ValueError(f"emphasis: no feature {name!r}{hint}")
+            if not 0 <= times < math.inf:
+                raise ValueError(f"emphasis of {name} is {times!r}: expected a number from 0 on")
 
     def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
         """The best `population` cells of all that were seen."""
@@ -122,7 +133,7 @@ class Search:
 
     def _judge(self, task: Task, sway: float) -> Judge:
         if self.objective is None:
-            return FeatureJudge(task, sway)
+            return FeatureJudge(task, sway, self.emphasis)
         return ObjectiveJudge(task, self.objective)
 
 
