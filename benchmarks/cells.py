@@ -29,6 +29,8 @@ CELLS = (
 ALLEN = tuple(f"allen_{n}" for n in (518290966, 509881736, 532571720, 526950199, 532355382))
 FINE_MS = 0.1
 """Half-widths are judged where a recording was sampled this often or more."""
+ADAPTATION_MS = (200.0, 160.0)
+"""Median of the time constants of adaptation, and how far they are known, as `Free.prior`."""
 _UNTOLD = ("nap", "h", "medium")
 
 
@@ -59,12 +61,21 @@ def cortex() -> tuple[nj.Cell, Space]:
 
 
 def cortex_of_one_step() -> tuple[nj.Cell, Space]:
-    """The same without the channels that one depolarising step cannot tell from the others."""
+    """The same without the channels that one depolarising step cannot tell from the others.
+
+    Nor does it tell a slow process from a drift: time constants of adaptation have a prior. Fast
+    adaptation of cortical neurons is over in 300 ms (La Camera et al. 2006, J Neurophysiol 96:3448,
+    doi:10.1152/jn.00453.2006).
+    """
     model = load_model("cortex")
     assert model.space is not None
     told = {k: c for k, c in model.cell.channels.items() if k not in _UNTOLD}
     chosen = [
-        replace(f, also=tuple(a for a in f.also if a.split(".")[0] in told))
+        replace(
+            f,
+            also=tuple(a for a in f.also if a.split(".")[0] in told),
+            prior=ADAPTATION_MS if f.name in ("slow.tau", "km.tau_max") else f.prior,
+        )
         for f in model.space.free
         if f.name.split(".")[0] not in _UNTOLD
     ]

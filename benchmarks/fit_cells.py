@@ -29,7 +29,7 @@ from cells import (
 from common import RESULTS, write
 from rich.console import Console
 from rich.table import Table
-from scipy.optimize import curve_fit
+from scipy.optimize import minimize
 
 import neurojax as nj
 from neurojax import features
@@ -106,30 +106,47 @@ def one_step(name: str, settings: dict) -> dict:
 
 
 def smooth_adaptation(times: np.ndarray, cut: float) -> dict:
-    """What the best exponential course of the intervals leaves unexplained of spike times (ms).
+    """How near the best smooth courses of the intervals come to spike times (ms).
 
-    Where it was fitted to all intervals, and, from the first spike on, after `cut` where it was
-    fitted to those before: how far the cell's own irregularity lets any smooth model come.
+    An exponential course of log intervals from the first spike on, with the least error of all
+    times, and with that of the times before `cut`, told by its error after it; and the one interval
+    that would have been best after `cut`, chosen knowing all. What is left is the cell's own
+    irregularity, which no smooth model explains.
     """
-    gaps, start = np.diff(times), times[0]
+    known = int((times <= cut).sum())
+    interval = np.diff(times).mean()
 
-    def law(t, last, drop, tau):
-        return np.log(np.abs(last - drop * np.exp(-(t - start) / np.abs(tau))))
+    def course(at: np.ndarray) -> np.ndarray:
+        last, drop, tau = np.exp(at[0]), at[1], np.exp(at[2])
+        run = [times[0]]
+        for _ in times[1:]:
+            run.append(run[-1] + last * np.exp(-drop * np.exp((times[0] - run[-1]) / tau)))
+        return np.array(run)
 
-    def error(number: int, counted: np.ndarray) -> float:
-        seen = gaps[:number]
-        guess = (seen[-1], seen[-1] - seen[0], 200.0)
-        at, _ = curve_fit(law, times[:number], np.log(seen), p0=guess, maxfev=20000)
-        run = [start]
-        for _ in gaps:
-            run.append(run[-1] + np.exp(law(run[-1], *at)))
-        off = np.abs(np.array(run) - times)[counted].mean()
-        return round(float(100 * off / gaps.mean()), 2)
+    def percent(run: np.ndarray, part: slice) -> float:
+        return float(100 * np.abs(run - times)[part].mean() / interval)
 
-    before = int((times <= cut).sum())
+    def best(part: slice) -> np.ndarray:
+        last = np.log(np.diff(times[part])[-1])
+        starts = [(last, drop, np.log(tau)) for drop in (-0.5, 0.5, 2) for tau in (20, 100, 300)]
+        bounds = [(last - 1, last + 1), (-3, 3), (0, 8)]
+        runs = [
+            minimize(lambda x: percent(course(x), part), x, method="Nelder-Mead", bounds=bounds,
+                     options={"maxfev": 3000})
+            for x in starts
+        ]  # fmt: skip
+        return course(min(runs, key=lambda r: r.fun).x)
+
+    everywhere, later = slice(None), slice(known, None)
+    ahead = np.arange(len(times)) - (known - 1)
+    constant = [
+        percent(times[known - 1] + interval * share * ahead, later)
+        for share in np.linspace(0.3, 3, 541)
+    ]
     return {
-        "whole_percent": error(len(gaps), times > 0),
-        "later_percent": error(before - 1, times > cut),
+        "whole_percent": round(percent(best(everywhere), everywhere), 2),
+        "later_percent": round(percent(best(slice(known)), later), 2),
+        "later_best_constant_percent": round(min(constant), 2),
     }
 
 
