@@ -136,7 +136,7 @@ def fit_and_certify(
         title=title,
         fit=found,
         views=views,
-        agreements=[agreement(v.data, v.model, counted(found.cell, v.data)) for v in views],
+        agreements=[agreement(v.data, v.model, v.keep) for v in views],
         truth=truth or {},
         command=shlex.join(["neurojax", *sys.argv[1:]]),
         settings=settings,
@@ -279,7 +279,8 @@ def certified(
             failed.append(error)
             out.print(f"[yellow]left out of the report: {escape(str(error))}[/]", soft_wrap=True)
         else:
-            views.append(SweepView(trace, model, any(trace is f for f in fitted)))
+            seen = any(trace is f for f in fitted)
+            views.append(SweepView(trace, model, seen, counted(cell, trace)))
     if not views:
         raise failed[0]
     return views

@@ -18,11 +18,15 @@ from neurojax.plot.look import DATA, FAINT, FITTED, GRID, PREDICTED, WIDTH, styl
 
 @dataclass(frozen=True, eq=False)
 class SweepView:
-    """A measured sweep and the model's free run of it; fitted, or predicted unseen."""
+    """A measured sweep and the model's free run of it; fitted, or predicted unseen.
+
+    `keep` are the samples `[sample]` that count, None for all.
+    """
 
     data: Trace
     model: Trace
     fitted: bool = True
+    keep: np.ndarray | None = None
 
     @property
     def label(self) -> str:

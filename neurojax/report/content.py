@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from neurojax.fit import Agreement, Fit, Free, Space
-from neurojax.loss import capacitive_mask
 from neurojax.plot.sweep import SweepView, measured, residual
 
 
@@ -62,11 +61,11 @@ def median(pairs: Sequence[tuple[SweepView, Agreement]], of: Callable[[Agreement
 
 
 def explained(view: SweepView) -> float:
-    """Share of the measured variance that the model explains, capacitive transients left out."""
+    """Share of the measured variance that the model explains, of the samples that count."""
     _, r = residual(view.data, view.model)
     y = measured(view.data)[: r.size]
-    if view.data.clamp == "voltage":
-        kept = capacitive_mask(view.data)[: r.size]
+    if view.keep is not None:
+        kept = view.keep[: r.size]
         y, r = y[kept], r[kept]
     return float(1 - np.mean(r**2) / max(float(np.var(y)), 1e-12))
 
