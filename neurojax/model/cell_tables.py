@@ -1,0 +1,133 @@
+"""The tables [cell], [inputs], [ions] and [channels] of a model file: a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from neurojax.cell import CELSIUS, Cell, check_ions
+from neurojax.channel import Channel, params
+from neurojax.electrode import Electrode
+from neurojax.ion import Ion
+from neurojax.model.tables import (
+    NERNST,
+    TABLES,
+    channel_classes,
+    ion_classes,
+    only,
+    table_of,
+    value_of,
+    whole_numbers,
+)
+from neurojax.scheme import as_scheme
+from neurojax.units import nearest, parse
+
+
+def read_cell(document: Mapping[str, Any]) -> tuple[Cell, set[str]]:
+    """The cell, and the path names of the parameters that the file sets."""
+    table, known = table_of(document, "cell"), params(Cell)
+    only(table, [*known, "celsius", "electrode_ion"], "[cell]: ", "key")
+    own: dict[str, Any] = {k: value_of(table, k, known[k], "[cell]") for k in known if k in table}
+    if "celsius" in table:
+        own["celsius"] = value_of(table, "celsius", CELSIUS, "[cell]")
+    written = set(own)
+    ions, channels = _entries(document, "ions"), _entries(document, "channels")
+    written |= {f"ions.{key}.{field}" for key, entry in ions.items() for field in entry}
+    written |= {f"{key}.{field}" for key, entry in channels.items() for field in entry}
+    if not channels:
+        raise ValueError("no channel: expected at least one table such as [channels.leak]")
+    if "electrode_ion" in table:
+        own["electrode_ion"] = ion = table["electrode_ion"]
+        if ion not in ions:
+            have = ", ".join(ions) or "none"
+            raise ValueError(
+                f"[cell] electrode_ion = {ion!r}: no such table in [ions] (have: {have})"
+            )
+    cell = Cell(
+        channels={key: _channel(entry, f"[channels.{key}]") for key, entry in channels.items()},
+        ions={key: _ion(entry, f"[ions.{key}]") for key, entry in ions.items()},
+        inputs=_inputs(table_of(document, "inputs"), ions),
+        **own,
+    )
+    check_ions(cell, Electrode(0.0, 0.0, 0.0))
+    return cell, written
+
+
+def _entries(document: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """The tables in a table, by names that can be part of a path name."""
+    entries = table_of(document, kind)
+    for key, entry in entries.items():
+        place = f"[{kind}.{key}]"
+        if "." in key or key in TABLES:
+            raise ValueError(f"{place}: a name has no dot and is not one of {', '.join(TABLES)}")
+        if not isinstance(entry, dict):
+            what = "a table with a type" if kind == "channels" else "a table"
+            raise ValueError(f"{place}: expected {what}, got {entry!r}")
+    return entries
+
+
+def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
+    taken = {f"{ion}_{side}": ion for ion in ions for side in "io"}
+    for key in table:
+        if key in taken:
+            raise ValueError(f"[inputs] {key}: is a concentration of [ions.{taken[key]}]")
+    return {key: parse(value, "1", f"[inputs] {key}") for key, value in table.items()}
+
+
+def _ion(entry: Mapping[str, Any], place: str) -> Ion:
+    classes = ion_classes()
+    kind = entry.get("type", "Ion")
+    if not isinstance(kind, str) or kind not in classes:
+        raise ValueError(
+            f"{place}: no ion class {kind!r}{nearest(str(kind), classes)} "
+            f"(have: {', '.join(classes)})"
+        )
+    cls = classes[kind]
+    known, whole = params(cls), whole_numbers(cls)
+    only(entry, ["type", *whole, *known], f"{place}: ", "key")
+    for key in ("valence", "inside", "outside") if cls is Ion else ():
+        if key not in entry:
+            raise ValueError(f"{place}: {key} is missing (valence, inside and outside are needed)")
+    for key in whole:
+        value = entry.get(key, 1)
+        if type(value) is not int or value == 0 or (key == "pump_hill" and value < 0):
+            raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
+    given: dict[str, Any] = {k: entry[k] for k in whole if k in entry}
+    given |= {k: value_of(entry, k, known[k], place) for k in known if k in entry}
+    return cls(**given)
+
+
+def _channel(entry: Mapping[str, Any], place: str) -> Channel:
+    classes = channel_classes()
+    if "type" not in entry:
+        raise ValueError(f"{place}: type is missing (a channel class: {', '.join(classes)})")
+    kind = entry["type"]
+    if not isinstance(kind, str) or kind not in classes:
+        raise ValueError(
+            f"{place}: no channel class {kind!r}{nearest(str(kind), classes)} "
+            f"(have: {', '.join(classes)})"
+        )
+    known = params(classes[kind])
+    values = {k: v for k, v in entry.items() if k not in ("type", "scheme")}
+    only(values, known, f"{place}: ", f"parameter of {kind}:")
+    given: dict[str, Any] = {}
+    for k, value in values.items():
+        if k == "E_rev" and value == NERNST:
+            ions = classes[kind].carries
+            if len(ions) != 1:
+                raise ValueError(
+                    f"{place} E_rev = {value!r}: {kind} carries {len(ions)} ions, not 1"
+                )
+            given[k] = None
+        else:
+            given[k] = value_of(values, k, known[k], place)
+    scheme = entry.get("scheme", False)
+    if not isinstance(scheme, bool):
+        raise ValueError(f"{place} scheme = {scheme!r}: expected true or false")
+    channel = classes[kind](**given)
+    if not scheme:
+        return channel
+    try:
+        return as_scheme(channel)
+    except ValueError as error:
+        raise ValueError(f"{place} scheme = true: {error}") from None

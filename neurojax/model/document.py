@@ -1,0 +1,95 @@
+"""Model files: a packaged one by its name, or one's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from neurojax.cell import Cell, replace
+from neurojax.fit.parameters import Space, free
+from neurojax.model.cell_tables import read_cell
+from neurojax.model.free_table import check_start, free_specs, tie
+from neurojax.model.tables import TABLES, only, table_of, text_of
+from neurojax.units import nearest
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used: the message names file, table, key and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A cell with its name and, unless nothing is free, the space in which a fit moves it."""
+
+    name: str
+    description: str
+    cell: Cell
+    space: Space | None
+    source: str  # the text of the file
+
+    def at(self, values: Mapping[str, Any]) -> Cell:
+        """The cell at other parameter values by path name; tied parameters follow their leader."""
+        led = {f.name: f.also for f in self.space.free} if self.space else {}
+        tied = {other: values[k] for k in values for other in led.get(k, ())}
+        return replace(self.cell, tied | dict(values))
+
+
+def packaged() -> list[str]:
+    """Names of the models that come with neurojax."""
+    folder = resources.files("neurojax") / "models"
+    return sorted(
+        f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
+    )
+
+
+def load_model(path_or_name: str | Path) -> Model:
+    """Read a model file, or a packaged model by its bare name ("squid").
+
+    Raises ModelError for a missing file, bad TOML, an unknown table, key, channel class or
+    parameter (naming the nearest valid one), a missing type, a wrong unit or a value out of bounds.
+    """
+    name = str(path_or_name)
+    path = Path(name).expanduser()
+    if name in packaged():
+        label = f"{name} (packaged model)"
+        text = (resources.files("neurojax") / "models" / f"{name}.toml").read_text("utf-8")
+        return parse_model(text, label)
+    if not path.is_file():
+        known = packaged()
+        if path.suffix or len(path.parts) > 1:
+            raise ModelError(f"{name}: no such model file{nearest(path.stem, known)}")
+        raise ModelError(
+            f"no model {name!r}{nearest(name, known)} "
+            f"(packaged: {', '.join(known)}; or give the path of a .toml file)"
+        )
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{name}: cannot be read: {error}") from error
+    return parse_model(text, name, default_name=path.stem)
+
+
+def parse_model(text: str, where: str = "model", default_name: str = "model") -> Model:
+    """A model from the text of its file; `where` begins every message. Raises ModelError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{where}: not valid TOML: {error}") from None
+    try:
+        only(document, TABLES, "", "table or key")
+        name = text_of(document, "name", default_name)
+        description = text_of(document, "description", "")
+        cell, written = read_cell(document)
+        specs = free_specs(table_of(document, "free"), cell)
+        if not specs:
+            return Model(name, description, cell, None, text)
+        cell = tie(cell, specs, written)
+        space = free(cell, specs)
+        check_start(cell, space)
+    except ValueError as error:
+        raise ModelError(f"{where}: {error}") from None
+    return Model(name, description, cell, space, text)

@@ -1,0 +1,105 @@
+"""The table [free] of a model file: what a fit may move, how far, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from neurojax.cell import Cell, parameters, substitute
+from neurojax.channel import ParamInfo
+from neurojax.fit.parameters import Space
+from neurojax.model.tables import only, value_of
+from neurojax.units import nearest, parse
+
+_SPEC = ("low", "high", "scale", "also", "prior")
+
+
+def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]]:
+    """What [free] asks for, by path name."""
+    known = parameters(cell)
+    flat = _flat(table, known)
+    specs = {}
+    for name, spec in flat.items():
+        if name not in known:
+            raise ValueError(
+                f"[free]: no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
+        if spec is False:
+            continue
+        specs[name] = _spec(name, {} if spec is True else spec, known)
+    return specs
+
+
+def _flat(table: Mapping[str, Any], known: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """A table by path names: unquoted, `na.g_bar` is TOML for a table in a table."""
+    flat: dict[str, Any] = {}
+    for key, entry in table.items():
+        path = prefix + key
+        if isinstance(entry, dict) and any(name.startswith(f"{path}.") for name in known):
+            flat |= _flat(entry, known, f"{path}.")
+        else:
+            flat[path] = entry
+    return flat
+
+
+def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    place = f"[free] {name}"
+    if not isinstance(spec, dict):
+        raise ValueError(f"{place}: expected true or {{ {', '.join(_SPEC)} }}, got {spec!r}")
+    only(spec, _SPEC, f"{place}: ", "key")
+    info, checked = known[name][1], dict(spec)
+    for edge in ("low", "high"):
+        if edge in spec:
+            checked[edge] = value_of(spec, edge, info, place)
+    if spec.get("scale", "log") not in ("linear", "log"):
+        raise ValueError(f"{place}: scale is {spec['scale']!r}, not 'linear' or 'log'")
+    if "prior" in spec:
+        checked["prior"] = _prior(spec["prior"], info, place)
+    also = spec.get("also", [])
+    if not isinstance(also, list) or not all(isinstance(a, str) for a in also):
+        raise ValueError(f"{place}: also is {also!r}; expected a list of parameter names")
+    for other in also:
+        if other not in known:
+            raise ValueError(f"{place}: also names no parameter {other!r}{nearest(other, known)}")
+        if known[other][1].unit != info.unit:
+            raise ValueError(
+                f"{place}: also names {other}, in {known[other][1].unit}, not {info.unit}"
+            )
+    return checked
+
+
+def _prior(prior: Any, info: ParamInfo, place: str) -> tuple[float, float]:
+    if not isinstance(prior, dict) or set(prior) != {"mean", "sd"}:
+        raise ValueError(f"{place}: prior is {prior!r}; expected {{ mean = ..., sd = ... }}")
+    mean, sd = (parse(prior[k], info.unit, f"{place} prior {k}") for k in ("mean", "sd"))
+    return mean, sd
+
+
+def tie(cell: Cell, specs: Mapping[str, dict[str, Any]], written: set[str]) -> Cell:
+    """Give tied parameters the value of the one that leads them; refuse contradictions."""
+    known, led = parameters(cell), dict[str, str]()
+    for name, spec in specs.items():
+        for other in spec.get("also", ()):
+            if other == name or other in specs:
+                raise ValueError(f"[free] {name}: also names {other}, which is free itself")
+            if other in led:
+                raise ValueError(f"[free] {name}: also names {other}, which follows {led[other]}")
+            if other in written and known[other][0] != known[name][0]:
+                raise ValueError(
+                    f"[free] {name}: also ties {other} = {known[other][0]:g} to "
+                    f"{name} = {known[name][0]:g}; give both one value, or {other} none"
+                )
+            led[other] = name
+    return substitute(cell, {other: known[name][0] for other, name in led.items()})
+
+
+def check_start(cell: Cell, space: Space) -> None:
+    """Raises ValueError for a free parameter whose value in the model is outside its bounds."""
+    known = parameters(cell)
+    for f in space.free:
+        value, slack = known[f.name][0], 1e-6 * (f.high - f.low)
+        if not f.low - slack <= value <= f.high + slack:
+            raise ValueError(
+                f"[free] {f.name}: the model's value {value:g} {f.unit} is outside "
+                f"[{f.low:g}, {f.high:g}] {f.unit}"
+            )

@@ -1,0 +1,68 @@
+"""Words of model files: tables, classes and values, read with messages that name their place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from neurojax.channel import ParamInfo, params
+from neurojax.channels import catalogue, ions_catalogue
+from neurojax.ion import Ion
+from neurojax.pipette import Pipette
+from neurojax.units import nearest, parse
+
+TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")
+NERNST = "nernst"
+"""An `E_rev` that follows the concentrations."""
+
+
+def only(table: Mapping[str, Any], known: Iterable[str], place: str, what: str) -> None:
+    """Raises ValueError for a key that is not known, naming the nearest one."""
+    known = list(known)
+    for key in table:
+        if key not in known:
+            raise ValueError(
+                f"{place}unknown {what} {key!r}{nearest(key, known)} (have: {', '.join(known)})"
+            )
+
+
+def table_of(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A table of a table, empty where there is none."""
+    table = document.get(key, {})
+    if not isinstance(table, dict):
+        raise ValueError(f"[{key}]: expected a table, got {table!r}")
+    return table
+
+
+def text_of(document: Mapping[str, Any], key: str, default: str) -> str:
+    """Text of a table."""
+    text = document.get(key, default)
+    if not isinstance(text, str):
+        raise ValueError(f"{key}: expected text, got {text!r}")
+    return text
+
+
+def value_of(table: Mapping[str, Any], key: str, info: ParamInfo, place: str) -> float:
+    """A number in its declared unit and bounds."""
+    value = parse(table[key], info.unit, f"{place} {key}")
+    if not info.low <= value <= info.high:
+        raise ValueError(
+            f"{place} {key} = {table[key]!r} is outside [{info.low:g}, {info.high:g}] {info.unit}"
+        )
+    return value
+
+
+def ion_classes() -> dict[str, type[Ion]]:
+    """What a `type` in [ions] may be."""
+    return {"Ion": Ion} | ions_catalogue()
+
+
+def whole_numbers(cls: type[Ion]) -> list[str]:
+    """The fields of an ion that are no parameters."""
+    return [f.name for f in dataclasses.fields(cls) if f.name not in params(cls)]
+
+
+def channel_classes() -> dict[str, Any]:
+    """What a `type` in [channels] may be."""
+    return catalogue() | {"Pipette": Pipette}
