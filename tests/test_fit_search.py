@@ -11,7 +11,7 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.electrode import Trace
 from neurojax.fit.judgement.agreement import agreement, bias_pA, free_run
 from neurojax.fit.judgement.judge import FeatureJudge
-from neurojax.fit.judgement.score import Score, score, targets
+from neurojax.fit.judgement.score import Score, holding_pA, score, targets
 from neurojax.fit.parameters import free
 from neurojax.fit.recipe import fit
 from neurojax.fit.stages.search import Search
@@ -232,6 +232,14 @@ def test_bad_requests_are_named(sweep):
     ]:
         with pytest.raises(ValueError, match=message):
             search(cell, traces, space(cell), **other)
+
+
+def test_a_long_prepulse_is_no_holding_current():
+    i = np.full(4000, 5.0)
+    i[400:2000], i[2000:3800] = -60.0, 200.0
+    trace = Trace("current", 0.05, np.full(i.size, -65.0), i, holding=7.0)
+    assert holding_pA(trace) == 5.0
+    assert holding_pA(replace(trace, i_pA=np.full(i.size, 5.0))) == 7.0  # as it says itself
 
 
 def test_score_names_every_part():

@@ -156,13 +156,12 @@ def level(trace: Trace) -> Level:
 
 
 def holding_pA(trace: Trace) -> float:
-    """The current under which a cell rests before the sweep's step: what was really injected, pA.
+    """The current under which a cell rests before the stimulus: what was really injected, pA.
 
-    Without a step it is what the sweep says of itself.
+    Without a time before it that is what the sweep says of itself.
     """
-    on, _, height = trace.step_window()
-    before = trace.i_pA[: round(on / trace.dt_ms)]
-    return float(np.median(before)) if height and before.size else trace.holding
+    before = trace.i_pA[: round(stimulated(trace)[0] / trace.dt_ms)]
+    return float(np.median(before)) if before.size else trace.holding
 
 
 def _sweep(part: Trace, dt: float, first: float, last: float) -> Sweep:
