@@ -157,10 +157,12 @@ def test_numbers_of_the_readme_are_those_of_the_committed_results():
     def median(rows, field):
         return np.median([r["whole"][field] for r in rows])
 
-    counts = [f"{median(r, 'spikes_model'):.0f} of {r[0]['whole']['spikes_data']}" for r in steps]
-    assert f"{listed(counts)} spikes" in README
+    counts = listed([str(rows[0]["whole"]["spikes_data"]) for rows in steps])
+    fits = [r["whole"] for r in neurons["one_step"]]
+    right = sum(fit["spikes_model"] == fit["spikes_data"] for fit in fits)
+    assert f"number of spikes ({counts}) in {right} of {len(fits)} fits" in README
     off = [f"{median(r, 'spike_time_error_percent'):.1f}" for r in steps]
-    assert f"{listed(off)} % of the interval off" in README
+    assert f"they are {listed(off)} % of the interval off" in README
     smooth = [f"{r[0]['smooth_adaptation']['whole_percent']:.1f}" for r in steps]
     assert f"smooth course of their intervals leaves {listed(smooth)} %" in README
     seconds = [r["whole"]["seconds"] for r in neurons["one_step"]]
