@@ -157,6 +157,7 @@ class Course:
         self.quiet = 0 if gained else self.quiet + 1
         self.age += 1
         if better.any() and self.phase.what == "pool":
+            self._weigh()  # anew: a cell may have come late to where its residual is its noise
             self._pool()
         alone = not self.plan.shared.any() or (kind == "joint" and not better.all())
         self._propose("solo" if alone or self.phase.what == "rescue" else "joint")
