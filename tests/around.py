@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 import neurojax as nj
 from neurojax.cell import concentrations, surroundings
+from neurojax.channels import catalogue
 
 IONS = {
     "na": nj.Ion(valence=1, inside=10.0, outside=145.0),
@@ -18,17 +19,34 @@ INPUT = 0.3
 
 
 def cell_with(channel, **more) -> nj.Cell:
-    """A cell at 30 degC with a channel "c", and with all that it reads."""
-    names = {name.split("_")[0] for name in channel.reads}
-    if getattr(channel, "E_rev", 0.0) is None:
-        names |= set(channel.carries)
+    """A cell at 30 degC with a channel "c" and others, and with all that they read."""
+    return cell_of({"c": channel} | more)
+
+
+def cell_of(channels: dict) -> nj.Cell:
+    """A cell at 30 degC with these channels, and with all that they read."""
+    reads = {name for channel in channels.values() for name in channel.reads}
+    names = {name.split("_")[0] for name in reads}
+    for channel in channels.values():
+        if getattr(channel, "E_rev", 0.0) is None:
+            names |= set(channel.carries)
     ions = {name: ion for name, ion in IONS.items() if name in names}
-    cell = nj.Cell(channels={"c": channel} | more, ions=ions, celsius=30.0)
+    cell = nj.Cell(channels=channels, ions=ions, celsius=30.0)
     inputs = {}
-    for name in set(channel.reads) - set(concentrations(cell, {})):
+    for name in reads - set(concentrations(cell, {})):
         ion = ions.get(name.split("_")[0])  # a part of it that has calcium of its own ("ca_ss")
         inputs[name] = INPUT if ion is None else ion.inside
     return dataclasses.replace(cell, inputs=inputs)
+
+
+def modules(kind: type = nj.Channel) -> dict[str, dict]:
+    """The catalogue's channels of a kind by their files, by name in each: what is compiled together
+    costs less than each alone."""
+    found = {}
+    for name, cls in catalogue().items():
+        if issubclass(cls, kind):
+            found.setdefault(cls.__module__.rsplit(".", 1)[1], {})[name] = cls
+    return found
 
 
 def seen(channel, v) -> dict:

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from around import cell_of, modules
 
 import neurojax as nj
 from neurojax import pipette
-from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
+from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import blocked, kernel, leading, legal
 from neurojax.model import load_model, packaged
 
@@ -85,21 +86,9 @@ CLAMP = nj.current_clamp(np.full(22, 5.0, np.float32))
 
 
 # -- every channel and every model ----------------------------------------------------------------
-MODULES = sorted({cls.__module__ for cls in catalogue().values()})
-IONS = {
-    "na": nj.Ion(valence=1, inside=10.0, outside=145.0),
-    "k": nj.Ion(valence=1, inside=140.0, outside=5.0),
-    "ca": nj.Ion(valence=2, inside=1e-3, outside=2.0),
-    "cl": nj.Ion(valence=-1, inside=10.0, outside=110.0),
-}
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(module):
-    channels = {name: cls() for name, cls in catalogue().items() if cls.__module__ == module}
-    reads = {name for c in channels.values() for name in c.reads}
-    inputs = {name: 0.3 for name in reads if name[:-2] not in IONS}
-    cell = nj.Cell(channels=channels, ions=IONS, inputs=inputs, celsius=30.0)
+@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(channels):
+    cell = cell_of({name: cls() for name, cls in channels.items()})
     assert kernels_in(lowered(cell, CLAMP, 11, initial=-60.0)) == 1
 
     def step(v):
@@ -109,7 +98,7 @@ def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(modu
     one, other = (jax.make_jaxpr(step)(v) for v in v)
     lanes = legal.Lanes(legal.lanes_of(one.jaxpr, other.jaxpr), kernel.BLOCK)
     got = lanes.evaluate(one.jaxpr, one.consts, [leading.filled((), lambda at: v[0])])
-    for a, b in zip(got, jax.tree.leaves(jax.jit(step)(v[0])), strict=True):
+    for a, b in zip(got, jax.tree.leaves(step(v[0])), strict=True):
         np.testing.assert_allclose(a[()], b, rtol=2e-5, atol=2e-6)
 
 

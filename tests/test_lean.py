@@ -1,12 +1,13 @@
 """The lean step: the same numbers and derivatives from fewer exponentials and divisions."""
 
 from collections import Counter
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from around import cell_with
+from around import cell_of, modules
 
 import neurojax as nj
 from neurojax.cell import MOVES, at_rest, step
@@ -38,54 +39,78 @@ def away(cell):
     return s._replace(x=jax.tree.map(lambda x: 0.5 * x + 0.2, s.x))
 
 
+def near(got, want, rtol=1e-10, atol=None):
+    """Every leaf; without an atol, to 1e-12 of the largest in it."""
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol, 1e-12 * np.abs(b).max() if atol is None else atol)
+
+
 def primitives(f, *args):
     closed, _ = lean.flatten(f, *args, rules=False)
     return Counter(e.primitive.name for e in closed.jaxpr.eqns if e.outvars[0].aval.shape)
 
 
-@pytest.mark.parametrize(("double", "rtol", "atol"), [(False, 3e-6, 2e-5), (True, 1e-13, 1e-12)])
-@pytest.mark.parametrize("name", catalogue())
-def test_a_lean_step_is_a_step(name, double, rtol, atol):
-    with jax.enable_x64(double):
-        cell = cell_with(catalogue()[name](), na=SquidNa(), leak=SquidLeak())
-        s = away(cell)
-        want = jax.jit(step)(cell, s, TICK, 0.025)
-        got = jax.jit(lean_step)(cell, s, TICK)
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+def test_a_lean_step_is_a_step(channels, x64):
+    cell = cell_of({name: cls() for name, cls in channels.items()})
+    s = away(cell)
+    near(lean_step(cell, s, TICK), step(cell, s, TICK, 0.025), rtol=1e-13, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+def test_a_compiled_lean_step_is_a_step_in_single_precision(channels):
+    cell = cell_of({name: cls() for name, cls in channels.items()})
+    s = away(cell)
+    got, want = jax.jit(lean_step)(cell, s, TICK), jax.jit(step)(cell, s, TICK, 0.025)
+    near(got, want, rtol=3e-6, atol=2e-5)
 
 
 # All that the pass knows how to do is in the formulas of gates; a scheme adds only compile time.
 # One mode is as good as the other: both are JAX's derivatives of the same equations.
-GATED = [name for name, cls in catalogue().items() if not issubclass(cls, nj.Scheme)]
-MODES = [(name, "forward") for name in GATED]
-MODES += [(name, "reverse") for name in ("SquidNa", "CortexCaT", "HergKr", "CrabKa", "TwoPoreK")]
+GATED = {
+    module: gated
+    for module, channels in modules().items()
+    if (gated := {n: cls for n, cls in channels.items() if not issubclass(cls, nj.Scheme)})
+}
+REVERSE = {
+    "sodium and calcium": ("SquidNa", "CortexCaT"),
+    "potassium": ("CrabKa", "HergKr", "TwoPoreK"),
+}
 
 
-@pytest.mark.parametrize(("name", "mode"), MODES)
-def test_derivatives_of_a_lean_step_are_those_of_a_step(name, mode, x64):
-    cell = cell_with(catalogue()[name](), na=SquidNa(v_shift=2.0), leak=SquidLeak())
+def states_of_a_step(f, s):
+    """What the cell and the potentials before a step make of potentials and gates."""
+    return lambda cell, v: jax.tree.leaves(f(cell, s._replace(v=v), TICK))
+
+
+def both(channels):
+    """A cell, its states at some potentials, and a step of it, lean and plain."""
+    cell = cell_of({name: cls(v_shift=2.0) for name, cls in channels.items()})
     s = jax.tree.map(lambda a: a[::20], away(cell))
-    v_in = s.v
+    steps = [states_of_a_step(f, s) for f in (lean_step, partial(step, dt=0.025))]
+    return jax.tree.map(jnp.asarray, cell), s.v, steps
 
-    def potential_and_gates(f):
-        def summed(cell, v):
-            out = f(cell, s._replace(v=v), TICK)
-            weights = jnp.arange(1.0, 1.0 + v_in.size)
-            return sum((k + 1) * (x * weights).sum() for k, x in enumerate(jax.tree.leaves(out)))
 
-        return summed
+@pytest.mark.parametrize("channels", GATED.values(), ids=GATED)
+def test_tangents_of_a_lean_step_are_those_of_a_step(channels, x64):
+    cell, v, steps = both(channels)
+    rng = np.random.default_rng(0)
+    # Every parameter moves, by about its own size.
+    moves = jax.tree.map(lambda a: jnp.asarray(rng.normal() * (0.1 + abs(a))), cell)
+    along = (moves, jnp.asarray(rng.normal(size=v.shape)))
+    near(*(jax.jvp(f, (cell, v), along)[1] for f in steps))
 
-    derive = jax.jacfwd if mode == "forward" else jax.jacrev
-    got, want = (
-        jax.jit(derive(potential_and_gates(f), argnums=(0, 1)))(
-            jax.tree.map(jnp.asarray, cell), v_in
-        )
-        for f in (lean_step, lambda cell, s, e: step(cell, s, e, 0.025))
-    )
-    scale = max(float(np.abs(x).max()) for x in jax.tree.leaves(want))
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12 * scale)
+
+@pytest.mark.parametrize("names", REVERSE.values(), ids=REVERSE)
+def test_gradients_of_a_lean_step_are_those_of_a_step(names, x64):
+    cell, v, steps = both({name: catalogue()[name] for name in names})
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=v.shape) for _ in steps[0](cell, v)]
+
+    def weighted(f):
+        return lambda cell, v: sum((w * x).sum() for w, x in zip(weights, f(cell, v), strict=True))
+
+    near(*(jax.grad(weighted(f), argnums=(0, 1))(cell, v) for f in steps))
 
 
 def test_equal_slopes_share_one_exponential():
