@@ -72,9 +72,9 @@ def test_value_and_gradient_are_finite_everywhere(cls):
     # Reverse mode is the stricter: there a NaN of the branch not taken survives `where`.
     channel = cls()
     argnums = (0, 1)
-    value = jax.jit(lambda c, v: readings(c, v))(channel, jnp.asarray(V))
-    reverse = jax.jit(jax.vmap(jax.jacrev(readings, argnums), (None, 0)))(channel, jnp.asarray(V))
-    forward = jax.jit(jax.vmap(jax.jacfwd(readings, argnums), (None, 0)))(channel, jnp.asarray(V))
+    value = readings(channel, jnp.asarray(V))
+    reverse = jax.vmap(jax.jacrev(readings, argnums), (None, 0))(channel, jnp.asarray(V))
+    forward = jax.vmap(jax.jacfwd(readings, argnums), (None, 0))(channel, jnp.asarray(V))
     for leaf in jax.tree.leaves((value, reverse, forward)):
         assert leaf.dtype == jnp.float32
         bad = np.flatnonzero(~np.isfinite(leaf))
