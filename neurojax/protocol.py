@@ -146,13 +146,15 @@ def paired_pulses(
 ) -> list[Protocol]:
     """Two equal pulses at each of the intervals (ms): recovery from inactivation.
 
-    One protocol for each interval, because the pulses are at other times.
+    One protocol for each interval, because the pulses are at other times. All are as long as the
+    longest, held at the end, so that they compile once.
     """
+    longest = max(intervals, default=0.0)
     return [
         epochs(
             f"paired pulses, {gap:g} ms",
             [("", before, holding), ("prepulse", first, pulse_at), ("", gap, holding),
-             ("test", second, pulse_at), ("", before, holding)],
+             ("test", second, pulse_at), ("", before + longest - gap, holding)],
             levels=np.array([gap]), dt=dt,
         )
         for gap in intervals

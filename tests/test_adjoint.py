@@ -70,6 +70,7 @@ def test_too_little_memory_is_said():
         adjoint.segment_records(10_000, 4, 1000, 10_000)
 
 
+@pytest.mark.slow
 def test_memory_is_within_what_is_asked_for():
     def temporary(steps, memory):
         electrode = nj.current_clamp(jnp.zeros(steps))

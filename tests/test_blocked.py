@@ -58,6 +58,7 @@ def everything(n):
     return [np.asarray(a) for a in (r.v, r.ok, r.folds["n"], *slope, r.final.v)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [300, 517])
 def test_blocks_do_not_show(n, small_blocks, monkeypatch):
     in_blocks = everything(n)
@@ -89,6 +90,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_devices():
     answers = []
     for devices in (1, 2, 4):

@@ -52,6 +52,7 @@ def test_its_numbers_are_in_the_model_file_of_its_name(name):
         assert value == nj.parameters(model)[path][0], path
 
 
+@pytest.mark.slow
 @every_cell
 def test_it_runs_in_float32_and_stays_at_rest(name):
     cell = make(name)

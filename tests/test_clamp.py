@@ -48,11 +48,13 @@ def test_other_protocols_have_their_shapes():
     assert stairs.v[round(300 / 0.1), 0] == -40 and stairs.windows["step 2"] == (450, 550)
     pair = protocol.paired_pulses([2.0, 5.0])
     assert [p.windows["test"][0] for p in pair] == [32.0, 35.0]
+    assert pair[0].v.shape == pair[1].v.shape and pair[0].v[-1, 0] == -80
     spike = protocol.action_potential_clamp(np.array([-70.0, 30.0, -70.0]), 1.0, dt=0.5)
     np.testing.assert_allclose(spike.v[:, 0], [-45, 5, 5, -45])
 
 
 # -- the prefix in time ----------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", [False, True])
 def test_the_prefix_is_the_simulation(scheme, x64):
     channels = {"na": SquidNa(), "k": SquidK(), "t": CortexCaT(), "leak": SquidLeak()}
@@ -100,6 +102,7 @@ def test_currents_of_the_squid_reverse_where_they_should():
         curves.reversal([-110.0, -90.0], [-1.0, -0.5])
 
 
+@pytest.mark.slow
 def test_activation_and_inactivation_are_the_gates_own():
     # n^4 in the steady state, from its closed form.
     levels = np.arange(-80.0, 61.0, 5.0)

@@ -68,6 +68,7 @@ def test_squid_action_potential(tmp_path):
     assert found["lowest_second_threshold"] < 0.9 * found["threshold"]
 
 
+@pytest.mark.slow
 def test_herg_fit(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROJAX_RECORDINGS", str(recording("vc/herg_16713003.npz").parents[1]))
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("002-"))
@@ -192,6 +193,7 @@ def test_voltage_sensor(tmp_path):
     assert 12 < found["charge_of_all"] < 16 and found["apparent_charge"] < 5
 
 
+@pytest.mark.slow
 def test_sodium_feedback(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("009-"))
     found = load(folder).main(tmp_path)
@@ -208,6 +210,7 @@ def test_sodium_feedback(tmp_path):
     assert found["slope_conductance"] == pytest.approx(-0.32, abs=0.01)
 
 
+@pytest.mark.slow
 def test_channel_noise(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("010-"))
     found = load(folder).main(tmp_path, trials=32)
@@ -241,6 +244,7 @@ def test_cortical_cells(tmp_path):
     assert found["rate_of_all"][::2] == pytest.approx([33, 60], abs=1)
 
 
+@pytest.mark.slow
 def test_heartbeat(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("012-"))
     found = load(folder).main(tmp_path)

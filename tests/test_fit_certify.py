@@ -77,6 +77,7 @@ def quiet():
     return certified(certify, recorded(), held_out=[recorded(1, pA=-10.0)])
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_the_closed_form(quiet):
     assert quiet.noise.sd == pytest.approx(NOISE, rel=0.2)  # of a hundred samples
     assert quiet.standard_errors == pytest.approx(closed_form_errors(quiet.noise.sd), rel=0.01)
@@ -166,6 +167,7 @@ def test_a_prior_adds_to_what_the_data_tell():
         np.testing.assert_allclose(found, np.sqrt(np.diag(expected)), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_nuts_finds_the_same_posterior():
     pytest.importorskip("blackjax")
     told = certified(Certify("quiet", draws=1600, sampler="nuts"), recorded())

@@ -48,6 +48,7 @@ def recorded(i, v, noise=0.0):
     return [[nj.Trace("current", DT, a, i, name=f"axon {k}")] for k, a in enumerate((v + noise).T)]
 
 
+@pytest.mark.slow
 def test_clean_cells_give_back_what_they_share_and_what_is_their_own(axons):
     own, i, v = axons
     found = cohort(squid(), recorded(i, v), BOUNDS, shared=[*SHARED], dt=DT, every=2, starts=1)
@@ -60,6 +61,7 @@ def test_clean_cells_give_back_what_they_share_and_what_is_their_own(axons):
     assert nj.parameters(found.cell)["na.g_bar"][0].shape == (CELLS,)
 
 
+@pytest.mark.slow
 def test_noisy_cells_together_know_the_shared_better_than_each_alone(axons):
     own, i, v = axons
     data = recorded(i, v, noise=0.5)

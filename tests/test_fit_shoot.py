@@ -76,6 +76,7 @@ BOUNDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_random_starts_find_all_eight_parameters_through_many_spikes(axon):
     cell, traces = axon
     assert len(nj.features.spikes(traces[0].v_mV, 0.05).times) >= 10

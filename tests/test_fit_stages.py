@@ -78,6 +78,7 @@ def test_any_optimiser_of_optax_fits_on_the_same_objective(passive):
     assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, abs=0.5)
 
 
+@pytest.mark.slow
 def test_nudging_recovers_a_spiking_cell():
     cell = nj.Cell(
         channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, area=1e-5, celsius=6.3
@@ -90,6 +91,7 @@ def test_nudging_recovers_a_spiking_cell():
     assert len(fitted.starts["na.g_bar"]) == 8
 
 
+@pytest.mark.slow
 def test_a_voltage_clamp_fit_finds_the_channel():
     cell = nj.Cell(channels={"kr": HergKr()}, area=1e-3)
     levels = (-80.0, 40.0, -120.0, -40.0, 0.0, -60.0)
@@ -151,6 +153,7 @@ def test_starts_that_are_not_finite_are_dropped_and_counted(passive):
         fit(cell, [recorded(cell, i)], BOUNDS, [Given(z[:, 2:3]), Polish()])
 
 
+@pytest.mark.slow
 def test_more_starts_than_lanes_wait_for_their_turn(passive):
     cell, i = passive
     n = 6 + ABREAST * jax.local_device_count()

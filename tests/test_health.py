@@ -49,6 +49,7 @@ def told():
     )
 
 
+@pytest.mark.slow
 def test_at_rest_the_exponent_is_the_slowest_eigenvalue(told):
     one = nj.replace(squid(1), {"leak.g_bar": 0.3})
     assert told.exponent[0] == pytest.approx(rest_rate(one), abs=2e-4)
@@ -81,6 +82,7 @@ def test_a_silent_parameter_is_named(told):
     assert "na.g_bar: the derivative is not finite in 1 of 3 cells" in told.notes
 
 
+@pytest.mark.slow
 def test_a_chaotic_axon_diverges_as_told_and_the_suggested_coupling_tames_it(x64):
     """Driven at 140 Hz: two runs that begin 1e-9 apart, in float64, are the independent witness."""
     n = 4000

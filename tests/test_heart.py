@@ -109,6 +109,7 @@ ca_ryr 0.9891752252, na_i 9.77256516, k_i 135.7513363
 """
 
 
+@pytest.mark.slow
 @every_precision
 def test_the_human_ventricle(x64):
     dt, pools = 0.02, ("ca_i", "ca_ss", "ca_sr", "na_i", "k_i")
@@ -167,6 +168,7 @@ ca_cq 0.1350956605
 """
 
 
+@pytest.mark.slow
 @every_precision
 def test_the_human_sinus_node(x64):
     dt, pools = 0.02, ("ca_i", "ca_sub", "ca_jsr")

@@ -55,6 +55,7 @@ def test_constant_field_currents_of_the_table(inside, outside, valence, celsius,
     np.testing.assert_allclose(current(jnp.asarray(GHK_V)), double, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_constant_field_current_at_0_mV_in_value_and_slope():
     inside, outside, z, celsius = 1e-3, 2.0, 2, 34.0
     V_T = 1e3 * GAS_CONSTANT * (celsius + 273.15) / FARADAY
@@ -162,6 +163,7 @@ def squid_with_pools(t, y, i, depth, depth_o):
     return [i - i_na - i_k - i_cl, *gates, *pools]
 
 
+@pytest.mark.slow
 def test_pools_and_potential_converge_to_an_independent_solution(x64):
     # Pools so thin that two spikes take 1.6 mM in. v is second order; of the pools, which v feels a
     # step late, a part is first order: 1.7 to 1.8 is what the sum shows at these steps.
@@ -252,6 +254,7 @@ def with_calcium(**ca) -> nj.Cell:
     )
 
 
+@pytest.mark.slow
 def test_gradients_through_a_pool_are_those_of_finite_differences(x64):
     n = 400
     names = ("ions.ca.tau", "initial.ca_i", "ions.ca.depth", "ions.ca.outside", "kca.g_bar")

@@ -163,6 +163,7 @@ AWAY = {
 }
 
 
+@pytest.mark.slow
 def test_slopes_are_those_of_central_differences(x64):
     data = trace()
     parts = {
@@ -222,6 +223,7 @@ def test_slopes_are_those_of_central_differences(x64):
     assert (np.abs(late) > 1e-4).any(axis=0).all()
 
 
+@pytest.mark.slow
 def test_a_total_brings_the_matrix_of_all_its_residuals(x64):
     data = trace()
     parts = {

@@ -50,6 +50,7 @@ def expected_opening():
     return (inf + (n0 - inf) * np.exp(-rate * t)) ** 4
 
 
+@pytest.mark.slow
 def test_the_mean_is_that_of_the_deterministic_channel(opening):
     seen, _ = opening
     p = expected_opening()[:, None]
@@ -84,6 +85,7 @@ def test_a_patch_opens_as_its_particles_relax():
     np.testing.assert_allclose(found, expected, atol=0.03 * expected[0])
 
 
+@pytest.mark.slow
 def test_variance_against_mean_tells_the_single_channel():
     # Sigworth 1980: sigma^2 = i I - I^2 / N over the course of a sodium current.
     cell = nj.Cell(channels={"na": SquidNa()}, area=10 * UM2)
@@ -101,6 +103,7 @@ def test_variance_against_mean_tells_the_single_channel():
     assert (-mean).max() / -exact > 20
 
 
+@pytest.mark.slow
 def test_noise_makes_a_small_patch_fire():
     # Rates by an independent simulation: multinomial draws from the exponential of the rate
     # matrices, 300 patches of 400 ms each; +- 0.3, 0.23, 0.12. They fall with the area as those of
@@ -135,6 +138,7 @@ def patches(n, **kind):
     return nj.stochastic(cell, gamma_pS=20.0, **kind)
 
 
+@pytest.mark.slow
 def test_numbers_depend_on_neither_devices_nor_blocks_nor_portions(monkeypatch):
     cells = patches(300, seed=4)
     together = nj.simulate(cells, CLAMP, every=10, initial=-60.0)
@@ -160,6 +164,7 @@ def test_numbers_depend_on_neither_devices_nor_blocks_nor_portions(monkeypatch):
     np.testing.assert_allclose(np.concatenate([first.v, second.v]), together.v, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_noise_and_others_other():
     def last(cell):
         return np.asarray(nj.simulate(cell, CLAMP, every=40, initial=-60.0).v[-1])
@@ -185,6 +190,7 @@ def test_each_channel_of_a_cell_has_numbers_of_its_own():
     assert set(cell.channels["leak"].__dict__) == set(SquidLeak().__dict__)
 
 
+@pytest.mark.slow
 def test_any_gates_and_schemes_can_have_noise():
     cell = nj.Cell(
         channels={"na": InterneuronNa(), "k": Shaker(), "leak": SquidLeak()}, area=100 * UM2

@@ -124,6 +124,7 @@ def clamp_of(cell, command, dt, **options):
     return dataclasses.replace(trace, i_pA=np.r_[np.asarray(i)[0], np.asarray(i)])
 
 
+@pytest.mark.slow
 def test_resistance_drift_and_conductance_come_back_from_a_clamp(x64):
     dt, minute = 0.02, 6e4
     cell, n = axon(drift=1.0, offset=20.0), 400
@@ -224,6 +225,7 @@ def test_priors_are_lines_in_the_box(x64):
     np.testing.assert_allclose(other - r, (space.prior_slopes() @ np.full((3, 1), 0.1)) + 0 * r)
 
 
+@pytest.mark.slow
 def test_a_prior_and_the_data_meet_at_their_weighted_mean(x64):
     # The offset alone is free, so the posterior mean is that of two normal distributions.
     dt, rng = 0.02, np.random.default_rng(0)

@@ -75,6 +75,7 @@ def test_regress_balances_the_currents_behind_the_pipette(x64):
         assert best[name] == pytest.approx(float(known[name][0]), rel=0.05), name
 
 
+@pytest.mark.slow
 def test_shoot_finds_the_cell_and_its_pipette():
     cell = patch()
     sweep = free_run(cell, stimulus((150.0, 2, 12), (-60.0, 14, 20), duration=22), DT, held=False)
@@ -108,6 +109,7 @@ def test_a_cohort_is_fitted_through_the_pipettes_of_its_cells(x64):
         cohort(cells, recordings, {"pipette.R_s": {"prior": (10.0, 3.0)}})
 
 
+@pytest.mark.slow
 def test_a_drift_of_the_rest_does_not_pass_for_a_response(x64):
     cell, traces = patch(offset=0.0), []
     for drift_pA in (-30.0, 30.0):  # a current that no sweep tells of

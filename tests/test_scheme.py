@@ -67,6 +67,7 @@ def test_steady_state_is_the_null_vector(scheme, x64):
         np.testing.assert_allclose(found, null / null.sum(), rtol=1e-7, atol=1e-13)
 
 
+@pytest.mark.slow
 @every
 def test_a_step_is_second_order(scheme, x64):
     v, time = jnp.asarray(-25.0), 0.4

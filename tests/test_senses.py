@@ -144,6 +144,7 @@ def test_flashes_of_light_as_another_integration_has_them():
             assert t[open_part[:, k].argmin()] == pytest.approx(part_at + 20, abs=8)
 
 
+@pytest.mark.slow
 def test_one_photon_and_steady_light(x64):
     # A photon suppresses 1 pA within a second (Baylor, Lamb & Yau 1979, to which it is scaled); 32
     # then suppress half. Steady light of 1000 units: -46.9305 mV, as published, after 20 s.

@@ -90,6 +90,7 @@ def problem(case, every):
     return build, theta, electrode, error, residuals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "every"), [*((case, 7) for case in CASES), ("current clamp from -70 mV", 1)]
 )
@@ -115,6 +116,7 @@ def test_fold_is_that_of_the_scan(case, every, x64):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["nudged", "series resistance"])
 def test_gradient_is_that_of_reverse_mode(case, x64):
     build, theta, electrode, error, residuals = problem(case, 7)
@@ -139,6 +141,7 @@ def test_gradient_is_that_of_central_differences(case, x64):
         assert float(fold.gradient[k]) == pytest.approx(slope, rel=2e-5, abs=noise), name
 
 
+@pytest.mark.slow
 def test_a_parameter_without_effect_has_no_gradient(x64):
     build, theta, electrode, error, _ = problem("current clamp from rest", 5)
     fold = tangent.run(build, theta, electrode, DT, error, 5)
@@ -146,6 +149,7 @@ def test_a_parameter_without_effect_has_no_gradient(x64):
     assert float(fold.gradient[k]) == 0 and not np.any(fold.matrix[k])
 
 
+@pytest.mark.slow
 def test_a_population_has_a_fold_per_cell():
     build, theta, electrode, error, _ = problem("current clamp from rest", 5)
     theta = {k: theta[k] for k in ("na.g_bar", "k.g_bar")}
@@ -160,6 +164,7 @@ def test_a_population_has_a_fold_per_cell():
             np.testing.assert_allclose(a[..., j], b, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_single_precision_is_near_double():
     folds = []
     for double in (False, True):
