@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import pytest
 
 import neurojax as nj
 from neurojax.cell import concentrations, surroundings
@@ -45,6 +46,9 @@ def modules() -> dict[str, dict]:
     for name, cls in catalogue().items():
         found.setdefault(cls.__module__.rsplit(".", 1)[1], {})[name] = cls
     return found
+
+
+every_file = pytest.mark.parametrize("channels", modules().values(), ids=modules())
 
 
 def seen(channel, v) -> dict:

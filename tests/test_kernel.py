@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from around import cell_of, modules
+from around import cell_of, every_file
 
 import neurojax as nj
 from neurojax import pipette
@@ -86,7 +86,7 @@ CLAMP = nj.current_clamp(np.full(22, 5.0, np.float32))
 
 
 # -- every channel and every model ----------------------------------------------------------------
-@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+@every_file
 def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(channels):
     cell = cell_of({name: cls() for name, cls in channels.items()})
     assert kernels_in(lowered(cell, CLAMP, 11, initial=-60.0)) == 1

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from around import cell_of, modules
+from around import cell_of, every_file, modules
 
 import neurojax as nj
 from neurojax.cell import MOVES, at_rest, step
@@ -50,14 +50,14 @@ def primitives(f, *args):
     return Counter(e.primitive.name for e in closed.jaxpr.eqns if e.outvars[0].aval.shape)
 
 
-@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+@every_file
 def test_a_lean_step_is_a_step(channels, x64):
     cell = cell_of({name: cls() for name, cls in channels.items()})
     s = away(cell)
     near(lean_step(cell, s, TICK), step(cell, s, TICK, 0.025), rtol=1e-13, atol=1e-12)
 
 
-@pytest.mark.parametrize("channels", modules().values(), ids=modules())
+@every_file
 def test_a_compiled_lean_step_is_a_step_in_single_precision(channels):
     cell = cell_of({name: cls() for name, cls in channels.items()})
     s = away(cell)
@@ -78,16 +78,15 @@ REVERSE = {
 }
 
 
-def states_of_a_step(f, s):
-    """What the cell and the potentials before a step make of potentials and gates."""
-    return lambda cell, v: jax.tree.leaves(f(cell, s._replace(v=v), TICK))
-
-
 def both(channels):
-    """A cell, its states at some potentials, and a step of it, lean and plain."""
+    """A cell, some potentials, and what a step makes of them, lean and plain."""
     cell = cell_of({name: cls(v_shift=2.0) for name, cls in channels.items()})
     s = jax.tree.map(lambda a: a[::20], away(cell))
-    steps = [states_of_a_step(f, s) for f in (lean_step, partial(step, dt=0.025))]
+
+    def states_after(step):
+        return lambda cell, v: jax.tree.leaves(step(cell, s._replace(v=v), TICK))
+
+    steps = [states_after(f) for f in (lean_step, partial(step, dt=0.025))]
     return jax.tree.map(jnp.asarray, cell), s.v, steps
 
 
