@@ -16,14 +16,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.channel import pytree, static
-from neurojax.electrode import Trace
+from neurojax.engine.folds import Fold
+from neurojax.engine.observables import amplifier_potential
 from neurojax.fit.task import Task
-from neurojax.fold import Fold
 from neurojax.loss import soft_dtw
-from neurojax.observe import amplifier_potential
-from neurojax.pipette import pipette_of
+from neurojax.membrane.channel import pytree, static
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.pipette import pipette_of
+from neurojax.recording.trace import Trace
 
 Score = Callable[[np.ndarray], tuple[np.ndarray, Mapping[str, np.ndarray]]]
 

@@ -10,13 +10,13 @@ import numpy as np
 from common import recordings
 
 import neurojax as nj
-from neurojax import features
-from neurojax.electrode import Trace
 from neurojax.fit import Space, agreement, free, free_run
-from neurojax.fit.judgement.agreement import bias_pA
-from neurojax.fit.judgement.score import latency_from
+from neurojax.fit.scoring.agreement import bias_pA
+from neurojax.fit.scoring.score import latency_from
 from neurojax.io import read
 from neurojax.model import load_model
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 CELLS = (
     "axon5_step_cclamp",

@@ -10,7 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from neurojax.plot import CYCLE, FAINT, GRID, INK, STYLE
+from neurojax.plot import (
+    CYCLE,
+    FAINT,
+    GRID,
+    INK,
+    STYLE,
+)
 
 COLORS = {
     "neurojax": "#c8452f",

@@ -32,9 +32,9 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 import neurojax as nj
-from neurojax import features
-from neurojax.electrode import Trace
 from neurojax.fit import every_second, fit, telling
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 SEEN = 0.6
 """Part of an Allen cell's step that is fitted where the rest is to be predicted."""

@@ -22,8 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 import neurojax as nj
-from neurojax.fit import Search, Task, every_second, fit, telling
-from neurojax.fit.judgement.judge import FeatureJudge
+from neurojax.fit import (
+    Search,
+    Task,
+    every_second,
+    fit,
+    telling,
+)
+from neurojax.fit.scoring.scorer import FeatureJudge
 
 
 def contestants(task: Task) -> dict:

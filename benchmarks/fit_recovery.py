@@ -19,10 +19,18 @@ from rich.console import Console
 from rich.table import Table
 
 import neurojax as nj
-from neurojax.features import spikes
-from neurojax.fit import Draw, Fit, Nudge, Polish, Shoot, fit, free_run
-from neurojax.fit.stages.method import Method
+from neurojax.fit import (
+    Draw,
+    Fit,
+    Nudge,
+    Polish,
+    Shoot,
+    fit,
+    free_run,
+)
+from neurojax.fit.stage import Method
 from neurojax.model import load_model
+from neurojax.recording.features import spikes
 
 DT, DENSITY, EVERY = 0.025, 10.0, 4  # ms, uA/cm2, steps between compared records
 
@@ -38,9 +46,7 @@ HORIZONS = {100.0: 128, 500.0: 48}
 def synthetic(cell: nj.Cell, duration: float) -> nj.Trace:
     """The recording of a known cell under one long step."""
     i = nj.steps(DENSITY, start=5, stop=duration - 5, duration=duration, dt=DT) * float(cell.area)
-    silent = nj.Trace(
-        clamp="current", dt_ms=DT, v_mV=np.full(i.size, -65.0), i_pA=i / nj.electrode.PA
-    )
+    silent = nj.Trace(clamp="current", dt_ms=DT, v_mV=np.full(i.size, -65.0), i_pA=i / nj.units.PA)
     with jax.enable_x64(True):
         return free_run(cell, silent, dt=DT, held=False)
 

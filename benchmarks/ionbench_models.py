@@ -9,9 +9,9 @@ from math import log
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import Gating, exp_linear, exprel, sigmoid
-from neurojax.scheme import Scheme
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.markov import Scheme
+from neurojax.membrane.rates import Gating, exp_linear, exprel, sigmoid
 
 _R, _F = 8314.472, 96485.0  # mJ/mol/K and C/mol, as ionBench has them
 

@@ -1,26 +1,49 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import cells, channels, curves, electrode, fit, loss, protocol, selectivity
-from neurojax.cell import Cell, State, at_rest, parameters, replace, settled, step
-from neurojax.channel import Channel, param, pytree, static
-from neurojax.clamp import Clamped, clamp
+from neurojax import channels, fit, io, loss, model, units
 from neurojax.config import configure
-from neurojax.constant_field import ConstantField
-from neurojax.electrode import Electrode, RecordingError, Trace, current_clamp, steps, voltage_clamp
-from neurojax.engine.pieces import Gradient
-from neurojax.equilibrium import donnan, goldman_potential, pumped_volume
-from neurojax.fold import Fold, Histogram, Mean, Residuals, SpikeCount, SpikeRate, Squares, total
-from neurojax.gradient import gradient
-from neurojax.health import Health, health
-from neurojax.ion import Ion, elementary_charges
+from neurojax.engine.folds import (
+    Fold,
+    Histogram,
+    Mean,
+    Residuals,
+    SpikeCount,
+    SpikeRate,
+    Squares,
+    total,
+)
+from neurojax.engine.observables import observables
+from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
-from neurojax.noise import stochastic
-from neurojax.observe import observables
-from neurojax.pipette import Pipette
-from neurojax.protocol import Protocol
-from neurojax.rig import Rig
-from neurojax.scheme import Scheme, as_scheme
-from neurojax.simulate import Recording, simulate
+from neurojax.membrane import electrode
+from neurojax.membrane.channel import Channel, param, pytree, static
+from neurojax.membrane.compartment import (
+    Cell,
+    State,
+    at_rest,
+    parameters,
+    replace,
+    steady_state,
+    step,
+)
+from neurojax.membrane.electrode import Electrode, current_clamp, steps, voltage_clamp
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.ions import Ion, elementary_charges
+from neurojax.membrane.markov import Scheme, as_scheme
+from neurojax.membrane.pipette import Pipette
+from neurojax.membrane.stochastic import stochastic
+from neurojax.model import cells
+from neurojax.recording import features
+from neurojax.recording.trace import RecordingError, Trace
+from neurojax.rig import iv_curves, protocols
+from neurojax.rig.amplifier import Rig
+from neurojax.rig.protocols import Protocol
+from neurojax.rig.voltage_clamp import Clamped, clamp
+from neurojax.run.diagnosis import Health, health
+from neurojax.run.gradients import gradient
+from neurojax.run.simulation import Recording, simulate
+from neurojax.theory import selectivity
+from neurojax.theory.equilibrium import donnan, goldman_potential, pumped_volume
 
 __version__ = "0.1.0"
 
@@ -58,29 +81,33 @@ __all__ = [
     "clamp",
     "configure",
     "current_clamp",
-    "curves",
     "donnan",
     "electrode",
     "elementary_charges",
+    "features",
     "fit",
     "goldman_potential",
     "gradient",
     "health",
+    "io",
+    "iv_curves",
     "loss",
+    "model",
     "observables",
     "param",
     "parameters",
-    "protocol",
+    "protocols",
     "pumped_volume",
     "pytree",
     "replace",
     "selectivity",
-    "settled",
     "simulate",
     "static",
+    "steady_state",
     "step",
     "steps",
     "stochastic",
     "total",
+    "units",
     "voltage_clamp",
 ]

@@ -157,3 +157,10 @@ def nernst(inside: float, outside: float, valence: int, celsius: float) -> float
     if valence == 0:
         raise ValueError("an uncharged solute has no Nernst potential (valence 0)")
     return thermal_voltage(celsius) / valence * math.log(outside / inside)
+
+
+PA = factor("pA", "uA")
+"""One picoampere in the coherent unit of current, uA."""
+
+MINUTE = 6e4
+"""ms"""

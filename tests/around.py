@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 import neurojax as nj
-from neurojax.cell import concentrations, surroundings
 from neurojax.channels import catalogue
+from neurojax.membrane.compartment import concentrations, environment
 
 IONS = {
     "na": nj.Ion(valence=1, inside=10.0, outside=145.0),
@@ -53,5 +53,5 @@ every_file = pytest.mark.parametrize("channels", modules().values(), ids=modules
 
 def seen(channel, v) -> dict:
     """What a channel's formulas take beside v, of the shape of v."""
-    there = surroundings(cell_with(channel), "c", {})
+    there = environment(cell_with(channel), "c", {})
     return {name: jnp.full_like(v, value) for name, value in there.items()}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.cell import substitute
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, tangent
+from neurojax.membrane.compartment import substitute
 
 DT, STEPS, EVERY = 0.05, 260, 4
 DRIVE = nj.current_clamp(nj.steps(12.0, start=1.0, stop=10.0, duration=STEPS * DT, dt=DT))
@@ -18,7 +18,7 @@ THETA = {"C_m": 1.0, "na.g_bar": 120.0, "k.v_shift": 1.0, "na.tau_scale": 1.1, "
 
 def build(theta):
     cell = substitute(SQUID, theta)
-    return cell, nj.settled(cell, -65.0)
+    return cell, nj.steady_state(cell, -65.0)
 
 
 def error(steps=STEPS):

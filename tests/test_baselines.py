@@ -8,8 +8,8 @@ import pytest
 import scripts
 
 import neurojax as nj
-from neurojax.cells import squid_axon
-from neurojax.electrode import Trace
+from neurojax.model.cells import squid_axon
+from neurojax.recording.trace import Trace
 
 BEST = np.array([0.2, 0.7, 0.4, 0.9])
 

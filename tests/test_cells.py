@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import cells
-from neurojax.cell import ionic_current, steady_current
-from neurojax.model import load_model, packaged
+from neurojax.membrane.compartment import ionic_current, steady_current
+from neurojax.model import cells, load_model, packaged
 
 every_cell = pytest.mark.parametrize("name", cells.__all__)
 
@@ -247,7 +246,7 @@ def test_morris_lecar_loses_rest_to_oscillations_where_published(x64):
     cell = make("barnacle_morris_lecar")
 
     def trace(v):
-        x = nj.settled(cell, v).x
+        x = nj.steady_state(cell, v).x
         slope = jax.grad(lambda v: ionic_current(cell, v, x, {}))(v)
         return -slope / cell.C_m - cell.channels["k"].gating(v)["w"].rate
 

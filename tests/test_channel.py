@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channel import params
 from neurojax.channels import CortexCaT, SquidK, SquidLeak, SquidNa
+from neurojax.membrane.channel import params
 
 
 def test_param_chooses_its_scale_from_its_bounds():
@@ -73,14 +73,14 @@ def test_tau_scale_stretches_time(x64):
 def test_a_gate_without_q10_ignores_temperature():
     @nj.pytree
     class Half(nj.Channel):
-        g_bar: nj.channel.Leaf = nj.param(1.0, "mS/cm2", 0.0, 2.0)
-        E_rev: nj.channel.Leaf = nj.param(-80.0, "mV", -100.0, 0.0)
+        g_bar: nj.membrane.channel.Leaf = nj.param(1.0, "mS/cm2", 0.0, 2.0)
+        E_rev: nj.membrane.channel.Leaf = nj.param(-80.0, "mV", -100.0, 0.0)
         powers = {"warm": 1, "cold": 1}
         q10 = {"warm": 2.0}
         celsius_ref = 20.0
 
         def gating(self, v):
-            one = nj.rates.Gating(jnp.ones_like(v), jnp.ones_like(v))
+            one = nj.membrane.rates.Gating(jnp.ones_like(v), jnp.ones_like(v))
             return {"warm": one, "cold": one}
 
     at_30 = Half().kinetics(jnp.asarray(-65.0), 30.0)

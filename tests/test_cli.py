@@ -10,11 +10,11 @@ from test_plot import made_fit, spiking
 from typer.testing import CliRunner
 
 import neurojax
-from neurojax import cli, cli_fit, demo
 from neurojax import fit as fitting
-from neurojax.electrode import RecordingError, Trace
+from neurojax.cli import app, demo, fit
 from neurojax.io import load
 from neurojax.model import load_model
+from neurojax.recording.trace import RecordingError, Trace
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments):
-        monkeypatch.setattr(cli, "out", Wide(False))
-        monkeypatch.setattr(cli, "err", Wide(True))
-        return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+        monkeypatch.setattr(app, "out", Wide(False))
+        monkeypatch.setattr(app, "err", Wide(True))
+        return CliRunner().invoke(app.app, [str(a) for a in arguments])
 
     return invoke
 
@@ -282,10 +282,10 @@ def test_debug_shows_the_traceback(run):
 
 def test_sweeps_are_picked_for_the_user():
     sweeps = [spiking(k, step=50.0 * k) for k in range(1, 6)]
-    fitted, unseen = cli_fit.divide(sweeps, "", "")
+    fitted, unseen = fit.divide(sweeps, "", "")
     assert sorted(t.sweep for t in fitted) == [1, 3, 5]
     assert [t.sweep for t in unseen] == [2, 4]
-    fitted, unseen = cli_fit.divide(sweeps, "made:3", "5")
+    fitted, unseen = fit.divide(sweeps, "made:3", "5")
     assert ([t.sweep for t in fitted], [t.sweep for t in unseen]) == ([3], [5])
 
 
@@ -327,15 +327,15 @@ def test_a_demo_folder_that_is_a_file_is_told(run, tmp_path):
 # -- main ------------------------------------------------------------------------------------------
 def test_main_sets_jax_up_first(monkeypatch, capsys):
     order = []
-    monkeypatch.setattr(cli, "configure", lambda: order.append("configure"))
-    monkeypatch.setattr(cli, "app", lambda: order.append("app"))
-    cli.main()
+    monkeypatch.setattr(app, "configure", lambda: order.append("configure"))
+    monkeypatch.setattr(app, "app", lambda: order.append("app"))
+    app.main()
     assert order == ["configure", "app"]
 
 
 def test_progress_on_a_terminal_has_a_bar(capsys):
     console = Console(force_terminal=True, width=120, file=sys.stdout)
-    with cli_fit.FitProgress(console) as progress:
+    with fit.FitProgress(console) as progress:
         progress("search", 1, 4, 0.5, "mV")
         progress("search", 4, 4, 0.25, "mV")
         progress("free run", 1, 2, 0.1, "mV")
@@ -349,15 +349,15 @@ def test_a_sweep_that_the_model_cannot_run_costs_only_itself(monkeypatch):
             raise RecordingError("the model left the finite numbers in sweep 2")
         return trace
 
-    monkeypatch.setattr(cli_fit, "free_run", free_run)
+    monkeypatch.setattr(fit, "free_run", free_run)
     told = Console(record=True, width=200)
     sweeps = [
         Trace(clamp="current", dt_ms=0.1, v_mV=np.full(9, -70.0), i_pA=np.zeros(9), sweep=k)
         for k in (1, 2)
     ]
     cell = load_model("squid").cell
-    (view,) = cli_fit.certified(cell, sweeps, sweeps[:1], told)
+    (view,) = fit.certified(cell, sweeps, sweeps[:1], told)
     assert view.data.sweep == 1 and view.fitted
     assert "left out of the report: the model left the finite numbers" in told.export_text()
     with pytest.raises(RecordingError):
-        cli_fit.certified(cell, sweeps[1:], [], told)
+        fit.certified(cell, sweeps[1:], [], told)

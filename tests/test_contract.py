@@ -12,13 +12,14 @@ from around import cell_with, seen
 from jax.extend.core import Literal
 
 import neurojax as nj
-from neurojax.cell import channel_current
-from neurojax.channel import Channel, params
 from neurojax.channels import catalogue
-from neurojax.constant_field import ConstantField
-from neurojax.engine import lean, legal
-from neurojax.engine.legal import equations
-from neurojax.scheme import Scheme
+from neurojax.engine.gpu import lanes
+from neurojax.engine.gpu.lanes import equations
+from neurojax.engine.passes import hoist
+from neurojax.membrane.channel import Channel, params
+from neurojax.membrane.compartment import channel_current
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.markov import Scheme
 from neurojax.units import UNITS
 
 CHANNELS = catalogue()
@@ -177,15 +178,15 @@ def test_two_half_steps_are_one_step(cls):
 
 @every_channel
 def test_a_kernel_can_run_it(cls):
-    assert legal.culprits(cell_with(cls())) == {}
+    assert lanes.culprits(cell_with(cls())) == {}
 
 
 @every_channel
 def test_a_kernel_can_run_the_step_of_a_cell_with_it(cls):
     cell = cell_with(cls())
-    s = nj.settled(cell, -65.0, (4,))
+    s = nj.steady_state(cell, -65.0, (4,))
     jaxpr = jax.make_jaxpr(nj.step)(cell, s, nj.Electrode(0.0, 0.0, 0.0), 0.025).jaxpr
-    assert {e.primitive.name for e in equations(jaxpr)} <= legal.KERNEL_SAFE
+    assert {e.primitive.name for e in equations(jaxpr)} <= lanes.KERNEL_SAFE
 
 
 @every_channel
@@ -295,13 +296,13 @@ def test_exponentials_and_divisions_of_a_hodgkin_huxley_step():
             "leak": nj.channels.SquidLeak(),
         }
     )
-    s = nj.settled(cell, -65.0, (8,))
+    s = nj.steady_state(cell, -65.0, (8,))
 
     def step(fixed, s, e):
         return nj.step(fixed[0], s, e, fixed[1])
 
     e = nj.Electrode(1.0, 0.0, 0.0)
-    constants, advance = lean.prepare(step, (cell, 0.025), s, e)
+    constants, advance = hoist.prepare(step, (cell, 0.025), s, e)
     jaxpr = jax.make_jaxpr(advance)(constants, s, e).jaxpr
     count = Counter(
         e.primitive.name

@@ -9,8 +9,10 @@ from recordings import recording
 
 import neurojax as nj
 from neurojax.channels import CortexLeak, HergKr, SquidK, SquidNa
-from neurojax.electrode import PA, Origin, from_trace, n_steps, nudged, resample
 from neurojax.io import read
+from neurojax.membrane.electrode import from_trace, n_steps, nudged, resample
+from neurojax.recording.trace import Origin
+from neurojax.units import PA
 
 
 def trace(n=1000, dt=0.1, **changes):
@@ -166,7 +168,7 @@ def test_clamp_current_after_a_step_is_the_closed_form(x64):
     cell = nj.Cell(channels={"k": k})
     r = nj.simulate(cell, nj.voltage_clamp(np.full(n, 0.0)), dt, record=("v", "i_ion"), initial=0.0)
     assert np.ptp(np.asarray(r.data["i_ion"])) < 1e-4  # of 1890
-    start = nj.State(jnp.asarray(0.0), nj.settled(cell, -80.0).x)
+    start = nj.State(jnp.asarray(0.0), nj.steady_state(cell, -80.0).x)
     r = nj.simulate(
         cell, nj.voltage_clamp(np.full(n, 0.0)), dt, record=("v", "i_ion", "k.n"), initial=start
     )

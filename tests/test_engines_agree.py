@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channels import CortexKm, CortexLeak, SquidK, SquidLeak, SquidNa
-from neurojax.engine import adjoint, blocked, kernel, scan, tangent
+from neurojax.channels import (
+    CortexKm,
+    CortexLeak,
+    SquidK,
+    SquidLeak,
+    SquidNa,
+)
+from neurojax.engine import adjoint, runner, scan, tangent
+from neurojax.engine.gpu import kernel
 
 DT = 0.025
 N = 60
@@ -50,7 +57,7 @@ def loop(cell, s, electrode, every):
 @pytest.mark.parametrize("every", [1, 7])
 @pytest.mark.parametrize("name", ELECTRODES)
 def test_scan_is_the_loop(name, every):
-    s = nj.settled(cell(), -70.0)
+    s = nj.steady_state(cell(), -70.0)
     electrode = ELECTRODES[name]
     want = loop(cell(), s, electrode, every)
     final, seen, _ = jax.jit(
@@ -65,7 +72,7 @@ def test_scan_is_the_loop(name, every):
 
 @pytest.mark.parametrize("name", ["shared current", "coupling in time"])
 def test_simulate_is_the_loop(name):
-    want = loop(cell(), nj.settled(cell(), -70.0), ELECTRODES[name], 3)
+    want = loop(cell(), nj.steady_state(cell(), -70.0), ELECTRODES[name], 3)
     r = nj.simulate(
         cell(), ELECTRODES[name], DT, record=("v", "na.h", "m.p"), every=3, initial=-70.0
     )
@@ -78,12 +85,12 @@ def test_simulate_is_the_loop(name):
 @pytest.mark.parametrize("engine", [tangent, adjoint])
 def test_a_gradient_s_value_is_the_loop_s(engine, name):
     electrode = ELECTRODES[name]
-    want = loop(cell(), nj.settled(cell(), -70.0), electrode, 4)
+    want = loop(cell(), nj.steady_state(cell(), -70.0), electrode, 4)
     targets = jnp.linspace(-80.0, 0.0, N // 4)[:, None]
 
     def build(theta):
         made = nj.replace(cell(), theta)
-        return made, nj.settled(made, -70.0)
+        return made, nj.steady_state(made, -70.0)
 
     theta = {"na.g_bar": jnp.array([80.0, 120.0, 160.0])}
     fold = engine.run(build, theta, electrode, DT, Both(data=targets), every=4)
@@ -126,8 +133,8 @@ def test_a_kernel_spikes_as_the_scan_does(monkeypatch):
         return v, np.asarray(r.folds["n"]), (v[:-1] < 0) & (v[1:] >= 0)
 
     v, counts, spikes = run()
-    place = blocked.Place(None, "cpu", kernel.Kernel(interpret=True))
-    monkeypatch.setattr(blocked, "place_of", lambda *a, **k: place)
+    place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
+    monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
     v_kernel, counts_kernel, spikes_kernel = run()
     np.testing.assert_array_equal(counts_kernel, counts)
     assert counts.min() >= 7

@@ -9,9 +9,9 @@ import pytest
 from scipy.optimize import brentq
 
 import neurojax as nj
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels import HippocampusNaKPump
-from neurojax.ion import ghk_current, nernst_potential
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ions import ghk_current, nernst_potential
 from neurojax.units import thermal_voltage
 
 SQUID = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from recordings import recording
 
-from neurojax import features
-from neurojax.electrode import Trace
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 DT = 0.05
 

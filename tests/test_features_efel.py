@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from recordings import recording
 
-from neurojax import features
+from neurojax.recording import features
 
 efel = pytest.importorskip("efel", reason="eFEL is not installed (it comes with neurojax[test])")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import features
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.electrode import PA, RecordingError, Trace
-from neurojax.fit.judgement.agreement import agreement, free_run
+from neurojax.fit.scoring.agreement import agreement, free_run
+from neurojax.recording import features
+from neurojax.recording.trace import RecordingError, Trace
+from neurojax.units import PA
 
 AREA = 1e-6  # cm2: 1 uA/cm2 is 1 pA
 

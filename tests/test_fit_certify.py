@@ -10,17 +10,25 @@ from recordings import recording
 
 import neurojax as nj
 from neurojax.channels import SquidLeak
-from neurojax.electrode import PA, RecordingError
-from neurojax.fit import Candidates, Certify, Polish, Task, Watch, free
-from neurojax.fit.certainty.certificate import Certificate, Interval, Posterior
-from neurojax.fit.certainty.ensemble import ensemble
-from neurojax.fit.certainty.evidence import lasting
-from neurojax.fit.certainty.information import covariance, directions
-from neurojax.fit.certainty.profile import CHI2, _limit, _offsets
-from neurojax.fit.certainty.sample import rhat
-from neurojax.fit.parameters import Free, Space
+from neurojax.fit import (
+    Candidates,
+    Certify,
+    Polish,
+    Task,
+    Watch,
+    free,
+)
+from neurojax.fit.space import Free, Space
+from neurojax.fit.uncertainty.certificate import Certificate, Interval, Posterior
+from neurojax.fit.uncertainty.ensemble import ensemble
+from neurojax.fit.uncertainty.evidence import lasting
+from neurojax.fit.uncertainty.information import covariance, directions
+from neurojax.fit.uncertainty.profile import CHI2, _limit, _offsets
+from neurojax.fit.uncertainty.sample import rhat
 from neurojax.io import read
 from neurojax.model import load_model
+from neurojax.recording.trace import RecordingError
+from neurojax.units import PA
 
 AREA, G, E, C = 1e-5, 0.2, -62.0, 1.0  # cm2, mS/cm2, mV, uF/cm2
 ON, OFF, DT, NOISE = 10.0, 60.0, 0.1, 0.4  # ms, mV

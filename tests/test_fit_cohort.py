@@ -7,9 +7,16 @@ from scipy.optimize import minimize
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit import Candidates, Polish, cohort, fit, free, free_run
-from neurojax.fit.cohorts import pool
-from neurojax.fit.solvers import arrow
+from neurojax.fit import (
+    Candidates,
+    Polish,
+    cohort,
+    fit,
+    free,
+    free_run,
+)
+from neurojax.fit.hierarchical import pooling
+from neurojax.fit.optimisers import schur_complement
 
 SHARED = {"k.tau_scale": 1.2, "na.v_shift": 1.5}
 BOUNDS = {
@@ -90,7 +97,7 @@ def leaks(g, noise, lengths, rng):
     traces = []
     for k, (g_bar, n) in enumerate(zip(g, lengths, strict=True)):
         v = np.where(np.arange(n) < n // 2, -70.0, -45.0 + k)
-        i = g_bar * (v - E_REV) * AREA / nj.electrode.PA
+        i = g_bar * (v - E_REV) * AREA / nj.units.PA
         traces.append([nj.Trace("voltage", 0.1, v, i + noise[k] * rng.normal(size=n))])
     return traces
 
@@ -99,7 +106,7 @@ def told_of(traces, noise):
     """Estimate and precision of g for each cell, by linear regression on what is compared."""
     estimates = []
     for (trace,), sd in zip(traces, noise, strict=True):
-        x = (trace.v_mV[1:] - E_REV) * AREA / nj.electrode.PA
+        x = (trace.v_mV[1:] - E_REV) * AREA / nj.units.PA
         estimates.append(((x @ trace.i_pA[1:]) / (x @ x), (x @ x) / sd**2))
     return map(np.array, zip(*estimates, strict=True))
 
@@ -223,15 +230,15 @@ def test_the_arrow_solves_the_whole_system():
     whole = whole.reshape(-1, 3 * cells + 2)
     direct = -np.linalg.lstsq(whole, r.ravel(), rcond=None)[0]
     held = np.zeros((P, cells), dtype=bool)
-    move = arrow.step(H, g, shared, held, np.zeros(cells), 0.0)
+    move = schur_complement.step(H, g, shared, held, np.zeros(cells), 0.0)
     np.testing.assert_allclose(move[~shared].T.ravel(), direct[:-2], rtol=1e-9)
     np.testing.assert_allclose(move[shared], np.repeat(direct[-2:, None], cells, 1), rtol=1e-9)
     inverse = np.diag(np.linalg.inv(whole.T @ whole))
-    variances = arrow.variances(H, shared)
+    variances = schur_complement.variances(H, shared)
     np.testing.assert_allclose(variances[~shared].T.ravel(), inverse[:-2], rtol=1e-9)
     np.testing.assert_allclose(variances[shared][:, 0], inverse[-2:], rtol=1e-9)
     held[0, 2] = True
-    assert arrow.step(H, g, shared, held, np.zeros(cells), 0.0)[0, 2] == 0.0
+    assert schur_complement.step(H, g, shared, held, np.zeros(cells), 0.0)[0, 2] == 0.0
 
 
 def test_other_own_parameters_are_integrated_out():
@@ -241,6 +248,6 @@ def test_other_own_parameters_are_integrated_out():
     H, z = (J.T @ J)[..., None], rng.normal(size=(3, 1))
     pooled, own = np.array([True, False, False]), np.ones(3, dtype=bool)
     g = H[..., 0] @ (z - 0.5)  # the minimum is at 0.5
-    precision, at = pool.of_pooled(H, g, z, pooled, own)
+    precision, at = pooling.of_pooled(H, g, z, pooled, own)
     assert precision[0, 0, 0] == pytest.approx(1 / np.linalg.inv(H[..., 0])[0, 0])
     assert at[0, 0] / precision[0, 0, 0] == pytest.approx(0.5)

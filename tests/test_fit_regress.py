@@ -9,8 +9,14 @@ from scipy.optimize import lsq_linear
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit import Regress, Task, Watch, free, free_run
-from neurojax.fit.solvers.balance import noise_of_rise
+from neurojax.fit import (
+    Regress,
+    Task,
+    Watch,
+    free,
+    free_run,
+)
+from neurojax.fit.optimisers.current_balance import noise_of_rise
 from neurojax.fit.stages.regress import bounded_minimum
 
 BOUNDS = {

@@ -8,14 +8,14 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.electrode import Trace
-from neurojax.fit.judgement.agreement import agreement, bias_pA, free_run
-from neurojax.fit.judgement.judge import FeatureJudge
-from neurojax.fit.judgement.score import Score, holding_pA, score, targets
-from neurojax.fit.parameters import free
 from neurojax.fit.recipe import fit
+from neurojax.fit.scoring.agreement import agreement, bias_pA, free_run
+from neurojax.fit.scoring.score import Score, holding_pA, score, targets
+from neurojax.fit.scoring.scorer import FeatureJudge
+from neurojax.fit.space import free
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
+from neurojax.recording.trace import Trace
 
 AREA = 1e-6
 DT = 0.05

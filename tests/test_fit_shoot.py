@@ -10,7 +10,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.fit import Candidates, Shoot, fit, free_run
-from neurojax.fit.solvers import joints
+from neurojax.fit.optimisers import multiple_shooting
 
 
 def test_elimination_solves_the_whole_system(x64):
@@ -23,7 +23,7 @@ def test_elimination_solves_the_whole_system(x64):
     weights[:, 1] = 0.0  # piece 2 begins another sweep: its state is not free
     E[[0, 2], :, P:] = 0.0
     J[[0, 2], :, :, P:] = 0.0
-    flight = joints.Flight(
+    flight = multiple_shooting.Flight(
         value=jnp.einsum("knr->nk", r * r),
         gradient=jnp.einsum("knra,knr->ank", J, r),
         matrix=jnp.einsum("knra,knrb->abnk", J, J),
@@ -31,7 +31,7 @@ def test_elimination_solves_the_whole_system(x64):
         slopes=jnp.transpose(E, (2, 3, 1, 0)),
     )
     z = jnp.full((P, n), 0.5)
-    dz, dx = joints.step(flight, z, jnp.asarray(x), jnp.asarray(weights), jnp.zeros(n))
+    dz, dx = multiple_shooting.step(flight, z, jnp.asarray(x), jnp.asarray(weights), jnp.zeros(n))
     for i in range(n):
         rows, rhs = [], []
         for k in range(K):
@@ -50,7 +50,7 @@ def test_elimination_solves_the_whole_system(x64):
         direct = -np.linalg.lstsq(np.concatenate(rows), np.concatenate(rhs), rcond=None)[0]
         np.testing.assert_allclose(dz[:, i], direct[:P], rtol=1e-8)
         np.testing.assert_allclose(dx[:, i].T.ravel(), direct[P:], rtol=1e-8, atol=1e-12)
-    cost = joints.cost(flight, jnp.asarray(x), jnp.asarray(weights))
+    cost = multiple_shooting.cost(flight, jnp.asarray(x), jnp.asarray(weights))
     whole = sum(r[k, 0] @ r[k, 0] for k in range(K))
     whole += sum(weights[:, k] @ (end[k, 0] - x[:, 0, k + 1]) ** 2 for k in range(K - 1))
     assert cost[0] == pytest.approx(whole)

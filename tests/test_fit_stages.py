@@ -20,7 +20,7 @@ from neurojax.fit import (
     free_run,
     levenberg_marquardt,
 )
-from neurojax.fit.solvers.descent import ABREAST
+from neurojax.fit.optimisers.descent import ABREAST
 
 
 def recorded(cell, i_pA, dt=0.025, noise=0.0):

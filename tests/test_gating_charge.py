@@ -7,8 +7,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import Shaker
-from neurojax.electrode import voltage_clamp
-from neurojax.scheme import Scheme, charge_rates
+from neurojax.membrane.electrode import voltage_clamp
+from neurojax.membrane.markov import Scheme, charge_rates
 from neurojax.units import thermal_voltage
 
 V_T = thermal_voltage(20.0)
@@ -18,9 +18,9 @@ V_T = thermal_voltage(20.0)
 class Sensor(Scheme):
     """A voltage sensor of two states, z elementary charges apart."""
 
-    g_bar: nj.channel.Leaf = nj.param(1.0, "mS/cm2", 0.0, 10.0)
-    E_rev: nj.channel.Leaf = nj.param(0.0, "mV", -100.0, 100.0)
-    z: nj.channel.Leaf = nj.param(3.0, "1", 0.0, 8.0)
+    g_bar: nj.membrane.channel.Leaf = nj.param(1.0, "mS/cm2", 0.0, 10.0)
+    E_rev: nj.membrane.channel.Leaf = nj.param(0.0, "mV", -100.0, 100.0)
+    z: nj.membrane.channel.Leaf = nj.param(3.0, "1", 0.0, 8.0)
     states = ("resting", "active")
     conducting = {"active": 1.0}
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import cells
-from neurojax.cell import State
 from neurojax.channels import HumanVentricleCalcium, SinusCalcium
 from neurojax.channels.heart import mixed_potential
-from neurojax.engine.legal import KERNEL_SAFE, equations
-from neurojax.model import ModelError, parse_model
+from neurojax.engine.gpu.lanes import KERNEL_SAFE, equations
+from neurojax.membrane.compartment import State
+from neurojax.model import ModelError, cells, parse_model
 from neurojax.units import FARADAY, nernst, thermal_voltage
 
 every_precision = pytest.mark.parametrize("x64", [False, True], ids=["float32", "float64"])
@@ -268,7 +267,7 @@ def test_slopes_of_calcium_are_finite_in_float32(cls):
 @pytest.mark.parametrize("name", ["human_ventricle_ten_tusscher", "sinus_fabbri"])
 def test_a_kernel_can_lower_a_step_of_the_whole_cell(name):
     cell = getattr(cells, name)()
-    s = nj.settled(cell, -65.0, (4,))
+    s = nj.steady_state(cell, -65.0, (4,))
     jaxpr = jax.make_jaxpr(nj.step)(cell, s, nj.Electrode(0.0, 0.0, 0.0), 0.02)
     assert {e.primitive.name for e in equations(jaxpr.jaxpr)} <= KERNEL_SAFE
 

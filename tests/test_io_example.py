@@ -11,8 +11,8 @@ import pytest
 from recordings import recording
 from test_io_readers import write_wave
 
-from neurojax.electrode import RecordingError
 from neurojax.io import example
+from neurojax.recording.trace import RecordingError
 
 SWEEPS = (181, 182, 183, 184, 185)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from recordings import recording
 
-from neurojax.electrode import Origin, RecordingError, Trace
 from neurojax.io import RecordingWarning, read
 from neurojax.io.checks import checked
 from neurojax.io.source import even_dt, holding_of, is_measured, sha256
+from neurojax.recording.trace import Origin, RecordingError, Trace
 
 
 def quietly(path, **asked):

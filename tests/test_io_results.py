@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neurojax.electrode import Origin, RecordingError, Trace
 from neurojax.io import ParameterRecord, Results, load, save
+from neurojax.recording.trace import Origin, RecordingError, Trace
 
 
 def example() -> Results:

@@ -3,7 +3,6 @@
 What a kernel promises is what the scan does, so every test here runs both.
 """
 
-import sys
 import warnings
 
 import jax
@@ -13,28 +12,29 @@ import pytest
 from around import cell_of, every_file
 
 import neurojax as nj
-from neurojax import pipette
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.engine import blocked, kernel, leading, legal
+from neurojax.engine import runner
+from neurojax.engine.gpu import kernel, lane_shapes, lanes
+from neurojax.membrane import pipette
 from neurojax.model import load_model, packaged
+from neurojax.run import gradients, simulation
 
 pytestmark = pytest.mark.skipif(
     jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
 )
 
 DT = 0.025
-SIMULATE, GRADIENT = sys.modules["neurojax.simulate"], sys.modules["neurojax.gradient"]
-SCAN = blocked.Place(None, "cpu")
-GPU = blocked.Place(None, "gpu", kernel.Kernel())
+SCAN = runner.Place(None, "cpu")
+GPU = runner.Place(None, "gpu", kernel.Kernel())
 
 
 def place(**how):
-    return blocked.Place(None, "cpu", kernel.Kernel(interpret=True, **how))
+    return runner.Place(None, "cpu", kernel.Kernel(interpret=True, **how))
 
 
 def with_kernels(f, where=None):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocked, "place_of", lambda *a, **k: where or place())
+        patch.setattr(runner, "place_of", lambda *a, **k: where or place())
         return f()
 
 
@@ -69,7 +69,7 @@ def lowered(cell, electrode, every=4, pop=(), initial=-65.0, folds=(), fast_math
     """The text of a simulation for an NVIDIA GPU, which needs none."""
     where = GPU._replace(kernel=kernel.Kernel(fast_math=fast_math))
     arguments = (cell, initial, electrode, DT, dict(folds), ("v",), every, pop, where)
-    return SIMULATE._run.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+    return simulation._run.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
 def squid():
@@ -92,12 +92,12 @@ def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(chan
     assert kernels_in(lowered(cell, CLAMP, 11, initial=-60.0)) == 1
 
     def step(v):
-        return nj.step(cell, nj.settled(cell, v), nj.Electrode(5.0, 0.0, 0.0), DT)
+        return nj.step(cell, nj.steady_state(cell, v), nj.Electrode(5.0, 0.0, 0.0), DT)
 
     v = [jnp.linspace(-90.0, 40.0, n) for n in (kernel.BLOCK, 2 * kernel.BLOCK)]
     one, other = (jax.make_jaxpr(step)(v) for v in v)
-    lanes = legal.Lanes(legal.lanes_of(one.jaxpr, other.jaxpr), kernel.BLOCK)
-    got = lanes.evaluate(one.jaxpr, one.consts, [leading.filled((), lambda at: v[0])])
+    along = lanes.Lanes(lanes.lanes_of(one.jaxpr, other.jaxpr), kernel.BLOCK)
+    got = along.evaluate(one.jaxpr, one.consts, [lane_shapes.filled((), lambda at: v[0])])
     for a, b in zip(got, jax.tree.leaves(step(v[0])), strict=True):
         np.testing.assert_allclose(a[()], b, rtol=2e-5, atol=2e-6)
 
@@ -199,7 +199,7 @@ def test_every_population(pop):
 
 
 def test_cells_that_differ_in_their_first_state_and_in_nothing_else():
-    start = nj.settled(small(0), jnp.linspace(-80.0, -50.0, 3))
+    start = nj.steady_state(small(0), jnp.linspace(-80.0, -50.0, 3))
     agree(lambda: nj.simulate(small(0), CLAMP, DT, every=4, initial=start))
 
 
@@ -231,7 +231,7 @@ def slopes(cell, wrt, of=ERROR, **more):
 
 def gradient_text(cell, wrt, pop, memory=2**28):
     arguments = (cell, -65.0, CLAMP, DT, ERROR, tuple(wrt), 4, pop, GPU, memory)
-    return GRADIENT._gradient.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+    return gradients._gradient.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
 @pytest.mark.parametrize(("P", "n"), [(1, 5), (3, 5), (3, 0)])
@@ -251,10 +251,10 @@ def test_the_gauss_newton_matrix_of_many_parameters():
 
     def build(shared, theta):
         made = nj.replace(cell, theta)
-        return made, nj.settled(made, -65.0)
+        return made, nj.steady_state(made, -65.0)
 
     def run(where):
-        return GRADIENT.differentiate(
+        return gradients.differentiate(
             build, None, theta, CLAMP, DT, ERROR, 4, (2,), where, matrix=True
         )
 
@@ -271,12 +271,12 @@ def test_the_adjoint_through_all_states(n):
 
 def test_the_adjoint_of_a_fold_that_counts(monkeypatch):
     # Integers have no derivative, and JAX carries one all the same.
-    monkeypatch.setattr(GRADIENT, "CROSSOVER", 1)
+    monkeypatch.setattr(gradients, "CROSSOVER", 1)
     agree(lambda: slopes(small(3), NAMES[5:7], of=nj.Mean()), rtol=2e-4, atol=1e-5)
 
 
 def test_the_adjoint_through_segments_that_are_run_again(monkeypatch):
-    monkeypatch.setattr(GRADIENT, "CROSSOVER", 2)
+    monkeypatch.setattr(gradients, "CROSSOVER", 2)
     names, little = NAMES[3:6], 0.019  # MB for a block of cells: two segments and one record
     agree(lambda: slopes(small(3), names, memory_MB=little), rtol=2e-4, atol=1e-5)
     # Forward, and in a scan over the segments forward again and back.
@@ -346,8 +346,8 @@ def test_a_population_in_launches_is_one_at_once(where):
 )
 def test_how_many_cells_are_launched_at_once(n, record_bytes, devices, memory_MB, size):
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()[:devices]), ("pop",))
-    where = blocked.Place(mesh, "cpu")
-    assert blocked.launch_size(n, record_bytes, where, memory_MB) == size
+    where = runner.Place(mesh, "cpu")
+    assert runner.launch_size(n, record_bytes, where, memory_MB) == size
 
 
 # -- the electrode in the loop --------------------------------------------------------------------

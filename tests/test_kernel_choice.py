@@ -9,7 +9,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.engine import blocked, kernel, legal
+from neurojax.engine import runner
+from neurojax.engine.gpu import kernel, lanes
 
 needs_kernels = pytest.mark.skipif(
     jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
@@ -57,7 +58,7 @@ def squid(n=3):
 def gpu(monkeypatch):
     """A machine whose only device says that it is a GPU; nothing was said before."""
     device = Device()
-    monkeypatch.setattr(blocked, "_mesh_of", lambda *trees: None)
+    monkeypatch.setattr(runner, "_mesh_of", lambda *trees: None)
     monkeypatch.setattr(jax, "local_devices", lambda: [device])
     forgetful = kernel.missing, kernel.warn_of_scan
     for cached in forgetful:
@@ -70,7 +71,7 @@ def gpu(monkeypatch):
 def place_and_warnings(cell, **how):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        place = [blocked.place_of(cell, **how) for _ in range(3)][-1]
+        place = [runner.place_of(cell, **how) for _ in range(3)][-1]
     assert all(issubclass(w.category, RuntimeWarning) for w in caught)
     return place, [str(w.message) for w in caught]
 
@@ -127,7 +128,7 @@ def test_float64_is_named(gpu, monkeypatch, x64):
 def test_a_channel_that_no_kernel_can_run_is_named(gpu, monkeypatch):
     monkeypatch.setattr(kernel, "missing", lambda device: None)
     cell = nj.Cell(channels={"x": Sorting(), "leak": SquidLeak(g_bar=jnp.asarray([0.2, 0.3]))})
-    assert legal.culprits(cell) == {"x": "Sorting uses 'sort'"}
+    assert lanes.culprits(cell) == {"x": "Sorting uses 'sort'"}
     place, (said,) = place_and_warnings(cell)
     assert place.kernel is None and said.endswith("channel 'x': Sorting uses 'sort'")
 
@@ -141,8 +142,8 @@ def test_a_fold_that_no_kernel_can_run_is_computed_by_a_scan(every, monkeypatch)
         return nj.simulate(squid(), CLAMP, every=every, initial=-65.0, folds={"m": Middle()})
 
     want = run()
-    place = blocked.Place(None, "cpu", kernel.Kernel(interpret=True))
-    monkeypatch.setattr(blocked, "place_of", lambda *a, **k: place)
+    place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
+    monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
     with pytest.warns(RuntimeWarning, match="many times slower: 'sort'"):
         got = run()
     np.testing.assert_allclose(got.folds["m"], want.folds["m"], rtol=2e-5)
@@ -185,9 +186,9 @@ def test_a_fold_for_one_cell_only_is_computed_by_a_scan(monkeypatch):
             return carry + jnp.stack([s.v, s.x["k"]["n"]])
 
     cell = nj.Cell(channels={"k": SquidK(), "leak": SquidLeak()})
-    place = blocked.Place(None, "cpu", kernel.Kernel(interpret=True))
+    place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
     want = nj.simulate(cell, CLAMP, every=8, initial=-65.0, folds={"pair": Pair()})
-    monkeypatch.setattr(blocked, "place_of", lambda *a, **k: place)
+    monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
     with pytest.warns(RuntimeWarning, match="many times slower"):
         got = nj.simulate(cell, CLAMP, every=8, initial=-65.0, folds={"pair": Pair()})
     np.testing.assert_allclose(got.folds["pair"], want.folds["pair"], rtol=1e-5)

@@ -12,7 +12,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
-from neurojax.engine import blocked, kernel
+from neurojax.engine import runner
+from neurojax.engine.gpu import kernel
 from neurojax.model import load_model, packaged
 
 DT = 0.025
@@ -56,7 +57,7 @@ def upstrokes(v):
 def test_kernels_are_chosen():
     assert kernel.missing(nvidia()[0]) is None
     with jax.default_device(nvidia()[0]):
-        assert blocked.place_of(squid(3)).kernel == kernel.Kernel()
+        assert runner.place_of(squid(3)).kernel == kernel.Kernel()
 
 
 @pytest.mark.parametrize("n", [0, 1, 130])

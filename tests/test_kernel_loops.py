@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from neurojax.engine import kernel
+from neurojax.engine.gpu import kernel
 
 pytestmark = pytest.mark.skipif(
     jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"

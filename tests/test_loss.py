@@ -10,6 +10,7 @@ from neurojax.channels import SquidLeak
 from neurojax.engine import tangent
 from neurojax.io import read
 from neurojax.loss import MaskWarning, capacitive_mask, prepare
+from neurojax.membrane.compartment import substitute
 
 
 def trace(v, i=None, clamp="current", dt=0.1):
@@ -27,7 +28,10 @@ def mean_square(cell, traces, dt, every=1, keep=None):
         return sum(
             float(
                 tangent.run(
-                    lambda th, s=s: (nj.cell.substitute(cell, th), nj.settled(cell, s.v_start)),
+                    lambda th, s=s: (
+                        substitute(cell, th),
+                        nj.steady_state(cell, s.v_start),
+                    ),
                     {"C_m": np.ones(1)},
                     s.electrode,
                     dt,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import features, loss
+from neurojax import loss
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import tangent
 from neurojax.loss.matching import match
+from neurojax.recording import features
 
 DT, EVERY, DURATION = 0.05, 2, 60.0
 RECORD = DT * EVERY
@@ -184,8 +185,8 @@ def test_slopes_are_those_of_central_differences(x64):
     electrode = nj.current_clamp(DRIVE)
 
     def build(theta):
-        cell = nj.cell.substitute(squid(), theta)
-        return cell, nj.settled(cell, -65.0)
+        cell = nj.membrane.compartment.substitute(squid(), theta)
+        return cell, nj.steady_state(cell, -65.0)
 
     found = jax.jit(lambda th: tangent.run(build, th, electrode, DT, stack, EVERY))(
         {k: jnp.asarray(AWAY[k]) for k in WRT}

@@ -1,6 +1,5 @@
 """The spikes that objectives find in a stream: on recordings, and as part of a GPU kernel."""
 
-import sys
 from functools import cache
 
 import jax
@@ -9,12 +8,13 @@ import pytest
 from recordings import recording
 
 import neurojax as nj
-from neurojax import features, loss
+from neurojax import loss
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.engine import blocked, kernel
+from neurojax.engine import runner
+from neurojax.engine.gpu import kernel
 from neurojax.io import read
-
-SIMULATE = sys.modules["neurojax.simulate"]
+from neurojax.recording import features
+from neurojax.run import simulation
 
 
 @cache
@@ -57,8 +57,8 @@ def test_a_trace_is_its_own_best_model():
 def test_spikes_are_found_within_a_kernel():
     cell = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})
     fold = loss.SpikeTable(record_ms=0.1, slots=1, measures=("time", "peak"))
-    where = blocked.Place(None, "gpu", kernel.Kernel())
+    where = runner.Place(None, "gpu", kernel.Kernel())
     told = (cell, -65.0, nj.current_clamp(np.full(40, 5.0, np.float32)), 0.025, {"s": fold})
-    program = SIMULATE._run.trace(*told, (), 4, (), where)
+    program = simulation._run.trace(*told, (), 4, (), where)
     text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @mosaic_gpu") == 1

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.cell import State, ionic_current, parameters, settled
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit.parameters import free
-from neurojax.model import ModelError, load_model, packaged, parse_model, to_toml
+from neurojax.fit.space import free
+from neurojax.membrane.compartment import State, ionic_current, parameters, steady_state
+from neurojax.model import (
+    ModelError,
+    load_model,
+    packaged,
+    parse_model,
+    to_toml,
+)
 
 GOOD = """
 name = "one"
@@ -305,7 +311,7 @@ def _as_neuron_does(cell, amplitude_pA, dt, duration):
         x = {k: c.advance(s.x[k], v, dt, cell.celsius) for k, c in cell.channels.items()}
         return State(v, x), v
 
-    _, v = jax.jit(lambda s: jax.lax.scan(tick, s, i))(settled(cell, -70.0))
+    _, v = jax.jit(lambda s: jax.lax.scan(tick, s, i))(steady_state(cell, -70.0))
     v = np.asarray(v)
     k = np.flatnonzero((v[:-1] < 0) & (v[1:] >= 0))
     return (k + 1 - v[k] / (v[k + 1] - v[k])) * dt

@@ -64,10 +64,10 @@ def test_folds_and_gradient_of_the_readme():
 
 def test_ions_noise_and_clamp_of_the_readme():
     check = """
-assert set(nj.settled(bursting, -70.0).c) == {"ca_i"}
+assert set(nj.steady_state(bursting, -70.0).c) == {"ca_i"}
 r = nj.simulate(patch, nj.current_clamp(np.zeros(400)), initial=-65.0)
 assert r.v.shape == (400, 100) and np.std(r.v[-1]) > 0
-i = nj.curves.peak(clamped)
+i = nj.iv_curves.peak(clamped)
 assert i.min() < -1000 and i.max() > 1000 and i.shape == (15,)
 """
     told = run(SNIPPETS[0] + SNIPPETS[2] + SNIPPETS[3] + check)
@@ -119,7 +119,9 @@ def test_shell_scripts_parse(name):
 
 
 def test_models_are_packaged():
-    models = {path.name for path in (Path(neurojax.__file__).parent / "models").glob("*.toml")}
+    models = {
+        path.name for path in (Path(neurojax.__file__).parent / "model" / "packaged").glob("*.toml")
+    }
     assert {"squid.toml", "cortex.toml", "herg.toml"} <= models
 
 

@@ -8,14 +8,20 @@ import pytest
 from recordings import recording
 
 import neurojax as nj
-from neurojax import pipette
 from neurojax.channels import CortexLeak, SquidK, SquidLeak, SquidNa
-from neurojax.electrode import PA
-from neurojax.fit import Draw, Polish, Task, free, free_run
-from neurojax.fit.judgement.agreement import bias_pA
-from neurojax.fit.judgement.judge import FeatureJudge
+from neurojax.fit import (
+    Draw,
+    Polish,
+    Task,
+    free,
+    free_run,
+)
+from neurojax.fit.scoring.agreement import bias_pA
+from neurojax.fit.scoring.scorer import FeatureJudge
 from neurojax.io import read
+from neurojax.membrane import pipette
 from neurojax.model import parse_model, to_toml
+from neurojax.units import PA
 
 AREA, G, E, C_M = 33e-6, 2 / 33, 0.0, 1.0  # cm2, mS/cm2: 500 MOhm and 33 pF
 
@@ -31,7 +37,7 @@ def passive(**changes):
 def test_a_voltage_step_charges_pipette_and_membrane_as_two_poles(x64):
     cell, dt, n = passive(offset=3.0), 2e-4, 25_000
     electrode = pipette.voltage_clamp(np.full(n, -10.0))
-    start = pipette.held(pipette.before(cell, pipette.voltage_clamp(np.zeros(1))), 0.0)
+    start = pipette.clamped(pipette.before(cell, pipette.voltage_clamp(np.zeros(1))), 0.0)
     run = nj.simulate(cell, electrode, dt, record=("v", "i_amp"), every=10, initial=start)
     # v_p = V (1 - exp(-t / a)); tau v' + v = k v_p, with both resistances in parallel.
     R_s, R_m, C, a, V = 11.1e3, 500e3, 33e-6, 0.02, -10.0
@@ -64,17 +70,17 @@ def test_a_current_step_shows_the_pipette_on_top_of_the_membrane(x64):
 def test_held_is_where_a_clamp_rests(x64):
     cell = passive(junction=10.0, drift=2.0)
     first = pipette.before(cell, pipette.voltage_clamp(np.full(3, -60.0), minutes=2.0))
-    s = pipette.held(first, -60.0)
+    s = pipette.clamped(first, -60.0)
     assert float(s.v) == pytest.approx(-70.0 * 500 / 515.1, rel=1e-9)
     assert float(s.x["pipette"]["v"]) == pytest.approx(-70.0, rel=1e-12)
 
     def v(R_s):
-        return pipette.held(nj.replace(first, {"pipette.R_s": R_s}), -60.0).v
+        return pipette.clamped(nj.replace(first, {"pipette.R_s": R_s}), -60.0).v
 
     slope = jax.grad(v)(11.1)
     assert float(slope) == pytest.approx(70.0 * 500 / 515.1**2, rel=1e-9)
     first = pipette.before(cell, pipette.current_clamp(np.full(3, 20 * PA)))
-    s = pipette.held(first, -60.0)
+    s = pipette.clamped(first, -60.0)
     assert float(s.v) == pytest.approx(-60.0 - 10.0 - 0.222, rel=1e-9)
     assert float(s.x["pipette"]["v"]) + 10.0 == pytest.approx(-60.0, rel=1e-9)
 
@@ -119,7 +125,7 @@ def clamp_of(cell, command, dt, **options):
     zeros, options = np.zeros(samples.size), {"holding": samples[0]} | options
     trace = nj.Trace("voltage", dt, samples, zeros, **options)
     electrode = pipette.from_trace(trace, dt)
-    start = pipette.held(pipette.before(cell, electrode), samples[0])
+    start = pipette.clamped(pipette.before(cell, electrode), samples[0])
     i = nj.simulate(cell, electrode, dt, record=("i_amp",), initial=start).data["i_amp"]
     return dataclasses.replace(trace, i_pA=np.r_[np.asarray(i)[0], np.asarray(i)])
 

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import pipette
 from neurojax.channels import CortexLeak, SquidK, SquidLeak, SquidNa
-from neurojax.fit import Draw, Polish, Regress, Shoot, Task, Watch, cohort, fit, free, free_run
+from neurojax.fit import (
+    Draw,
+    Polish,
+    Regress,
+    Shoot,
+    Task,
+    Watch,
+    cohort,
+    fit,
+    free,
+    free_run,
+)
+from neurojax.membrane import pipette
 
 DT = 0.025
 R_S, JUNCTION, OFFSET = 20.0, 8.0, 15.0  # MOhm, mV, pA

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from neurojax import plot
 from neurojax.channels import CortexCaT, CortexNa, SquidLeak
-from neurojax.electrode import Trace
 from neurojax.fit import Certificate, Fit, Stage
-from neurojax.fit.certainty.certificate import Interval, Profile
+from neurojax.fit.uncertainty.certificate import Interval, Profile
 from neurojax.model import load_model
 from neurojax.plot.firing import firing_rates
 from neurojax.plot.look import between, short
 from neurojax.plot.phase import phase_course
 from neurojax.plot.sweep import residual, step_of
+from neurojax.recording.trace import Trace
 
 
 def spiking(sweep=1, late=0.0, step=100.0):

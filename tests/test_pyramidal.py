@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import cells
 from neurojax.channels import (
     CortexCaL,
     CortexLeak,
@@ -23,6 +22,7 @@ from neurojax.channels import (
     PyramidalSk,
 )
 from neurojax.channels.pyramidal import calcium_shell
+from neurojax.model import cells
 
 RECORDINGS = Path(
     os.environ.get("NEUROJAX_RECORDINGS", Path(__file__).parents[2] / "shared" / "data")
@@ -100,7 +100,7 @@ def test_calcium_of_the_shell_is_neuron_s(x64):
     levels = reference["V_step_mV"]
     channel = CortexCaL(g_bar=1.0, E_rev=None)
     cell = nj.Cell(channels={"ca": channel}, ions={"ca": calcium_shell()}, celsius=34.0)
-    rest = nj.settled(cell, -80.0, levels.shape)
+    rest = nj.steady_state(cell, -80.0, levels.shape)
     start = rest._replace(c={"ca_i": jnp.full(levels.shape, 5e-5)})
     ca = stepped(cell, levels, ("ca_i",), start, dt=0.005)["ca_i"]
     t = reference["t_ms"]

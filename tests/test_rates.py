@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax.rates import exp_linear, exprel, from_rates, from_tau, relax, relax_mean, sigmoid
+from neurojax.membrane.rates import (
+    exp_linear,
+    exprel,
+    from_rates,
+    from_tau,
+    relax,
+    relax_mean,
+    sigmoid,
+)
 
 getcontext().prec = 60
 ONE = Decimal(1)

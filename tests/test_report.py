@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from test_plot import clamped, made_certificate, made_fit, spiking
 
-from neurojax.electrode import Origin
-from neurojax.files import write_whole
 from neurojax.fit import Free, Stage, agreement
-from neurojax.fit.certainty.certificate import Direction
+from neurojax.fit.uncertainty.certificate import Direction
 from neurojax.io import load, save
+from neurojax.io.files import write_whole
 from neurojax.loss import capacitive_mask
 from neurojax.model import load_model
 from neurojax.plot import Span, SweepView
+from neurojax.recording.trace import Origin
 from neurojax.report import (
     FitReport,
     as_results,
@@ -185,7 +185,7 @@ def test_voltage_clamp_and_an_interrupted_fit():
 
 @pytest.mark.parametrize("fitted", [True, False])
 def test_the_first_screen_says_what_was_asked_and_found(fitted):
-    made = made_report(settings={"model": "models/squid.toml"})
+    made = made_report(settings={"model": "squid.toml"})
     if fitted:
         made = replace(made, views=made.views[:1], agreements=made.agreements[:1])
     html = to_html(made)

@@ -16,8 +16,8 @@ import pytest
 from test_plot import clamped, made_certificate, made_fit, spiking
 from test_report import made_report
 
-from neurojax.fit.certainty.certificate import Direction, Ensemble, NoiseLevel
-from neurojax.fit.judgement.agreement import agreement
+from neurojax.fit.scoring.agreement import agreement
+from neurojax.fit.uncertainty.certificate import Direction, Ensemble, NoiseLevel
 from neurojax.plot import SweepView
 from neurojax.plot.look import FAINT, STAGES
 from neurojax.report import to_html

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.selectivity import (
+from neurojax.theory.selectivity import (
     _COSINES,
     HYDRATION,
     SEQUENCES,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import cells
 from neurojax.channels import HairCellMet, RodCgmp, TouchPiezo
+from neurojax.model import cells
 
 
 def held(cell, record, v, electrode_inputs, dt):

@@ -109,7 +109,7 @@ def test_resting_potential(E_leak, rest):
 
 def test_resting_gates(x64):
     # Hodgkin & Huxley's V = 0 is -65 mV here.
-    x = nj.settled(squid(), -65.0).x
+    x = nj.steady_state(squid(), -65.0).x
     assert float(x["na"]["m"]) == pytest.approx(0.0529324853, abs=1e-10)
     assert float(x["na"]["h"]) == pytest.approx(0.596120754, abs=1e-9)
     assert float(x["k"]["n"]) == pytest.approx(0.317676914, abs=1e-9)

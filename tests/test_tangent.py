@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.cell import ionic_current, substitute
-from neurojax.channels import CortexCaT, CortexKm, CortexLeak, HergKr, SquidK, SquidLeak, SquidNa
-from neurojax.electrode import nudged
+from neurojax.channels import (
+    CortexCaT,
+    CortexKm,
+    CortexLeak,
+    HergKr,
+    SquidK,
+    SquidLeak,
+    SquidNa,
+)
 from neurojax.engine import scan, tangent
+from neurojax.membrane.compartment import ionic_current, substitute
+from neurojax.membrane.electrode import nudged
 
 DT = 0.05
 N = 300
@@ -38,19 +46,19 @@ SWEEP = -20 + 60 * np.sin(0.5 * T) + 20 * np.sin(2.3 * T)
 # cell, electrode, first state, what is compared with the data
 CASES = {
     "current clamp from rest": (squid, SPIKE, nj.at_rest, "v"),
-    "current clamp from -70 mV": (squid, SPIKE, lambda cell: nj.settled(cell, -70.0), "v"),
+    "current clamp from -70 mV": (squid, SPIKE, lambda cell: nj.steady_state(cell, -70.0), "v"),
     "nudged": (squid, nudged(SPIKE, DATA, 2.0), nj.at_rest, "v"),
     "instantaneous gate": (thalamic, SPIKE, nj.at_rest, "v"),
     "ideal voltage clamp": (
         herg,
         nj.voltage_clamp(SWEEP),
-        lambda cell: nj.settled(cell, -80.0),
+        lambda cell: nj.steady_state(cell, -80.0),
         "i_ion",
     ),
     "series resistance": (
         squid,
         nj.voltage_clamp(SWEEP, R_s_MOhm=2e-4),
-        lambda cell: nj.settled(cell, -80.0),
+        lambda cell: nj.steady_state(cell, -80.0),
         "i_ion",
     ),
 }

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax import cells
 from neurojax.channels import ThalamusCaT, ThalamusCaTs, ThalamusH
+from neurojax.model import cells
 
 V = np.linspace(-119.93, 59.91, 300)
 

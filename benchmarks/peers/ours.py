@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -12,9 +11,11 @@ import numpy as np
 import worker
 
 import neurojax as nj
-from neurojax.engine import blocked, kernel, scan
+from neurojax.engine import runner, scan
+from neurojax.engine.gpu import kernel
+from neurojax.run import gradients
 
-PLACE_OF = blocked.place_of
+PLACE_OF = runner.place_of
 KINDS = {"na": nj.channels.SquidNa, "k": nj.channels.SquidK, "leak": nj.channels.SquidLeak}
 
 
@@ -101,8 +102,8 @@ def gradient(job: worker.Job) -> worker.Run:
     """The loss of every cell and its derivative in all parameters."""
     told, error = fitted(job), loss(job)
     chosen = {"tangents": 10**6, "adjoint": 0}
-    if "way" in job:  # the function of this name hides the module
-        sys.modules["neurojax.gradient"].CROSSOVER = chosen[job["way"]]  # type: ignore[attr-defined]
+    if "way" in job:
+        gradients.CROSSOVER = chosen[job["way"]]
     names = list(worker.theta(job))
     wrt = [_named(name) for name in names]
     told |= {k: job[k] for k in ("memory_MB",) if k in job}
@@ -136,11 +137,11 @@ def settle(job: worker.Job) -> None:
 
     def place_of(*args, fast_math=False):
         if job["engine"] == "kernel" and job["on"] == "cpu":
-            return blocked.Place(None, "cpu", kernel.Kernel(fast_math, interpret=True))
+            return runner.Place(None, "cpu", kernel.Kernel(fast_math, interpret=True))
         place = PLACE_OF(*args, fast_math=fast_math)
         return place if job["engine"] == "kernel" else place._replace(kernel=None)
 
-    blocked.place_of = place_of
+    runner.place_of = place_of
 
 
 RUNS = {"loss": forward, "gradient": gradient, "passes": passes, "count": count}

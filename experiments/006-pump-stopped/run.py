@@ -33,7 +33,7 @@ def cell():
     v = nj.goldman_potential({"k": 1.0, "na": RATIO_NA}, ions, CELSIUS, pump=1.5)
     around = {f"{k}_i": ion.inside for k, ion in ions.items()}
     around |= {f"{k}_o": ion.outside for k, ion in ions.items()}
-    leaking = leak.flows(None, v, {}, CELSIUS, **around)["na"]
+    leaking = leak.ion_fluxes(None, v, {}, CELSIUS, **around)["na"]
     whole = nj.channels.HippocampusNaKPump(i_max=1.0).current(v, {}, na_i=10.0, k_o=5.0)
     pump = nj.channels.HippocampusNaKPump(i_max=float(-leaking / 3 / whole))
     area = 4 * np.pi * RADIUS**2 * 1e-8

@@ -105,7 +105,7 @@ def main(folder=Path(__file__).parent):
     end = np.flatnonzero(t < ON - 0.5 * DT)[-1]
     moved, opened = r["k.q"][end] - r["k.q"][0], r["k.s44"][end]
     went = r["k.i_gate"][: end + 1].sum(axis=0) * DT
-    fit = nj.curves.fit_boltzmann(TESTS, moved)
+    fit = nj.iv_curves.fit_boltzmann(TESTS, moved)
     v = np.linspace(HOLDING, 60.0, 3201)
     halves = [half(v, curve) for curve in steady(v)]
     zero = int(np.flatnonzero(TESTS == 0.0)[0])

@@ -37,7 +37,7 @@ def with_sodium_held(cell):
 
 def early_current(cell, v, opened):
     """Net current (uA/cm2) just after a step from rest to v: only m, if `opened`, has followed."""
-    rest, there = nj.at_rest(cell).x, nj.settled(cell, v).x
+    rest, there = nj.at_rest(cell).x, nj.steady_state(cell, v).x
     x = rest | {"na": rest["na"] | ({"m": there["na"]["m"]} if opened else {})}
     return np.asarray(sum(c.current(v, x[k], cell.celsius) for k, c in cell.channels.items()))
 

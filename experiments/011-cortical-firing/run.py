@@ -10,7 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
-from neurojax import features
+from neurojax.recording import features
 
 DT, EVERY = 0.025, 4  # ms, steps between records
 START, STOP, DURATION = 10.0, 810.0, 815.0  # ms

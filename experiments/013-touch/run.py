@@ -12,7 +12,8 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
-from neurojax import features, rates
+from neurojax.membrane import rates
+from neurojax.recording import features
 
 DT, EVERY = 0.025, 4  # ms, steps between records
 DURATION, ONSET, OFFSET = 400.0, 50.0, 350.0  # ms

@@ -10,7 +10,8 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
-from neurojax import channels, pipette
+from neurojax import channels
+from neurojax.membrane import pipette
 
 DT, AREA = 0.02, 2e-6  # ms, cm2: 2 pF
 R_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # MOhm

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from neurojax.channel import Channel
 from neurojax.channels.barnacle import BarnacleCa, BarnacleK, BarnacleLeak
 from neurojax.channels.cortex import (
     CortexCaL,
@@ -111,7 +110,8 @@ from neurojax.channels.ventricle import (
     VentricleLeak,
     VentricleNa,
 )
-from neurojax.ion import Ion
+from neurojax.membrane.channel import Channel
+from neurojax.membrane.ions import Ion
 
 __all__ = [
     "BarnacleCa",

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import Gating, exp_linear, from_rates, from_tau, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import (
+    Gating,
+    exp_linear,
+    from_rates,
+    from_tau,
+    sigmoid,
+)
 from neurojax.units import nernst
 
 # Both calcium channels of the set see a fixed pool at 36 degC.

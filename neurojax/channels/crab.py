@@ -6,8 +6,8 @@ import math
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import exp_linear, from_rates, from_tau, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import exp_linear, from_rates, from_tau, sigmoid
 
 
 @pytree

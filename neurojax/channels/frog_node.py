@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.constant_field import ConstantField
-from neurojax.rates import exp_linear, from_rates, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.rates import exp_linear, from_rates, sigmoid
 
 
 @pytree

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree, static
-from neurojax.ion import Ion, change_of_pool, relaxed
-from neurojax.rates import Gating, from_rates, sigmoid
-from neurojax.scheme import Scheme
+from neurojax.membrane.channel import (
+    Channel,
+    Leaf,
+    param,
+    pytree,
+    static,
+)
+from neurojax.membrane.ions import Ion, change_of_pool, relaxed
+from neurojax.membrane.markov import Scheme
+from neurojax.membrane.rates import Gating, from_rates, sigmoid
 from neurojax.units import AVOGADRO, GAS_CONSTANT, thermal_voltage
 
 _PER_FORCE = 1e-18 * AVOGADRO / (GAS_CONSTANT * 298.0)  # of kT, 1/pN/um

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import from_rates
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import from_rates
 from neurojax.units import thermal_voltage
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels.heart import mixed_potential
-from neurojax.ion import ghk_current
-from neurojax.rates import Gating, from_tau, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ions import ghk_current
+from neurojax.membrane.rates import Gating, from_tau, sigmoid
 from neurojax.units import thermal_voltage
 
 
@@ -93,8 +93,8 @@ class HumanVentricleCaL(Channel):
         return self.P_bar * x["d"] * x["f"] * x["f2"] * x["f_ca"]
 
     def current(self, v, x, celsius=None, *, ca_ss, ca_o):
-        warmth = self.warmth(celsius)
-        return self.conductance(x) * ghk_current(v - 15, 0.25 * ca_ss, ca_o, 2, warmth)
+        temperature = self.temperature(celsius)
+        return self.conductance(x) * ghk_current(v - 15, 0.25 * ca_ss, ca_o, 2, temperature)
 
 
 @pytree
@@ -173,8 +173,8 @@ class HumanVentricleKs(Channel):
         return {"xs": from_tau(sigmoid((v + 5) / 14), tau)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
-        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
+        temperature = self.temperature(celsius)
+        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, temperature)
         return self.conductance(x) * (v - E)
 
 
@@ -265,6 +265,6 @@ class HumanVentricleNaKPump(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, k_o):
-        u = v / thermal_voltage(self.warmth(celsius))
+        u = v / thermal_voltage(self.temperature(celsius))
         f = 1 / (1 + 0.1245 * jnp.exp(-0.1 * u) + 0.0353 * jnp.exp(-u))
         return self.i_max * f * k_o / (k_o + self.K_k) * na_i / (na_i + self.K_na)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from neurojax.channel import Leaf, param, pytree, static
-from neurojax.ion import Ion, change_of_pool
-from neurojax.rates import relax
+from neurojax.membrane.channel import Leaf, param, pytree, static
+from neurojax.membrane.ions import Ion, change_of_pool
+from neurojax.membrane.rates import relax
 
 _RECOVERY = 0.005  # of release channels, 1/ms
 _INACTIVATION = 0.045  # 1/mM/ms

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from neurojax.channel import Leaf, param, pytree
-from neurojax.constant_field import ConstantField
+from neurojax.membrane.channel import Leaf, param, pytree
+from neurojax.membrane.ghk import ConstantField
 
 
 @pytree

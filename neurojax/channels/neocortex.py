@@ -1,16 +1,16 @@
 """Channels of neocortical pyramidal cells, of which dendrites made different patterns of firing.
 
-The rates were measured at 23 degC; as in the authors' program, warmth raises conductances by the
-same factor as rates, 2.3 in 10 degC.
+The rates were measured at 23 degC; as in the authors' program, temperature raises conductances by
+the same factor as rates, 2.3 in 10 degC.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels.cortex import reuveni_ca
-from neurojax.rates import Gating, exp_linear, from_rates, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import Gating, exp_linear, from_rates, sigmoid
 
 
 @pytree

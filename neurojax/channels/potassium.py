@@ -6,11 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.constant_field import ConstantField
-from neurojax.ion import nernst_potential
-from neurojax.rates import from_rates, sigmoid
-from neurojax.scheme import Scheme
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.ions import nernst_potential
+from neurojax.membrane.markov import Scheme
+from neurojax.membrane.rates import from_rates, sigmoid
 from neurojax.units import thermal_voltage
 
 _PER_CHARGE = 2 / thermal_voltage(23.0)  # of a bound calcium in the whole field, 1/mV
@@ -99,8 +99,8 @@ class KirK(Channel):
     celsius_ref = 23.0
 
     def current(self, v, x, celsius: Leaf = None, **c: Any):
-        warmth = self.warmth(celsius)
-        E_k = nernst_potential(c["k_i"], c["k_o"], 1, warmth)
+        temperature = self.temperature(celsius)
+        E_k = nernst_potential(c["k_i"], c["k_o"], 1, temperature)
         m = sigmoid((E_k + self.V_half + self.v_shift - v) / self.slope)
         return self.g_bar * jnp.sqrt(c["k_o"] / self.k_ref) * m * (v - E_k)
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import sigmoid
 from neurojax.units import thermal_voltage
 
 
@@ -60,7 +60,7 @@ class HeartNaKPump(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, k_o):
-        u = v / thermal_voltage(self.warmth(celsius))
+        u = v / thermal_voltage(self.temperature(celsius))
         sigma = (jnp.exp(na_o / 67.3) - 1) / 7
         f = 1 / (1 + 0.1245 * jnp.exp(-0.1 * u) + 0.0365 * sigma * jnp.exp(-u))
         free = self.K_na / na_i
@@ -94,7 +94,7 @@ class HeartNaCaExchanger(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, ca_i, ca_o):
-        u = v / thermal_voltage(self.warmth(celsius))
+        u = v / thermal_voltage(self.temperature(celsius))
         enters = self.alpha * na_o**3 * ca_i * jnp.exp((self.eta - 1) * u)
         leaves = na_i**3 * ca_o * jnp.exp(self.eta * u)
         bound = (self.K_na**3 + na_o**3) * (self.K_ca + ca_o)

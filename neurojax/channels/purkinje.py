@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Leaf, param, pytree
-from neurojax.constant_field import ConstantField
-from neurojax.rates import from_tau, sigmoid
+from neurojax.membrane.channel import Leaf, param, pytree
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.rates import from_tau, sigmoid
 
 
 @pytree

@@ -11,10 +11,17 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels.sodium import slow_inactivation
-from neurojax.ion import Ion
-from neurojax.rates import Gating, exp_linear, from_rates, from_tau, hill, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ions import Ion
+from neurojax.membrane.rates import (
+    Gating,
+    exp_linear,
+    from_rates,
+    from_tau,
+    hill,
+    sigmoid,
+)
 from neurojax.units import nernst
 
 _E_CA = nernst(inside=1e-4, outside=2.0, valence=2, celsius=34.0)

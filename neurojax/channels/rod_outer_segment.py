@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from neurojax.channel import Leaf, param, pytree, static
-from neurojax.ion import Ion, change_of_pool, relaxed
-from neurojax.rates import hill, relax
+from neurojax.membrane.channel import Leaf, param, pytree, static
+from neurojax.membrane.ions import Ion, change_of_pool, relaxed
+from neurojax.membrane.rates import hill, relax
 
 _ACTIVE, _BACK, _SPENT = 0.05, 3e-7, 3e-5  # of rhodopsin, 1/ms
 _TRANSDUCIN, _TRANSDUCIN_OFF = 0.5, 2.5e-3  # 1/mM/ms by rhodopsin, 1/ms

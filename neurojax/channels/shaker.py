@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Leaf, param, pytree
-from neurojax.scheme import Scheme
+from neurojax.membrane.channel import Leaf, param, pytree
+from neurojax.membrane.markov import Scheme
 from neurojax.units import thermal_voltage
 
 SUBUNITS = 4

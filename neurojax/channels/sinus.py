@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels.heart import mixed_potential
-from neurojax.ion import ghk_current, nernst_potential
-from neurojax.rates import Gating, exp_linear, from_tau, hill, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ions import ghk_current, nernst_potential
+from neurojax.membrane.rates import (
+    Gating,
+    exp_linear,
+    from_tau,
+    hill,
+    sigmoid,
+)
 from neurojax.units import FARADAY, thermal_voltage
 
 _PF = 57.0
@@ -46,14 +52,14 @@ class SinusF(Channel):
         return {"y": Gating(inf, 1e-3 * total / (1 - 0.054 * total))}
 
     def current(self, v, x, celsius=None, **c):
-        return sum(self.flows(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
+        return sum(self.ion_fluxes(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
 
-    def flows(self, i, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
+    def ion_fluxes(self, i, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
+        temperature = self.temperature(celsius)
         g = self.conductance(x) / (1 + self.ratio_na)
         return {
-            "k": g * (v - nernst_potential(k_i, k_o, 1, warmth)),
-            "na": g * self.ratio_na * (v - nernst_potential(na_i, na_o, 1, warmth)),
+            "k": g * (v - nernst_potential(k_i, k_o, 1, temperature)),
+            "na": g * self.ratio_na * (v - nernst_potential(na_i, na_o, 1, temperature)),
         }
 
 
@@ -82,8 +88,8 @@ class SinusNa(Channel):
         }
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
-        E = mixed_potential((na_i, na_o), (k_i, k_o), self.ratio_k, warmth)
+        temperature = self.temperature(celsius)
+        E = mixed_potential((na_i, na_o), (k_i, k_o), self.ratio_k, temperature)
         return self.conductance(x) * (v - E)
 
 
@@ -122,15 +128,15 @@ class SinusCaL(Channel):
         return self.P_bar * x["d"] * x["f"] * x["f_ca"]
 
     def current(self, v, x, celsius=None, **c):
-        return sum(self.flows(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
+        return sum(self.ion_fluxes(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
 
-    def flows(self, i, v, x, celsius=None, *, ca_sub, ca_o, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
+    def ion_fluxes(self, i, v, x, celsius=None, *, ca_sub, ca_o, k_i, k_o, na_i, na_o):
+        temperature = self.temperature(celsius)
         P = self.conductance(x)
         return {
-            "ca_sub": P * ghk_current(v, ca_sub, ca_o, 2, warmth),
-            "k": P * self.ratio_k * ghk_current(v, k_i, k_o, 1, warmth),
-            "na": P * self.ratio_na * ghk_current(v, na_i, na_o, 1, warmth),
+            "ca_sub": P * ghk_current(v, ca_sub, ca_o, 2, temperature),
+            "k": P * self.ratio_k * ghk_current(v, k_i, k_o, 1, temperature),
+            "na": P * self.ratio_na * ghk_current(v, na_i, na_o, 1, temperature),
         }
 
 
@@ -159,8 +165,8 @@ class SinusCaT(Channel):
         return self.P_bar * x["d"] * x["f"]
 
     def current(self, v, x, celsius=None, *, ca_sub, ca_o):
-        warmth = self.warmth(celsius)
-        return self.conductance(x) * ghk_current(v, ca_sub, ca_o, 2, warmth)
+        temperature = self.temperature(celsius)
+        return self.conductance(x) * ghk_current(v, ca_sub, ca_o, 2, temperature)
 
 
 @pytree
@@ -236,8 +242,8 @@ class SinusKs(Channel):
         return {"n": Gating(jnp.sqrt(sigmoid((v + 0.6383) / 10.7071)), rate)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
-        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
+        temperature = self.temperature(celsius)
+        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, temperature)
         return self.conductance(x) * (v - E)
 
 
@@ -279,7 +285,7 @@ class SinusNaKPump(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, k_o):
-        E_na = nernst_potential(na_i, na_o, 1, self.warmth(celsius))
+        E_na = nernst_potential(na_i, na_o, 1, self.temperature(celsius))
         bound = hill(k_o, self.K_k, 1.2) * hill(na_i, self.K_na, 1.3)
         return self.i_max * bound * sigmoid((v - E_na + 110) / 20)
 
@@ -301,7 +307,7 @@ class SinusNaCaExchanger(Channel):
     celsius_ref = 37.0
 
     def current(self, v, x, celsius=None, *, na_i, na_o, ca_sub, ca_o):
-        u = v / thermal_voltage(self.warmth(celsius))
+        u = v / thermal_voltage(self.temperature(celsius))
         inward, outward = jnp.exp(-0.4315 / 2 * u), jnp.exp(0.4315 / 2 * u)
         calcium = ca_sub / 0.0207
         entry = calcium * jnp.exp(-0.1369 * u)

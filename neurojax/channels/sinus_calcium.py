@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from neurojax.channel import Leaf, param, pytree, static
-from neurojax.ion import Ion, change_of_pool
-from neurojax.rates import hill, relax, relax_lag, sigmoid
+from neurojax.membrane.channel import Leaf, param, pytree, static
+from neurojax.membrane.ions import Ion, change_of_pool
+from neurojax.membrane.rates import hill, relax, relax_lag, sigmoid
 
 _CELL = math.pi * 3.9**2 * 67  # um3, a cylinder
 _SUB = 2 * math.pi * 0.02 * (3.9 - 0.01) * 67  # the shell of 0.02 um under its membrane

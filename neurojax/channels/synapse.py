@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.rates import Gating, from_rates
-from neurojax.scheme import Scheme
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.markov import Scheme
+from neurojax.membrane.rates import Gating, from_rates
 
 
 @pytree

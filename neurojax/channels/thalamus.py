@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
-from neurojax.constant_field import ConstantField
-from neurojax.rates import from_tau, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.ghk import ConstantField
+from neurojax.membrane.rates import from_tau, sigmoid
 from neurojax.units import nernst
 
 _E_CA = nernst(inside=2.4e-4, outside=2.0, valence=2, celsius=36.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from neurojax.channel import Channel, Leaf, param, pytree
 from neurojax.channels.heart import mixed_potential
-from neurojax.rates import exp_linear, exprel, from_rates, sigmoid
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.rates import exp_linear, exprel, from_rates, sigmoid
 
 
 @pytree
@@ -101,8 +101,8 @@ class VentricleK(Channel):
         return {"r": jnp.where(v > -100, fall, 1.0)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
-        warmth = self.warmth(celsius)
-        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, warmth)
+        temperature = self.temperature(celsius)
+        E = mixed_potential((k_i, k_o), (na_i, na_o), self.ratio_na, temperature)
         gates = self.gates(v, x)
         return jnp.sqrt(k_o / 5.4) * self.conductance(gates) * (v - E)
 

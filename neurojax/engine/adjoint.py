@@ -13,11 +13,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.electrode import Electrode
-from neurojax.engine.linear import linearize, tangents_of
-from neurojax.engine.outline import outlined
-from neurojax.engine.pieces import Build, Gradient, Pieces, Theta, cut
-from neurojax.fold import Fold
+from neurojax.engine.folds import Fold
+from neurojax.engine.passes.linearize import linearize, tangents_of
+from neurojax.engine.passes.materialise import outlined
+from neurojax.engine.program import (
+    Build,
+    Gradient,
+    Pieces,
+    Theta,
+    cut,
+)
+from neurojax.membrane.electrode import Electrode
 
 SEGMENT = 64
 """Steps a segment, where memory allows: its states then stay in the cache."""

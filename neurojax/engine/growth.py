@@ -8,11 +8,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import State
-from neurojax.electrode import Electrode
-from neurojax.engine.linear import dense, linearize
-from neurojax.engine.pieces import Build, Theta, cut
-from neurojax.fold import Mean
+from neurojax.engine.folds import Mean
+from neurojax.engine.passes.linearize import dense, linearize
+from neurojax.engine.program import Build, Theta, cut
+from neurojax.membrane.compartment import State
+from neurojax.membrane.electrode import Electrode
 
 MILLIVOLTS = 100.0
 """A change of v by so many mV counts as much as one of a gate by 1."""

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.cell import MOVES, Cell, State, entered
-from neurojax.electrode import Electrode, n_steps
-from neurojax.engine import lean
-from neurojax.fold import Carry, Fold
+from neurojax.engine.folds import Carry, Fold
+from neurojax.engine.passes import hoist
+from neurojax.membrane.compartment import MOVES, Cell, State, entered
+from neurojax.membrane.electrode import Electrode, n_steps
 
 Observe = Callable[[Cell, State], Any]
 
@@ -61,7 +61,7 @@ def moving(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode) ->
     tick = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
 
     def lean_move(move):
-        return lean.prepare(
+        return hoist.prepare(
             lambda fixed, s, e: move(fixed[0], s, merge(fixed[1], e), fixed[2]),
             (cell, constant, dt),
             s,

@@ -12,11 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.electrode import Electrode
-from neurojax.engine.linear import dense, linearize, none_like, tangents_of
-from neurojax.engine.outline import outlined
-from neurojax.engine.pieces import Build, Gradient, Theta, cut
-from neurojax.fold import Fold
+from neurojax.engine.folds import Fold
+from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
+from neurojax.engine.passes.materialise import outlined
+from neurojax.engine.program import Build, Gradient, Theta, cut
+from neurojax.membrane.electrode import Electrode
 
 
 def run(

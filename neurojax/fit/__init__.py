@@ -7,26 +7,26 @@ solve with, `judgement/` how good a cell is, `certainty/` what the data determin
 cells at once.
 """
 
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certainty.certificate import Certificate
-from neurojax.fit.cohorts.cohort import CohortFit, Pool, cohort
-from neurojax.fit.judgement.agreement import Agreement, agreement, free_run
-from neurojax.fit.judgement.choose import every_second, telling
-from neurojax.fit.parameters import Free, Space, free
+from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
+from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
 from neurojax.fit.result import Fit, Progress, Stage
-from neurojax.fit.solvers.levenberg import levenberg_marquardt
+from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
+from neurojax.fit.scoring.select_sweeps import every_second, telling
+from neurojax.fit.space import Free, Space, free
+from neurojax.fit.stage import Method
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
-from neurojax.fit.stages.method import Method
 from neurojax.fit.stages.nudge import NUDGES, Nudge
 from neurojax.fit.stages.polish import Polish
 from neurojax.fit.stages.regress import Regress
 from neurojax.fit.stages.search import Search
 from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
+from neurojax.fit.uncertainty.certificate import Certificate
 
 __all__ = [
     "NUDGES",

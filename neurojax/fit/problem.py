@@ -12,16 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.electrode import Electrode, Trace
-from neurojax.engine import blocked, scan
-from neurojax.engine.pieces import Gradient
-from neurojax.fit.judgement.rest import begin
-from neurojax.fit.parameters import Space
-from neurojax.fold import Fold
-from neurojax.gradient import differentiate
+from neurojax.engine import runner, scan
+from neurojax.engine.folds import Fold
+from neurojax.engine.program import Gradient
+from neurojax.fit.scoring.holding import begin
+from neurojax.fit.space import Space
 from neurojax.loss import Sweep
-from neurojax.pipette import before, coupled
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.pipette import before, coupled
+from neurojax.recording.trace import Trace
+from neurojax.run.gradients import differentiate
 
 Objective = Callable[[Trace, float], Fold]
 """Makes the fold that judges a simulation of a trace from records at record_ms, 2 record_ms ..."""
@@ -59,7 +60,7 @@ class Problem:
 
         In current clamp every cell is coupled to its data by `coupling`, mS/cm2, a number or `[n]`.
         """
-        how = self._pull(coupling), self.dt, self.every, blocked.place_of(self.cell, z)
+        how = self._pull(coupling), self.dt, self.every, runner.place_of(self.cell, z)
         folds = [_evaluate(self._at(s), self.space, z, s, *how) for s in self.sweeps]
         found = jax.tree.map(
             lambda *parts: sum(w * x for w, x in zip(self.weights, parts, strict=True)), *folds
@@ -76,7 +77,7 @@ class Problem:
 
     def values(self, z: jax.Array) -> np.ndarray:
         """The values alone, `[n]`, of cells that run freely."""
-        how = self.dt, self.every, blocked.place_of(self.cell, z)
+        how = self.dt, self.every, runner.place_of(self.cell, z)
         parts = [_value(self._at(s), self.space, z, s, *how) for s in self.sweeps]
         r = np.asarray(self.space.prior_residuals(z))
         data = [w * np.asarray(x) for w, x in zip(self.weights, parts, strict=True)]
@@ -148,8 +149,8 @@ def _value(cell, space, z, sweep: Sweep, dt, every, place):
 
     fold, start = sweep.error, (jnp.asarray(sweep.v_start), sweep.level)
     lanes = cell, space.values(z), *start, dataclasses.replace(fold, data=None)
-    live = blocked.live_arrays(cell)
-    return blocked.run(block, lanes, (varying, fold.data), n=z.shape[1], live=live, place=place)
+    live = runner.live_arrays(cell)
+    return runner.run(block, lanes, (varying, fold.data), n=z.shape[1], live=live, place=place)
 
 
 @partial(jax.jit, static_argnames=("space", "every"))

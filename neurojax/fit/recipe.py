@@ -8,23 +8,23 @@ from typing import Any
 import jax
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.electrode import Trace
-from neurojax.features import spikes
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.parameters import Space, free
+from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.result import Fit, Progress
-from neurojax.fit.solvers.levenberg import levenberg_marquardt
+from neurojax.fit.space import Space, free
+from neurojax.fit.stage import Method
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
-from neurojax.fit.stages.method import Method
 from neurojax.fit.stages.nudge import Nudge
 from neurojax.fit.stages.polish import Polish
 from neurojax.fit.stages.regress import Regress
 from neurojax.fit.stages.search import Search
 from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
+from neurojax.membrane.compartment import Cell
+from neurojax.recording.features import spikes
+from neurojax.recording.trace import Trace
 
 STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Shoot, Polish, Certify)}
 """Every stage by its name."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.fit.parameters import Space
+from neurojax.fit.space import Space
+from neurojax.membrane.compartment import Cell
 
 Progress = Callable[[str, int, int, float, str], None]
 """Called as progress(stage, done, total, best error, its unit), to tell a waiting person."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.electrode import Trace
-from neurojax.fit.judgement.score import Targets, level, shares_of, targets
-from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Objective, Problem
+from neurojax.fit.scoring.score import Targets, level, shares_of, targets
+from neurojax.fit.space import Space
 from neurojax.loss import Sweep, counted, noise_of, prepare
+from neurojax.membrane.compartment import Cell
+from neurojax.recording.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.electrode import RecordingError, Trace
-from neurojax.io.source import NATIVE, OTHER, Asked, convert, is_measured, needs, origin, quantity
+from neurojax.io.source import (
+    NATIVE,
+    OTHER,
+    Asked,
+    convert,
+    is_measured,
+    needs,
+    origin,
+    quantity,
+)
 from neurojax.io.source import reading as guarded
+from neurojax.recording.trace import RecordingError, Trace
 
 
 def read_abf(path: Path, asked: Asked) -> list[Trace]:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurojax.electrode import Trace
 from neurojax.io.source import is_measured
+from neurojax.recording.trace import Trace
 
 HIGHEST_BASE_MV = -40.0
 LONGEST_DT_MS = 1.0

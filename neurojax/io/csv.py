@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import RecordingError, Trace
 from neurojax.io.source import (
     Asked,
     convert,
@@ -20,6 +19,7 @@ from neurojax.io.source import (
     quantity,
     reading,
 )
+from neurojax.recording.trace import RecordingError, Trace
 
 _LAYOUT = (
     "a header such as `t (ms), v (mV), i (pA)`, with a column `sweep` or v1, v2, ... for several"

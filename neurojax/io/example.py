@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from neurojax.config import cache_dir
-from neurojax.electrode import RecordingError, Trace
 from neurojax.io.ibw import read_ibw
 from neurojax.io.source import Asked, sha256
+from neurojax.recording.trace import RecordingError, Trace
 
 PACKAGE, VERSION = "bluepyefe", "2.3.63"
 SDIST_SHA256 = "ff475ade62eb3513b00a69076ae3b446d69c1ffbfb7bc8928b039111c96e62a3"

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import Origin, RecordingError, Trace
 from neurojax.io.source import (
     NATIVE,
     Asked,
@@ -20,6 +19,7 @@ from neurojax.io.source import (
     reading,
     sha256,
 )
+from neurojax.recording.trace import Origin, RecordingError, Trace
 from neurojax.units import factor
 
 _CHANNEL = re.compile(r"(?i)_ch(\d+)_")

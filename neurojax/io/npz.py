@@ -9,8 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import Origin, RecordingError, Trace
-from neurojax.io.source import Asked, convert, holding_of, is_measured, origin, reading, sha256
+from neurojax.io.source import (
+    Asked,
+    convert,
+    holding_of,
+    is_measured,
+    origin,
+    reading,
+    sha256,
+)
+from neurojax.recording.trace import Origin, RecordingError, Trace
 
 _LAYOUT = "`P__V_mV`, `P__I_pA` (or nA) and `P__dt_ms` for each protocol P"
 _KEY = re.compile(r"(?P<protocol>.+)__(?P<symbol>[VI])_(?P<unit>[^_]+)")

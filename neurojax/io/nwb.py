@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import Origin, RecordingError, Trace
 from neurojax.io.source import (
     NATIVE,
     Asked,
@@ -21,6 +20,7 @@ from neurojax.io.source import (
     origin,
     reading,
 )
+from neurojax.recording.trace import Origin, RecordingError, Trace
 
 # NWB writes its units as words.
 _WORDS = {"volts": "V", "volt": "V", "amperes": "A", "ampere": "A", "amps": "A"}

@@ -6,7 +6,6 @@ import glob
 import os
 from pathlib import Path
 
-from neurojax.electrode import RecordingError, Trace
 from neurojax.io.abf import read_abf
 from neurojax.io.checks import checked
 from neurojax.io.csv import read_csv
@@ -14,6 +13,7 @@ from neurojax.io.ibw import read_ibw, read_ibw_folder
 from neurojax.io.npz import read_npz
 from neurojax.io.nwb import read_nwb
 from neurojax.io.source import Asked, Clamp, quantity
+from neurojax.recording.trace import RecordingError, Trace
 
 READERS = {"ABF": read_abf, "NWB": read_nwb, "IBW": read_ibw, "CSV": read_csv, "NPZ": read_npz}
 SUFFIXES = {

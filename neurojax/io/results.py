@@ -22,8 +22,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurojax.electrode import Origin, RecordingError, Trace
-from neurojax.files import write_whole
+from neurojax.io.files import write_whole
+from neurojax.recording.trace import Origin, RecordingError, Trace
 
 FORMAT = "neurojax results"
 FORMAT_VERSION = 1

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import Origin, RecordingError
+from neurojax.recording.trace import Origin, RecordingError
 from neurojax.units import UNITS, factor, normalise
 
 Clamp = Literal["current", "voltage"]

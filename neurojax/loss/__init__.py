@@ -4,12 +4,18 @@ Each is a scalar for each cell, small where the run is as it should be. Builders
 the time between records: `loss.spike_features(trace, record_ms)`; `total` adds objectives up.
 """
 
-from neurojax.fold import Residuals, Squares, Total, total
+from neurojax.engine.folds import Residuals, Squares, Total, total
 from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
-from neurojax.loss.masks import MaskWarning, artefact_mask, capacitive_mask, counted, spike_mask
+from neurojax.loss.features import Reading
+from neurojax.loss.masks import (
+    MaskWarning,
+    artefact_mask,
+    capacitive_mask,
+    counted,
+    spike_mask,
+)
 from neurojax.loss.noise import Noise, noise_of
 from neurojax.loss.phase_plane import PhasePlane, phase_plane
-from neurojax.loss.readings import Reading
 from neurojax.loss.soft_dtw import SoftDTW, soft_dtw
 from neurojax.loss.spike_features import TOLERANCES, SpikeFeatures, spike_features
 from neurojax.loss.spikes import SpikeTable

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from neurojax.cell import Cell, State
-from neurojax.channel import pytree
-from neurojax.electrode import Trace, resample
-from neurojax.fold import Squares
-from neurojax.observe import amplifier_current, amplifier_potential
+from neurojax.engine.folds import Squares
+from neurojax.engine.observables import amplifier_current, amplifier_potential
+from neurojax.membrane.channel import pytree
+from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.electrode import resample
+from neurojax.recording.trace import Trace
 
 
 class Target(NamedTuple):

@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 
-from neurojax import features
-from neurojax.cell import Cell
-from neurojax.electrode import Trace
-from neurojax.pipette import pipette_of
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.pipette import pipette_of
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 
 class MaskWarning(UserWarning):

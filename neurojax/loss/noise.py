@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.electrode import Trace
+from neurojax.recording.trace import Trace
 
 _MAINS = (50.0, 60.0)  # Hz
 _OUTLYING = 4.0  # standard deviations: what lies further is an event, not noise

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.channel import Leaf, pytree, static
-from neurojax.electrode import Trace
-from neurojax.fold import Residuals
+from neurojax.engine.folds import Residuals
+from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.stream import carried, sampled
-from neurojax.observe import amplifier_potential
+from neurojax.membrane.channel import Leaf, pytree, static
+from neurojax.recording.trace import Trace
 
 
 @pytree

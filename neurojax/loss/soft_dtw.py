@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.channel import Leaf, pytree
-from neurojax.electrode import Trace
-from neurojax.fold import Fold
+from neurojax.engine.folds import Fold
+from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.stream import sampled
-from neurojax.observe import amplifier_potential
+from neurojax.membrane.channel import Leaf, pytree
+from neurojax.recording.trace import Trace
 
 _FAR = 1e9
 """What it costs to be outside of the data: a number, so that no infinity meets another."""

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import features
-from neurojax.channel import pytree
-from neurojax.electrode import Trace
-from neurojax.fold import Residuals
-from neurojax.loss.readings import KINDS, NEEDS, Reading, Seen
+from neurojax.engine.folds import Residuals
+from neurojax.engine.observables import observe
+from neurojax.loss.features import KINDS, NEEDS, Reading, Seen
 from neurojax.loss.spikes import MEASURES, SpikeTable, rows
 from neurojax.loss.stream import carried, sampled
-from neurojax.observe import observe
+from neurojax.membrane.channel import pytree
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 from neurojax.units import nearest
 
 TOLERANCES = {

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from neurojax.channel import Leaf, pytree, static
-from neurojax.fold import Fold
-from neurojax.observe import observe
+from neurojax.engine.folds import Fold
+from neurojax.engine.observables import observe
+from neurojax.membrane.channel import Leaf, pytree, static
 
 MEASURES = ("time", "peak", "trough", "width", "onset")
 """What a spike is measured by; see `SpikeTable`."""

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State
-from neurojax.electrode import Trace, resample
-from neurojax.fold import Carry, Fold
+from neurojax.engine.folds import Carry, Fold
+from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.electrode import resample
+from neurojax.recording.trace import Trace
 
 _BARE = Cell(channels={})  # pyright: ignore[reportCallIssue]
 

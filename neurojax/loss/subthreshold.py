@@ -9,12 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.channel import Leaf, pytree
-from neurojax.electrode import Trace
-from neurojax.fold import Residuals
-from neurojax.loss.readings import along
+from neurojax.engine.folds import Residuals
+from neurojax.engine.observables import amplifier_potential
+from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
-from neurojax.observe import amplifier_potential
+from neurojax.membrane.channel import Leaf, pytree
+from neurojax.recording.trace import Trace
 from neurojax.units import nearest
 
 STEP_TOLERANCES = {

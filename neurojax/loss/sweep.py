@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.electrode import Electrode, Trace, from_trace, nudged, resample
 from neurojax.loss.error import VoltageError, error_of, scaled
-from neurojax.pipette import repeated
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.electrode import Electrode, from_trace, nudged, resample
+from neurojax.membrane.pipette import repeated
+from neurojax.recording.trace import Trace
 
 
 class Level(NamedTuple):

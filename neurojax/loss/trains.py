@@ -7,13 +7,13 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import features
-from neurojax.channel import Leaf, pytree
-from neurojax.electrode import Trace
-from neurojax.fold import Fold
-from neurojax.loss.readings import SHORT
+from neurojax.engine.folds import Fold
+from neurojax.loss.features import SHORT
 from neurojax.loss.spikes import SpikeTable
 from neurojax.loss.stream import carried, sampled
+from neurojax.membrane.channel import Leaf, pytree
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 
 class _Around(NamedTuple):

@@ -27,7 +27,13 @@ E_rev = "nernst"               # of [ions.ca], which it carries
 "ions.ca.tau" = true
 """
 
-from neurojax.model.document import Model, ModelError, load_model, packaged, parse_model
+from neurojax.model.document import (
+    Model,
+    ModelError,
+    load_model,
+    packaged,
+    parse_model,
+)
 from neurojax.model.writing import to_toml
 
 __all__ = ["Model", "ModelError", "load_model", "packaged", "parse_model", "to_toml"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neurojax.cell import CELSIUS, Cell, check_ions
-from neurojax.channel import Channel, params
-from neurojax.electrode import Electrode
-from neurojax.ion import Ion
+from neurojax.membrane.channel import Channel, params
+from neurojax.membrane.compartment import CELSIUS, Cell, check_ions
+from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.ions import Ion
+from neurojax.membrane.markov import as_scheme
 from neurojax.model.tables import (
     NERNST,
     TABLES,
@@ -19,7 +20,6 @@ from neurojax.model.tables import (
     value_of,
     whole_numbers,
 )
-from neurojax.scheme import as_scheme
 from neurojax.units import nearest, parse
 
 

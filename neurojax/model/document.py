@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from neurojax.cell import Cell, replace
-from neurojax.fit.parameters import Space, free
+from neurojax.fit.space import Space, free
+from neurojax.membrane.compartment import Cell, replace
 from neurojax.model.cell_tables import read_cell
 from neurojax.model.free_table import check_start, free_specs, tie
 from neurojax.model.tables import TABLES, only, table_of, text_of
@@ -40,7 +40,7 @@ class Model:
 
 def packaged() -> list[str]:
     """Names of the models that come with neurojax."""
-    folder = resources.files("neurojax") / "models"
+    folder = resources.files("neurojax.model") / "packaged"
     return sorted(
         f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
     )
@@ -56,7 +56,7 @@ def load_model(path_or_name: str | Path) -> Model:
     path = Path(name).expanduser()
     if name in packaged():
         label = f"{name} (packaged model)"
-        text = (resources.files("neurojax") / "models" / f"{name}.toml").read_text("utf-8")
+        text = (resources.files("neurojax.model") / "packaged" / f"{name}.toml").read_text("utf-8")
         return parse_model(text, label)
     if not path.is_file():
         known = packaged()

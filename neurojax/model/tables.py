@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neurojax.channel import ParamInfo, params
 from neurojax.channels import catalogue, ions_catalogue
-from neurojax.ion import Ion
-from neurojax.pipette import Pipette
+from neurojax.membrane.channel import ParamInfo, params
+from neurojax.membrane.ions import Ion
+from neurojax.membrane.pipette import Pipette
 from neurojax.units import nearest, parse
 
 TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import Cell, check_value, parameters
-from neurojax.channel import Channel, params
-from neurojax.fit.parameters import Space
-from neurojax.ion import Ion
+from neurojax.fit.space import Space
+from neurojax.membrane.channel import Channel, params
+from neurojax.membrane.compartment import Cell, check_value, parameters
+from neurojax.membrane.ions import Ion
+from neurojax.membrane.markov import Scheme, as_scheme
 from neurojax.model.tables import NERNST, channel_classes, ion_classes, whole_numbers
-from neurojax.scheme import Scheme, as_scheme
 
 
 def to_toml(

@@ -14,7 +14,17 @@ from neurojax.plot.fits import (
     profiles,
     spans,
 )
-from neurojax.plot.look import CYCLE, FAINT, GRID, INK, STYLE, between, number, readable, thin
+from neurojax.plot.look import (
+    CYCLE,
+    FAINT,
+    GRID,
+    INK,
+    STYLE,
+    between,
+    number,
+    readable,
+    thin,
+)
 from neurojax.plot.phase import phase_plane
 from neurojax.plot.sweep import SweepView, glance, overview, sweep
 

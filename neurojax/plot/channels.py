@@ -9,8 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from neurojax.channel import Channel
-from neurojax.plot.look import CYCLE, FAINT, INK, WIDTH, plain_log, styled, thin
+from neurojax.membrane.channel import Channel
+from neurojax.plot.look import (
+    CYCLE,
+    FAINT,
+    INK,
+    WIDTH,
+    plain_log,
+    styled,
+    thin,
+)
 
 
 @styled

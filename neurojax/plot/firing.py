@@ -8,9 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax.electrode import Trace
-from neurojax.plot.look import DATA, FAINT, FITTED, PREDICTED, WIDTH, styled
+from neurojax.plot.look import (
+    DATA,
+    FAINT,
+    FITTED,
+    PREDICTED,
+    WIDTH,
+    styled,
+)
 from neurojax.plot.sweep import SweepView, spike_times
+from neurojax.recording.trace import Trace
 
 MOST_ROWS = 36
 """Sweeps in a raster; the f-I curve has all."""

@@ -9,7 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax.fit import Certificate, Fit, Free, Space, Stage
+from neurojax.fit import (
+    Certificate,
+    Fit,
+    Free,
+    Space,
+    Stage,
+)
 from neurojax.plot.look import (
     FAINT,
     FITTED,

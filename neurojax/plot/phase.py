@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax.electrode import Trace
 from neurojax.plot.look import DATA, GRID, WIDTH, styled
 from neurojax.plot.sweep import SweepView, spike_times
+from neurojax.recording.trace import Trace
 
 FINEST_MS = 0.04
 """Sampling intervals below are averaged up to this: the slope of noise is all that they add."""

@@ -11,9 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax import features
-from neurojax.electrode import Trace
-from neurojax.plot.look import DATA, FAINT, FITTED, GRID, PREDICTED, WIDTH, styled, thin
+from neurojax.plot.look import (
+    DATA,
+    FAINT,
+    FITTED,
+    GRID,
+    PREDICTED,
+    WIDTH,
+    styled,
+    thin,
+)
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)

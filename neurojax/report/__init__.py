@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from neurojax.files import write_whole
-from neurojax.report import course, opening, page, parameters, sweeps
+from neurojax.io.files import write_whole
+from neurojax.report import (
+    course,
+    opening,
+    page,
+    parameters,
+    sweeps,
+)
 from neurojax.report.content import FitReport, at_bound, explained
 from neurojax.report.figures import figures, sweep_figures, write_figures
 from neurojax.report.records import as_results, label, parameter_records

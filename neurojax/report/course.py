@@ -9,10 +9,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from neurojax.electrode import Origin
 from neurojax.fit import Stage
 from neurojax.io.results import running_versions
 from neurojax.plot.look import number
+from neurojax.recording.trace import Origin
 from neurojax.report import page
 from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from neurojax import plot
-from neurojax.files import write_whole
+from neurojax.io.files import write_whole
 from neurojax.plot.look import WIDTH
 from neurojax.report import svg
 from neurojax.report.content import FitReport

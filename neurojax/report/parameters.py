@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from neurojax import cell
 from neurojax.fit import Free
+from neurojax.membrane import compartment
 from neurojax.plot.fits import Span, spans
 from neurojax.plot.look import between, number, readable
 from neurojax.report import page, words
@@ -86,7 +86,7 @@ def _fixed(report: FitReport) -> str:
     free = {name for f in report.fit.space.free for name in (f.name, *f.also)}
     fixed = [
         (name, f"{number(float(readable(v, i.unit)[0]))} {readable(v, i.unit)[1]}")
-        for name, (v, i) in cell.parameters(report.fit.cell).items()
+        for name, (v, i) in compartment.parameters(report.fit.cell).items()
         if name not in free
     ]
     return page.details(f"{len(fixed)} parameters were held fixed", page.definitions(fixed))

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.cell import Cell, parameters
-from neurojax.electrode import Trace
 from neurojax.fit import Agreement, Certificate, Space
 from neurojax.io import ParameterRecord, Results
+from neurojax.membrane.compartment import Cell, parameters
 from neurojax.model import Model
 from neurojax.plot.firing import firing_rates
 from neurojax.plot.phase import phase_course
 from neurojax.plot.sweep import measured, step_of
+from neurojax.recording.trace import Trace
 from neurojax.report import words
 from neurojax.report.content import FitReport
 from neurojax.report.course import gains

@@ -9,7 +9,15 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
-from neurojax.plot.look import DATA, FITTED, GRID, INK, PREDICTED, STYLE, TRUTH
+from neurojax.plot.look import (
+    DATA,
+    FITTED,
+    GRID,
+    INK,
+    PREDICTED,
+    STYLE,
+    TRUTH,
+)
 
 # Colours that a dark page must change are left to the style sheet.
 _COLOURS = {

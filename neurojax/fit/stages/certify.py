@@ -9,21 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell
-from neurojax.electrode import RecordingError, Trace
+from neurojax.fit.budget import Log, Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certainty.certificate import Certificate, FreeRun
-from neurojax.fit.certainty.ensemble import ensemble
-from neurojax.fit.certainty.evidence import misfit, quiet_noise
-from neurojax.fit.certainty.information import covariance, directions, regular
-from neurojax.fit.certainty.profile import profiles
-from neurojax.fit.certainty.sample import blackjax, laplace, nuts
-from neurojax.fit.judgement.agreement import agreement, free_run
+from neurojax.fit.optimisers.descent import abreast
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.solvers.descent import abreast
+from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Log, Watch
+from neurojax.fit.uncertainty.certificate import Certificate, FreeRun
+from neurojax.fit.uncertainty.ensemble import ensemble
+from neurojax.fit.uncertainty.evidence import misfit, quiet_noise
+from neurojax.fit.uncertainty.information import covariance, directions, regular
+from neurojax.fit.uncertainty.profile import profiles
+from neurojax.fit.uncertainty.sample import blackjax, laplace, nuts
 from neurojax.loss import VoltageError, counted
+from neurojax.membrane.compartment import Cell
+from neurojax.recording.trace import RecordingError, Trace
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import settled, surroundings
-from neurojax.electrode import Trace
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.parameters import Space
 from neurojax.fit.problem import Problem
+from neurojax.fit.space import Space
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
+from neurojax.membrane.compartment import environment, steady_state
+from neurojax.recording.trace import Trace
 
 RATE_LIMITS = (1.67e-5, 1e3)
 """Rates (1/ms) between which every gate of a random start stays over the potentials of the data.
@@ -101,11 +101,11 @@ def _rate_excess(task: Task, theta) -> jax.Array:
     low, high = np.log(RATE_LIMITS)
     excess = jnp.zeros(jnp.shape(next(iter(theta.values()))))
     for v in _extremes(task.traces):
-        s = settled(cell, v)
+        s = steady_state(cell, v)
         for key, channel in cell.channels.items():
             if not channel.ionic:  # a pipette's potential is no gate
                 continue
-            seen = surroundings(cell, key, s.c)
+            seen = environment(cell, key, s.c)
             for gate in channel.kinetics(s.v, cell.celsius, **seen).values():
                 at = jnp.log(gate.rate)
                 excess = jnp.maximum(excess, jnp.maximum(at - high, low - at))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.optimisers.descent import Pace, abreast, descend
 from neurojax.fit.problem import Objective
-from neurojax.fit.solvers.descent import Pace, abreast, descend
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
 
 NUDGES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.0)
 """Coupling to the data, mS/cm2, from firm to none: the schedule that opens the basin."""

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import optax
 
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.optimisers.descent import Pace, abreast, descend
+from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.problem import Objective
-from neurojax.fit.solvers.descent import Pace, abreast, descend
-from neurojax.fit.solvers.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.stages.draw import Draw
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, parameters
-from neurojax.electrode import IDEAL_CLAMP_G, PA, Electrode, Trace
-from neurojax.engine import blocked
+from neurojax.engine import runner
+from neurojax.fit.budget import Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.parameters import Free, Space
-from neurojax.fit.solvers.balance import Balance, Column, Row, noise_of_rise, products, rows
+from neurojax.fit.optimisers.current_balance import (
+    Balance,
+    Column,
+    Row,
+    noise_of_rise,
+    products,
+    rows,
+)
+from neurojax.fit.space import Free, Space
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Watch
-from neurojax.pipette import before, coupled, repeated
+from neurojax.membrane.compartment import Cell, parameters
+from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode
+from neurojax.membrane.pipette import before, coupled, repeated
+from neurojax.recording.trace import Trace
+from neurojax.units import PA
 
 _BATCH = 256  # draws that are simulated at once
 _CONDUCTANCES = ("g_bar", "P_bar")
@@ -114,7 +123,7 @@ class _Forced:
     def solved(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The points z `[P, n]` with the best linear parameters, and their errors `[n]`, pA."""
         task, at = self.task, jnp.asarray(z)
-        place = blocked.place_of(task.cell, at)
+        place = runner.place_of(task.cell, at)
         each = [
             products(cell, task.space, at, imposed, fold, v, self.dt, place)
             for cell, imposed, fold, v in self.sweeps

@@ -14,14 +14,14 @@ from itertools import cycle
 
 import numpy as np
 
+from neurojax.fit.budget import Log, Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.certainty.ranges import probes, ranges
-from neurojax.fit.judgement.judge import FeatureJudge, Judge, ObjectiveJudge
-from neurojax.fit.judgement.score import Score
+from neurojax.fit.optimisers.evolution import Evolution, Population
 from neurojax.fit.problem import Objective
-from neurojax.fit.solvers.evolution import Evolution, Population
+from neurojax.fit.scoring.score import Score
+from neurojax.fit.scoring.scorer import FeatureJudge, Judge, ObjectiveJudge
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Log, Watch
+from neurojax.fit.uncertainty.ranges import probes, ranges
 from neurojax.units import nearest
 
 _ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last

@@ -11,21 +11,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.cell import Cell, State, settled
-from neurojax.channel import pytree
-from neurojax.electrode import IDEAL_CLAMP_G, Electrode, n_steps
-from neurojax.engine import blocked, scan
+from neurojax.engine import runner, scan
+from neurojax.engine.folds import Fold
+from neurojax.fit.budget import Log, Watch
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.judgement.rest import begin
-from neurojax.fit.parameters import Space
-from neurojax.fit.solvers import joints
+from neurojax.fit.optimisers import multiple_shooting
+from neurojax.fit.scoring.holding import begin
+from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
-from neurojax.fit.watch import Log, Watch
-from neurojax.fold import Fold
-from neurojax.gradient import differentiate
 from neurojax.loss import Level, Sweep, Target, VoltageError
-from neurojax.pipette import before, coupled, showing
+from neurojax.membrane.channel import pytree
+from neurojax.membrane.compartment import Cell, State, steady_state
+from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode, n_steps
+from neurojax.membrane.pipette import before, coupled, with_v
+from neurojax.run.gradients import differentiate
 
 GAP_MV, GAP = 1.0, 0.01
 """A gap of one: of the potential, and of a gate or anything else in a state."""
@@ -141,8 +141,8 @@ class _Shots:
         self.gap = scale[:, None] ** -2 * ~pieces.first[1:]  # [D, K - 1]
         self.flight = self._fly(self.z, self.x)
 
-    def _fly(self, z, x) -> joints.Flight:
-        place = blocked.place_of(self.task.cell, z)
+    def _fly(self, z, x) -> multiple_shooting.Flight:
+        place = runner.place_of(self.task.cell, z)
         how = self.task.dt, self.every, place
         return _fly(self.task.cell, self.task.space, z, x, self.pieces, *how)
 
@@ -158,10 +158,12 @@ class _Shots:
         self.cost = self._cost(self.flight, self.x)
 
     def _cost(self, flight, x) -> np.ndarray:
-        return np.nan_to_num(np.asarray(joints.cost(flight, x, self.weights)), nan=np.inf)
+        return np.nan_to_num(
+            np.asarray(multiple_shooting.cost(flight, x, self.weights)), nan=np.inf
+        )
 
     @property
-    def settled(self) -> bool:
+    def steady_state(self) -> bool:
         """Whether no start gains any more at this weight."""
         return bool((self.quiet >= 4).all())
 
@@ -169,11 +171,11 @@ class _Shots:
         """One step of every start."""
         follows = self.follows
         if self.led:
-            dz = joints.led(self.flight, self.z, self.follows, self.damping)
+            dz = multiple_shooting.led(self.flight, self.z, self.follows, self.damping)
             z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
             x, follows = self._clamp(z)
         else:
-            dz, dx = joints.step(self.flight, self.z, self.x, self.weights, self.damping)
+            dz, dx = multiple_shooting.step(self.flight, self.z, self.x, self.weights, self.damping)
             z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
             x = np.clip(self.x + np.asarray(dx), self.low[:, None, None], self.high[:, None, None])
         flight = self._fly(z, x)
@@ -209,7 +211,7 @@ def _vector(cell: Cell, s: State) -> jax.Array:
 def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each entry of a state: a gap of one, and its bounds, `[D]`."""
     potential, gate, pool = (GAP_MV, -np.inf, np.inf), (GAP, 0.0, 1.0), (GAP, 0.0, np.inf)
-    kinds, s = [potential], settled(cell, 0.0)
+    kinds, s = [potential], steady_state(cell, 0.0)
     for key in sorted(s.x):  # a pipette has a potential of its own
         own = gate if cell.channels[key].ionic else potential
         kinds += [own] * len(jax.tree.leaves(s.x[key]))
@@ -219,7 +221,7 @@ def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.Flight:
+def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multiple_shooting.Flight:
     """Simulate all pieces of all starts, with tangents in the parameters and first states."""
     (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
     cell = before(cell, pieces.electrode)
@@ -244,7 +246,7 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> joints.
     squares = differentiate(*how, VoltageError(data=target), every, *where, matrix=True)
     end = differentiate(*how, _End(), n_steps(electrode), *where, matrix=True)
     assert squares.matrix is not None
-    flight = joints.Flight(
+    flight = multiple_shooting.Flight(
         squares.value,
         0.5 * squares.gradient * slope,
         squares.matrix * slope[:, None] * slope[None],
@@ -278,6 +280,6 @@ def _begin(cell, space: Space, z, pieces: _Pieces, dt, counts):
         _, seen, _ = scan.run(cell, s, imposed, dt, lambda cell, s: s, n)
         # Imposed are the data in the middle of each step; a piece begins at their end.
         ends = pieces.target.data[-1, here, None]
-        x = _vector(cell, showing(cell, seen, ends))
+        x = _vector(cell, with_v(cell, seen, ends))
         begun += [_vector(cell, s)[:, None], x[:, :-1]]
     return jnp.moveaxis(jnp.concatenate(begun, axis=1), 1, -1)

@@ -1,0 +1,327 @@
+"""`neurojax fit`: read, choose sweeps, fit with a progress bar, say how good it is, write all."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from neurojax import fit as fitting
+from neurojax import report
+from neurojax.cli.progress import FitProgress
+from neurojax.fit import (
+    STAGES,
+    Draw,
+    Method,
+    agreement,
+    free_run,
+)
+from neurojax.fit.uncertainty.certificate import FreeRun
+from neurojax.io import read, save
+from neurojax.io.files import write_whole
+from neurojax.loss import counted
+from neurojax.membrane.compartment import Cell
+from neurojax.model import Model, ModelError, load_model, to_toml
+from neurojax.plot import (
+    SweepView,
+    between,
+    number,
+    readable,
+    spans,
+)
+from neurojax.recording.trace import RecordingError, Trace
+from neurojax.report import (
+    FitReport,
+    as_results,
+    at_bound,
+    figures_folder,
+    label,
+)
+from neurojax.units import nearest
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go."""
+
+    results: Path  # HDF5
+    report: Path  # HTML, with a folder of its figures beside it
+    model: Path | None  # TOML
+
+    def check(self) -> None:
+        """Raise OSError now rather than after the fit when one of them cannot be written."""
+        for path in (self.results, self.report, self.model):
+            if path is not None:
+                check_writable(path)
+        figures = figures_folder(self.report)
+        if figures.exists() and not figures.is_dir():
+            raise OSError(f"{figures}: is a file; the report's figures need a folder of this name")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit as the user asked for it."""
+
+    recording: str
+    model: str
+    outputs: Outputs
+    sweeps: str = ""
+    held_out: str = ""
+    clamp: str = ""
+    seconds: float = 120.0
+    method: str = ""
+    starts: int | None = None
+    seed: int = 0
+
+
+def run_job(job: Job, out: Console, err: Console) -> int:
+    """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
+    if job.clamp not in ("", "current", "voltage"):
+        raise ValueError(f"--clamp is {job.clamp!r}; expected 'current' or 'voltage'")
+    if job.seconds <= 0 or (job.starts is not None and job.starts < 1):
+        raise ValueError("--seconds and --starts must be positive")
+    stages = chosen_stages(job.method, job.starts)
+    job.outputs.check()
+    model = load_model(job.model)
+    traces = read_told(job.recording, job.clamp, err)
+    fitted, held_out = divide(traces, job.sweeps, job.held_out)
+    title = f"{Path(job.recording).name} fitted with the model {model.name}"
+    settings = {
+        "recording": job.recording,
+        "model": job.model,
+        "seconds allowed": job.seconds,
+        "method": job.method or "chosen for the recording",
+        "starts": job.starts or "chosen for the method",
+        "seed": job.seed,
+    }
+    kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
+    done = fit_and_certify(
+        model,
+        kept,
+        fitted,
+        out,
+        title=title,
+        settings=settings,
+        stages=stages,
+    )
+    return deliver(done, model, job.outputs, out)
+
+
+def fit_and_certify(
+    model: Model,
+    traces: Sequence[Trace],
+    fitted: Sequence[Trace],
+    out: Console,
+    *,
+    title: str,
+    settings: dict[str, Any],
+    stages: Sequence[Method] | None = None,
+    truth: Mapping[str, float] | None = None,
+) -> FitReport:
+    """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
+    if model.space is None:
+        raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+    began = time.monotonic()
+    names = ", ".join(label(t) for t in fitted)
+    out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
+    with FitProgress(out) as progress:
+        found = fitting.fit(
+            model.cell,
+            list(fitted),
+            model.space,
+            stages,
+            held_out=[t for t in traces if not any(t is f for f in fitted)],
+            seconds=settings["seconds allowed"],
+            seed=settings["seed"],
+            progress=progress,
+        )
+    known = [] if found.certificate is None else found.certificate.free_runs
+    views = certified(found.cell, traces, fitted, out, known)
+    return FitReport(
+        title=title,
+        fit=found,
+        views=views,
+        agreements=[agreement(v.data, v.model, v.keep) for v in views],
+        truth=truth or {},
+        command=shlex.join(["neurojax", *sys.argv[1:]]),
+        settings=settings,
+        seconds=time.monotonic() - began,
+    )
+
+
+def chosen_stages(method: str, starts: int | None) -> list[Method] | None:
+    """The stages that `search,polish` names; None for those that suit the recording.
+
+    `starts` is how many points the first stage begins with. Raises ValueError for an unknown name.
+    """
+    if not method:
+        if starts is not None:
+            raise ValueError("--starts needs a --method, whose first stage begins with so many")
+        return None
+    stages: list[Method] = []
+    for name in (word.strip() for word in method.split(",")):
+        if name not in STAGES:
+            near = nearest(name, STAGES)
+            raise ValueError(f"--method: no stage {name!r}{near} (have: {', '.join(STAGES)})")
+        stages.append(STAGES[name]())
+    if starts is not None:
+        first = stages[0]
+        field = "population" if hasattr(first, "population") else "starts"
+        if hasattr(first, "draws"):
+            stages[0] = replace(first, **{field: starts})  # pyright: ignore[reportArgumentType]
+        else:
+            stages.insert(0, Draw(starts))
+    return stages
+
+
+def step_of(trace: Trace) -> float:
+    """The time step (ms) of a free run: fine for spikes, the sampling interval under a clamp."""
+    return 0.025 if trace.clamp == "current" else trace.dt_ms
+
+
+def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> int:
+    """Print what was found and write it; returns the exit code."""
+    out.print(_parameter_table(done))
+    for view, a in zip(done.views, done.agreements, strict=True):
+        mark = "[red]fitted[/]   " if view.fitted else "[blue]predicted[/]"
+        out.print(f"{mark} {escape(view.label)}: {escape(a.sentence())}", soft_wrap=True)
+    out.print(f"\n[bold]{escape(report.verdict(done))}[/]\n", soft_wrap=True)
+    out.print(f"results  {save(outputs.results, as_results(done, model))}", soft_wrap=True)
+    if outputs.model is not None:
+        told = f"{model.description} Fitted: {done.title}.".strip()
+        text = to_toml(done.fit.cell, done.fit.space, name=model.name, description=told)
+        out.print(f"model    {write_whole(outputs.model, text)}", soft_wrap=True)
+    out.print(f"report   {report.write(outputs.report, done)}", soft_wrap=True)
+    out.print(f"figures  {figures_folder(outputs.report)}", soft_wrap=True)
+    if done.fit.interrupted:
+        out.print("interrupted: these are the best values so far", style="yellow")
+        return INTERRUPTED
+    return 0
+
+
+# -- reading ---------------------------------------------------------------------------------------
+def read_told(path: str, clamp: str, err: Console) -> list[Trace]:
+    """The sweeps of a recording, what looks wrong in it told in a line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        traces = read(path, clamp=clamp or None)  # pyright: ignore[reportArgumentType]
+    for text in dict.fromkeys(str(w.message) for w in caught):
+        err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+    return traces
+
+
+def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
+    """The sweeps that `3`, `sine_wave`, `IV:2` or a list of such name. Raises ValueError."""
+    chosen: list[Trace] = []
+    for word in (w.strip() for w in asked.split(",")):
+        found = [t for t in traces if word in (str(t.sweep), t.name, label(t))]
+        if not word or not found:
+            have = list(dict.fromkeys(label(t) for t in traces))
+            listed = ", ".join(have[:20]) + (f" and {len(have) - 20} more" if have[20:] else "")
+            raise ValueError(f"{what}: no sweep {word!r}{nearest(word, have)} (have: {listed})")
+        chosen += [t for t in found if not any(t is c for c in chosen)]
+    return chosen
+
+
+def divide(traces: Sequence[Trace], sweeps: str, held_out: str) -> tuple[list[Trace], list[Trace]]:
+    """Sweeps to fit and sweeps to predict, as asked, else by `pick`. Raises ValueError."""
+    unseen = choose(traces, held_out, "--held-out") if held_out else []
+    rest = [t for t in traces if not any(t is u for u in unseen)]
+    fitted = choose(traces, sweeps, "--sweeps") if sweeps else pick(rest)
+    both = [label(t) for t in fitted if any(t is u for u in unseen)]
+    if both:
+        raise ValueError(f"sweep {', '.join(both)} cannot be both fitted and held out")
+    if not fitted:
+        raise ValueError("no sweep is left to fit: hold out fewer")
+    if not held_out:
+        unseen = [t for t in rest if not any(t is f for f in fitted)]
+    kinds = {t.clamp for t in fitted}
+    if len(kinds) > 1:
+        raise ValueError(
+            "the recording holds current and voltage clamp: choose with --clamp or --sweeps"
+        )
+    return fitted, [t for t in unseen if t.clamp in kinds]
+
+
+def pick(traces: Sequence[Trace]) -> list[Trace]:
+    """Sweeps to fit where the user names none: in current clamp half of them, the telling ones."""
+    if any(t.clamp == "voltage" for t in traces):
+        return list(traces)
+    return fitting.telling(fitting.every_second(traces)[0])
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError naming the path when no file can be written there."""
+    path = path.expanduser()
+    folder = path.parent
+    if path.is_dir():
+        raise OSError(f"{path}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise OSError(f"{path}: its folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"{path}: no permission to write into {folder}")
+
+
+# -- telling ---------------------------------------------------------------------------------------
+def certified(
+    cell: Cell,
+    traces: Sequence[Trace],
+    fitted: Sequence[Trace],
+    out: Console,
+    known: Sequence[FreeRun] = (),
+) -> list[SweepView]:
+    """The free run beside every sweep; a sweep that the model cannot run is told and left out.
+
+    Those that are `known` from the fit's certificate are not run again.
+    Raises RecordingError when it can run none.
+    """
+    views, failed = [], []
+    done = {id(run.data): run.model for run in known}
+    for trace in traces:
+        try:
+            model = done.get(id(trace)) or free_run(cell, trace, step_of(trace))
+        except RecordingError as error:
+            failed.append(error)
+            out.print(f"[yellow]left out of the report: {escape(str(error))}[/]", soft_wrap=True)
+        else:
+            seen = any(trace is f for f in fitted)
+            views.append(SweepView(trace, model, seen, counted(cell, trace)))
+    if not views:
+        raise failed[0]
+    return views
+
+
+def _parameter_table(done: FitReport) -> Table:
+    fit, truth = done.fit, done.truth
+    kind, known = spans(fit)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    told = {"interval": ["95 % interval"], "range": ["range"]}.get(kind, [])
+    heads = ["parameter", "value", *told, "unit", "low", "high", *(["truth"] if truth else []), ""]
+    for head in heads:
+        side = "left" if head in ("parameter", "unit", "") else "right"
+        table.add_column(head, justify=side, no_wrap=True)
+    for f in fit.space.free:
+        value, unit = readable(fit.values[f.name], f.unit)
+        scale = value / fit.values[f.name] if fit.values[f.name] else 1.0
+        row = [f.name, number(value)]
+        if kind:
+            span = known.get(f.name)
+            row.append("-" if span is None else between(span.low * scale, span.high * scale))
+        row += [unit, f"{f.low * scale:g}", f"{f.high * scale:g}"]
+        row += [number(truth.get(f.name, np.nan) * scale)] if truth else []
+        bound = at_bound(f, fit.values[f.name])
+        table.add_row(*row, "[yellow]at bound[/]" if bound else "")
+    return table

@@ -1,0 +1,234 @@
+"""`neurojax simulate`: read what to do from text with units, run it, tell and save the outcome."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from neurojax import plot
+from neurojax.cli.fit import check_writable, choose
+from neurojax.engine.observables import observables, observe
+from neurojax.io import Results, read, save
+from neurojax.io.files import write_whole
+from neurojax.membrane.compartment import Cell, at_rest, settable, steady_state
+from neurojax.membrane.electrode import (
+    Electrode,
+    current_clamp,
+    from_trace,
+    steps,
+    voltage_clamp,
+)
+from neurojax.model import Model, load_model
+from neurojax.plot.sweep import commanded
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
+from neurojax.report import parameter_records
+from neurojax.run.simulation import simulate
+from neurojax.units import PA, UNITS, nearest, normalise, parse
+
+_UNIT = re.compile(r"^\s*[-+]?[\d.]+([eE][-+]?\d+)?")  # the number, which leaves the unit
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rectangular step as the user wrote it."""
+
+    amplitude: str
+    duration: str
+    start: str
+    stop: str
+    holding: str
+
+
+class Stimulus(NamedTuple):
+    """What the rig does, in a trace's units, `[step]`."""
+
+    electrode: Electrode
+    clamp: str
+    command: np.ndarray  # pA or mV
+    holding: float  # pA or mV
+
+
+def run(
+    out: Console,
+    *,
+    model: str,
+    stimulus: Step | tuple[str, str],
+    dt: str,
+    sets: Sequence[str],
+    record: str,
+    output: Path | None,
+    picture: Path | None,
+) -> None:
+    """Simulate, print a summary, write what was asked for. Raises ValueError or OSError."""
+    loaded = load_model(model)
+    cell = loaded.at(settings(sets, loaded))
+    step_ms = parse(dt, "ms", "--dt")
+    if not 0 < step_ms <= 1:
+        raise ValueError(f"--dt = {dt}: expected a time step between 0 and 1 ms")
+    names = [n.strip() for n in record.split(",") if n.strip()]
+    for name in names:
+        if name not in observables(cell):
+            have = ", ".join(observables(cell))
+            near = nearest(name, observables(cell))
+            raise ValueError(f"--record: cannot record {name!r}{near} (have: {have})")
+    for path in (output, picture):
+        if path is not None:
+            check_writable(path)
+    done = _stimulus(stimulus, cell, step_ms)
+    names = names or ["v" if done.clamp == "current" else "i_ion"]
+    trace, data = _run(loaded.name, cell, done, step_ms, names)
+    out.print(_summary(loaded.name, trace), soft_wrap=True)
+    if output is not None:
+        results = Results(
+            parameters=parameter_records(cell),
+            traces={"simulation": trace},
+            arrays={"t_ms": trace.t_ms, **data},
+            settings={"model": model, "dt_ms": step_ms, "set": list(sets), "record": names},
+            provenance={"model": loaded.source},
+        )
+        out.print(f"results: {save(output, results)}", soft_wrap=True)
+    if picture is not None:
+        label = "current (pA)" if done.clamp == "current" else "command (mV)"
+        drawn = plot.observed(trace.t_ms, data, commanded(trace), label, loaded.name)
+        save_picture(drawn, picture)
+        out.print(f"drawn: {picture}", soft_wrap=True)
+
+
+def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
+    """Parameter values from `name=value` texts. Raises ValueError for a bad name, unit or value."""
+    known, values = settable(model.cell), {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip().strip("'\"")
+        if not equals:
+            raise ValueError(f"--set {text!r}: expected name=value, such as na.g_bar='60 mS/cm2'")
+        if name not in known:
+            have = ", ".join(known)
+            raise ValueError(f"--set: no parameter {name!r}{nearest(name, known)} (have: {have})")
+        values[name] = parse(value, known[name][1].unit, f"--set {name}")
+    return values
+
+
+def _stimulus(asked: Step | tuple[str, str], cell: Cell, dt: float) -> Stimulus:
+    if isinstance(asked, tuple):
+        path, sweep = asked
+        (trace, *_) = choose(read(path), sweep, "--sweep") if sweep else read(path)
+        electrode = from_trace(trace, dt)
+        in_current = trace.clamp == "current"
+        command = np.asarray(electrode.i) / PA if in_current else np.asarray(electrode.v_cmd)
+        return Stimulus(electrode, trace.clamp, command, trace.holding)
+    if not asked.amplitude:
+        raise ValueError("give a stimulus: --amplitude '170 pA', or --recording FILE")
+    times = {k: parse(getattr(asked, k), "ms", f"--{k}") for k in ("duration", "start")}
+    times["stop"] = parse(asked.stop, "ms", "--stop") if asked.stop else times["duration"] - 50.0
+    size, kind = quantity(asked.amplitude, "--amplitude", cell)
+    held, held_kind = (
+        quantity(asked.holding, "--holding", cell)
+        if asked.holding
+        else (0.0 if kind == "pA" else -80.0, kind)
+    )
+    if kind != held_kind:
+        raise ValueError(f"--amplitude is in {kind} but --holding in {held_kind}")
+    lift = size if kind == "pA" else size - held
+    command = steps(lift, **times, dt=dt, holding=held)
+    if kind == "pA":
+        return Stimulus(current_clamp(command * PA), "current", command, held)
+    return Stimulus(voltage_clamp(command), "voltage", command, held)
+
+
+def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
+    """A current in pA (a density is multiplied by the cell's area), or a voltage in mV."""
+    unit = _UNIT.sub("", text).strip()
+    expected = (
+        "expected a current (pA, nA), a current density (uA/cm2) or, for a voltage clamp, a "
+        "voltage (mV)"
+    )
+    try:
+        kind = UNITS[normalise(unit)][0] if unit else ""
+    except ValueError as error:
+        raise ValueError(f"{what} = {text!r}: {error}; {expected}") from None
+    if kind == "current density":
+        density = parse(text, "uA/cm2", what)
+        return density * float(np.asarray(cell.area)) / PA, "pA"
+    if kind == "current":
+        return parse(text, "pA", what), "pA"
+    if kind == "voltage":
+        return parse(text, "mV", what), "mV"
+    raise ValueError(f"{what} = {text!r}: {expected}")
+
+
+def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str]):
+    """The simulated sweep as a trace, and every observable, from before the first step on."""
+    initial = (
+        at_rest(cell, s.holding * PA) if s.clamp == "current" else steady_state(cell, s.command[0])
+    )
+    if not np.isfinite(np.asarray(initial.v)):
+        raise ValueError(
+            f"{name} has no resting potential at a holding current of {s.holding:g} pA"
+        )
+    measured = "v" if s.clamp == "current" else "i_ion"
+    wanted = list(dict.fromkeys([measured, *names]))
+    done = simulate(cell, s.electrode, dt, record=wanted, initial=initial)
+    if not bool(done.ok):
+        raise ValueError(f"{name} left the finite numbers: use a smaller --dt (now {dt:g} ms)")
+    data = {
+        k: np.r_[np.asarray(observe(cell, initial, k)), np.asarray(v)] for k, v in done.data.items()
+    }
+    # One sample more than steps; the last command holds on.
+    command = np.r_[s.command, s.command[-1:]]
+    if s.clamp == "current":
+        v, i = data["v"], command
+    else:
+        v, i = np.r_[s.command[:1], s.command], data["i_ion"] * float(np.asarray(cell.area)) / PA
+    trace = Trace(
+        clamp=s.clamp,  # pyright: ignore[reportArgumentType]
+        dt_ms=dt,
+        v_mV=v,
+        i_pA=i,
+        name=name,
+        holding=s.holding,
+    )
+    return trace, {k: data[k] for k in names}
+
+
+def _summary(name: str, trace: Trace) -> str:
+    on, off, height = trace.step_window()
+    if trace.clamp == "voltage":
+        low, high = trace.i_pA.min(), trace.i_pA.max()
+        return f"{name}: current from {low:.4g} to {high:.4g} pA, step of {height:.4g} mV"
+    found = features.spikes(trace.v_mV, trace.dt_ms)
+    count = found.times.size
+    told = f"{name}: rest {trace.v_mV[0]:.1f} mV, step of {height:.4g} pA, {count} spike"
+    told += "" if count == 1 else "s"
+    if count:
+        told += f", peak {np.nanmax(found.peaks):.1f} mV, first {found.times[0] - on:.2f} ms after"
+        told += " the onset"
+    if count > 1 and off > on:
+        told += f", {count / (off - on) * 1e3:.1f} Hz"
+    return told
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the file's name says.
+
+    Raises ValueError for a format that cannot be drawn and OSError when it cannot be written.
+    """
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in kinds:
+        usual = ".png, .svg or .pdf"
+        raise ValueError(f"{path}: cannot draw {path.suffix or 'without a suffix'}; use {usual}")
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(plot.STYLE):
+        figure.savefig(buffer, format=kind)
+    write_whole(path, buffer.getvalue())

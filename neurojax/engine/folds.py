@@ -1,0 +1,240 @@
+"""Folds: what is asked of a run while it runs, so that no trace need be stored.
+
+A fold carries a few numbers a cell through time: a count, a sum, a histogram. A million cells'
+spikes over an hour then cost a few megabytes. Folds look at the state after every record
+(`every` steps of `simulate`), as if it had been recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.engine.observables import check_observables, observe
+from neurojax.membrane.channel import Leaf, param, pytree, static
+from neurojax.membrane.compartment import Cell, State
+
+Carry = Any
+"""A pytree of arrays `[*pop]` or `[..., *pop]`."""
+
+
+class Told(NamedTuple):
+    """How a sum of squares tells its residuals, weighted, `[R, *pop]` each."""
+
+    residual: Callable | None  # of every record, from (cell, s, row)
+    residuals: Callable | None  # of the whole run, from (the last carry, its duration)
+
+
+@pytree
+class Fold:
+    """What to carry through a run: `init`, `update` at every record, `finish` at the end.
+
+    `data` is what the records are compared with, if anything: arrays with a leading record axis, of
+    which `update` gets the row of its record.
+    """
+
+    data: Any = None
+
+    def init(self, cell: Cell, s: State) -> Carry:
+        """The carry before the first record, from the initial state."""
+        raise TypeError(f"{type(self).__name__} has no init: a fold defines init and update")
+
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
+        """The carry with one more record, the state `s`."""
+        raise TypeError(f"{type(self).__name__} has no update: a fold defines init and update")
+
+    def finish(self, carry: Carry, duration: Any) -> Any:
+        """The result `[..., *pop]`, from the last carry and the duration of the run (ms)."""
+        return carry
+
+    def squares(self) -> Told | None:
+        """The residuals of a fold whose result is the sum of their squares, else None."""
+        return None
+
+
+def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
+    """Raise ValueError for an observable that the cell has not, or data with too few rows."""
+    check_observables(cell, [of] if (of := getattr(fold, "of", None)) else [])
+    for leaf in jax.tree.leaves(fold.data):
+        rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
+        if rows < records:
+            raise ValueError(
+                f"fold {name!r}: data has {rows} rows, but the run makes {records} records"
+            )
+
+
+class _Crossings(NamedTuple):
+    number: jax.Array  # int32 `[*pop]`
+    above: jax.Array  # bool `[*pop]`
+
+
+@pytree
+class SpikeCount(Fold):
+    """Number of spikes `[*pop]`: upward crossings of a threshold (mV).
+
+    Seen at records only, so record at least every millisecond or so: a spike between two records
+    is missed.
+    """
+
+    threshold: Leaf = param(0.0, "mV", -100.0, 100.0)
+
+    def init(self, cell, s):
+        above = s.v >= self.threshold
+        return _Crossings(jnp.zeros(above.shape, jnp.int32), above)
+
+    def update(self, carry, cell, s, row):
+        above = s.v >= self.threshold
+        return _Crossings(carry.number + (above & ~carry.above), above)
+
+    def finish(self, carry, duration):
+        return carry.number
+
+
+@pytree
+class SpikeRate(SpikeCount):
+    """Spikes per second `[*pop]`, Hz, over the whole run."""
+
+    def finish(self, carry, duration):
+        return carry.number / (1e-3 * duration)
+
+
+@pytree
+class Mean(Fold):
+    """Mean over the records of one observable `[*pop]`, in its unit."""
+
+    of: str = static("v")
+
+    def init(self, cell, s):
+        return jnp.zeros_like(s.v), 0
+
+    def update(self, carry, cell, s, row):
+        total, records = carry
+        return total + observe(cell, s, self.of), records + 1
+
+    def finish(self, carry, duration):
+        total, records = carry
+        return total / records
+
+
+@pytree
+class Histogram(Fold):
+    """How many records found an observable in each of some equal bins, `[bin, *pop]`.
+
+    `bins` of them lie between low and high, in the observable's unit. What lies outside counts in
+    the first or last.
+    """
+
+    of: str = static("v")
+    low: Leaf = -100.0
+    high: Leaf = 50.0
+    bins: int = static(30)
+
+    def init(self, cell, s):
+        return jnp.zeros((self.bins, *s.v.shape), jnp.int32)
+
+    def update(self, carry, cell, s, row):
+        # Compared with every edge instead of scattered: a scatter would break up the time loop.
+        edges = self.low + (self.high - self.low) / self.bins * jnp.arange(1, self.bins)
+        x = observe(cell, s, self.of)
+        above = x >= edges.reshape(-1, *[1] * x.ndim)
+        ones = jnp.ones((1, *x.shape), bool)
+        inside = jnp.concatenate([ones, above]) & ~jnp.concatenate([above, ~ones])
+        return carry + inside
+
+
+@pytree
+class Squares(Fold):
+    """Sum of squared residuals `[*pop]`: an objective whose Gauss-Newton matrix streams too."""
+
+    def residual(self, cell: Cell, s: State, row: Any) -> jax.Array:
+        """Weighted residuals `[R, *pop]` of a record."""
+        raise TypeError(f"{type(self).__name__} has no residual")
+
+    def init(self, cell, s):
+        return jnp.zeros_like(s.v)
+
+    def update(self, carry, cell, s, row):
+        r = self.residual(cell, s, row)
+        return carry + (r * r).sum(0)
+
+    def squares(self):
+        return Told(self.residual, None)
+
+
+@pytree
+class Residuals(Fold):
+    """Sum of squared residuals `[*pop]` that only a whole run tells, as the times of its spikes."""
+
+    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+        """Weighted residuals `[R, *pop]`, from the last carry and the duration of the run (ms)."""
+        raise TypeError(f"{type(self).__name__} has no residuals")
+
+    def finish(self, carry, duration):
+        r = self.residuals(carry, duration)
+        return (r * r).sum(0)
+
+    def squares(self):
+        return Told(None, self.residuals)
+
+
+@pytree
+class Total(Fold):
+    """Weighted sum of objectives `[*pop]` in one run; `total` makes it.
+
+    With a Gauss-Newton matrix where each part is a sum of squares.
+    """
+
+    parts: dict[str, Fold]  # their data are the total's, by the same names
+    weights: dict[str, Leaf]
+
+    def init(self, cell, s):
+        return {k: part.init(cell, s) for k, part in self.parts.items()}
+
+    def update(self, carry, cell, s, row):
+        return {k: p.update(carry[k], cell, s, row[k]) for k, p in self.parts.items()}
+
+    def finish(self, carry, duration):
+        return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
+
+    def squares(self):
+        told = {k: t for k, part in self.parts.items() if (t := part.squares()) is not None}
+        if len(told) < len(self.parts):
+            return None
+        each = {k: t.residual for k, t in told.items() if t.residual}
+        last = {k: t.residuals for k, t in told.items() if t.residuals}
+
+        def weighted(told, arguments):
+            return jnp.concatenate(
+                [jnp.sqrt(self.weights[k]) * f(*arguments(k)) for k, f in told.items()]
+            )
+
+        return Told(
+            (lambda cell, s, row: weighted(each, lambda k: (cell, s, row[k]))) if each else None,
+            (lambda carry, duration: weighted(last, lambda k: (carry[k], duration)))
+            if last
+            else None,
+        )
+
+
+def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None) -> Total:
+    """The sum of objectives, each times its weight (default 1), as one objective.
+
+    Raises ValueError for no part, a weight without a part, or one that is negative.
+    """
+    weights = weights or {}
+    if not parts:
+        raise ValueError("a total of no objectives: give at least one")
+    for name, weight in weights.items():
+        if name not in parts:
+            raise ValueError(f"weight of {name!r}: no such part (have: {', '.join(parts)})")
+        if not weight >= 0:
+            raise ValueError(f"weight of {name!r} is {weight}: expected 0 or more")
+    return Total(
+        parts={k: dataclasses.replace(f, data=None) for k, f in parts.items()},
+        weights={k: float(weights.get(k, 1.0)) for k in parts},
+        data={k: f.data for k, f in parts.items()},
+    )

@@ -1,0 +1,1 @@
+"""Passes over a traced step: constants, shared exponentials, values kept, tangents pushed."""

@@ -1,0 +1,292 @@
+"""Populations in parts: cells do not talk to each other, so each part may run where it fits.
+
+The pop axis, always last, is split over the devices. On the CPU each device's part is cut into
+blocks that fit the cache, whose whole time loop runs before the next block begins; on a GPU its
+time loops become kernels. Whatever runs a part is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.sharding import AxisType, Mesh, PartitionSpec
+
+from neurojax.engine.folds import Fold
+from neurojax.engine.gpu import kernel
+from neurojax.engine.gpu.lanes import culprits
+from neurojax.membrane.compartment import Cell
+
+CACHE = 32 * 1024
+"""Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
+
+LANES = 64
+"""Blocks are whole multiples of this many cells: a few vectors of the widest CPUs.
+
+What is over runs in scalar instructions, each as dear as a vector.
+"""
+
+SMALL = 128
+"""A population of less than LANES cells takes a whole multiple of so many bytes for each array."""
+
+LEAST, MOST = 128, 2048
+"""Below, the loop's own instructions count; above, nothing is gained."""
+
+
+class Place(NamedTuple):
+    """Where a population is computed, and how."""
+
+    mesh: Mesh | None  # the devices; None leaves it to JAX
+    platform: str  # "cpu", "gpu" or "tpu"
+    kernel: kernel.Kernel | None = None  # how time loops become kernels, if they do
+
+
+def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
+    """The devices that the arrays were put on, or else all local ones; on a GPU with kernels.
+
+    The mesh is None for arrays put on different devices, under a transformation, or where the user
+    has set a default device. Warns once (RuntimeWarning) where a GPU could not run a kernel.
+    """
+    mesh = _mesh_of(cell, *trees)
+    default: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    if mesh is not None:
+        device = mesh.devices.flat[0]
+    else:
+        device = default if isinstance(default, jax.Device) else jax.local_devices()[0]
+    if device.platform != "gpu":
+        return Place(mesh, device.platform)
+    reason = kernel.missing(device)
+    if reason is None and jnp.result_type(float) != jnp.float32:
+        reason = "kernels compute in float32, and float64 is switched on"
+    if reason is None:
+        reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
+    if reason is None:
+        return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math))
+    kernel.warn_of_scan(reason)
+    return Place(mesh, "gpu")
+
+
+def _mesh_of(*trees: Any) -> Mesh | None:
+    arrays = [a for a in jax.tree.leaves(trees) if isinstance(a, jax.Array)]
+    if any(isinstance(a, Tracer) for a in arrays):
+        return None
+    if jax.config.jax_default_device is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        return None
+    placed = {frozenset(a.devices()) for a in arrays if a.committed}
+    if len(placed) > 1:
+        return None
+    devices = sorted(placed.pop(), key=lambda d: d.id) if placed else jax.local_devices()
+    return Mesh(np.array(devices), ("pop",), axis_types=(AxisType.Auto,))
+
+
+def live_arrays(cell: Cell, tangents: int = 0) -> int:
+    """Arrays `[pop]` that a step works on: the state twice, its tangents, and each cell's own.
+
+    A step with tangents also keeps the entries of its Jacobian, and what they are made from.
+    """
+    state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
+    state += sum(len(ion.pools(name)) for name, ion in cell.ions.items())
+    own = sum(jnp.ndim(leaf) > 0 for leaf in jax.tree.leaves(cell))
+    return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
+
+
+def block_size(n: int, live: int, itemsize: int) -> int:
+    """Cells a block, of n cells, when the time loop works on `live` arrays `[pop]` at once."""
+    fits = CACHE // (itemsize * max(live, 1)) // LANES * LANES
+    most = min(max(fits, LEAST), MOST)
+    if n <= most:
+        return n
+    even = -(-n // -(-n // most))  # no small block at the end
+    return -(-even // LANES) * LANES
+
+
+def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place) -> Any:
+    """f(lanes, timed, together) for a population of n; every leaf of the result is `[..., n]`.
+
+    A leaf of `lanes` belongs to the cells where its last axis is n, one of `timed` where it is so
+    beside its leading time axis; everything else is shared. `together` is the number of cells that
+    f is given at once, and `live` that of arrays `[pop]` that its time loop works on. Results
+    depend neither on blocks nor on devices. n is 1 for a cell that is no population.
+    """
+    leaves, tree, split = _leaves(lanes, timed, n)
+
+    def whole(leaves, together):
+        return f(*jax.tree.unflatten(tree, leaves), together)
+
+    if n < 2:
+        if place.kernel is None:
+            return whole(leaves, 1)
+        return _alone(whole, leaves, split, _of_folds(lanes), place)
+    mesh = place.mesh
+    # Fewer cells are not worth a device of their own.
+    fewest = LANES if place.kernel is None else kernel.BLOCK
+    devices = 1 if mesh is None or n < fewest * mesh.size else mesh.size
+    if devices == 1:
+        return _blocks(whole, leaves, split, n, live, place)
+    padding = -n % devices
+    own = (n + padding) // devices
+
+    def spec(a):
+        return PartitionSpec(*[None] * (jnp.ndim(a) - 1), "pop")
+
+    leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
+    # A few cells tell the structure of the result; all of them might be too many for f.
+    few = [a[..., :LANES] if s else a for a, s in zip(leaves, split, strict=True)]
+    out = jax.shard_map(
+        lambda leaves: _blocks(whole, leaves, split, own, live, place),
+        mesh=mesh,
+        in_specs=([spec(a) if s else PartitionSpec() for a, s in zip(leaves, split, strict=True)],),
+        out_specs=jax.tree.map(spec, jax.eval_shape(lambda few: whole(few, LANES), few)),
+        check_vma=False,  # shared leaves stay shared: nothing in f could make them differ
+    )(leaves)
+    return jax.tree.map(lambda a: a[..., :n], out) if padding else out
+
+
+def _leaves(lanes: Any, timed: Any, n: int) -> tuple[list, Any, list[bool]]:
+    """The leaves of both, their tree, and which of them belong to the cells."""
+    leaves, tree = jax.tree.flatten((lanes, timed))
+    time_axes = [0] * len(jax.tree.leaves(lanes)) + [1] * len(jax.tree.leaves(timed))
+    split = [
+        jnp.ndim(a) > t and jnp.shape(a)[-1] == n for a, t in zip(leaves, time_axes, strict=True)
+    ]
+    return leaves, tree, split
+
+
+def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None) -> int:
+    """Cells to compute at once, of n whose records take `record_bytes` each.
+
+    Each device has `memory_MB` for records; by default half of what a GPU has, on a CPU no limit.
+    """
+    device = jax.local_devices()[0] if place.mesh is None else place.mesh.devices.flat[0]
+    if memory_MB is not None:
+        memory = memory_MB * 2**20
+    elif device.platform == "gpu" and (stats := device.memory_stats()):
+        memory = stats["bytes_limit"] / 2
+    else:
+        return n
+    devices = 1 if place.mesh is None else place.mesh.size
+    fits = int(memory * devices / max(record_bytes, 1))
+    return n if fits >= n else max(fits // (LEAST * devices), 1) * LEAST * devices
+
+
+def in_launches(f: Callable, lanes: Any, timed: Any, n: int, size: int) -> Any:
+    """f(lanes, timed) for `size` of the n cells at a time; the result is on the host, `[..., n]`.
+
+    While some cells are computed, those before them are copied. Leaves belong to the cells as
+    `run` says.
+    """
+    leaves, tree, split = _leaves(lanes, timed, n)
+    gathered: Any = None
+    computing: list[tuple[int, Any]] = []
+
+    def gather():
+        start, part = computing.pop(0)
+        for whole, a in zip(jax.tree.leaves(gathered), jax.tree.leaves(part), strict=True):
+            whole[..., start : start + size] = a
+
+    for start in range(0, n, size):
+        start = min(start, n - size)  # the last part is whole too: some cells are computed twice
+        part = [
+            a[..., start : start + size] if s else a for a, s in zip(leaves, split, strict=True)
+        ]
+        computing.append((start, f(*jax.tree.unflatten(tree, part))))
+        if gathered is None:
+            gathered = jax.tree.map(
+                lambda a: np.empty((*a.shape[:-1], n), a.dtype), computing[0][1]
+            )
+        if len(computing) > 1:
+            gather()
+    gather()
+    return gathered
+
+
+def _padded(a: Any, padding: int) -> jax.Array:
+    """The population with its last cell repeated."""
+    if not padding:
+        return a
+    a = jnp.asarray(a)
+    return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
+
+
+def _of_folds(lanes: Any) -> list[bool]:
+    """Which leaves are those of folds."""
+    nodes = jax.tree.leaves(lanes, is_leaf=lambda node: isinstance(node, Fold))
+    return [isinstance(node, Fold) for node in nodes for _ in jax.tree.leaves(node)]
+
+
+def _alone(
+    whole: Callable,
+    leaves: Sequence,
+    split: Sequence[bool],
+    of_folds: Sequence[bool],
+    place: Place,
+) -> Any:
+    """One cell in a kernel, which takes no fewer than a block: the cell and its copies.
+
+    What is one number is copied, but not for a fold: it may hold numbers of any meaning.
+    """
+    single = list(split)
+    for k, of_fold in enumerate(of_folds):
+        single[k] = single[k] or (jnp.ndim(leaves[k]) == 0 and not of_fold)
+    many = [
+        jnp.broadcast_to(a, (*jnp.shape(a)[:-1], kernel.BLOCK)) if one else a
+        for a, one in zip(leaves, single, strict=True)
+    ]
+    assert place.kernel is not None
+    shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
+    try:
+        copies = kernel.fused(lambda leaves: whole(leaves, kernel.BLOCK), single, place.kernel)
+        out = copies(many)
+    except (TypeError, ValueError) as error:  # of a program that holds for one cell only
+        kernel.warn_of_scan(str(error))
+        return whole(leaves, 1)
+
+    def first(a, like):
+        return a if a.shape == like.shape else a[..., :1] if a.ndim == like.ndim else a[..., 0]
+
+    return jax.tree.map(first, out, shapes)
+
+
+def _blocks(
+    whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int, place: Place
+) -> Any:
+    """The population of one device: on a GPU at once, on the CPU a block after the other."""
+    size, itemsize = n, max(jnp.result_type(a).itemsize for a in leaves)
+    if place.platform == "cpu" and place.kernel is None:
+        size = block_size(n, live, itemsize)
+    if size >= n:
+        lanes = LANES if n > LANES else min(LANES, SMALL // itemsize)
+        padding = -n % (lanes if place.kernel is None else kernel.BLOCK)
+        leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
+        if place.kernel is None:
+            out = whole(leaves, n + padding)
+        else:
+            out = kernel.fused(lambda leaves: whole(leaves, n + padding), split, place.kernel)(
+                leaves
+            )
+        return jax.tree.map(lambda a: a[..., :n], out)
+
+    def block(start):
+        return whole(
+            [
+                jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if s else a
+                for a, s in zip(leaves, split, strict=True)
+            ],
+            size,
+        )
+
+    def body(k, out):
+        # The last block begins early enough to be whole: some cells are computed twice.
+        start = jnp.minimum(k * size, n - size)
+        return jax.tree.map(
+            lambda o, b: jax.lax.dynamic_update_slice_in_dim(o, b, start, axis=-1),
+            out,
+            block(start),
+        )
+
+    empty = jax.tree.map(lambda a: jnp.zeros((*a.shape[:-1], n), a.dtype), jax.eval_shape(block, 0))
+    return jax.lax.fori_loop(0, -(-n // size), body, empty)

@@ -1,0 +1,195 @@
+"""agreement: run a fitted cell freely under a sweep's own stimulus; say how well it agrees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.engine.observables import observe
+from neurojax.fit.scoring.holding import Held, held_at
+from neurojax.fit.scoring.score import base_mV, holding_pA, level
+from neurojax.membrane import pipette
+from neurojax.membrane.compartment import Cell, State, at_rest
+from neurojax.membrane.pipette import before, repeated
+from neurojax.recording import features
+from neurojax.recording.trace import RecordingError, Trace
+from neurojax.run.simulation import simulate
+from neurojax.units import PA
+
+_EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
+
+
+class Agreement(NamedTuple):
+    """How a simulated sweep agrees with the recorded one. NaN where there is nothing to compare.
+
+    Spikes are matched in order, first with first. Errors of peaks, troughs, widths and of the
+    latency are model minus data, the mean over what matches.
+    """
+
+    clamp: str
+    spikes_data: int
+    spikes_model: int
+    spike_time_error_ms: float  # mean |error|
+    mean_interval_ms: float  # of the data
+    latency_error_ms: float
+    peak_error_mV: float
+    trough_error_mV: float
+    width_error_ms: float
+    subthreshold_rmse_mV: float  # away from the spikes of either, over the whole sweep
+    rmse: float  # mV in current clamp, pA in voltage clamp
+    quiet_rmse_mV: float = math.nan  # before the first spike of either
+
+    @property
+    def spike_time_error(self) -> float:
+        """Mean spike-time error as a part of the mean interval (or NaN)."""
+        return self.spike_time_error_ms / self.mean_interval_ms
+
+    def sentence(self) -> str:
+        """What a person should know, in English."""
+        if self.clamp == "voltage":
+            return f"current RMSE {self.rmse:.3g} pA"
+        quiet = f"subthreshold RMSE {self.subthreshold_rmse_mV:.1f} mV"
+        if self.spikes_data == 0 and self.spikes_model == 0:
+            return f"no spikes in the data or the model; RMSE {self.rmse:.1f} mV"
+        if self.spikes_data == 0:
+            return f"{_spikes(self.spikes_model)} where the data has none; {quiet}"
+        if self.spikes_model == 0:
+            return f"no spikes where the data has {self.spikes_data}; {quiet}"
+        parts = [f"{self.spikes_model} of {_spikes(self.spikes_data)}"]
+        if self.spikes_model > self.spikes_data:
+            parts = [f"{_spikes(self.spikes_model)} where the data has {self.spikes_data}"]
+        excess = self.spikes_model / self.spikes_data - 1
+        if excess == 0:
+            times = f"times within {self.spike_time_error_ms:.1f} ms on average"
+            if math.isfinite(self.spike_time_error):
+                times += f" ({100 * self.spike_time_error:.0f} % of the interval)"
+            parts.append(times)
+        else:  # matched in order, times would tell of the count once more
+            parts[0] += f" ({100 * abs(excess):.0f} % too {'many' if excess > 0 else 'few'})"
+        parts.append(f"first spike {_late(self.latency_error_ms)}")
+        parts.append(f"peak {self.peak_error_mV:+z.1f} mV")
+        if math.isfinite(self.trough_error_mV):
+            parts.append(f"trough {self.trough_error_mV:+z.1f} mV")
+        if math.isfinite(self.width_error_ms):
+            parts.append(f"width {self.width_error_ms:+z.2f} ms")
+        return f"{', '.join(parts)}; {quiet}"
+
+
+def _spikes(n: int) -> str:
+    return "1 spike" if n == 1 else f"{n} spikes"
+
+
+def _late(ms: float) -> str:
+    return f"{abs(ms):.1f} ms {'late' if ms > 0 else 'early'}"
+
+
+def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> Trace:
+    """Simulate a sweep's own stimulus from where the cell rested, sampled as the sweep is.
+
+    Nothing couples the model to the measured course. In current clamp the trace returned holds the
+    model's `v_mV`; in voltage clamp its `i_pA`, the ionic current of the whole membrane. It has the
+    sweep's length: before the first simulated step stands the initial state.
+
+    In current clamp a constant current (see `held_at`) holds the model at the potential recorded
+    before the stimulus, so that a drift from sweep to sweep does not pass for a response; `bias_pA`
+    tells it. With `held=False` the model is at its own rest.
+
+    Raises RecordingError for a cell without a resting state at this holding level, or one that
+    diverges.
+    """
+    where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+    electrode = repeated(cell, trace, dt)
+    if trace.clamp == "current":
+        record, field = "v_amp", "v_mV"
+        cell, initial = _resting(cell, trace, held)
+    else:
+        record, field = "i_amp", "i_pA"
+        initial = pipette.clamped(before(cell, electrode), float(trace.v_mV[0]))
+    if not np.isfinite(np.asarray(initial.v)).all():
+        raise RecordingError(f"the model has no resting potential under the holding of {where}")
+    every = max(1, math.floor(min(trace.dt_ms, _EVERY_MS) / dt + 1e-6))
+    run = simulate(cell, electrode, dt, record=(record,), every=every, initial=initial)
+    if not np.asarray(run.ok).all():
+        raise RecordingError(f"the model left the finite numbers in {where}")
+    first = np.asarray(observe(before(cell, electrode), initial, record))
+    samples = np.r_[first, np.asarray(run.data[record])]
+    course = np.interp(trace.t_ms, np.r_[0.0, np.asarray(run.t)], samples)
+    name = f"{trace.name} (model)".strip()
+    return replace(trace, name=name, warnings=(), **{field: course})
+
+
+def bias_pA(cell: Cell, trace: Trace) -> float:
+    """The current that holds a cell at the potential recorded before a sweep's stimulus.
+
+    It comes on top of the sweep's own holding current: 0 for a model that rests where the cell did.
+    """
+    return float(_held(cell, trace).bias) / PA
+
+
+def _held(cell: Cell, trace: Trace) -> Held:
+    return held_at(cell, *level(trace))
+
+
+def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
+    if held and base_mV(trace)[1]:
+        return _held(cell, trace)[:2]
+    return cell, at_rest(cell, holding_pA(trace) * PA)
+
+
+def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agreement:
+    """Compare a simulated sweep with the recorded one, both sampled alike, over the whole sweep.
+
+    Under voltage clamp only samples to `keep` `[sample]` count, if given: no capacitive transients.
+
+    Raises ValueError when their clamp, sampling or length differ.
+    """
+    if (data.clamp, data.v_mV.size) != (model.clamp, model.v_mV.size) or not math.isclose(
+        data.dt_ms, model.dt_ms
+    ):
+        raise ValueError("data and model differ in clamp, sampling interval or length")
+    nan = math.nan
+    if data.clamp == "voltage":
+        missed = (data.i_pA - model.i_pA)[slice(None) if keep is None else keep]
+        rmse = float(np.sqrt(np.mean(missed**2)))
+        return Agreement("voltage", 0, 0, nan, nan, nan, nan, nan, nan, nan, rmse)
+    error = model.v_mV - data.v_mV
+    a, b = (features.spikes(t.v_mV, t.dt_ms) for t in (data, model))
+    quiet = _away(a.times, data) & _away(b.times, data)
+    silent = _before(np.r_[a.times, b.times], data)
+    n = min(int(a.number), int(b.number))
+    late = b.times[:n] - a.times[:n]
+    return Agreement(
+        "current",
+        int(a.number),
+        int(b.number),
+        float(np.abs(late).mean()) if n else nan,
+        float(np.diff(a.times).mean()) if a.number > 1 else nan,
+        float(late[0]) if n else nan,
+        _mean(b.peaks[:n] - a.peaks[:n]),
+        _mean(b.troughs[: max(0, n - 1)] - a.troughs[: max(0, n - 1)]),
+        _mean(b.widths[:n] - a.widths[:n]),
+        float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
+        float(np.sqrt(np.mean(error**2))),
+        float(np.sqrt(np.mean(error[silent] ** 2))) if silent.any() else nan,
+    )
+
+
+def _before(times: np.ndarray, trace: Trace) -> np.ndarray:
+    """Samples before the first spike."""
+    return trace.t_ms < times.min(initial=math.inf) - 2.0
+
+
+def _away(times: np.ndarray, trace: Trace) -> np.ndarray:
+    """Samples that are not within 2 ms before or 5 ms after a spike."""
+    t = trace.t_ms
+    k = np.searchsorted(times, t - 5.0)  # the first spike that could still matter
+    near = np.r_[times, np.inf][k]
+    return t < near - 2.0
+
+
+def _mean(x: np.ndarray) -> float:
+    known = x[np.isfinite(x)]
+    return float(known.mean()) if known.size else math.nan

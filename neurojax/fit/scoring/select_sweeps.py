@@ -1,0 +1,65 @@
+"""Which sweeps of a recording to fit, and which to hold out for the judgement of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurojax.recording.features import spikes
+from neurojax.recording.trace import Trace
+
+MOST = 6
+"""Sweeps that a fit uses at once: a few that differ tell as much as all."""
+
+
+def every_second(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Sweeps to fit and to hold out: each second one, in order of their steps.
+
+    Fitted are the strongest of all and, so that the threshold lies between two of them, the
+    strongest without a spike; in between, what is held out alternates with what is fitted.
+    """
+    order = sorted(traces, key=lambda t: (_strength(t), t.sweep), reverse=True)
+    firing, silent = _divided(order)
+    fitted = firing[0::2] + silent[0 : len(silent) // 2 * 2 : 2]
+    if not fitted:
+        fitted = silent[:1]
+    return fitted, [t for t in order if not any(t is f for f in fitted)]
+
+
+def telling(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
+    """Those that tell most of a current-clamp recording.
+
+    Among the silent ones the weakest, the strongest and one between; among those that fire the one
+    with the fewest spikes, the one with the most, and some between.
+    """
+    firing, silent = _divided(traces)
+    firing, silent = sorted(firing, key=_number), sorted(silent, key=_strength)
+    quiet = _spread(silent, min(3, max(1, most // 2)))
+    return quiet + _spread(firing, most - len(quiet))
+
+
+def _divided(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Those that fire, and those that do not."""
+    fires = [_number(t) > 0 for t in traces]
+    return (
+        [t for t, f in zip(traces, fires, strict=True) if f],
+        [t for t, f in zip(traces, fires, strict=True) if not f],
+    )
+
+
+def _number(trace: Trace) -> int:
+    return int(spikes(trace.v_mV, trace.dt_ms).number)
+
+
+def _strength(trace: Trace) -> tuple[float, float]:
+    """The highest and the lowest level of the stimulus, pA or mV: an order from weak to strong."""
+    stimulus = trace.i_pA if trace.clamp == "current" else trace.v_mV
+    low, high = np.quantile(stimulus, (0.05, 0.95))
+    return float(high), float(low)
+
+
+def _spread(traces: Sequence[Trace], most: int) -> list[Trace]:
+    """The first, the last, and some at even distances between."""
+    at = np.linspace(0, len(traces) - 1, min(most, len(traces)))
+    return [traces[k] for k in np.unique(np.rint(at).astype(int))]

@@ -1,0 +1,191 @@
+"""Which parameters are free, and the unit box in which every optimiser moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.membrane.compartment import Cell, check_value, parameters, substitute
+from neurojax.units import nearest
+
+
+@dataclass(frozen=True)
+class Free:
+    """One free parameter: path name, unit, bounds, and the scale on which it moves.
+
+    `also` are other parameters of the same value: one reversal potential for all potassium
+    channels. `prior` is what is known beforehand, mean and standard deviation in `unit`: a normal
+    distribution, on a log scale a log-normal one of that median and of sd / mean.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    scale: str = "linear"
+    also: tuple[str, ...] = ()
+    prior: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """The free parameters of a fit; a point is z in [0, 1]^P, arrays are `[P, pop]`."""
+
+    free: tuple[Free, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [f.name for f in self.free]
+
+    def __len__(self) -> int:
+        return len(self.free)
+
+    def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        log = np.array([f.scale == "log" for f in self.free])
+        low = np.array([f.low for f in self.free])
+        high = np.array([f.high for f in self.free])
+        safe = np.where(log, low, 1.0), np.where(log, high, 1.0)
+        return log, np.where(log, np.log(safe[0]), low), np.where(log, np.log(safe[1]), high)
+
+    def values(self, z: Any) -> dict[str, Any]:
+        """Parameter values by name, `[pop]` each, of the points z `[P, pop]` (or `[P]`)."""
+        log, low, high = self._edges()
+        at = [low[k] + (high[k] - low[k]) * z[k] for k in range(len(self))]
+        return {
+            f.name: jnp.exp(a) if log[k] else a
+            for k, (f, a) in enumerate(zip(self.free, at, strict=True))
+        }
+
+    def slopes(self, z: Any) -> Any:
+        """d value / d z, `[P, pop]`."""
+        log, low, high = self._edges()
+        values = self.values(z)
+        return jnp.stack(
+            [
+                (high[k] - low[k]) * (values[f.name] if log[k] else jnp.ones_like(z[k]))
+                for k, f in enumerate(self.free)
+            ]
+        )
+
+    def point(self, values: Mapping[str, Any]) -> np.ndarray:
+        """z of parameter values by name, clipped into the box."""
+        log, low, high = self._edges()
+        raw = [np.asarray(values[f.name], dtype=np.float64) for f in self.free]
+        with np.errstate(divide="ignore"):
+            at = [np.log(a) if log[k] else a for k, a in enumerate(raw)]
+        z = [(a - low[k]) / (high[k] - low[k]) for k, a in enumerate(at)]
+        return np.clip(np.stack(z), 0.0, 1.0)
+
+    def random(self, n: int, seed: int, reject: Callable[..., Any] | None = None) -> np.ndarray:
+        """n points drawn uniformly from the box, `[P, n]`.
+
+        `reject(values)` says how badly `[pop]` points break other limits, 0 for not at all. Of 64 n
+        draws the first that break none are taken, then those that break them least.
+        """
+        draw = np.random.default_rng(seed).random
+        if reject is None:
+            return draw((len(self), n))
+        z = draw((len(self), 64 * n))
+        badness = np.asarray(reject(self.values(z)))
+        return z[:, np.argsort(badness, kind="stable")[:n]]
+
+    def prior_residuals(self, z: Any) -> Any:
+        """How many standard deviations priors are missed by, `[Q, pop]`, at points z `[P, pop]`.
+
+        Linear in z: the derivative is `prior_slopes`. Their squares add up to -2 log prior.
+        """
+        at, slopes = self._priors(), self.prior_slopes()
+        shape = (0, *np.shape(z)[1:])
+        rows = [slopes[q, k] * (z[k] - middle) for q, (k, middle, _) in enumerate(at)]
+        return jnp.stack(rows) if rows else jnp.zeros(shape)
+
+    def prior_slopes(self) -> np.ndarray:
+        """d prior residual / d z, `[Q, P]`, the same everywhere."""
+        at = self._priors()
+        slopes = np.zeros((len(at), len(self)))
+        for q, (k, _, sd) in enumerate(at):
+            slopes[q, k] = 1 / sd
+        return slopes
+
+    def _priors(self) -> list[tuple[int, float, float]]:
+        """Of each parameter that has a prior: its index, mean and standard deviation in z."""
+        log, low, high = self._edges()
+        found = []
+        for k, f in enumerate(self.free):
+            if f.prior is not None:
+                mean, sd = f.prior
+                at, wide = (np.log(mean), sd / mean) if log[k] else (mean, sd)
+                found.append((k, (at - low[k]) / (high[k] - low[k]), wide / (high[k] - low[k])))
+        return found
+
+    def spread(self, theta: Mapping[str, Any]) -> dict[str, Any]:
+        """The values with those that are tied to them."""
+        return {name: theta[f.name] for f in self.free for name in (f.name, *f.also)}
+
+    def apply(self, cell: Cell, theta: Mapping[str, Any]) -> Cell:
+        """The cell at these values of the free parameters."""
+        return substitute(cell, self.spread(theta))
+
+
+def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
+    """The space of named free parameters of a cell.
+
+    `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
+    or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). Raises
+    ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale that
+    reaches zero, or a prior without width.
+    """
+    if not isinstance(names, Mapping):
+        names = {name: {} for name in names}
+    known = parameters(cell)
+    chosen = []
+    for name, spec in names.items():
+        if name not in known:
+            raise ValueError(
+                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
+        info = known[name][1]
+        if isinstance(spec, (tuple, list)):
+            if len(spec) != 2:
+                raise ValueError(f"{name}: expected (low, high), got {spec!r}")
+            spec = {"low": spec[0], "high": spec[1]}
+        spec = {} if spec is None or spec is True else dict(spec)
+        low, high = float(spec.pop("low", info.low)), float(spec.pop("high", info.high))
+        scale = spec.pop(
+            "scale", "log" if info.scale == "log" or 0 < 10 * low <= high else "linear"
+        )
+        also = tuple(spec.pop("also", ()))
+        prior = spec.pop("prior", None)
+        if spec:
+            have = "low, high, scale, also, prior"
+            raise ValueError(f"{name}: unknown {', '.join(spec)} (have: {have})")
+        if not low < high:
+            raise ValueError(f"{name}: bounds [{low:g}, {high:g}] {info.unit} are empty")
+        if scale not in ("linear", "log") or (scale == "log" and low <= 0):
+            raise ValueError(
+                f"{name}: a {scale!r} scale does not fit bounds from {low:g} {info.unit}"
+            )
+        for path in (name, *also):
+            check_value(path, [low, high], known)
+        if prior is not None:
+            prior = _checked_prior(prior, name, info.unit, scale)
+        chosen.append(Free(name, info.unit, low, high, scale, also, prior))
+    if not chosen:
+        raise ValueError("no free parameter: name at least one")
+    return Space(tuple(chosen))
+
+
+def _checked_prior(prior: Any, name: str, unit: str, scale: str) -> tuple[float, float]:
+    if len(prior) != 2:
+        raise ValueError(f"{name}: expected a prior (mean, sd), got {prior!r}")
+    mean, sd = map(float, prior)
+    if not sd > 0 or (scale == "log" and not mean > 0):
+        raise ValueError(
+            f"{name}: a prior of {mean:g} +- {sd:g} {unit} does not fit a {scale} scale: expected "
+            f"an sd above 0{' and a mean above 0' if scale == 'log' else ''}"
+        )
+    return mean, sd

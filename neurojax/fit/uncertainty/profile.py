@@ -1,0 +1,147 @@
+"""Profile likelihood: the best that all other parameters can do for each value of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.fit.budget import Log
+from neurojax.fit.optimisers.levenberg import levenberg_marquardt
+from neurojax.fit.problem import Problem
+from neurojax.fit.space import Space
+from neurojax.fit.uncertainty.certificate import Interval, Profile
+
+CHI2 = 3.841459
+"""The 95 % quantile of chi-squared with one degree of freedom: the rise that ends an interval."""
+
+_SETTLED = 0.01  # of chi-squared: an iteration that moves no profile by more is the last
+_FAR = 30.0  # chi-squared above the least where a profile need not settle
+_ITERATIONS = 20  # at most
+_OPTIMISER = levenberg_marquardt(damping=1e-2)  # it begins beside an optimum
+
+
+def profiles(
+    problem: Problem,
+    best: np.ndarray,
+    covariance: np.ndarray,
+    information: float,
+    grid: int,
+    log: Log,
+    width: int = 1,
+) -> tuple[dict[str, Profile], float]:
+    """Profiles of all parameters about the best point `[P]` of the box, in one population.
+
+    Also by how much chi-squared falls from there to the nearest minimum, about which they are made.
+    Each parameter is held at `grid` values to either side, while Levenberg-Marquardt moves all
+    others. `covariance` `[P, P]` in coordinates of the box tells where: half of the values are
+    within three standard deviations, the rest reach to the bound. information: chi-squared per
+    value of the problem. width: how many points at once have a program already.
+
+    Source: Raue et al. 2009, Bioinformatics 25:1923, doi:10.1093/bioinformatics/btp358.
+    """
+    lanes = np.repeat(best[:, None], width, axis=1)
+    z, chi2, first = _settle(problem, lanes, np.zeros(lanes.shape, bool), information, log)
+    starts, held = _starts(z[:, 0], covariance, grid)
+    z, found, _ = _settle(problem, starts, held, information, log)
+    return _told(problem.space, z, held, found), float(first[0] - chi2[0])
+
+
+def _settle(
+    problem: Problem, z: np.ndarray, held: np.ndarray, information: float, log: Log
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where points z `[P, n]` end with their `held` coordinates, and chi-squared last and first."""
+    state: Any = jax.vmap(_OPTIMISER.init, -1, -1)(jnp.asarray(z))
+    ends, least, first = z, np.full(z.shape[1], np.inf), np.empty(0)
+    for k in range(_ITERATIONS):
+        found = problem(jnp.asarray(z))
+        chi2 = information * np.nan_to_num(np.asarray(found.value), nan=np.inf)
+        first = first if k else chi2
+        gained = np.where(np.isfinite(chi2), least - chi2, 0.0)
+        ends, least = np.where(chi2 < least, z, ends), np.minimum(least, chi2)
+        told = float(problem.error(least.min() / information))
+        log.step(k + 1, _ITERATIONS, told, chi2.size * len(problem.sweeps))
+        near = least < least.min() + _FAR
+        if log.hurried or not (gained[near] > _SETTLED).any():
+            break
+        onward, state = _move(state, jnp.asarray(z), found, held)
+        z = np.array(onward)
+    log.count(int(state.undone.sum()), int(state.clipped.sum()))
+    return ends, least, first
+
+
+@jax.jit
+def _move(state, z, found, held):
+    """The next points: no step along the coordinate that is held, nor from it to the others."""
+
+    def update(state, z, value, gradient, matrix, held):
+        gradient = jnp.where(held, 0.0, gradient)
+        matrix = jnp.where(held[:, None] | held, 0.0, matrix)
+        moves, state = _OPTIMISER.update(gradient, state, z, value=value, matrix=matrix)
+        return jnp.where(held, z, jnp.clip(z + moves, 0.0, 1.0)), state
+
+    return jax.vmap(update, -1, -1)(state, z, found.value, found.gradient, found.matrix, held)
+
+
+def _starts(best: np.ndarray, covariance: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points `[P, P * 2 * grid + 1]` and which coordinate of each is held.
+
+    For each parameter those below and those above; the others begin where a linear model would have
+    them. The last is the best point itself, held in none, in case it can still gain.
+    """
+    P = best.size
+    z, held = [], []
+    for k in range(P):
+        along = covariance[:, k] / covariance[k, k]
+        sd = float(np.clip(np.sqrt(covariance[k, k]), 1e-9, 0.2))
+        for sign, reach in ((-1, best[k]), (1, 1 - best[k])):
+            for offset in _offsets(sd, reach, grid):
+                z.append(np.clip(best + sign * offset * along, 0.0, 1.0))
+                held.append(np.arange(P) == k)
+    z.append(best)
+    held.append(np.zeros(P, dtype=bool))
+    return np.array(z).T, np.array(held).T
+
+
+def _offsets(sd: float, reach: float, n: int) -> np.ndarray:
+    """n distances from the best: half of them within 3 sd, the others growing up to `reach`."""
+    near = (n + 1) // 2
+    if 3 * sd >= reach or n == near:
+        return reach * np.arange(1, n + 1) / n
+    return np.r_[
+        3 * sd * np.arange(1, near + 1) / near, np.geomspace(3 * sd, reach, n - near + 1)[1:]
+    ]
+
+
+def _told(space: Space, z: np.ndarray, held: np.ndarray, chi2: np.ndarray) -> dict[str, Profile]:
+    found = {}
+    for k, f in enumerate(space.free):
+        mine = np.r_[np.flatnonzero(held[k]), -1]
+        at, rise = z[k, mine], chi2[mine]
+        order = np.argsort(at, kind="stable")
+        at, rise = at[order], rise[order] - rise.min()
+        low, high = _limit(at[::-1], rise[::-1]), _limit(at, rise)
+        ends = [0.0 if low is None else low, 1.0 if high is None else high]
+        values = np.asarray(Space((f,)).values(np.r_[at, ends][None])[f.name], dtype=np.float64)
+        interval = Interval(float(values[-2]), float(values[-1]), low is None, high is None)
+        found[f.name] = Profile(values[:-2], np.where(np.isfinite(rise), rise, np.nan), interval)
+    return found
+
+
+def _limit(at: np.ndarray, rise: np.ndarray) -> float | None:
+    """Where a profile, followed from its least on, first passes the limit; None if it never does.
+
+    The root of chi-squared is linear near an optimum, and between values of a profile taken so.
+    """
+    least = int(rise.argmin())
+    at, root = at[least:], np.sqrt(rise[least:])
+    beyond = np.flatnonzero(~(root <= np.sqrt(CHI2)))
+    if not beyond.size:
+        return None
+    j = int(beyond[0])
+    if not np.isfinite(root[j]):
+        return float(at[j - 1])
+    part = (np.sqrt(CHI2) - root[j - 1]) / (root[j] - root[j - 1])
+    return float(at[j - 1] + part * (at[j] - at[j - 1]))

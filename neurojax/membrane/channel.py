@@ -1,0 +1,199 @@
+"""What an ion channel is: parameters, gates that are affine in their own state, and a current.
+
+While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b
+with a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast
+to follow, `instant`); everything else is derived here. What a channel needs beside v, it `reads`:
+concentrations of the cell's ions, which reach it as keywords ("ca_i", "k_o").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.membrane.rates import Gating, relax
+
+Leaf = Any
+"""A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`."""
+
+Gates = dict[str, jax.Array]
+
+T = TypeVar("T")
+
+
+class ParamInfo(NamedTuple):
+    """What `param` says of a parameter: the line that feeds documentation, bounds and checks."""
+
+    default: float | None
+    unit: str
+    low: float
+    high: float
+    scale: str  # "linear" or "log": the coordinate in which a fit moves it
+
+
+def param(
+    default: float | None, unit: str, low: float, high: float, scale: str | None = None
+) -> Any:
+    """Declare a parameter of a pytree: default, unit and bounds.
+
+    `scale` defaults to "log" where the bounds are positive and span a decade, else "linear". One
+    that is None says that there is no such thing: it has no value to fit.
+    """
+    if scale is None:
+        scale = "log" if low > 0 and high / low >= 10 else "linear"
+    info = ParamInfo(default, unit, low, high, scale)
+    return dataclasses.field(default=default, metadata={"param": info})
+
+
+def static(default: Any) -> Any:
+    """Declare a field of a pytree that is no array: part of the program, not of its data."""
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static))
+def pytree(cls: type[T]) -> type[T]:
+    """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields."""
+    cls = dataclass(frozen=True, eq=False, kw_only=True)(cls)
+    fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+    data = [f.name for f in fields if not f.metadata.get("static")]
+    program = [f.name for f in fields if f.metadata.get("static")]
+
+    def flatten(thing):
+        # JAX compares this, not the class: without it, one channel's program may run as another's.
+        return [getattr(thing, k) for k in data], (cls, *(getattr(thing, k) for k in program))
+
+    def flatten_with_keys(thing):
+        leaves, aux = flatten(thing)
+        return [(jax.tree_util.GetAttrKey(k), a) for k, a in zip(data, leaves, strict=True)], aux
+
+    def unflatten(aux, leaves):
+        thing = object.__new__(cls)
+        for k, a in zip([*data, *program], [*leaves, *aux[1:]], strict=True):
+            object.__setattr__(thing, k, a)
+        return thing
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
+
+
+def params(thing: Any) -> dict[str, ParamInfo]:
+    """Declared parameters of a pytree class or instance, by field name."""
+    return {f.name: f.metadata["param"] for f in dataclasses.fields(thing) if "param" in f.metadata}
+
+
+@pytree
+class Channel:
+    """An ion channel: gates x and a current density i(v, x), outward positive.
+
+    Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
+    `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
+    is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
+    formulas take as keywords, inputs, or the cell's "area") and `carries` (ions, and the share of
+    the current that each is). `commands` are inputs that it brings with it, and their values at
+    rest; one that is not `ionic` is no part of the membrane.
+    With `E_rev` None the current reverses at the Nernst potential of the one ion that it carries.
+    """
+
+    powers: ClassVar[Mapping[str, int]] = {}
+    q10: ClassVar[Mapping[str, float]] = {}
+    q10_g: ClassVar[float] = 1.0
+    celsius_ref: ClassVar[float] = 20.0
+    reads: ClassVar[tuple[str, ...]] = ()
+    carries: ClassVar[Mapping[str, float]] = {}
+    commands: ClassVar[Mapping[str, float]] = {}
+    ionic: ClassVar[bool] = True
+
+    v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
+    tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)
+
+    # -- what an author writes ------------------------------------------------------------------
+    def gating(self, v: jax.Array, *_: Any, **c: Any) -> dict[str, Gating]:
+        """Steady state and rate of every gate with a time course, at `celsius_ref`."""
+        return {}
+
+    def instant(self, v: jax.Array, *_: Any, **c: Any) -> Gates:
+        """Gating variables that follow v without delay."""
+        return {}
+
+    def conductance(self, x: Gates) -> jax.Array:
+        """Conductance density, mS/cm2, of the gating variables x."""
+        open_part = math.prod(x[k] if p == 1 else x[k] ** p for k, p in self.powers.items())
+        return self.g_bar * open_part  # type: ignore[attr-defined]
+
+    # -- what is derived ------------------------------------------------------------------------
+    @classmethod
+    def gate_names(cls) -> list[str]:
+        """The gating variables that can be recorded."""
+        return sorted(cls.powers)
+
+    def gates(self, v: jax.Array, x: Gates, **c: Any) -> Gates:
+        """All gating variables: those with a time course, and those that follow v."""
+        return x | self.instant(v - self.v_shift, **c)
+
+    def temperature(self, celsius: Leaf) -> Leaf:
+        """The temperature that its formulas take, degC: the cell's, or else its own."""
+        return self.celsius_ref if celsius is None else celsius
+
+    def q10_factor(self, q10: float, celsius: Leaf) -> Leaf:
+        """How many times what is written at `celsius_ref` is at the cell's temperature, if any."""
+        if celsius is None or q10 == 1:
+            return 1.0
+        return jnp.exp(math.log(q10) / 10 * (celsius - self.celsius_ref))
+
+    def current(
+        self, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, E_nernst: Leaf = None, **c: Any
+    ) -> jax.Array:
+        """Current density, uA/cm2, outward positive.
+
+        `E_nernst` is the Nernst potential of the ion that it carries, for a channel without E_rev.
+        """
+        g = self.conductance(self.gates(v, x, **c))
+        if self.q10_g != 1:
+            g = g * self.q10_factor(self.q10_g, celsius)
+        E_rev = self.E_rev  # type: ignore[attr-defined]
+        return g * (v - (E_nernst if E_rev is None else E_rev))
+
+    def ion_fluxes(
+        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, **c: Any
+    ) -> dict[str, jax.Array]:
+        """What of its current i ions carry, uA/cm2: by ion, or by part of an ion's pools."""
+        return {ion: share * i for ion, share in self.carries.items()}
+
+    def kinetics(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> dict[str, Gating]:
+        """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.
+
+        Without a temperature the channel is at its own `celsius_ref`.
+        """
+        faster = {}
+        for k, g in self.gating(v - self.v_shift, **c).items():
+            scale = 1 / self.tau_scale
+            if k in self.q10:
+                scale = scale * self.q10_factor(self.q10[k], celsius)
+            faster[k] = Gating(g.inf, g.rate * scale)
+        return faster
+
+    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
+        """(a, b) of x(t + dt) = a * x + b for each gate, v held."""
+        moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius, **c).items()}
+        return {k: (1 - part, g.inf * part) for k, (g, part) in moves.items()}
+
+    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
+        """The gates one step dt (ms) later, v held: a * x + b in its precise form."""
+        return {
+            k: x[k] + (g.inf - x[k]) * relax(dt * g.rate)
+            for k, g in self.kinetics(v, celsius, **c).items()
+        }
+
+    def steady_state(self, v, **c: Any) -> Gates:
+        """The gates after v was held for ever."""
+        return {k: g.inf for k, g in self.gating(v - self.v_shift, **c).items()}
+
+    def begin(self, x: Gates) -> Gates:
+        """The gates with which a run begins, where x is their steady state."""
+        return x

@@ -1,0 +1,366 @@
+"""One compartment: a membrane, its channels, and the step that moves them by dt.
+
+A population is a batch shape of the leaves: give any parameter the shape `[pop]` and everything
+that is computed from it has it too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from neurojax.membrane.channel import (
+    Channel,
+    Gates,
+    Leaf,
+    ParamInfo,
+    param,
+    params,
+    pytree,
+    static,
+)
+from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.ions import Ion, nernst_potential
+from neurojax.membrane.rates import relax_lag, relax_mean
+from neurojax.units import nearest
+
+
+@pytree
+class Cell:
+    """An isopotential compartment.
+
+    With the default area of 1 cm2 an injected current in uA is a density in uA/cm2. `celsius` None
+    leaves every channel at the temperature at which it was measured. `ions` are the concentrations
+    that channels read, and change where they are pools; of those pools, current through the
+    electrode is carried by `electrode_ion`. `inputs` are what else channels read (a ligand, light,
+    a displacement): their values at rest, which an electrode's `inputs` of these names take over.
+    """
+
+    channels: dict[str, Channel]
+    ions: dict[str, Ion] = dataclasses.field(default_factory=dict)
+    inputs: dict[str, Leaf] = dataclasses.field(default_factory=dict)
+    C_m: Leaf = param(1.0, "uF/cm2", 0.3, 50.0)
+    area: Leaf = param(1.0, "cm2", 1e-8, 10.0)
+    celsius: Leaf | None = None
+    electrode_ion: str | None = static(None)
+
+
+CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
+"""What `celsius` may be; it is no `param` because None is a value of it."""
+
+
+class State(NamedTuple):
+    """What the next step needs: membrane potential (mV), the gates of each channel, and by name the
+    concentrations of pools ("ca_i", mM) and the inputs that change."""
+
+    v: jax.Array
+    x: dict[str, Gates]
+    c: dict[str, jax.Array] = {}
+
+
+# -- what a channel sees beside v -----------------------------------------------------------------
+def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """All concentrations by name, mM, and all inputs: those of the state, and those held."""
+    held = {k: rest for c in cell.channels.values() for k, rest in c.commands.items()}
+    held |= cell.inputs
+    for name, ion in cell.ions.items():
+        held |= {f"{name}_i": ion.inside, f"{name}_o": ion.outside} | ion.pools(name)
+    return {**held, **c}
+
+
+def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """The keywords that a channel's formulas take: the concentrations and so on that it reads."""
+    reads = cell.channels[key].reads
+    if not reads:
+        return {}
+    known = {"area": cell.area, **concentrations(cell, c)}
+    return {name: known[name] for name in reads}
+
+
+def channel_current(
+    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+) -> jax.Array:
+    """Current density of one channel, uA/cm2, outward positive."""
+    channel = cell.channels[key]
+    seen = environment(cell, key, c)
+    if getattr(channel, "E_rev", 0.0) is None:
+        (ion,) = channel.carries
+        known = concentrations(cell, c)
+        seen["E_nernst"] = nernst_of(cell, ion, known, channel.temperature(cell.celsius))
+    return channel.current(v, x, cell.celsius, **seen)
+
+
+def channel_ion_fluxes(
+    cell: Cell, key: str, i: jax.Array, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+) -> dict[str, jax.Array]:
+    """What of a channel's current i ions carry, uA/cm2, outward positive."""
+    return cell.channels[key].ion_fluxes(i, v, x, cell.celsius, **environment(cell, key, c))
+
+
+def nernst_of(cell: Cell, ion: str, known: Mapping[str, Leaf], celsius: Leaf) -> jax.Array:
+    """The Nernst potential of an ion at a temperature, mV."""
+    return nernst_potential(known[f"{ion}_i"], known[f"{ion}_o"], cell.ions[ion].valence, celsius)
+
+
+def check_ions(cell: Cell, electrode: Electrode) -> None:
+    """Raise ValueError where a channel needs an ion or input which the cell has not.
+
+    Or the electrode gives an input that it has not.
+    """
+    known = concentrations(cell, {})
+    for key, channel in cell.channels.items():
+        needs = {name: name.split("_")[0] for name in channel.reads}
+        if getattr(channel, "E_rev", 0.0) is None:
+            if len(channel.carries) != 1:
+                raise ValueError(
+                    f"channel {key!r}: E_rev is None, but {type(channel).__name__} carries "
+                    f"{len(channel.carries)} ions, so there is no one Nernst potential"
+                )
+            needs |= {f"{ion}_i": ion for ion in channel.carries}
+        for name, ion in needs.items():
+            if name not in known and name != "area":
+                raise ValueError(
+                    f"channel {key!r}: {type(channel).__name__} needs {name!r}, which the cell has "
+                    f"not: give it an ion {ion!r} or an input {name!r} "
+                    f"(have: {', '.join(known) or 'none'})"
+                )
+    ion = cell.electrode_ion
+    if ion is not None and ion not in cell.ions:
+        raise ValueError(f"electrode_ion = {ion!r}: no such ion (have: {', '.join(cell.ions)})")
+    for name in electrode.inputs:
+        if name not in known:
+            raise ValueError(
+                f"the electrode's input {name!r} is none of the cell's{nearest(name, known)} "
+                f"(have: {', '.join(known) or 'none'})"
+            )
+
+
+def ionic_current(
+    cell: Cell, v: jax.Array, x: dict[str, Gates], c: Mapping[str, Leaf]
+) -> jax.Array:
+    """Sum of the current densities through the membrane, uA/cm2, outward positive."""
+    ionic = (k for k, channel in cell.channels.items() if channel.ionic)
+    return sum((channel_current(cell, k, v, x[k], c) for k in ionic), jnp.zeros_like(v))
+
+
+# -- one step -------------------------------------------------------------------------------------
+def step(cell: Cell, s: State, e: Electrode, dt) -> State:
+    """Exponential Euler by dt (ms): gates with v held, then v with gates held, and ions with v.
+
+    Staggered in time: the gates of a state are those of half a step before its potential, which
+    makes v second order from rest, or from any state whose gates are settled. The potential relaxes
+    exactly along the slope conductance, which keeps stiff clamps stable at any dt.
+    """
+    for move in MOVES:
+        s = move(cell, s, e, dt)
+    return s
+
+
+def move_gates(cell: Cell, s: State, e: Electrode, dt) -> State:
+    """The gates by dt, with v and the ions held."""
+    c = entered(s, e).c
+    x = {
+        k: channel.advance(s.x[k], s.v, dt, cell.celsius, **environment(cell, k, c))
+        for k, channel in cell.channels.items()
+    }
+    return State(s.v, x, c)
+
+
+def move_potential(cell: Cell, s: State, e: Electrode, dt) -> State:
+    """The potential by dt, with the gates held; the ions by the charge that moved it.
+
+    What the currents carry adds up to the charge that the capacitance has lost, to rounding.
+    """
+    pools = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
+
+    def fluxes(v):
+        currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
+        electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
+        total = sum(currents.values(), jnp.zeros_like(v)) + electrode
+        if not any(pools.values()):
+            return total, {}
+        parts = [channel_ion_fluxes(cell, k, i, v, s.x[k], s.c) for k, i in currents.items()]
+        return total, carried_by(cell, parts, electrode)
+
+    (i, carried), (g, slopes) = jax.jvp(fluxes, (s.v,), (jnp.ones_like(s.v),))
+    dt_per_C = dt / cell.C_m
+    passed = dt_per_C * i
+    v = s.v - passed * relax_mean(dt_per_C * g)
+    if not carried:
+        return s._replace(v=v)
+    ahead = -passed * relax_lag(dt_per_C * g)  # how far v is from where it was, on average
+    mean = {name: carried[name] + slopes[name] * ahead for name in carried}
+    c = dict(s.c)
+    for name, ion in cell.ions.items():
+        if pools[name]:
+            c |= ion.advance(name, {k: s.c[k] for k in pools[name]}, mean, dt)
+    return State(v, s.x, c)
+
+
+def entered(s: State, e: Electrode) -> State:
+    """The state with the inputs of a tick in it, for channels to read."""
+    new = {k: jnp.broadcast_to(jnp.asarray(x, s.v.dtype), s.v.shape) for k, x in e.inputs.items()}
+    return s._replace(c=s.c | new)
+
+
+def carried_by(
+    cell: Cell, flows: Iterable[Mapping[str, jax.Array]], electrode: jax.Array
+) -> dict[str, jax.Array]:
+    """Current densities by what carries them, uA/cm2 outward: ions, or a part of an ion's pools."""
+    carried = {name: jnp.zeros_like(electrode) for name in cell.ions}
+    if cell.electrode_ion is not None:
+        carried[cell.electrode_ion] = electrode
+    for part in flows:
+        for name, flow in part.items():
+            carried[name] = carried[name] + flow if name in carried else flow
+    return carried
+
+
+MOVES = (move_gates, move_potential)
+"""The parts of a step, in their order: each changes what the others leave."""
+
+
+def batch_shape(*trees: Any) -> tuple[int, ...]:
+    """The population shape to which all leaves broadcast."""
+    return np.broadcast_shapes(*(np.shape(x) for x in jax.tree.leaves(trees)))
+
+
+def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
+    """The state after the potential was held at v (mV) for ever, broadcast to the population.
+
+    The ions are at their initial concentrations. Of channels with noise it is a draw.
+    """
+    s = _steady(cell, v, shape)
+    return s._replace(x={k: channel.begin(s.x[k]) for k, channel in cell.channels.items()})
+
+
+def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
+    leaves = jax.tree.leaves((cell, v))
+    shape = np.broadcast_shapes(shape, *(np.shape(x) for x in leaves))
+    dtype = jnp.result_type(float)
+    v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
+    c = {}
+    for name, ion in cell.ions.items():
+        c |= {k: jnp.asarray(value, dtype) for k, value in ion.pools(name).items()}
+    x = {
+        k: channel.steady_state(v, **environment(cell, k, c))
+        for k, channel in cell.channels.items()
+    }
+    return jax.tree.map(lambda a: jnp.broadcast_to(a, shape), State(v, x, c))
+
+
+def steady_current(cell: Cell, v) -> jax.Array:
+    """Current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
+    s = _steady(cell, v)
+    currents = (channel_current(cell, k, s.v, s.x[k], s.c) for k in cell.channels)
+    return sum(currents, jnp.zeros_like(s.v))
+
+
+@partial(jax.jit, static_argnames=("low", "high"))
+def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
+    """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
+
+    `i` is a holding current in uA. Differentiable in every parameter. A cell without such a v rests
+    at NaN, which `Recording.ok` then reports.
+    """
+    shape = batch_shape(cell, i)
+
+    def imbalance(v):
+        return steady_current(cell, v) - i / cell.area
+
+    fixed = jax.lax.stop_gradient(cell)
+    held = jax.lax.stop_gradient(jnp.asarray(i))
+    grid = jnp.linspace(low, high, 401)
+
+    def imbalance_fixed(v):
+        return jnp.broadcast_to(steady_current(fixed, v) - held / fixed.area, shape)
+
+    on_grid = jax.lax.map(lambda v: imbalance_fixed(jnp.broadcast_to(v, shape)), grid)
+    turns = (on_grid[:-1] < 0) & (on_grid[1:] >= 0)
+    first = jnp.argmax(turns, axis=0)
+    a, b = grid[first], grid[first + 1]
+
+    def halve(_, bracket):
+        a, b = bracket
+        m = 0.5 * (a + b)
+        below = imbalance_fixed(m) < 0
+        return jnp.where(below, m, a), jnp.where(below, b, m)
+
+    a, b = jax.lax.fori_loop(0, 40, halve, (a, b))
+    v = jnp.where(turns.any(axis=0), 0.5 * (a + b), jnp.nan)
+    # One Newton step outside stop_gradient carries the implicit derivative dv/dp = -i_p / i_v.
+    slope = jax.jvp(imbalance_fixed, (v,), (jnp.ones_like(v),))[1]
+    v = v - imbalance(v) / jax.lax.stop_gradient(slope)
+    return steady_state(cell, v, shape)
+
+
+# -- parameters by path name ----------------------------------------------------------------------
+def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
+    """Every parameter of a cell by path name ("na.g_bar", "C_m"): its value and its declaration."""
+    return {
+        name: (getattr(owner, field), params(owner)[field]) for name, owner, field in _walk(cell)
+    }
+
+
+def settable(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
+    """All that `replace` takes: the parameters and the temperature."""
+    return parameters(cell) | {"celsius": (cell.celsius, CELSIUS)}
+
+
+def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
+    """The cell with other parameter values, by path name.
+
+    Raises ValueError for an unknown name (with the nearest valid one) or a value outside the
+    parameter's bounds. Traced values are taken as they are.
+    """
+    known = settable(cell)
+    for name, value in values.items():
+        check_value(name, value, known)
+    return substitute(cell, values)
+
+
+def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInfo]]) -> None:
+    """Raise ValueError for an unknown parameter name, or a concrete value outside its bounds."""
+    if name not in known:
+        raise ValueError(f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})")
+    info = known[name][1]
+    if isinstance(value, Tracer):
+        return
+    array = np.asarray(value, dtype=np.float64)
+    slack = 1e-6 * (info.high - info.low)
+    outside = ~((array >= info.low - slack) & (array <= info.high + slack))
+    if outside.any():
+        raise ValueError(
+            f"{name} = {array[outside].flat[0]:g} {info.unit} is outside "
+            f"[{info.low:g}, {info.high:g}] {info.unit}"
+        )
+
+
+def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
+    """`replace` without checks, for values that were checked where they entered."""
+    own = {k: v for k, v in values.items() if "." not in k}
+    parts = {"channels": dict(cell.channels), "ions": dict(cell.ions)}
+    for name, value in values.items():
+        if "." in name:
+            *_, key, field = name.split(".")
+            part = parts["ions" if name.startswith("ions.") else "channels"]
+            part[key] = dataclasses.replace(part[key], **{field: value})
+    return dataclasses.replace(cell, **parts, **own)
+
+
+def _walk(cell: Cell) -> Iterator[tuple[str, Any, str]]:
+    """Every parameter that has a value: its path name, its owner and the owner's field."""
+    owners = [("", cell)]
+    owners += [(f"{key}.", channel) for key, channel in cell.channels.items()]
+    owners += [(f"ions.{key}.", ion) for key, ion in cell.ions.items()]
+    for prefix, owner in owners:
+        for field in params(owner):
+            if getattr(owner, field) is not None:
+                yield prefix + field, owner, field

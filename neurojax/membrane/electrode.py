@@ -1,0 +1,132 @@
+"""Electrode: what the rig does to a cell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.recording.trace import Trace
+from neurojax.units import PA, factor
+
+
+class Electrode(NamedTuple):
+    """What the rig does to the cell: one tick, or a whole run with a leading time axis.
+
+    `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
+    g = 1 / R_s; an ideal clamp as g grows; and, with v_cmd the recorded trace, nudging. A run's
+    field is `[step]` (the same for all cells), `[step, pop]`, or without time axis when it never
+    changes.
+    """
+
+    i: Any  # injected current, uA, depolarising positive
+    v_cmd: Any  # command potential, mV
+    g: Any  # coupling conductance, mS
+    inputs: dict[str, Any] = {}  # what else reaches the cell, see `Cell.inputs`
+
+
+IDEAL_CLAMP_G = 1e9
+"""Coupling conductance (mS) at which the membrane sits on the command within one step."""
+
+
+def n_steps(electrode: Electrode) -> int:
+    """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
+    fields = {k: x for k, x in electrode._asdict().items() if k != "inputs"} | electrode.inputs
+    lengths = {name: np.shape(x)[0] for name, x in fields.items() if np.ndim(x) > 0}
+    if not lengths:
+        raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the electrode's fields differ in length: {lengths}")
+    return next(iter(lengths.values()))
+
+
+def current_clamp(i) -> Electrode:
+    """Inject a current `[step]` or `[step, pop]`, uA (uA/cm2 for a cell of the default area)."""
+    return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
+
+
+def stimulus(electrode: Electrode | None = None, **inputs) -> Electrode:
+    """Change the cell's inputs in time, `[step]` or `[step, pop]` each: `stimulus(glu=...)`.
+
+    Concentrations that the cell holds are inputs too, as "k_o". With an electrode, its current or
+    clamp at the same time. See `Cell.inputs`.
+    """
+    electrode = current_clamp(0.0) if electrode is None else electrode
+    new = {name: jnp.asarray(x) for name, x in inputs.items()}
+    return electrode._replace(inputs=electrode.inputs | new)
+
+
+def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
+    """Impose a command potential `[step]` or `[step, pop]`, mV, during each step.
+
+    R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
+    current. After a step v then stands at the command of the next, as the samples of a recording
+    do, so start the run at v_cmd[0]. Raises ValueError for a negative resistance.
+    """
+    if R_s_MOhm < 0:
+        raise ValueError(f"R_s_MOhm = {R_s_MOhm}: a series resistance is not negative")
+    v_cmd = jnp.asarray(v_cmd)
+    if R_s_MOhm == 0:
+        return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]))
+    return Electrode(i=0.0, v_cmd=v_cmd, g=1 / (R_s_MOhm * factor("MOhm", "kOhm")))
+
+
+def _ideal_clamp(v_end) -> Electrode:
+    """Set v to `v_end` at the end of each step."""
+    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=IDEAL_CLAMP_G)
+
+
+def is_ideal_clamp(electrode: Electrode) -> bool:
+    """Whether the electrode was made to impose its command without a series resistance."""
+    return isinstance(electrode.g, float) and electrode.g == IDEAL_CLAMP_G
+
+
+def steps(
+    amplitude,
+    *,
+    start: float,
+    stop: float,
+    duration: float,
+    dt: float,
+    holding: float = 0.0,
+) -> np.ndarray:
+    """A rectangular step `[step]`, or `[step, pop]` for an array of amplitudes, in their unit.
+
+    Times in ms. Raises ValueError when the step does not lie within the run.
+    """
+    if not 0 <= start <= stop <= duration:
+        raise ValueError(
+            f"expected 0 <= start <= stop <= duration, got {start}, {stop}, {duration} ms"
+        )
+    midpoints = (np.arange(round(duration / dt)) + 0.5) * dt
+    on = (midpoints >= start) & (midpoints < stop)
+    amplitude = np.asarray(amplitude, dtype=np.float64)
+    return np.where(on.reshape(-1, *[1] * amplitude.ndim), amplitude, 0.0) + holding
+
+
+def resample(samples: np.ndarray, dt_from: float, dt_to: float, *, at: float) -> np.ndarray:
+    """Samples taken every `dt_from` ms, linearly interpolated to the steps of `dt_to` ms.
+
+    `at` is where in each step: 0.5 its middle (second order for currents), 1.0 its end.
+    """
+    n = int(np.floor((len(samples) - 1) * dt_from / dt_to + 1e-6))
+    times = (np.arange(n) + at) * dt_to
+    return np.interp(times, np.arange(len(samples)) * dt_from, samples)
+
+
+def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
+    """Repeat what a trace's rig did, its current or its command, in steps of `dt` ms.
+
+    A run of it ends at the last sample; the simulated sample after step k is at time (k + 1) * dt.
+    """
+    if trace.clamp == "current":
+        return current_clamp(resample(trace.i_pA, trace.dt_ms, dt, at=0.5) * PA)
+    if R_s_MOhm == 0:
+        return _ideal_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0))
+    return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=0.5), R_s_MOhm)
+
+
+def nudged(electrode: Electrode, v_data, g) -> Electrode:
+    """The same experiment with the cell coupled to a recorded potential `[step]` by g (mS)."""
+    return electrode._replace(v_cmd=jnp.asarray(v_data), g=g)

@@ -1,0 +1,219 @@
+"""The patch pipette between amplifier and cell: a part of the cell, free as its channels are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.membrane import electrode
+from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.compartment import (
+    Cell,
+    State,
+    batch_shape,
+    environment,
+    steady_current,
+    steady_state,
+)
+from neurojax.membrane.electrode import Electrode, n_steps, resample
+from neurojax.membrane.rates import Gating
+from neurojax.recording.trace import Trace
+from neurojax.units import MINUTE, PA, factor
+
+_MOHM = factor("MOhm", "kOhm")
+_HELD = ("v_cmd", "i_cmd", "clamped", "minutes")
+_NEWTON = 8
+"""Newton steps to the potential that a clamp holds; each squares the error."""
+
+
+@pytree
+class Pipette(Channel):
+    """Series resistance, stray capacitance and offsets of a whole-cell recording.
+
+    In voltage clamp (`clamped` 1) its potential follows the command, less the junction potential,
+    v' = (v_cmd - junction - v_p) / tau_clamp. Through R_s it sends (v_p - v) / R_s into the cell,
+    and the amplifier reads i_amp = (v_p - v) / R_s + C_pip v_p' + offset. In current clamp
+    (`clamped` 0) the amplifier reads v_amp = v_p + junction, where
+    v_p' = (v + R_s i - v_p) / (R_s C_pip), and i = i_cmd - offset is what the cell gets of the
+    current. R_s and C_pip are what compensation leaves; R_s grows by `drift` with the `minutes` of
+    the recording. A `coupling` (mS/cm2) pulls the cell to where the readings v_cmd, which rise by
+    v_rise (mV/ms), put it: see `membrane_v`.
+
+    Source: Lei et al. 2020, Phil Trans R Soc A 378:20190348, doi:10.1098/rsta.2019.0348.
+    Deviates: R_s compensation is a smaller R_s; in current clamp what charges C_pip is not missing
+    at the membrane, as under capacitance neutralisation.
+    """
+
+    R_s: Leaf = param(10.0, "MOhm", 0.1, 500.0)
+    C_pip: Leaf = param(1.0, "pF", 1e-3, 50.0, "log")
+    tau_clamp: Leaf = param(0.01, "ms", 1e-4, 1.0)
+    junction: Leaf = param(0.0, "mV", -30.0, 30.0)
+    offset: Leaf = param(0.0, "pA", -200.0, 200.0)
+    drift: Leaf = param(0.0, "MOhm/min", -10.0, 10.0)
+
+    powers = {"v": 1}
+    reads = ("area", "v_cmd", "i_cmd", "clamped", "minutes", "v_rise", "coupling")
+    commands = {
+        "v_cmd": 0.0, "i_cmd": 0.0, "clamped": 0.0, "minutes": 0.0, "v_rise": 0.0, "coupling": 0.0,
+    }  # fmt: skip
+    ionic = False
+    # No gate of a channel, it is not shifted or scaled as one.
+    v_shift: ClassVar[float] = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
+    tau_scale: ClassVar[float] = 1.0  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def resistance(self, minutes: Any) -> Any:
+        """Series resistance, kOhm. Where drift would make it negative it stays at a tenth."""
+        R = self.R_s + self.drift * minutes
+        return _MOHM * jnp.maximum(R, 0.1 * self.R_s)
+
+    def membrane_v(self, seen: Any, rise: Any, i_cmd: Any, minutes: Any) -> Any:
+        """The membrane potential, mV, where current clamp reads `seen`, rising by `rise` mV/ms."""
+        charging = self.C_pip * PA * rise
+        return seen - self.junction + self.resistance(minutes) * (charging - self.arriving(i_cmd))
+
+    def arriving(self, i_cmd: Any) -> Any:
+        """What the cell gets of a current in current clamp, uA."""
+        return i_cmd - self.offset * PA
+
+    def gating(self, v, area, v_cmd, i_cmd, clamped, minutes, **_):
+        # A held potential does not depend on v, nor a current on its way: one of the two is on.
+        R = self.resistance(minutes)
+        free = 1 - clamped
+        inf = clamped * (v_cmd - self.junction) + free * (v + R * self.arriving(i_cmd))
+        charging = 1 / (R * self.C_pip * PA)  # pF as pA are 1e-6 of the coherent unit
+        return {"v": Gating(inf, clamped / self.tau_clamp + free * charging)}
+
+    def current(
+        self, v, x, celsius=None, *, area, v_cmd, i_cmd, clamped, minutes, v_rise, coupling
+    ):
+        clamp = (v - x["v"]) / (self.resistance(minutes) * area)
+        missing = self.offset * PA / area  # of the current that the electrode injects
+        pull = coupling * (v - self.membrane_v(v_cmd, v_rise, i_cmd, minutes))
+        return clamped * clamp + (1 - clamped) * (missing + pull)
+
+    def amplifier_current(self, v, x, **c) -> jax.Array:
+        """What the amplifier reads in voltage clamp, pA, outward positive."""
+        (gate,) = self.gating(v, **c).values()
+        charging = self.C_pip * (gate.inf - x["v"]) * gate.rate  # pF mV / ms = pA
+        return (x["v"] - v) / self.resistance(c["minutes"]) / PA + charging + self.offset
+
+    def amplifier_potential(self, x) -> jax.Array:
+        """What the amplifier reads in current clamp, mV."""
+        return x["v"] + self.junction
+
+
+# -- the amplifier's side --------------------------------------------------------------------------
+def voltage_clamp(v_cmd, minutes: Any = 0.0) -> Electrode:
+    """Hold a cell's pipette at a command `[step]` or `[step, pop]`, mV."""
+    inputs = {"v_cmd": jnp.asarray(v_cmd), "clamped": 1.0, "minutes": minutes}
+    return Electrode(i=0.0, v_cmd=0.0, g=0.0, inputs=inputs)
+
+
+def current_clamp(i, minutes: Any = 0.0) -> Electrode:
+    """Inject a current `[step]` or `[step, pop]`, uA, and read its pipette."""
+    i = jnp.asarray(i)
+    return Electrode(i=i, v_cmd=0.0, g=0.0, inputs={"i_cmd": i, "minutes": minutes})
+
+
+def current_through(cell: Cell, i) -> Electrode:
+    """Inject a current `[step]` or `[step, ...]`, uA, through the cell's pipette if it has one."""
+    inputs = {"i_cmd": i} if pipette_of(cell) else {}
+    return Electrode(i=i, v_cmd=0.0, g=0.0, inputs=inputs)
+
+
+def from_trace(trace: Trace, dt: float) -> Electrode:
+    """Repeat through a pipette what a trace's amplifier did, in steps of `dt` ms."""
+    voltage = trace.clamp == "voltage"
+    stimulus = resample(trace.v_mV if voltage else trace.i_pA, trace.dt_ms, dt, at=0.5)
+    minutes = (trace.begun_ms + (np.arange(stimulus.size) + 1) * dt) / MINUTE
+    return voltage_clamp(stimulus, minutes) if voltage else current_clamp(stimulus * PA, minutes)
+
+
+def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
+    """Repeat what a trace's amplifier did, through the cell's pipette if it has one."""
+    return (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
+
+
+def coupled(cell: Cell, electrode: Electrode, g: Any, dt: Any) -> Electrode:
+    """The electrode that pulls a cell by g to where its v_cmd `[step, ...]` was read, mV.
+
+    g is a number or `[pop]`, mS/cm2; a large one imposes the recording. Without a pipette what was
+    read is the membrane potential.
+    """
+    piped = pipette_of(cell) is not None
+    g = g if piped else g * cell.area
+    if jnp.ndim(g):
+        g = jnp.broadcast_to(g, (n_steps(electrode), *jnp.shape(g)))
+    if not piped:
+        return electrode._replace(g=g)
+    seen = electrode.v_cmd
+    pull = {"v_cmd": seen, "v_rise": jnp.gradient(seen, axis=0) / dt, "coupling": g}
+    return electrode._replace(v_cmd=0.0, g=0.0, inputs=electrode.inputs | pull)
+
+
+def pipette_of(cell: Cell) -> tuple[str, Pipette] | None:
+    """The name and the pipette of a cell that has one."""
+    found = ((k, c) for k, c in cell.channels.items() if isinstance(c, Pipette))
+    return next(found, None)
+
+
+def before(cell: Cell, electrode: Electrode) -> Cell:
+    """The cell with what the electrode's first tick asks of its pipette, as held until then.
+
+    Nothing had coupled it to its readings.
+    """
+    asked = {k: electrode.inputs[k] for k in _HELD if k in electrode.inputs}
+    first = {k: x[0] if np.ndim(x) else x for k, x in asked.items()}
+    return dataclasses.replace(cell, inputs={**cell.inputs, **first})
+
+
+def membrane_v(cell: Cell, seen: Any, rise: Any, c: Mapping[str, Leaf]) -> Any:
+    """The membrane potential, mV, where current clamp read `seen`, rising by `rise` mV/ms.
+
+    c are what of the cell's inputs changes.
+    """
+    found = pipette_of(cell)
+    if found is None:
+        return seen
+    around = environment(cell, found[0], c)
+    return found[1].membrane_v(seen, rise, around["i_cmd"], around["minutes"])
+
+
+def with_v(cell: Cell, s: State, seen: Any) -> State:
+    """The state of a coupled cell with its potentials where current clamp reads `seen`, mV."""
+    found = pipette_of(cell)
+    v = jnp.broadcast_to(membrane_v(cell, seen, s.c.get("v_rise", 0.0), s.c), s.v.shape)
+    if found is None:
+        return s._replace(v=v)
+    pipette = {found[0]: {"v": jnp.broadcast_to(seen - found[1].junction, v.shape)}}
+    return s._replace(v=v, x=s.x | pipette)
+
+
+def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
+    """The state in which its inputs have held a cell that was commanded to, or seen at, v (mV).
+
+    Without a pipette it has settled at v. With one it is where the current through R_s balances
+    that of the channels (voltage clamp), or at what the pipette showed, less the fall of the
+    potential over R_s (current clamp). Differentiable in every parameter.
+    """
+    found = pipette_of(cell)
+    if found is None:
+        return steady_state(cell, v, shape)
+    in_voltage_clamp = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0
+    shape = np.broadcast_shapes(shape, batch_shape(cell, v))
+    v = jnp.where(in_voltage_clamp, v - found[1].junction, membrane_v(cell, v, 0.0, {}))
+    v = jnp.broadcast_to(v, shape)
+
+    def newton(cell: Cell, v: jax.Array) -> jax.Array:
+        i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
+        return v - jnp.where(in_voltage_clamp, i / jax.lax.stop_gradient(slope), 0.0)
+
+    fixed = jax.lax.stop_gradient(cell)
+    still = jax.lax.fori_loop(0, _NEWTON, lambda _, v: newton(fixed, v), jax.lax.stop_gradient(v))
+    # One more step outside stop_gradient carries the implicit derivative.
+    return steady_state(cell, jnp.where(in_voltage_clamp, newton(cell, still), v), shape)

@@ -1,0 +1,75 @@
+"""features: what a person reads off a voltage trace: spikes, their shape, firing, the membrane.
+
+Plain numpy on the host, vectorised over the population, for recordings and simulations alike. Names
+in brackets are eFEL's (https://efel.readthedocs.io) for the same thing. Compare two traces only at
+the same sampling interval: a coarse one cuts the tops off spikes.
+
+Where eFEL is not followed: every excursion above -20 mV is a spike to it, so that a cell on its way
+into depolarisation block had 98 for 8, by noise, and 1 for 16, where v stayed above; here a spike
+stands out by 20 mV on either side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.recording.features.detection import PROMINENCE, THRESHOLD, Spikes, spikes
+from neurojax.recording.features.passive import Subthreshold, subthreshold
+from neurojax.recording.features.shape import Shapes, shapes
+from neurojax.recording.features.train import Firing, firing
+from neurojax.recording.trace import Trace
+
+__all__ = [
+    "PROMINENCE",
+    "THRESHOLD",
+    "Features",
+    "Firing",
+    "Shapes",
+    "Spikes",
+    "Subthreshold",
+    "features",
+    "firing",
+    "of_trace",
+    "shapes",
+    "spikes",
+    "subthreshold",
+]
+
+
+class Features(NamedTuple):
+    """All features of one trace, or of each cell of a population."""
+
+    spikes: Spikes
+    shapes: Shapes
+    firing: Firing
+    subthreshold: Subthreshold
+
+
+def features(
+    v: Any,
+    dt: float,
+    window: tuple[float, float] | None = None,
+    step_pA: Any | None = None,
+) -> Features:
+    """Features of v `[sample, *pop]` (mV), sampled every dt ms, under a step (on, off) in ms.
+
+    Without a window the whole trace counts as the step, and what needs a time before it is NaN;
+    without the height of the step so is the input resistance.
+    """
+    v = np.asarray(v)
+    window = window if window is not None else (0.0, len(v) * dt)
+    found = spikes(v, dt)
+    return Features(
+        found,
+        shapes(v, dt, found),
+        firing(found, window),
+        subthreshold(v, dt, window, step_pA),
+    )
+
+
+def of_trace(trace: Trace) -> Features:
+    """Features of a recorded or simulated trace under its own step."""
+    on, off, height = trace.step_window()
+    return features(trace.v_mV, trace.dt_ms, (on, off), height)

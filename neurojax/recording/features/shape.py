@@ -1,0 +1,121 @@
+"""Shape of each spike: onset, amplitude, width, slopes and what follows, as eFEL defines them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d
+
+from neurojax.recording.features.detection import Spikes, crossing
+
+ONSET_SLOPE = 10.0
+"""A spike begins where v rises faster than this, mV/ms (V/s) ..."""
+
+ONSET_LASTS = 0.3
+"""... for at least so long, ms: eFEL's three points at its own 0.1 ms."""
+
+PAUSE = 0.2
+"""The after-hyperpolarisation is over when v has made no new low for so long, ms."""
+
+_BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which half of its height is looked for
+
+
+class Shapes(NamedTuple):
+    """The shape of each spike, `[*pop, spike]`; NaN where there is none, or no onset."""
+
+    onset_times: np.ndarray  # ms, where v last began to rise at 10 mV/ms (eFEL: AP_begin_time)
+    onsets: np.ndarray  # mV there (AP_begin_voltage)
+    amplitudes: np.ndarray  # mV from onset to peak (AP_amplitude)
+    half_widths: np.ndarray  # ms halfway between onset and peak (AP_duration_half_width)
+    upstrokes: np.ndarray  # mV/ms, the steepest rise (AP_peak_upstroke)
+    downstrokes: np.ndarray  # mV/ms, the steepest fall, negative (AP_peak_downstroke)
+    ahps: np.ndarray  # mV, the first after-hyperpolarisation (AHP_depth_abs)
+    ahp_delays: np.ndarray  # ms from the peak to it (AHP_time_from_peak)
+
+
+def shapes(v: Any, dt: float, found: Spikes) -> Shapes:
+    """Shape of the spikes found in v `[sample, *pop]` (mV), sampled every dt ms.
+
+    Peaks and crossings are interpolated between samples, where eFEL takes the nearest sample of its
+    0.1 ms. The after-hyperpolarisation is the first low after the peak, before v goes 0.2 ms
+    without a lower one; `Spikes.troughs` are the lowest of each interval.
+    """
+    v = np.moveaxis(np.asarray(v), 0, -1)
+    n, described = v.shape[-1], np.isfinite(found.times)
+    empty = np.full(described.shape, np.nan)
+    if not described.any():
+        return Shapes(*(empty for _ in Shapes._fields))
+    rows = np.ascontiguousarray(v).reshape(-1, n)
+    values = rows.ravel()
+    cell = np.nonzero(described.reshape(len(rows), -1))[0]
+    at = np.clip(np.rint(found.times[described] / dt).astype(int), 1, n - 2)
+    peak = cell * n + at  # sample of all cells in a row
+    low = _first_low(rows, cell, peak, max(1, round(PAUSE / dt)))
+    slope = np.asarray(np.gradient(rows, dt, axis=1))
+    begin, begun = _onset(slope, cell, peak, low, max(1, round(ONSET_LASTS / dt)))
+
+    onset = np.where(begun, values[begin], np.nan)
+    left, right = max(1, round(_BEFORE / dt)), max(1, round(_AFTER / dt))
+    level = 0.5 * (onset + found.peaks[described])
+    back = rows[cell[:, None], np.clip(at[:, None] - np.arange(left + 1), 0, n - 1)]
+    ahead = rows[cell[:, None], np.clip(at[:, None] + np.arange(right + 1), 0, n - 1)]
+    told = Shapes(
+        np.where(begun, (begin - cell * n) * dt, np.nan),
+        onset,
+        found.peaks[described] - onset,
+        dt * (crossing(back, level) + crossing(ahead, level)),
+        np.where(begun, _between(np.maximum, slope.ravel(), begin, peak), np.nan),
+        _between(np.minimum, slope.ravel(), peak, low),
+        values[low],
+        (low - peak) * dt,
+    )
+    tables = []
+    for each in told:
+        table = empty.copy()
+        table[described] = each
+        tables.append(table)
+    return Shapes(*tables)
+
+
+def _first_low(rows: np.ndarray, cell: np.ndarray, peak: np.ndarray, m: int) -> np.ndarray:
+    """Sample of the first low after each peak that none of the m samples after it goes below."""
+    n = rows.shape[1]
+    ahead = minimum_filter1d(rows, m, axis=1, origin=-(m // 2), mode="constant", cval=np.inf)
+    ahead = np.concatenate([ahead[:, 1:], np.full((len(rows), 1), np.inf)], axis=1)
+    pauses = np.flatnonzero((rows < ahead).ravel())
+    low = pauses[np.minimum(np.searchsorted(pauses, peak), pauses.size - 1)]
+    same = np.r_[cell[1:] == cell[:-1], False]
+    end = np.where(same, np.r_[peak[1:], 0], (cell + 1) * n)
+    # Two spikes so close that v does not pause between them: the lowest between.
+    for k in np.flatnonzero(low >= end):
+        low[k] = peak[k] + int(np.argmin(rows.ravel()[peak[k] : end[k]]))
+    return low
+
+
+def _onset(slope: np.ndarray, cell: np.ndarray, peak: np.ndarray, low: np.ndarray, m: int):
+    """Sample of each spike's onset, and whether it has one: the last fast rise of m samples.
+
+    Looked for between the after-hyperpolarisation of the spike before, or the first sample, and the
+    peak.
+    """
+    n = slope.shape[1]
+    fast = slope >= ONSET_SLOPE
+    fast[:, 0] = fast[:, -1] = False  # so that none runs into the next cell
+    flat = fast.ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    start, stop = edges[::2], edges[1::2]
+    start = start[stop - start >= m]
+    if not start.size:
+        return peak, np.zeros(peak.shape, bool)
+    k = np.searchsorted(start, peak) - 1
+    same = np.r_[False, cell[1:] == cell[:-1]]
+    earliest = np.where(same, np.r_[0, low[:-1]], cell * n)
+    begun = (k >= 0) & (start[k] >= earliest)
+    return np.where(begun, start[k], peak - 1), begun
+
+
+def _between(reduce: np.ufunc, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """reduce(values[a:b]) of every pair; each interval has at least one sample."""
+    pairs = np.stack([a, np.maximum(b, a + 1)], axis=1).ravel()
+    return reduce.reduceat(np.r_[values, values[-1]], pairs)[::2]

@@ -1,0 +1,70 @@
+"""The train of spikes under a step: latency, rates, intervals, adaptation."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.recording.features.detection import Spikes
+
+
+class Firing(NamedTuple):
+    """How a cell fires within a step: numbers of one trace, `[*pop]` of a population.
+
+    NaN where a feature does not exist, as the interval of a cell with one spike.
+    """
+
+    number: Any  # spikes within the step
+    latency: Any  # ms from the onset of the step to the first peak (eFEL: time_to_first_spike)
+    rate: Any  # Hz, spikes over the duration of the step
+    mean_frequency: Any  # Hz, spikes over the time from onset to the last (mean_frequency)
+    intervals: Any  # [*pop, spike - 1] ms between peaks (all_ISI_values)
+    mean_interval: Any  # ms
+    irregularity: Any  # standard deviation of the intervals over their mean
+    adaptation: Any  # mean of (next - this) / (next + this) interval; positive when firing slows
+    late_adaptation: Any  # the same without the first interval (adaptation_index2)
+
+
+def firing(found: Spikes, window: tuple[float, float]) -> Firing:
+    """What the spikes within a step (on, off), ms, tell of firing.
+
+    Spikes that were counted but not described are missing here.
+    """
+    on, off = window
+    within = (found.times >= on) & (found.times < off)
+    t = np.where(within, found.times, np.nan)
+    number = within.sum(axis=-1)
+    first = np.where(within, t, np.inf).min(axis=-1, initial=np.inf)
+    last = np.where(within, t, -np.inf).max(axis=-1, initial=-np.inf)
+    fired = number > 0
+    intervals = np.diff(t, axis=-1)
+    mean = mean_of(intervals)
+    slowing = (intervals[..., 1:] - intervals[..., :-1]) / (
+        intervals[..., 1:] + intervals[..., :-1]
+    )
+    return Firing(
+        number,
+        np.where(fired, first - on, np.nan),
+        number / (off - on) * 1e3,
+        np.where(fired, number / np.where(fired, last - on, 1.0) * 1e3, np.nan),
+        intervals,
+        mean,
+        np.sqrt(mean_of((intervals - mean[..., None]) ** 2, less=1)) / mean,
+        mean_of(slowing),
+        mean_of(_without_first(slowing)),
+    )
+
+
+def _without_first(x: np.ndarray) -> np.ndarray:
+    """x with the first number of each row, where it is one, made NaN."""
+    order = np.cumsum(np.isfinite(x), axis=-1)
+    return np.where(order > 1, x, np.nan)
+
+
+def mean_of(x: np.ndarray, less: int = 0) -> np.ndarray:
+    """Mean over the last axis of what is finite, the number of it `less` some; NaN of nothing."""
+    known = np.isfinite(x)
+    n = known.sum(axis=-1) - less
+    total = np.where(known, x, 0.0).sum(axis=-1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)

@@ -1,0 +1,106 @@
+"""The rig between a cell and its recording: series resistance, capacitances, filter, converter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+
+from neurojax.membrane.electrode import Electrode, voltage_clamp
+from neurojax.units import PA, factor
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A patch-clamp amplifier in whole-cell voltage clamp, and how it is set.
+
+    The default is ideal. Raises ValueError for a setting that no amplifier has.
+    """
+
+    R_s_MOhm: float = 0.0  # series resistance of the pipette
+    compensation: float = 0.0  # part of it that the amplifier makes up for, 0 to below 1
+    C_pipette_pF: float = 0.0  # capacitance of pipette and holder, left after its compensation
+    cell_capacitance_compensated: bool = False  # the membrane's own transient taken off
+    junction_mV: float = 0.0  # liquid junction potential: the membrane is at command minus this
+    filter_kHz: float | None = None  # corner (-3 dB) of a 4-pole Bessel low-pass
+    sampling_kHz: float | None = None  # rate of the converter
+    noise_pA: float = 0.0  # standard deviation, before the filter
+
+    def __post_init__(self):
+        if self.R_s_MOhm < 0 or self.C_pipette_pF < 0 or self.noise_pA < 0:
+            raise ValueError(f"{self}: resistance, capacitance and noise are not negative")
+        if not 0 <= self.compensation < 1:
+            raise ValueError(
+                f"compensation = {self.compensation}: expected a part from 0 to below 1"
+            )
+        for name in ("filter_kHz", "sampling_kHz"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} = {value}: expected a positive frequency in kHz")
+
+    @property
+    def R_left_MOhm(self) -> float:
+        """Series resistance that compensation leaves."""
+        return self.R_s_MOhm * (1 - self.compensation)
+
+    def electrode(self, command) -> Electrode:
+        """What a command `[step]` or `[step, sweep]` (mV) does to the cell."""
+        return voltage_clamp(np.asarray(command) - self.junction_mV, self.R_left_MOhm)
+
+    def measured(
+        self,
+        i_ionic: np.ndarray,
+        v: np.ndarray,
+        command: np.ndarray,
+        dt: float,
+        *,
+        area: float,
+        C_m: float,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Times (ms) and current (pA) `[sample, sweep]` as the rig writes them.
+
+        i_ionic (uA/cm2) and v (mV) `[step, sweep]` are those after each step of the command.
+        Without a series resistance the membrane's transient has no width, and is left out.
+
+        Raises ValueError for a sampling rate above that of the simulation.
+        """
+        # A sample stands at the end of its step, where the command is already that of the next.
+        command = np.asarray(command, float) - self.junction_mV
+        command = np.concatenate([command[1:], command[-1:]])
+        jumps = np.diff(command, axis=0, prepend=command[:1])
+        if self.R_left_MOhm:
+            R = self.R_left_MOhm * factor("MOhm", "kOhm")
+            i = (command - v) / R
+            if self.cell_capacitance_compensated:
+                decay = np.exp(-dt / (R * area * C_m))
+                charging = np.asarray(scipy.signal.lfilter([1.0], [1.0, -decay], jumps, axis=0))
+                i = i - charging / R
+            i = i / PA
+        else:
+            i = np.asarray(i_ionic, float) * (area / PA)
+        i = i + self.C_pipette_pF * jumps / dt  # pF mV / ms = pA
+        if self.noise_pA:
+            i = i + np.random.default_rng(seed).normal(0.0, self.noise_pA, i.shape)
+        i = self._filtered(i, dt)
+        t = (np.arange(len(i)) + 1) * dt
+        return self._sampled(t, dt), self._sampled(i, dt)
+
+    def _filtered(self, i: np.ndarray, dt: float) -> np.ndarray:
+        if self.filter_kHz is None or 2 * self.filter_kHz * dt >= 1:
+            return i
+        sos = scipy.signal.bessel(4, self.filter_kHz, fs=1 / dt, norm="mag", output="sos")
+        settled = scipy.signal.sosfilt_zi(sos)[:, :, None] * i[:1]
+        return scipy.signal.sosfilt(sos, i, axis=0, zi=settled)[0]
+
+    def _sampled(self, a: np.ndarray, dt: float) -> np.ndarray:
+        if self.sampling_kHz is None:
+            return a
+        every = 1 / (self.sampling_kHz * dt)
+        if every < 1 - 1e-9 or abs(every - round(every)) > 1e-6:
+            raise ValueError(
+                f"sampling_kHz = {self.sampling_kHz:g}: expected {1 / dt:g} kHz, that of the "
+                "simulation, divided by a whole number"
+            )
+        return a[round(every) - 1 :: round(every)]

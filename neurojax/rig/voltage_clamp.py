@@ -1,0 +1,98 @@
+"""clamp: a cell under a voltage-clamp protocol, through a rig; currents as a recording has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+
+from neurojax.engine import prefix
+from neurojax.engine.observables import check_observables, observe
+from neurojax.membrane.compartment import Cell, check_ions
+from neurojax.recording.trace import Origin, Trace
+from neurojax.rig.amplifier import Rig
+from neurojax.rig.protocols import Protocol
+from neurojax.run.simulation import simulate
+
+
+@dataclass(frozen=True, eq=False)
+class Clamped:
+    """Currents of a protocol's sweeps as a rig writes them."""
+
+    protocol: Protocol
+    rig: Rig
+    t: np.ndarray  # [sample] ms
+    i: np.ndarray  # [sample, sweep] pA, outward positive
+    data: dict[str, np.ndarray]  # [step, sweep] observables of the cell itself, "v" among them
+
+    def window(self, name: str) -> np.ndarray:
+        """Currents `[sample, sweep]` within one of the protocol's windows."""
+        start, stop = self.protocol.windows[name]
+        half = 0.5 * self.protocol.dt
+        return self.i[(self.t > start - half) & (self.t < stop - half)]
+
+    def trace(self, sweep: int = 0) -> Trace:
+        """One sweep as a recording, for fits and files."""
+        dt = float(self.t[1] - self.t[0])
+        command = np.interp(self.t, self.protocol.t, self.protocol.v[:, sweep])
+        return Trace(
+            "voltage", dt, command, self.i[:, sweep], name=self.protocol.name, sweep=sweep,
+            holding=float(self.protocol.v[0, sweep]), origin=Origin(note="simulated"),
+        )  # fmt: skip
+
+
+def clamp(
+    cell: Cell,
+    protocol: Protocol,
+    rig: Rig | None = None,
+    *,
+    record: tuple[str, ...] = (),
+    subtract_leak: int = 0,
+    seed: int = 0,
+) -> Clamped:
+    """Run every sweep of a protocol on a cell, from the gates' steady state at its first command.
+
+    An ideal clamp is computed for all times at once, else the sweeps are simulated together. With
+    `subtract_leak` N the currents of N pulses of 1/N of the size are taken off (P/N): what is
+    linear in v goes, leak and capacitance. Raises ValueError for a population of cells: its axis is
+    that of the sweeps.
+    """
+    rig = Rig() if rig is None else rig
+    names = ("v", "i_ion", *(name for name in record if name not in ("v", "i_ion")))
+    check_observables(cell, names)
+    if any(np.ndim(leaf) for leaf in jax.tree.leaves(cell)):
+        raise ValueError("a protocol runs on one cell: its sweeps are the population")
+
+    check_ions(cell, rig.electrode(protocol.v))
+
+    def measured(protocol: Protocol, data: dict[str, np.ndarray], seed: int):
+        of_cell = {"area": float(cell.area), "C_m": float(cell.C_m)}
+        return rig.measured(data["i_ion"], data["v"], protocol.v, protocol.dt, **of_cell, seed=seed)
+
+    data = _run(cell, protocol, rig, names)
+    t, i = measured(protocol, data, seed)
+    if subtract_leak:
+        small = protocol.scaled(1 / subtract_leak)
+        of_small = _run(cell, small, rig, names)
+        for k in range(subtract_leak):  # the same each time, but for the noise
+            _, leak = measured(small, of_small, seed + 1 + k)
+            i = i - (leak - leak[:1])
+    return Clamped(protocol, rig, t, i, data)
+
+
+def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    has_pools = any(ion.pools(name) for name, ion in cell.ions.items())
+    command = protocol.v - rig.junction_mV
+    if rig.R_left_MOhm == 0 and not has_pools:
+        data = _at_once(cell, command, protocol.dt, names)
+    else:
+        electrode = rig.electrode(protocol.v)
+        data = simulate(cell, electrode, protocol.dt, record=names, initial=command[0]).data
+    return {name: np.asarray(x) for name, x in data.items()}
+
+
+@partial(jax.jit, static_argnames="names")
+def _at_once(cell: Cell, command, dt, names: tuple[str, ...]) -> dict[str, jax.Array]:
+    return prefix.run(cell, command, dt, lambda cell, s: {k: observe(cell, s, k) for k in names})

@@ -1,0 +1,1 @@
+"""The three verbs: simulate a cell, differentiate a run, diagnose what its gradient is worth."""

@@ -1,0 +1,228 @@
+"""health: whether a run can be differentiated: how tangents grow, what is lost, what is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.engine import growth
+from neurojax.engine.folds import Fold
+from neurojax.membrane.channel import Leaf, pytree
+from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.electrode import Electrode, n_steps
+from neurojax.run.gradients import builder, gradient
+from neurojax.run.simulation import beginning, check_run, population, simulate
+
+COUPLINGS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Strengths of nudging that are tried, mS/cm2."""
+
+BEARABLE = {"float32": 1e3, "float64": 1e6}
+"""By how much tangents may grow before rounding counts."""
+
+_MOST = 5  # cells that a sentence names
+
+
+class Lost(NamedTuple):
+    """Where a cell first left the finite numbers."""
+
+    cell: tuple[int, ...]
+    step: int  # 0 is the initial state; the time is step * dt
+    t_ms: float
+    what: str  # "v", "na.m" or the name of a concentration
+
+    def sentence(self) -> str:
+        """In words."""
+        cell = f"cell {', '.join(map(str, self.cell))}" if self.cell else "the cell"
+        kind = "gate " if "." in self.what else ""
+        return f"{cell}, step {self.step} ({self.t_ms:g} ms), {kind}{self.what}"
+
+
+class Health(NamedTuple):
+    """How fit a run is for gradients; `str` tells it in words."""
+
+    wrt: tuple[str, ...]
+    t_ms: np.ndarray  # [record]
+    exponent: np.ndarray  # [*pop] 1/ms, of tangents of the state; positive where they grow
+    growth: np.ndarray  # [record, *pop] how much they have grown, natural logarithm
+    sensitivity: np.ndarray  # [P, record, *pop] the same of the state's change by each parameter
+    horizon_ms: np.ndarray  # [*pop] until they have grown a thousandfold (float64: a millionfold)
+    nudging: np.ndarray  # [*pop] mS/cm2, the weakest tried with which they shrink; 0: without
+    lost: tuple[Lost, ...]
+    notes: tuple[str, ...]  # what else is wrong, in words
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences())
+
+    def sentences(self) -> list[str]:
+        """What a person needs to know."""
+        n, told = self.exponent.size, []
+        known = self.exponent[np.isfinite(self.exponent)]
+        if known.size:
+            low, high = known.min(), known.max()
+            between = (
+                f"{low:.3g}"
+                if n == 1
+                else f"{low:.3g} to {high:.3g} (median {np.median(known):.3g})"
+            )
+            told.append(f"tangents grow at a rate of {between} per ms")
+        short = self.horizon_ms[np.isfinite(self.horizon_ms)]
+        if short.size:
+            told.append(
+                f"in {short.size} of {n} cells tangents outgrow the precision: fit at most "
+                f"{short.min():.4g} ms at a time, or nudge with {_some(self.nudging)} mS/cm2"
+            )
+        if self.lost:
+            first = "; ".join(each.sentence() for each in self.lost[:_MOST])
+            told.append(f"{len(self.lost)} of {n} cells left the finite numbers: {first}")
+        return [*told, *self.notes]
+
+
+def _some(nudging: np.ndarray) -> str:
+    known = nudging[np.isfinite(nudging)]
+    return f"{known.max():g}" if known.size else f"more than {COUPLINGS[-1]:g}"
+
+
+def health(
+    cell: Cell,
+    electrode: Electrode,
+    dt: float = 0.025,
+    *,
+    wrt: Sequence[str],
+    of: Fold | None = None,
+    every: int = 20,
+    initial: State | Leaf | None = None,
+) -> Health:
+    """How tangents grow along a run of a cell or population, what is lost and what has no effect.
+
+    The exponent is the finite-time Lyapunov exponent, from the growth between records (every so
+    many steps) under a smooth weight that vanishes at either end: of a cell at rest the slowest
+    rate of return, 0 of one that fires regularly. Couplings are tried on the tangents themselves,
+    for a cell that is on its data. With an objective `of` its gradient is computed too, in the same
+    records: a parameter that it does not depend on, or whose derivative is lost, is named. The
+    other arguments are those of `simulate`; `wrt` are those of `gradient`.
+
+    Raises ValueError for an unknown parameter, and where `simulate` does.
+    """
+    folds = {} if of is None else {"of": of}
+    check_run(cell, electrode, dt, every, folds)
+    initial = beginning(electrode, initial)
+    pop = population(cell, electrode, initial)
+    grown = _growth(cell, initial, electrode, dt, tuple(wrt), every, pop)
+    state, of_wrt = (np.asarray(a, np.float64) for a in grown)
+    t = (1 + np.arange(state.shape[1])) * every * dt
+    exponents = _exponents(state, t)
+    bearable = np.log(BEARABLE[jnp.result_type(float).name])
+    past = state[0] > bearable
+    horizon = np.where(past.any(axis=0), t[past.argmax(axis=0)], np.inf)
+    shrinks = exponents * t[-1] < -1.0
+    nudging = np.where(shrinks.any(0), np.take(COUPLINGS, shrinks.argmax(0)), np.nan)
+    lost = _lost(cell, electrode, dt, initial)
+    notes = _overflown(wrt, of_wrt, t, lost)
+    if of is not None:
+        slope = gradient(cell, electrode, dt, of=of, wrt=wrt, every=every, initial=initial)
+        notes += describe(wrt, np.asarray(slope.gradient))
+    return Health(
+        tuple(wrt), t, exponents[0], state[0], of_wrt, horizon, nudging, tuple(lost), tuple(notes)
+    )
+
+
+@partial(jax.jit, static_argnames=("wrt", "every", "pop"))
+def _growth(cell, initial, electrode, dt, wrt, every, pop):
+    build, shared, theta = builder(cell, initial, wrt, pop)
+    theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
+    return growth.run(lambda theta: build(shared, theta), theta, electrode, dt, every, COUPLINGS)
+
+
+def _exponents(grown: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Mean growth rate (1/ms) `[coupling, *pop]` of log growth `[coupling, record, *pop]`.
+
+    Weighted by a bump that is flat at both ends, in which a periodic part averages out far sooner
+    than in the plain mean, and the beginning counts little.
+    """
+    rate = np.diff(grown, axis=1) / np.diff(t).reshape(-1, *[1] * (grown.ndim - 2))
+    x = (np.arange(rate.shape[1]) + 0.5) / max(rate.shape[1], 1)
+    weight = np.exp(-1.0 / (x * (1 - x)))
+    return np.tensordot(weight / weight.sum(), rate, axes=(0, 1))
+
+
+@pytree
+class FirstLost(Fold):
+    """The record at which each part of the state first was not finite, `[part, *pop]`; -1: never.
+
+    The initial state is record 0. Parts are in the order of `parts`.
+    """
+
+    def init(self, cell, s):
+        return jnp.int32(0), jnp.where(self._gone(s), 0, -1).astype(jnp.int32)
+
+    def update(self, carry, cell, s, row):
+        count, first = carry
+        return count + 1, jnp.where((first < 0) & self._gone(s), count + 1, first)
+
+    def finish(self, carry, duration):
+        return carry[1]
+
+    @staticmethod
+    def _gone(s: State) -> jax.Array:
+        return ~jnp.isfinite(jnp.stack([leaf for _, leaf in parts(s)]))
+
+
+def parts(s: State) -> list[tuple[str, Any]]:
+    """Names and values of a state, in the order in which a step moves them: gates, v, ions."""
+    gates = [(f"{c}.{g}", s.x[c][g]) for c in sorted(s.x) for g in sorted(s.x[c])]
+    return [*gates, ("v", s.v), *((name, s.c[name]) for name in sorted(s.c))]
+
+
+def _lost(cell: Cell, electrode: Electrode, dt: float, initial: Any) -> list[Lost]:
+    """Every lost cell, where it was lost first: a run that is looked at after every step."""
+    run = simulate(cell, electrode, dt, record=(), initial=initial, folds={"first": FirstLost()})
+    if np.asarray(run.ok).all():
+        return []
+    names = [name for name, _ in parts(run.final)]
+    first = np.asarray(run.folds["first"])
+    steps = np.where(first < 0, n_steps(electrode) + 1, first)
+    found = []
+    for where in zip(*np.nonzero(~np.asarray(run.ok)), strict=True) if first.ndim > 1 else [()]:
+        here = steps[(slice(None), *where)]
+        step = int(here.min())
+        what = names[int(here.argmin())]
+        found.append(Lost(tuple(map(int, where)), step, step * dt, what))
+    return found
+
+
+def _overflown(wrt: Sequence[str], of_wrt: np.ndarray, t: np.ndarray, lost: list) -> list[str]:
+    """Parameters whose tangents left the finite numbers in cells that did not."""
+    kept = np.ones(of_wrt.shape[2:], dtype=bool)
+    for each in lost:
+        kept[each.cell] = False
+    notes = []
+    for name, grown in zip(wrt, of_wrt, strict=True):
+        gone = (np.isnan(grown) | (grown == np.inf)) & kept
+        if gone.any():
+            cells = int(gone.any(axis=0).sum())
+            when = t[gone.reshape(len(t), -1).any(axis=1).argmax()]
+            notes.append(
+                f"{name}: its tangents overflow in {cells} of {kept.size} cells, first at "
+                f"{when:g} ms: its gradient is lost there, though the cells are finite"
+            )
+    return notes
+
+
+def describe(wrt: Sequence[str], slope: np.ndarray) -> list[str]:
+    """What is wrong with a gradient `[P, *pop]`, in words: rows that are zero or not finite."""
+    notes = []
+    for name, row in zip(wrt, np.asarray(slope), strict=True):
+        zero, gone, n = int((row == 0).sum()), int((~np.isfinite(row)).sum()), row.size
+        if zero and zero == n - gone:
+            which = "the cell" if n == 1 else f"all {zero} cells" + " that are finite" * bool(gone)
+            notes.append(f"{name}: the objective does not depend on it: zero derivative in {which}")
+        elif zero:
+            notes.append(f"{name}: zero derivative in {zero} of {n} cells")
+        if gone:
+            notes.append(f"{name}: the derivative is not finite in {gone} of {n} cells")
+    return notes

@@ -1,0 +1,172 @@
+"""gradient: the derivative of a fold's result in any parameters of a cell, by the cheaper way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.engine import adjoint, runner, scan, tangent
+from neurojax.engine.folds import Fold
+from neurojax.engine.program import Gradient, Theta
+from neurojax.membrane.channel import Leaf
+from neurojax.membrane.compartment import Cell, State, parameters, substitute
+from neurojax.membrane.electrode import Electrode
+from neurojax.run.simulation import beginning, check_run, population, start
+from neurojax.units import nearest
+
+CROSSOVER = 8
+"""Up to so many parameters tangents are no dearer than the adjoint (benchmarks/gradient.py)."""
+
+_INITIAL = "initial."
+
+
+def gradient(
+    cell: Cell,
+    electrode: Electrode,
+    dt: float = 0.025,
+    *,
+    of: Fold,
+    wrt: Sequence[str],
+    every: int = 1,
+    initial: State | Leaf | None = None,
+    memory_MB: float = 256.0,
+    fast_math: bool = False,
+) -> Gradient:
+    """The result of a fold `[*pop]` and its derivative in P parameters of each cell.
+
+    wrt: path names of parameters ("na.g_bar", "C_m", "k.v_shift") or of the initial state
+    ("initial.v", "initial.na.m"). Up to some parameters their tangents are carried along, in memory
+    that does not grow with time, and a sum of squares brings its Gauss-Newton matrix; for more, the
+    run is checkpointed and pulled back, within `memory_MB` for the cells that run together: a block
+    on the CPU, all of a device's on a GPU. The other arguments are those of `simulate`.
+
+    Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
+    when the memory does not suffice.
+    """
+    check_run(cell, electrode, dt, every, {"of": of})
+    initial = beginning(electrode, initial)
+    pop = population(cell, electrode, initial)
+    place = runner.place_of(cell, initial, electrode, of, fast_math=fast_math)
+    return _gradient(
+        cell, initial, electrode, dt, of, tuple(wrt), every, pop, place, round(memory_MB * 2**20)
+    )
+
+
+@partial(jax.jit, static_argnames=("wrt", "every", "pop", "place", "memory"))
+def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, place, memory):
+    _check_fold(cell, fold, jax.eval_shape(lambda: start(cell, initial, pop)))
+    build, shared, theta = builder(cell, initial, wrt, pop)
+    return differentiate(
+        build, shared, theta, electrode, dt, fold, every, pop, place, memory=memory
+    )
+
+
+def builder(
+    cell: Cell, initial: Any, wrt: Sequence[str], pop: tuple[int, ...]
+) -> tuple[Callable[[Any, Theta], tuple[Cell, State]], Any, Theta]:
+    """What makes a cell and its first state: `build(shared, theta)`, with `shared` and `theta`.
+
+    Raises ValueError for an unknown name in wrt.
+    """
+    _check_names(cell, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
+    if any(name.startswith(_INITIAL) for name in wrt):
+        initial = start(cell, initial, pop)
+    values = {k: v for k, (v, _) in parameters(cell).items()}
+    if isinstance(initial, State):
+        values |= {_INITIAL + k: v for k, v in _state_names(initial).items()}
+    theta = {k: jnp.asarray(values[k], jnp.result_type(float)) for k in wrt}
+
+    def build(shared: tuple[Cell, Any], theta: Theta) -> tuple[Cell, State]:
+        cell, initial = shared
+        cell = substitute(cell, {k: v for k, v in theta.items() if not k.startswith(_INITIAL)})
+        s = start(cell, initial, jnp.shape(next(iter(theta.values()))))
+        names = _state_names(s)
+        names |= {k.removeprefix(_INITIAL): v for k, v in theta.items() if k.startswith(_INITIAL)}
+        return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
+
+    return build, (cell, initial), theta
+
+
+def differentiate(
+    build: Callable[[Any, Theta], tuple[Cell, State]],
+    shared: Any,
+    theta: Theta,
+    electrode: Electrode,
+    dt,
+    fold: Fold,
+    every: int,
+    pop: tuple[int, ...],
+    place: runner.Place,
+    *,
+    matrix: bool = False,
+    memory: int = 2**28,
+) -> Gradient:
+    """The gradient of a population in theta, where `build(shared, theta)` makes cell and state.
+
+    Rows P are in theta's order. With `matrix` always by tangents, which bring it along.
+    """
+    names = list(theta)
+    by_tangents = matrix or len(names) <= CROSSOVER
+    constant, varying = scan.parts(electrode)
+
+    def block(lanes, timed, together):
+        shared, values, fold = lanes
+        varying, rows = timed
+        if by_tangents:
+            engine = tangent.run
+        else:
+            engine = partial(adjoint.run, memory=memory, together=together)
+        return engine(
+            lambda theta: build(shared, theta),
+            dict(zip(names, values, strict=True)),
+            scan.merge(constant, varying),
+            dt,
+            dataclasses.replace(fold, data=rows),
+            every,
+        )
+
+    values = [jnp.broadcast_to(theta[k], pop) for k in names]
+    cell = jax.eval_shape(build, shared, dict(zip(names, values, strict=True)))[0]
+    return runner.run(
+        block,
+        (shared, values, dataclasses.replace(fold, data=None)),
+        (varying, fold.data),
+        n=pop[-1] if pop else 1,
+        live=runner.live_arrays(cell, len(names) if by_tangents else 8),
+        place=place,
+    )
+
+
+def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
+    """Raise ValueError for an unknown parameter, one named twice, or none."""
+    known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
+    for name in wrt:
+        if name not in known:
+            raise ValueError(
+                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
+            )
+    if not wrt:
+        raise ValueError("no parameter to differentiate in: name at least one")
+    if twice := [name for name in wrt if wrt.count(name) > 1]:
+        raise ValueError(f"{twice[0]!r} is named more than once")
+
+
+def _check_fold(cell: Cell, fold: Fold, s: State) -> None:
+    """Raise ValueError for a fold without a derivative."""
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
+    carry = jax.eval_shape(lambda: fold.init(cell, zeros))
+    if not any(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(carry)):
+        raise ValueError(
+            f"{type(fold).__name__} counts: it has no derivative. Take a fold of real numbers"
+        )
+
+
+def _state_names(s: State) -> dict[str, Any]:
+    """The leaves of a state by name, in the order of the pytree."""
+    gates = {f"{c}.{g}": s.x[c][g] for c in sorted(s.x) for g in sorted(s.x[c])}
+    return {"v": s.v} | gates | {name: s.c[name] for name in sorted(s.c)}

@@ -1,0 +1,1 @@
+"""Closed forms: what thermodynamics alone says of ions, pumps and selectivity."""
