@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/, which no package holds, as modules."""
+"""The scripts of benchmarks/ and docs/, which no package holds, as modules."""
 
 import importlib.util
 import sys
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def loaded(name: str) -> Iterator[ModuleType]:
+def loaded(name: str, folder: str = "benchmarks") -> Iterator[ModuleType]:
     """One of them, for as long as the block lasts."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts import loaded
 
 import neurojax
 
@@ -33,35 +34,8 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 60
 
 
-def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {module_of(path): path for path in FILES}
-
-
-def room_of(module: str) -> str:
-    """The module or package on a floor that a module belongs to."""
-    return module.split(".")[1] if "." in module else module
-
-
-def imports(module: str) -> set[str]:
-    """Modules of this project that a module imports, at its top or inside a function."""
-    found = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.split(".")[0] == "neurojax"}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import in line {node.lineno}"
-            if node.module and node.module.split(".")[0] == "neurojax":
-                for alias in node.names:
-                    inner = f"{node.module}.{alias.name}"
-                    found.add(inner if inner in MODULES else node.module)
-    return found
-
-
-GRAPH = {module: imports(module) for module in MODULES}
+with loaded("architecture", "docs") as house:
+    MODULES, GRAPH, room_of = house.modules(), house.imports(), house.room_of
 
 
 def test_every_room_has_a_floor():
@@ -78,6 +52,19 @@ def test_imports_point_down(module):
         there = room_of(other)
         if there != here:
             assert LEVEL[there] < LEVEL[here], f"{module} imports {other}, which is not below it"
+
+
+def test_there_are_at_most_ten_floors():
+    """Prints them, so that `pytest -s -k floors` shows the house."""
+    built = house.floors(house.between_rooms())
+    for number, rooms in reversed(list(enumerate(built, 1))):
+        print(f"floor {number}: {', '.join(rooms)}")
+    assert len(built) <= 10
+
+
+def test_the_picture_of_the_rooms_is_current():
+    drawn = house.PICTURE.read_text(encoding="utf-8")
+    assert drawn == house.picture(), "draw it anew: python docs/architecture.py"
 
 
 def test_there_is_no_cycle():
