@@ -7,12 +7,18 @@ import socket
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
+import jaxlib
 import pytest
 
 import neurojax
+from neurojax.config import cache_dir
 
-# Two CPU devices on any machine, so that what is spread over devices is tested too.
-neurojax.configure(cpu_devices=2)
+# Two CPU devices on any machine, so that what is spread over devices is tested too. Compiled
+# programs are kept from run to run, small ones too: apart from a user's, and for each jaxlib.
+neurojax.configure(
+    cpu_devices=2, compilation_cache=cache_dir() / f"tests-jaxlib-{jaxlib.__version__}"
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
-from neurojax.recording import features
 
 DT, EVERY = 0.025, 4  # ms, steps between records
 START, STOP, DURATION = 10.0, 810.0, 815.0  # ms
@@ -81,7 +80,7 @@ def main(folder=Path(__file__).parent):
     i = nj.steps(nA * 1e-3, start=START, stop=STOP, duration=DURATION, dt=DT)
     r = nj.simulate(cells, nj.current_clamp(i.astype(np.float32)), DT, every=EVERY)
     v = np.asarray(r.v)
-    found = features.spikes(v, DT * EVERY)
+    found = nj.features.spikes(v, DT * EVERY)
     every = slice(0, CURRENTS.size * N_CELLS)
     number = found.number[every].reshape(-1, N_CELLS)
     times = found.times[every].reshape(CURRENTS.size, N_CELLS, -1)

@@ -13,7 +13,6 @@ import numpy as np
 
 import neurojax as nj
 from neurojax.membrane import rates
-from neurojax.recording import features
 
 DT, EVERY = 0.025, 4  # ms, steps between records
 DURATION, ONSET, OFFSET = 400.0, 50.0, 350.0  # ms
@@ -134,7 +133,7 @@ def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     t, v = simulate(1.0)
     _, graded = simulate(0.0)
-    times = features.spikes(v, DT * EVERY).times - ONSET + DT * EVERY
+    times = nj.features.spikes(v, DT * EVERY).times - ONSET + DT * EVERY
     touched = times < OFFSET - ONSET
     times = np.where(touched, times, np.nan)
     number = touched.sum(axis=-1)
