@@ -1,8 +1,8 @@
 """Other ways to fit, on the same model, score and wall time: what a fit of ours is held against.
 
-Each takes `score(z [P, n]) -> (errors [n], parts)`, as a `Judge` of `fit.judgement`, the number of
-parameters P, the seconds that it has and a seed, and gives the best point of the unit box with the
-course of its error. All evaluate `BATCH` points at once, so that one program serves them.
+Each takes `score(z [P, n]) -> (errors [n], parts)`, as a `Scorer` of `fit.scoring.scorer`, the
+number of parameters P, the seconds that it has and a seed, and gives the best point of the unit box
+with the course of its error. All evaluate `BATCH` points at once, so that one program serves them.
 """
 
 from __future__ import annotations

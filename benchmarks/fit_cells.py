@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 import neurojax as nj
-from neurojax.fit import every_second, fit, telling
+from neurojax.fit import every_second, fit, select_sweeps
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 
@@ -69,7 +69,7 @@ def fitted(traces: list[Trace], settings: dict, model) -> tuple[nj.fit.Fit, dict
 def recording(name: str, settings: dict) -> dict:
     """Fit some sweeps of a cell and predict the other half."""
     seen, held_out = every_second(load(name))
-    used = telling(seen)
+    used = select_sweeps(seen)
     found, told = fitted(used, settings, cortex())
     rows = [predicted(found.cell, t)[0] for t in held_out]
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]

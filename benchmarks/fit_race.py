@@ -27,21 +27,21 @@ from neurojax.fit import (
     Task,
     every_second,
     fit,
-    telling,
+    select_sweeps,
 )
-from neurojax.fit.scoring.scorer import FeatureJudge
+from neurojax.fit.scoring.scorer import FeatureScorer
 
 
 def contestants(task: Task) -> dict:
     """Each as a function of seconds and seed that gives the best point of the unit box."""
-    judge, P = FeatureJudge(task), len(task.space)
+    scorer, P = FeatureScorer(task), len(task.space)
 
     def ours(seconds: float, seed: int) -> np.ndarray:
         found = fit(task.cell, task.traces, task.space, [Search()], seconds=seconds, seed=seed)
         return task.space.point(found.values)
 
     def other(method):
-        return lambda seconds, seed: method(judge, P, seconds, seed).z
+        return lambda seconds, seed: method(scorer, P, seconds, seed).z
 
     return {
         "neurojax": ours,
@@ -56,8 +56,8 @@ def race(name: str, seconds: float, seed: int, only: list[str] | None) -> dict:
     """All contestants on one cell, one after the other."""
     seen, held_out = every_second(load(name))
     cell, space = cortex()
-    task = Task(cell, space, telling(seen), seed=seed)
-    fitted, ahead = FeatureJudge(task), FeatureJudge(Task(cell, space, held_out))
+    task = Task(cell, space, select_sweeps(seen), seed=seed)
+    fitted, ahead = FeatureScorer(task), FeatureScorer(Task(cell, space, held_out))
     results = {}
     for who, run in contestants(task).items():
         if only and who not in only:

@@ -28,13 +28,13 @@ from neurojax.fit import (
     fit,
     free_run,
 )
-from neurojax.fit.stage import Method
+from neurojax.fit.stage import Stage
 from neurojax.model import load_model
 from neurojax.recording.features import spikes
 
 DT, DENSITY, EVERY = 0.025, 10.0, 4  # ms, uA/cm2, steps between compared records
 
-METHODS: dict[str, Callable[[int], Sequence[Method]]] = {
+METHODS: dict[str, Callable[[int], Sequence[Stage]]] = {
     "nudge": lambda n: [Nudge(starts=n, every=EVERY)],
     "shoot": lambda n: [Shoot(starts=n, every=EVERY), Polish(every=EVERY)],
     "polish": lambda n: [Draw(n), Polish(every=EVERY, iterations=150)],

@@ -11,11 +11,11 @@ from recordings import recording
 import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.fit import (
+    Budget,
     Candidates,
     Certify,
     Polish,
     Task,
-    Watch,
     free,
 )
 from neurojax.fit.space import Free, Space
@@ -68,15 +68,15 @@ def closed_form_errors(sd):
 def certified(certify, trace, z=None, space=BOUNDS, held_out=()):
     """The certificate of a fit, or of points z of the box."""
     task = Task(circuit(), free(circuit(), space), [trace], held_out, DT)
-    watch = Watch()
+    budget = Budget()
     if z is None:  # from about the truth, as many at a time as the certificate takes
         z = task.space.point({"leak.g_bar": G, "leak.E_rev": E, "C_m": C})
         z = z[:, None] + 0.01 * np.random.default_rng(0).normal(size=(3, 8))
         return certify.run(
-            task, Polish().run(task, Candidates(z, np.ones(8), "mV"), watch), watch
+            task, Polish().run(task, Candidates(z, np.ones(8), "mV"), budget), budget
         ).certificate
     found = Candidates(np.asarray(z), np.ones(np.shape(z)[1]), "mV")
-    return certify.run(task, found, watch).certificate
+    return certify.run(task, found, budget).certificate
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_profiles_and_draws_agree_with_the_normal_law_where_it_holds(quiet):
         assert quiet.posterior.sd(name) == pytest.approx(sd, rel=0.05)
         assert quiet.intervals[name] == quiet.profiles[name].interval
         assert len(quiet.profiles[name].values) == 17
-    assert quiet.unsettled < 0.01
+    assert quiet.chi2_to_minimum < 0.01
 
 
 def test_every_sweep_is_run_freely(quiet):
@@ -198,7 +198,7 @@ def test_herg_intervals_are_those_of_the_published_posterior():
     cell = nj.replace(herg.cell, {"kr.E_rev": facts["EK_mV"]})
     task = Task(cell, herg.space, [sine])
     z = task.space.point(dict(zip(names, facts["ml_params"], strict=True)))[:, None]
-    told = Certify("quiet").run(task, Candidates(z, np.ones(1), "pA"), Watch()).certificate
+    told = Certify("quiet").run(task, Candidates(z, np.ones(1), "pA"), Budget()).certificate
     measured = facts["protocols"]["sine_wave"]["noise_sd_first200ms"]
     assert told.noise.sd == pytest.approx(1e3 * measured, rel=0.1)  # less the mains
     for name, sd in zip(names, facts["post_sd"], strict=True):
@@ -274,7 +274,7 @@ def test_a_sweep_that_cannot_be_simulated_is_a_finding(monkeypatch):
 
     monkeypatch.setattr("neurojax.fit.stages.certify.free_run", lost)
     task = Task(circuit(), free(circuit(), BOUNDS), [recorded()], dt=DT)
-    told = Certify().run(task, Candidates(np.ones((3, 1)), np.ones(1), "tolerances"), Watch())
+    told = Certify().run(task, Candidates(np.ones((3, 1)), np.ones(1), "tolerances"), Budget())
     assert told.certificate.free_runs[0].model is None
     assert told.certificate.sentences()[0].startswith("sweep 0: the model left the finite numbers")
     assert told.certificate.fisher is None
@@ -283,7 +283,7 @@ def test_a_sweep_that_cannot_be_simulated_is_a_finding(monkeypatch):
 def test_wrong_calls_are_told_what_was_expected(monkeypatch):
     task = Task(circuit(), free(circuit(), BOUNDS), [recorded()], dt=DT)
     with pytest.raises(ValueError, match="nothing to certify"):
-        Certify().run(task, None, Watch())
+        Certify().run(task, None, Budget())
     with pytest.raises(ValueError, match="noise is 'white'; expected one of residual, quiet"):
         Certify("white")
 
@@ -293,5 +293,5 @@ def test_wrong_calls_are_told_what_was_expected(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ImportError, match=r"pip install 'neurojax\[mcmc\]'"):
         Certify(draws=10, sampler="nuts").run(
-            task, Candidates(np.ones((3, 1)), np.ones(1), "mV"), Watch()
+            task, Candidates(np.ones((3, 1)), np.ones(1), "mV"), Budget()
         )

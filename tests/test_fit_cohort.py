@@ -151,7 +151,7 @@ def test_several_sweeps_of_one_cell_are_fitted_as_by_polish():
     class Given:
         name = "given"
 
-        def run(self, task, found, watch):
+        def run(self, task, found, budget):
             return at
 
     alone = fit(cell, traces, bounds, [Given(), Polish()], keep=keep)

@@ -105,7 +105,7 @@ def test_steps_that_were_cut_short_or_undone_are_counted():
     for value, slope in ((1.0, -2.0), (2.0, -2.0), (jnp.nan, -2.0), (0.5, -0.02)):
         g, matrix = jnp.array([slope]), jnp.ones((1, 1))
         _, state = optimiser.update(g, state, z, value=jnp.asarray(value), matrix=matrix)
-    assert (int(state.undone), int(state.clipped)) == (2, 3)
+    assert (int(state.rejected), int(state.clipped)) == (2, 3)
     assert float(state.value) == 0.5
 
 

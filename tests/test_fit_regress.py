@@ -10,9 +10,9 @@ from scipy.optimize import lsq_linear
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.fit import (
+    Budget,
     Regress,
     Task,
-    Watch,
     free,
     free_run,
 )
@@ -51,7 +51,7 @@ def sweep():
 def regressed(sweep, bounds):
     """The best draw's values."""
     space = free(axon(), bounds)
-    found = Regress(draws=256, rounds=1).run(Task(axon(), space, [sweep]), None, Watch())
+    found = Regress(draws=256, rounds=1).run(Task(axon(), space, [sweep]), None, Budget())
     return {k: float(v[0]) for k, v in space.values(found.z).items()}
 
 
@@ -84,7 +84,7 @@ def test_the_noise_of_a_recording_is_read_off(sweep):
 
 def test_kinetics_are_drawn(sweep):
     space = free(axon(), BOUNDS | {"k.tau_scale": (0.3, 3)})
-    found = Regress(draws=256, rounds=4).run(Task(axon(), space, [sweep]), None, Watch())
+    found = Regress(draws=256, rounds=4).run(Task(axon(), space, [sweep]), None, Budget())
     assert float(space.values(found.z)["k.tau_scale"][0]) == pytest.approx(1.0, rel=0.02)
     assert (np.diff(found.errors) >= 0).all() and found.unit == "pA"
 

@@ -8,10 +8,11 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.fit.holding import holding_pA
 from neurojax.fit.recipe import fit
 from neurojax.fit.scoring.agreement import agreement, bias_pA, free_run
-from neurojax.fit.scoring.score import Score, holding_pA, score, targets
-from neurojax.fit.scoring.scorer import FeatureJudge
+from neurojax.fit.scoring.score import Score, score, targets
+from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.fit.space import free
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
@@ -128,9 +129,9 @@ def test_a_single_sweep_is_judged_by_two_currents_around_its_own(sweep):
     cell = squid()
     task = Task(cell, space(cell), [sweep], dt=DT)
     z = task.space.random(32, seed=3)
-    both, parts = FeatureJudge(task, sway=0.01)(z)
+    both, parts = FeatureScorer(task, jitter=0.01)(z)
     each = [replace(sweep, i_pA=sweep.i_pA * share) for share in (1.01, 0.99)]
-    alone = [FeatureJudge(Task(cell, task.space, [t], dt=DT))(z)[0] for t in each]
+    alone = [FeatureScorer(Task(cell, task.space, [t], dt=DT))(z)[0] for t in each]
     np.testing.assert_allclose(both, np.mean(alone, axis=0), rtol=1e-4)
     assert np.abs(alone[0] - alone[1]).max() > 0.01
     np.testing.assert_allclose(sum(parts.values()), both, rtol=1e-5)
@@ -140,8 +141,8 @@ def test_features_count_as_often_as_they_are_emphasised(sweep):
     cell = squid()
     task = Task(cell, space(cell), [sweep], dt=DT)
     z = task.space.random(32, seed=3)
-    errors, parts = FeatureJudge(task)(z)
-    more, weighed = FeatureJudge(task, emphasis={"times": 3.0, "rise": 0.0})(z)
+    errors, parts = FeatureScorer(task)(z)
+    more, weighed = FeatureScorer(task, feature_weights={"times": 3.0, "rise": 0.0})(z)
     np.testing.assert_allclose(weighed["times"], 3 * parts["times"])
     np.testing.assert_allclose(more, errors + 2 * parts["times"] - parts["rise"], rtol=1e-5)
 
@@ -153,9 +154,9 @@ def test_a_prior_counts_its_squared_standard_deviations_among_the_features(sweep
     plain = Task(cell, without_priors(task.space), [sweep, sweep], dt=DT)
     z = task.space.random(32, seed=3)
     C_m = np.asarray(task.space.values(z)["C_m"])
-    errors, parts = FeatureJudge(task)(z)
+    errors, parts = FeatureScorer(task)(z)
     np.testing.assert_allclose(parts["priors"], (np.log(C_m) / 0.1) ** 2 / 2, rtol=1e-4)
-    np.testing.assert_allclose(errors - parts["priors"], FeatureJudge(plain)(z)[0], rtol=1e-4)
+    np.testing.assert_allclose(errors - parts["priors"], FeatureScorer(plain)(z)[0], rtol=1e-4)
 
 
 def without_priors(space):
@@ -227,8 +228,12 @@ def test_bad_requests_are_named(sweep):
         ([clamp], {}, "sweep 7: a search on features needs current clamp"),
         ([sweep], {"weights": [1.0, 2.0]}, "expected 1 numbers"),
         ([sweep], {"population": 2}, "population = 2"),
-        ([sweep], {"emphasis": {"time": 2.0}}, "no feature 'time'; did you mean 'times'"),
-        ([sweep], {"emphasis": {"times": -1.0}}, "times is -1.0: expected a number from 0 on"),
+        ([sweep], {"feature_weights": {"time": 2.0}}, "no feature 'time'; did you mean 'times'"),
+        (
+            [sweep],
+            {"feature_weights": {"times": -1.0}},
+            "times is -1.0: expected a number",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             search(cell, traces, space(cell), **other)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.fit.scoring.select_sweeps import every_second, telling
+from neurojax.fit.scoring.select_sweeps import every_second, select_sweeps
 
 SPIKE = np.r_[np.linspace(-60, 20, 5), np.linspace(20, -60, 5)]
 
@@ -33,11 +33,11 @@ def test_every_second_sweep_is_held_out_and_the_strongest_fitted(recording):
 
 
 def test_the_telling_ones_span_silence_and_firing(recording):
-    assert [t.sweep for t in telling(recording)] == [0, 2, 4, 5, 7, 8]
-    assert [t.sweep for t in telling(recording, most=3)] == [0, 5, 8]
-    assert [t.sweep for t in telling(recording[:3])] == [0, 1, 2]
-    assert [t.sweep for t in telling(recording[6:], most=2)] == [6, 8]
-    assert telling([]) == []
+    assert [t.sweep for t in select_sweeps(recording)] == [0, 2, 4, 5, 7, 8]
+    assert [t.sweep for t in select_sweeps(recording, most=3)] == [0, 5, 8]
+    assert [t.sweep for t in select_sweeps(recording[:3])] == [0, 1, 2]
+    assert [t.sweep for t in select_sweeps(recording[6:], most=2)] == [6, 8]
+    assert select_sweeps([]) == []
 
 
 def test_a_measured_current_becomes_its_levels():

@@ -96,7 +96,7 @@ def test_a_stage_before_gives_the_starts_and_ctrl_c_keeps_them(axon):
     class Given:
         name = "given"
 
-        def run(self, task, found, watch):
+        def run(self, task, found, budget):
             return Candidates(z, np.ones(6), "mV")
 
     def progress(*_):

@@ -20,7 +20,7 @@ from neurojax.fit import (
     free_run,
     levenberg_marquardt,
 )
-from neurojax.fit.optimisers.descent import ABREAST
+from neurojax.fit.optimisers.descent import LANES
 
 
 def recorded(cell, i_pA, dt=0.025, noise=0.0):
@@ -138,7 +138,7 @@ class Given:
     z: np.ndarray
     name = "given"
 
-    def run(self, task, found, watch):
+    def run(self, task, found, budget):
         return Candidates(self.z, np.ones(self.z.shape[1]), "mV")
 
 
@@ -156,11 +156,11 @@ def test_starts_that_are_not_finite_are_dropped_and_counted(passive):
 @pytest.mark.slow
 def test_more_starts_than_lanes_wait_for_their_turn(passive):
     cell, i = passive
-    n = 6 + ABREAST * jax.local_device_count()
+    n = 6 + LANES * jax.local_device_count()
     fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(n, 1), Polish(every=8)])
     assert len(fitted.starts["C_m"]) == n
     np.testing.assert_allclose(fitted.starts["C_m"], 1.0, rtol=1e-4)
-    courses = fitted.stages[-1].courses
+    courses = fitted.stages[-1].start_history
     assert courses.shape == (len(fitted.stages[-1].history), n)
     np.testing.assert_allclose(np.sort(courses[-1]), fitted.stages[-1].errors)
     assert np.isnan(courses[0]).sum() == 6  # those that wait for a lane
@@ -173,7 +173,7 @@ def test_steps_cut_short_and_undone_are_in_the_stage(passive):
     short = Polish(optimiser=levenberg_marquardt(radius=1e-4), iterations=5, every=8)
     drawn, polished = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(8, 1), short]).stages
     assert drawn.clipped is None
-    assert (polished.undone, polished.clipped) == (0, 8 * 5)
+    assert (polished.rejected, polished.clipped) == (0, 8 * 5)
 
 
 def test_an_undetermined_parameter_has_no_standard_error(passive):

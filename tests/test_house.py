@@ -30,6 +30,20 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
+# The floors inside `fit`: its files and its rooms. "fit" is the file that gives the public names.
+FIT_FLOORS = [
+    {"space", "candidates", "holding"},
+    {"problem", "result"},
+    {"budget", "task"},
+    {"stage", "scoring"},
+    {"optimisers"},
+    {"uncertainty"},
+    {"stages"},
+    {"recipe", "hierarchical"},
+    {"fit"},
+]
+FIT_LEVEL = {room: level for level, rooms in enumerate(FIT_FLOORS) for room in rooms}
+
 # A guide, not a law: what is past it deserves a look, and twice that a reason.
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 60
 
@@ -65,6 +79,28 @@ def test_there_are_at_most_ten_floors():
 def test_the_picture_of_the_rooms_is_current():
     drawn = house.PICTURE.read_text(encoding="utf-8")
     assert drawn == house.picture(), "draw it anew: python docs/architecture.py"
+
+
+def fit_room_of(module: str) -> str:
+    """The file or room of `fit` on a floor of it that a module belongs to."""
+    return module.removeprefix("neurojax.fit.").split(".")[0] if module.count(".") > 1 else "fit"
+
+
+FIT_GRAPH = {m: {o for o in GRAPH[m] if room_of(o) == "fit"} for m in GRAPH if room_of(m) == "fit"}
+
+
+def test_every_room_of_fit_has_a_floor():
+    assert {fit_room_of(m) for m in FIT_GRAPH} == set(FIT_LEVEL)
+
+
+@pytest.mark.parametrize("module", FIT_GRAPH)
+def test_imports_inside_fit_point_down(module):
+    here = fit_room_of(module)
+    for other in FIT_GRAPH[module]:
+        there = fit_room_of(other)
+        if there != here:
+            below = FIT_LEVEL[there] < FIT_LEVEL[here]
+            assert below, f"{module} imports {other}, which is not below it"
 
 
 def test_there_is_no_cycle():

@@ -8,12 +8,12 @@ import pytest
 import neurojax as nj
 from neurojax.channels import CortexLeak, SquidK, SquidLeak, SquidNa
 from neurojax.fit import (
+    Budget,
     Draw,
     Polish,
     Regress,
     Shoot,
     Task,
-    Watch,
     cohort,
     fit,
     free,
@@ -79,7 +79,7 @@ def test_regress_balances_the_currents_behind_the_pipette(x64):
         "pipette.junction": (0, 20),
     }  # fmt: skip
     space = free(cell, bounds)
-    found = Regress(draws=256, rounds=6).run(Task(cell, space, [sweep]), None, Watch())
+    found = Regress(draws=256, rounds=6).run(Task(cell, space, [sweep]), None, Budget())
     best = {k: float(v[0]) for k, v in space.values(found.z).items()}
     known = nj.parameters(cell)
     for name in bounds:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from neurojax import plot
 from neurojax.channels import CortexCaT, CortexNa, SquidLeak
-from neurojax.fit import Certificate, Fit, Stage
+from neurojax.fit import Certificate, Fit, StageRecord
 from neurojax.fit.uncertainty.certificate import Interval, Profile
 from neurojax.model import load_model
 from neurojax.plot.firing import firing_rates
@@ -50,8 +50,10 @@ def made_fit(standard_errors=True):
     values["k.E_rev"] = next(f.low for f in space.free if f.name == "k.E_rev")
     errors = np.array([0.1, 0.101, 0.5])
     stages = [
-        Stage("search", "1", 2.0, 100, np.array([3.0, 0.2]), errors, dropped=2),
-        Stage("free run", "mV", 1.0, 30, np.array([1.0, 0.3, 0.1]), errors, undone=7, clipped=3),
+        StageRecord("search", "1", 2.0, 100, np.array([3.0, 0.2]), errors, dropped=2),
+        StageRecord(
+            "free run", "mV", 1.0, 30, np.array([1.0, 0.3, 0.1]), errors, rejected=7, clipped=3
+        ),
     ]
     return Fit(
         cell=space.apply(load_model("squid").cell, values),

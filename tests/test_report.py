@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_plot import clamped, made_certificate, made_fit, spiking
 
-from neurojax.fit import Free, Stage, agreement
+from neurojax.fit import Free, StageRecord, agreement
 from neurojax.fit.uncertainty.certificate import Direction
 from neurojax.io import load, save
 from neurojax.io.files import write_whole
@@ -199,10 +199,10 @@ def test_the_first_screen_says_what_was_asked_and_found(fitted):
 
 def test_a_stage_gains_on_the_last_of_its_unit():
     stages = [
-        Stage("draw", "pA", 1.0, 8, np.array([9.0]), np.empty(0)),
-        Stage("polish", "pA", 1.0, 8, np.array([8.0, 3.0]), np.empty(0)),
-        Stage("search", "tolerances", 1.0, 8, np.array([7.0, 6.0]), np.empty(0)),
-        Stage("certify", "pA", 1.0, 8, np.empty(0), np.empty(0)),
+        StageRecord("draw", "pA", 1.0, 8, np.array([9.0]), np.empty(0)),
+        StageRecord("polish", "pA", 1.0, 8, np.array([8.0, 3.0]), np.empty(0)),
+        StageRecord("search", "tolerances", 1.0, 8, np.array([7.0, 6.0]), np.empty(0)),
+        StageRecord("certify", "pA", 1.0, 8, np.empty(0), np.empty(0)),
     ]
     before, after = np.array(gains(stages)).T
     np.testing.assert_array_equal(before, [np.nan, 9.0, 7.0, 3.0])
@@ -227,7 +227,7 @@ def test_how_well_the_data_fix_a_parameter(span, told):
 
 def test_everything_shown_is_in_the_results_with_its_unit(tmp_path):
     fit = made_fit()
-    stage = replace(fit.stages[1], courses=np.ones((3, 2)))
+    stage = replace(fit.stages[1], start_history=np.ones((3, 2)))
     fit = replace(
         fit,
         stages=[fit.stages[0], stage],
@@ -253,9 +253,9 @@ def test_everything_shown_is_in_the_results_with_its_unit(tmp_path):
         ("certificate/profiles/na.g_bar/chi-squared", "1", [8.0, 0.0, 3.0]),
         ("certificate/correlation", "1", fit.certificate.correlation),
         ("stages/2 free run/history", "mV", [1.0, 0.3, 0.1]),
-        ("stages/2 free run/courses", "mV", np.ones((3, 2))),
+        ("stages/2 free run/history of starts", "mV", np.ones((3, 2))),
         ("stages/lost starts", "1", [2, 0]),
-        ("stages/steps undone", "1", [np.nan, 7]),
+        ("stages/steps rejected", "1", [np.nan, 7]),
         ("stages/steps clipped", "1", [np.nan, 3]),
     ]:
         np.testing.assert_allclose(arrays[name], value)

@@ -23,7 +23,7 @@ from neurojax.cli.progress import FitProgress
 from neurojax.fit import (
     STAGES,
     Draw,
-    Method,
+    Stage,
     agreement,
     free_run,
 )
@@ -128,7 +128,7 @@ def fit_and_certify(
     *,
     title: str,
     settings: dict[str, Any],
-    stages: Sequence[Method] | None = None,
+    stages: Sequence[Stage] | None = None,
     truth: Mapping[str, float] | None = None,
 ) -> FitReport:
     """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
@@ -162,7 +162,7 @@ def fit_and_certify(
     )
 
 
-def chosen_stages(method: str, starts: int | None) -> list[Method] | None:
+def chosen_stages(method: str, starts: int | None) -> list[Stage] | None:
     """The stages that `search,polish` names; None for those that suit the recording.
 
     `starts` is how many points the first stage begins with. Raises ValueError for an unknown name.
@@ -171,7 +171,7 @@ def chosen_stages(method: str, starts: int | None) -> list[Method] | None:
         if starts is not None:
             raise ValueError("--starts needs a --method, whose first stage begins with so many")
         return None
-    stages: list[Method] = []
+    stages: list[Stage] = []
     for name in (word.strip() for word in method.split(",")):
         if name not in STAGES:
             near = nearest(name, STAGES)
@@ -260,7 +260,7 @@ def pick(traces: Sequence[Trace]) -> list[Trace]:
     """Sweeps to fit where the user names none: in current clamp half of them, the telling ones."""
     if any(t.clamp == "voltage" for t in traces):
         return list(traces)
-    return fitting.telling(fitting.every_second(traces)[0])
+    return fitting.select_sweeps(fitting.every_second(traces)[0])
 
 
 def check_writable(path: Path) -> None:

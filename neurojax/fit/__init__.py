@@ -2,22 +2,24 @@
 
 `fit(cell, traces, space)` runs the stages that suit a recording; `stages=[Search(), Polish()]` the
 ones you name. Each is a small object, alone in a file of `stages/`; anything that has a `name` and
-`run(task, found, watch) -> Candidates` may stand among them (`Method`). `solvers/` is what they
-solve with, `judgement/` how good a cell is, `certainty/` what the data determine, `cohorts/` many
-cells at once.
+`run(task, found, budget) -> Candidates` may stand among them (`Stage`).
+
+From the bottom up: `space` (free parameters), `problem` and `task` (what is minimised), `scoring`
+(how good a cell is), `optimisers`, `uncertainty` (what the data determine), `stages`, and on top
+`recipe` (one cell) and `hierarchical` (many cells at once).
 """
 
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
-from neurojax.fit.result import Fit, Progress, Stage
+from neurojax.fit.result import Fit, Progress, StageRecord
 from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
-from neurojax.fit.scoring.select_sweeps import every_second, telling
+from neurojax.fit.scoring.select_sweeps import every_second, select_sweeps
 from neurojax.fit.space import Free, Space, free
-from neurojax.fit.stage import Method
+from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
 from neurojax.fit.stages.nudge import NUDGES, Nudge
@@ -32,6 +34,7 @@ __all__ = [
     "NUDGES",
     "STAGES",
     "Agreement",
+    "Budget",
     "Candidates",
     "Certificate",
     "Certify",
@@ -39,7 +42,6 @@ __all__ = [
     "Draw",
     "Fit",
     "Free",
-    "Method",
     "Nudge",
     "Objective",
     "Polish",
@@ -50,8 +52,8 @@ __all__ = [
     "Shoot",
     "Space",
     "Stage",
+    "StageRecord",
     "Task",
-    "Watch",
     "agreement",
     "cohort",
     "default_stages",
@@ -60,5 +62,5 @@ __all__ = [
     "free",
     "free_run",
     "levenberg_marquardt",
-    "telling",
+    "select_sweeps",
 ]

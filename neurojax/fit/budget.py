@@ -1,4 +1,4 @@
-"""Watch: the time that a fit has, the person who waits for it, and what each stage did."""
+"""Budget: the time that a fit has, the person who waits for it, and what each stage did."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from neurojax.fit.result import Progress, Stage
+from neurojax.fit.result import Progress, StageRecord
 
 
-class Watch:
+class Budget:
     """Accompanies a fit from stage to stage.
 
     `seconds` is the wall time it may take (None: as long as it needs). Ctrl-C ends the stage that
@@ -23,7 +23,7 @@ class Watch:
     def __init__(self, seconds: float | None = None, progress: Progress | None = None):
         self.deadline = math.inf if seconds is None else time.monotonic() + seconds
         self.progress = progress or (lambda *_: None)
-        self.stages: list[Stage] = []
+        self.stages: list[StageRecord] = []
         self.interrupted = False
 
     @property
@@ -39,14 +39,14 @@ class Watch:
     @contextmanager
     def stage(
         self, name: str, unit: str, share: float = 1.0, end: float = math.inf
-    ) -> Iterator[Log]:
+    ) -> Iterator[StageLog]:
         """Record one stage, which may take `share` of the time left; Ctrl-C in it ends it.
 
         That is the time until the deadline, or until `end` (of the monotonic clock) if sooner.
 
         What follows the `with` block runs in either case.
         """
-        log = Log(self, name, unit, share, min(end, self.deadline))
+        log = StageLog(self, name, unit, share, min(end, self.deadline))
         try:
             yield log
         except KeyboardInterrupt:
@@ -54,17 +54,17 @@ class Watch:
         self.stages.append(log.stage())
 
 
-class Log:
+class StageLog:
     """The course of one stage, written as it happens."""
 
-    def __init__(self, watch: Watch, name: str, unit: str, share: float, end: float):
-        self.watch, self.name, self.unit = watch, name, unit
+    def __init__(self, budget: Budget, name: str, unit: str, share: float, end: float):
+        self.budget, self.name, self.unit = budget, name, unit
         self.began = time.monotonic()
         self.deadline = self.began + share * max(0.0, end - self.began)
         self.history: list[float] = []
-        self.courses: list[np.ndarray] = []
+        self.start_history: list[np.ndarray] = []
         self.evaluations = self.dropped = 0
-        self.undone: int | None = None
+        self.rejected: int | None = None
         self.clipped: int | None = None
         self.errors: np.ndarray = np.empty(0)
 
@@ -76,7 +76,7 @@ class Log:
     @property
     def hurried(self) -> bool:
         """Whether the stage should come to its end."""
-        return self.watch.interrupted or self.seconds_left == 0
+        return self.budget.interrupted or self.seconds_left == 0
 
     def step(
         self,
@@ -91,13 +91,13 @@ class Log:
         Also the `errors` of every start, in an order that lasts, where they are known.
         """
         self.history.append(float(best))
-        self.courses.append(np.empty(0) if errors is None else np.asarray(errors))
+        self.start_history.append(np.empty(0) if errors is None else np.asarray(errors))
         self.evaluations += evaluations
-        self.watch.progress(self.name, done, total, float(best), self.unit)
+        self.budget.progress(self.name, done, total, float(best), self.unit)
 
-    def count(self, undone: int, clipped: int) -> None:
+    def count(self, rejected: int, clipped: int) -> None:
         """Note steps of all starts that led to a worse point, and those that were cut short."""
-        self.undone = (self.undone or 0) + undone
+        self.rejected = (self.rejected or 0) + rejected
         self.clipped = (self.clipped or 0) + clipped
 
     def conclude(self, errors: np.ndarray, dropped: int = 0) -> None:
@@ -107,9 +107,9 @@ class Log:
         self.errors = np.sort(errors[alive])
         self.dropped += dropped + int((~alive).sum())
 
-    def stage(self) -> Stage:
+    def stage(self) -> StageRecord:
         """What the report tells of it."""
-        return Stage(
+        return StageRecord(
             name=self.name,
             unit=self.unit,
             seconds=time.monotonic() - self.began,
@@ -117,9 +117,9 @@ class Log:
             history=np.array(self.history),
             errors=self.errors,
             dropped=self.dropped,
-            undone=self.undone,
+            rejected=self.rejected,
             clipped=self.clipped,
-            courses=_padded(self.courses),
+            start_history=_padded(self.start_history),
         )
 
 

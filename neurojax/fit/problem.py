@@ -15,7 +15,7 @@ import numpy as np
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient
-from neurojax.fit.scoring.holding import begin
+from neurojax.fit.holding import begin
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep
 from neurojax.membrane.compartment import Cell
@@ -25,7 +25,7 @@ from neurojax.recording.trace import Trace
 from neurojax.run.gradients import differentiate
 
 Objective = Callable[[Trace, float], Fold]
-"""Makes the fold that judges a simulation of a trace from records at record_ms, 2 record_ms ..."""
+"""Makes the fold that scores a simulation of a trace, from records at record_ms, 2 record_ms ..."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.result import Fit, Progress
 from neurojax.fit.space import Space, free
-from neurojax.fit.stage import Method
+from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
 from neurojax.fit.stages.nudge import Nudge
@@ -40,7 +40,7 @@ def fit(
     cell: Cell,
     traces: Sequence[Trace],
     space: Space | Sequence[str] | Mapping[str, Any],
-    stages: Sequence[Method] | None = None,
+    stages: Sequence[Stage] | None = None,
     *,
     held_out: Sequence[Trace] = (),
     dt: float | None = None,
@@ -64,9 +64,9 @@ def fit(
     if not isinstance(space, Space):
         space = free(cell, space)
     task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold)
-    watch, found = Watch(seconds, progress), None
+    budget, found = Budget(seconds, progress), None
     for stage in default_stages(task) if stages is None else stages:
-        found = stage.run(task, found, watch)
+        found = stage.run(task, found, budget)
         if not len(found):
             raise ValueError(
                 f"{stage.name}: every start failed: none could be simulated to the end. Narrow the "
@@ -74,10 +74,10 @@ def fit(
             )
     if found is None:
         raise ValueError("no stage: a fit needs at least one")
-    return conclude(task, found, watch)
+    return conclude(task, found, budget)
 
 
-def default_stages(task: Task) -> list[Method]:
+def default_stages(task: Task) -> list[Stage]:
     """The stages that suit a recording.
 
     Voltage clamp: random starts polished in coarse steps, then the best in fine ones. Current clamp
@@ -88,7 +88,7 @@ def default_stages(task: Task) -> list[Method]:
     fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
     if fires:
         alone = {"times": 4.0} if len(task.traces) == 1 else {}
-        return [Search(share=0.9, emphasis=alone), Certify()]
+        return [Search(share=0.9, feature_weights=alone), Certify()]
     if task.clamp == "current":
         return [Draw(), Polish(), Certify()]
     coarse = max(task.dt, COARSE_MS)
@@ -100,7 +100,7 @@ def default_stages(task: Task) -> list[Method]:
     ]
 
 
-def conclude(task: Task, found: Candidates, watch: Watch) -> Fit:
+def conclude(task: Task, found: Candidates, budget: Budget) -> Fit:
     """The fit that the candidates of the last stage are."""
     starts = {k: np.asarray(v, dtype=float) for k, v in task.space.values(found.z).items()}
     values = {k: float(v[0]) for k, v in starts.items()}
@@ -112,11 +112,11 @@ def conclude(task: Task, found: Candidates, watch: Watch) -> Fit:
         values=values,
         error=float(found.errors[0]),
         unit=found.unit,
-        stages=watch.stages,
+        stages=budget.stages,
         starts=starts,
         standard_errors=errors,
         ranges=dict(found.ranges),
         contributions=dict(found.contributions),
         certificate=found.certificate,
-        interrupted=watch.interrupted,
+        interrupted=budget.interrupted,
     )

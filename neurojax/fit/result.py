@@ -16,7 +16,7 @@ Progress = Callable[[str, int, int, float, str], None]
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageRecord:
     """One stage of a fit, told so that a person can follow it."""
 
     name: str  # "draw", "evolve", "nudge", "polish" ...
@@ -26,10 +26,10 @@ class Stage:
     history: np.ndarray  # [iteration] best error so far
     errors: np.ndarray  # [start] final error of every start that lived
     dropped: int = 0  # starts that were not finite
-    undone: int | None = None  # steps that led to a worse point; None where there are no such
+    rejected: int | None = None  # steps that led to a worse point; None where there are no such
     clipped: int | None = None  # steps cut short at the trust region
     # [iteration, start] errors on the way, NaN where not known; of a population by rank
-    courses: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    start_history: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Fit:
     space: Space
     values: dict[str, float]  # best value of each free parameter
     error: float  # at the best values, in the unit of the last stage
-    stages: list[Stage]
+    stages: list[StageRecord]
     starts: dict[str, np.ndarray]  # [start] final values of each parameter, best first
     standard_errors: dict[str, float] = field(default_factory=dict)  # from the Gauss-Newton matrix
     # how far each can move alone before the error grows by one of its unit

@@ -1,15 +1,15 @@
-"""Method: what a stage of a fit is, so that anybody can write one."""
+"""Stage: what a stage of a fit is, so that anybody can write one."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.task import Task
 
 
-class Method(Protocol):
+class Stage(Protocol):
     """One stage of a fit: from the candidates of the stage before to better ones.
 
     A small frozen dataclass whose fields are its options, with units in their names. `fit` calls
@@ -22,8 +22,8 @@ class Method(Protocol):
 
             name = "jitter"
 
-            def run(self, task, found, watch):
-                with watch.stage(self.name, found.unit) as log:
+            def run(self, task, found, budget):
+                with budget.stage(self.name, found.unit) as log:
                     ...
                     log.step(done, total, best, evaluations)
                     log.conclude(errors)
@@ -40,6 +40,6 @@ class Method(Protocol):
         """A word: "search"."""
         ...
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The candidates after this stage, best first; never fewer than none that were finite."""
         ...

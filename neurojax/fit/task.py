@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from neurojax.fit.holding import level
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.scoring.score import Targets, level, shares_of, targets
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep, counted, noise_of, prepare
 from neurojax.membrane.compartment import Cell
@@ -71,7 +71,7 @@ class Task:
         records at record_ms, 2 record_ms and so on. Default: the squared error of the potential
         (current clamp) or of the current (voltage clamp), averaged over all samples that count.
         """
-        return self._once(("problem", objective, every), lambda: self._problem(objective, every))
+        return self.once(("problem", objective, every), lambda: self._problem(objective, every))
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
         sweeps = sweeps_for(self.cell, self.traces, self.dt, every, self.keep, self.hold)
@@ -101,22 +101,17 @@ class Task:
         total = sum(k.sum() * t.dt_ms for k, t in zip(kept, self.traces, strict=True))
         return noise.sd**2 / noise.independent(total)
 
-    @property
-    def targets(self) -> Targets:
-        """The features of the sweeps, for scores (current clamp)."""
-        return self._once("targets", lambda: targets(self.traces, self.dt, self.weights))
-
     def stepped(self, dt: float | None) -> Task:
         """The same task in steps of `dt` ms (None: as it is)."""
         if dt is None or dt == self.dt:
             return self
-        return self._once(("stepped", dt), lambda: replace(self, dt=dt))
+        return self.once(("stepped", dt), lambda: replace(self, dt=dt))
 
-    def swayed(self, share: float) -> Task:
+    def jittered(self, share: float) -> Task:
         """The same task with each sweep twice, its current stronger and weaker by `share` of it."""
         if not share:
             return self
-        return self._once(("swayed", share), lambda: self._swayed(share))
+        return self.once(("jittered", share), lambda: self._swayed(share))
 
     def _swayed(self, share: float) -> Task:
         def twice(each: Sequence[Any] | None) -> Any:
@@ -125,7 +120,8 @@ class Task:
         traces = [replace(t, i_pA=t.i_pA * (1 + by)) for t in self.traces for by in (share, -share)]
         return replace(self, traces=traces, keep=twice(self.keep), weights=twice(self.weights))
 
-    def _once(self, key: Any, make: Any) -> Any:
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make()` gives, made at the first call with this key and kept."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -154,3 +150,14 @@ def one_clamp(traces: Sequence[Trace]) -> str:
     if len(clamps) > 1:
         raise ValueError("cannot fit current clamp and voltage clamp together: give one kind")
     return clamps.pop()
+
+
+def shares_of(weights: Sequence[float] | None, sweeps: int) -> np.ndarray:
+    """How much each sweep counts, `[sweep]`, in all 1; alike without weights.
+
+    Raises ValueError for weights that do not fit.
+    """
+    given = np.ones(sweeps) if weights is None else np.asarray(weights, dtype=float)
+    if given.shape != (sweeps,) or not (given >= 0).all() or given.sum() <= 0:
+        raise ValueError(f"weights {weights!r}: expected {sweeps} numbers >= 0, not all 0")
+    return given / given.sum()

@@ -14,7 +14,7 @@ from neurojax.fit import (
     Fit,
     Free,
     Space,
-    Stage,
+    StageRecord,
 )
 from neurojax.plot.look import (
     FAINT,
@@ -96,7 +96,7 @@ def good_starts(fit: Fit, within: float = 1.05) -> int:
 
 # -- convergence -----------------------------------------------------------------------------------
 @styled
-def convergence(stages: Sequence[Stage]) -> Figure:
+def convergence(stages: Sequence[StageRecord]) -> Figure:
     """The error as a fit went on, stage by stage, of every start where it was noted; and the end.
 
     A row for each unit of the error. Left: the best so far, and in thin lines the starts. Right:
@@ -127,16 +127,16 @@ def convergence(stages: Sequence[Stage]) -> Figure:
     return figure
 
 
-def _course(axes: Axes, stage: Stage, done: int, colour: str, label: str) -> None:
+def _course(axes: Axes, stage: StageRecord, done: int, colour: str, label: str) -> None:
     x = done + np.arange(1, len(stage.history) + 1)
-    starts = stage.courses.shape[1]
+    starts = stage.start_history.shape[1]
     for k in np.unique(np.linspace(0, starts - 1, MOST_STARTS).astype(int)) if starts else ():
-        axes.plot(x, stage.courses[:, k], color=colour, lw=0.6, alpha=0.45)
+        axes.plot(x, stage.start_history[:, k], color=colour, lw=0.6, alpha=0.45)
     marker = "o" if len(x) < 4 else ""
     axes.plot(x, stage.history, color=colour, label=label, marker=marker, ms=3.5, lw=1.8, zorder=3)
 
 
-def _ends(axes: Axes, stage: Stage, colour: str) -> None:
+def _ends(axes: Axes, stage: StageRecord, colour: str) -> None:
     errors = np.sort(stage.errors)
     if errors.size:
         rank, marker = np.arange(1, errors.size + 1), "o" if errors.size < 60 else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from neurojax.fit import Stage
+from neurojax.fit import StageRecord
 from neurojax.io.results import running_versions
 from neurojax.plot.look import number
 from neurojax.recording.trace import Origin
@@ -18,7 +18,7 @@ from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn
 
 
-def gains(stages: Sequence[Stage]) -> list[tuple[float, float]]:
+def gains(stages: Sequence[StageRecord]) -> list[tuple[float, float]]:
     """Best error before and after each stage, in its unit; NaN where there is none to compare.
 
     Before it is where the last stage of the same unit ended, else its own first.
@@ -52,13 +52,13 @@ def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
                 f"{len(stage.history)}",
                 f"{len(stage.errors)}" if len(stage.errors) else "-",
                 f"{stage.dropped}",
-                "-" if stage.undone is None else f"{stage.undone:,}",
+                "-" if stage.rejected is None else f"{stage.rejected:,}",
                 "-" if stage.clipped is None else f"{stage.clipped:,}",
             ]
         )
     head = ["", "stage", "error before", "after", "unit", "gained", "seconds", "simulated sweeps"]
     yield page.table(
-        [*head, "iterations", "starts kept", "lost", "steps undone", "clipped"],
+        [*head, "iterations", "starts kept", "lost", "steps rejected", "clipped"],
         rows,
         "Stages of the fit",
     )
@@ -73,13 +73,13 @@ def _gained(before: float, after: float) -> str:
     return f"{part:.0f} %" if abs(part) >= 1 else f"{part:.1g} %"
 
 
-def _note(done: Sequence[Stage]) -> str:
+def _note(done: Sequence[StageRecord]) -> str:
     told = "Errors of one unit follow each other from stage to stage; a stage in finer time steps "
     told += "may begin above the end of the one before."
     if any(stage.dropped for stage in done):
         told += " Lost starts left the finite numbers on the way."
     if any(stage.clipped is not None for stage in done):
-        told += " Steps to a worse point were undone, those beyond the trust region clipped."
+        told += " Steps to a worse point were rejected, those beyond the trust region clipped."
     if any(stage.unit == "tolerances" for stage in done):
         told += " A search adds up how far features of the sweeps are off, each in its tolerance."
     return told

@@ -146,13 +146,13 @@ def _stages(report: FitReport) -> Iterator[Entry]:
     yield "stages/seconds", [s.seconds for s in done], "s"
     yield "stages/simulated sweeps", [s.evaluations for s in done], "1"
     yield "stages/lost starts", [s.dropped for s in done], "1"
-    yield "stages/steps undone", [np.nan if s.undone is None else s.undone for s in done], "1"
+    yield "stages/steps rejected", [np.nan if s.rejected is None else s.rejected for s in done], "1"
     yield "stages/steps clipped", [np.nan if s.clipped is None else s.clipped for s in done], "1"
     for k, stage in enumerate(done, start=1):
         under = f"stages/{k} {stage.name.replace('/', '_')}"
         yield f"{under}/history", stage.history, stage.unit
         yield f"{under}/errors", stage.errors, stage.unit
-        yield f"{under}/courses", stage.courses, stage.unit
+        yield f"{under}/history of starts", stage.start_history, stage.unit
     for name, part in report.fit.contributions.items():
         yield f"contributions/{name}", part, report.fit.unit
 

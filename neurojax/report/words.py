@@ -146,10 +146,10 @@ def cautions(report: FitReport) -> list[str]:
         found.append(f"The data do not determine {which}: no standard error exists.")
     if fit.certificate is not None:
         found += [_sentence(fit.certificate.missing)] if fit.certificate.missing else []
-        if fit.certificate.unsettled > 1:
+        if fit.certificate.chi2_to_minimum > 1:
             found.append(
                 "The best point is not yet a minimum: chi-squared falls by "
-                f"{fit.certificate.unsettled:.2g} nearby. Polish longer."
+                f"{fit.certificate.chi2_to_minimum:.2g} nearby. Polish longer."
             )
     return [*found, *_warnings(report)]
 

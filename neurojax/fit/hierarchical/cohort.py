@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.budget import Log, Watch
+from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.hierarchical import pooling
-from neurojax.fit.hierarchical.descent import Course, Plan
+from neurojax.fit.hierarchical.descent import CohortDescent, Plan
 from neurojax.fit.optimisers import schur_complement
 from neurojax.fit.problem import Problem
-from neurojax.fit.result import Progress, Stage
+from neurojax.fit.result import Progress, StageRecord
 from neurojax.fit.space import Space, free
 from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp, sweeps_for
@@ -26,7 +26,7 @@ from neurojax.recording.trace import Trace
 from neurojax.units import nearest
 
 LANES = 8192
-"""Sweeps x starts that are simulated at once; more starts wait for their turn."""
+"""Sweeps x starts that are simulated at once; more starts wait."""
 
 
 class Pool(NamedTuple):
@@ -56,7 +56,7 @@ class CohortFit:
     apart: list[str]  # of cells that fit so badly that they had no say in what is shared
     starts: dict[str, np.ndarray]  # [start] shared values, best first
     start_errors: np.ndarray  # [start] root mean squared residual over all cells
-    stages: list[Stage]
+    stages: list[StageRecord]
     interrupted: bool = False
 
 
@@ -110,7 +110,7 @@ def cohort(
     if couplings is None:
         couplings = (0.0,) if clamp == "voltage" else NUDGES
     dt = dt or (0.025 if clamp == "current" else recordings[0][0].dt_ms)
-    watch = Watch(seconds, progress)
+    budget = Budget(seconds, progress)
     with jax.enable_x64(True):
         lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep, hold)
         plan = Plan(
@@ -118,15 +118,15 @@ def cohort(
             None if noise is None else np.asarray(noise, dtype=float),
             lanes.least_noise, tuple(couplings), iterations, tolerance,
         )  # fmt: skip
-        with watch.stage("cohort", lanes.unit) as log:
-            courses = _run(lanes, plan, starts, draws, np.random.default_rng(seed), log)
-        if not any(c.alive.any() for c in courses):
+        with budget.stage("cohort", lanes.unit) as log:
+            descents = _run(lanes, plan, starts, draws, np.random.default_rng(seed), log)
+        if not any(c.alive.any() for c in descents):
             raise ValueError(
                 "not one cell could be simulated to the end. Narrow the bounds of the free "
                 "parameters, or use a smaller dt"
             )
-        courses.sort(key=lambda c: ((~c.alive).sum(), c.mean_square))
-        return _conclude(lanes, courses, watch)
+        descents.sort(key=lambda c: ((~c.alive).sum(), c.mean_square))
+        return _conclude(lanes, descents, budget)
     raise KeyboardInterrupt
 
 
@@ -225,32 +225,34 @@ def _stacked(sweeps: Sequence[Sweep], times: int) -> Sweep:
     return Sweep(electrode, type(sweeps[0].error)(data=target), v_start, level)
 
 
-def _run(lanes: _Lanes, plan: Plan, starts: int, draws: int, rng, log: Log) -> list[Course]:
+def _run(
+    lanes: _Lanes, plan: Plan, starts: int, draws: int, rng, log: StageLog
+) -> list[CohortDescent]:
     """Every start to its end."""
     width = max(1, min(starts, LANES // len(lanes.sweeps)))
     waiting = [_drawn(lanes, plan, draws, rng) for _ in range(starts)]
-    ended: list[Course] = []
-    under_way: list[Course] = []
+    ended: list[CohortDescent] = []
+    under_way: list[CohortDescent] = []
     try:
         while (waiting or under_way) and not log.hurried:
             while waiting and len(under_way) < width:
                 z = _best_of(lanes, plan, waiting.pop(0), width, log)
-                under_way.append(Course(plan, z))
+                under_way.append(CohortDescent(plan, z))
             _look(lanes, under_way, width, log)
             ended += [c for c in under_way if c.done]
             under_way = [c for c in under_way if not c.done]
             _tell([*ended, *under_way], plan, starts, log)
     except KeyboardInterrupt:
-        log.watch.interrupted = True
+        log.budget.interrupted = True
     if not (ended or under_way):
-        under_way = [Course(plan, waiting[0][0])]
+        under_way = [CohortDescent(plan, waiting[0][0])]
     if unfinished := [c for c in under_way if not c.free or c.kind == "look"]:
         for c in unfinished:
-            c.hurry()
+            c.finish_early()
         _look(lanes, unfinished, width, log)
-    courses = ended + under_way
-    log.conclude(np.array([np.sqrt(c.mean_square) for c in courses]))
-    return courses
+    descents = ended + under_way
+    log.conclude(np.array([np.sqrt(c.mean_square) for c in descents]))
+    return descents
 
 
 def _drawn(lanes: _Lanes, plan: Plan, draws: int, rng) -> np.ndarray:
@@ -260,7 +262,9 @@ def _drawn(lanes: _Lanes, plan: Plan, draws: int, rng) -> np.ndarray:
     return z
 
 
-def _best_of(lanes: _Lanes, plan: Plan, points: np.ndarray, width: int, log: Log) -> np.ndarray:
+def _best_of(
+    lanes: _Lanes, plan: Plan, points: np.ndarray, width: int, log: StageLog
+) -> np.ndarray:
     """Each cell's best of some points."""
     if len(points) == 1:
         return points[0]
@@ -274,22 +278,22 @@ def _best_of(lanes: _Lanes, plan: Plan, points: np.ndarray, width: int, log: Log
     return np.take_along_axis(points, best[None, None], axis=0)[0]
 
 
-def _look(lanes: _Lanes, courses: list[Course], width: int, log: Log) -> None:
-    found = lanes.look([c.trial for c in courses], [c.coupling for c in courses], width)
-    log.evaluations += len(courses) * len(lanes.sweeps)
-    for course, of in zip(courses, found, strict=False):
-        course.judge(*of)
+def _look(lanes: _Lanes, descents: list[CohortDescent], width: int, log: StageLog) -> None:
+    found = lanes.look([c.trial for c in descents], [c.coupling for c in descents], width)
+    log.evaluations += len(descents) * len(lanes.sweeps)
+    for descent, of in zip(descents, found, strict=False):
+        descent.advance(*of)
 
 
-def _tell(courses: list[Course], plan: Plan, starts: int, log: Log) -> None:
+def _tell(descents: list[CohortDescent], plan: Plan, starts: int, log: StageLog) -> None:
     whole = starts * len(plan.phases)
-    done = sum(min(c.phases_done, len(plan.phases)) for c in courses)
-    best = [c.mean_square for c in courses if c.free] or [c.mean_square for c in courses]
+    done = sum(min(c.phases_done, len(plan.phases)) for c in descents)
+    best = [c.mean_square for c in descents if c.free] or [c.mean_square for c in descents]
     log.step(done, whole, float(np.sqrt(min(best))))
 
 
-def _conclude(lanes: _Lanes, courses: list[Course], watch: Watch) -> CohortFit:
-    best, space, plan = courses[0], lanes.space, courses[0].plan
+def _conclude(lanes: _Lanes, descents: list[CohortDescent], budget: Budget) -> CohortFit:
+    best, space, plan = descents[0], lanes.space, descents[0].plan
     z = np.where(best.alive, best.z, np.nan)
     z[plan.shared] = best.z[plan.shared]
     values = {k: np.asarray(v) for k, v in space.values(z).items()}
@@ -297,7 +301,7 @@ def _conclude(lanes: _Lanes, courses: list[Course], watch: Watch) -> CohortFit:
         deviation = np.sqrt(schur_complement.variances(best.posterior()[0], plan.shared))
         errors = deviation * np.abs(np.asarray(space.slopes(z)))
     common = [name for name, one in zip(space.names, plan.shared, strict=True) if one]
-    at_starts = space.values(np.stack([c.z[:, 0] for c in courses], axis=1))
+    at_starts = space.values(np.stack([c.z[:, 0] for c in descents], axis=1))
     return CohortFit(
         cell=space.apply(lanes.cell, values),
         space=space,
@@ -312,25 +316,25 @@ def _conclude(lanes: _Lanes, courses: list[Course], watch: Watch) -> CohortFit:
         lost=[name for name, alive in zip(lanes.names, best.alive, strict=True) if not alive],
         apart=[n for n, far in zip(lanes.names, best.apart & best.alive, strict=True) if far],
         starts={name: np.asarray(at_starts[name]) for name in common},
-        start_errors=np.array([np.sqrt(c.mean_square) for c in courses]),
-        stages=watch.stages,
-        interrupted=watch.interrupted,
+        start_errors=np.array([np.sqrt(c.mean_square) for c in descents]),
+        stages=budget.stages,
+        interrupted=budget.interrupted,
     )
 
 
-def _pools(space: Space, course: Course) -> dict[str, Pool]:
+def _pools(space: Space, descent: CohortDescent) -> dict[str, Pool]:
     """The population of each pooled parameter, on the parameter's own scale."""
-    if course.population is None:
+    if descent.population is None:
         return {}
-    _, covariance = pooling.posterior(*course.told(), course.population)
+    _, covariance = pooling.posterior(*descent.evidence(), descent.population)
     pools = {}
-    for k, p in enumerate(np.flatnonzero(course.plan.pooled)):
+    for k, p in enumerate(np.flatnonzero(descent.plan.pooled)):
         f = space.free[p]
-        mean, spread = course.population.mean[k], course.population.spread[k]
+        mean, spread = descent.population.mean[k], descent.population.spread[k]
         low, high = np.log([f.low, f.high]) if f.scale == "log" else (f.low, f.high)
         at = low + (high - low) * mean
-        shrinkage = np.full(course.alive.size, np.nan)
-        shrinkage[course.alive] = covariance[:, k, k] / spread**2
+        shrinkage = np.full(descent.alive.size, np.nan)
+        shrinkage[descent.alive] = covariance[:, k, k] / spread**2
         pools[f.name] = Pool(
             mean=float(np.exp(at) if f.scale == "log" else at),
             spread=float(spread * (high - low)),

@@ -1,4 +1,4 @@
-"""Course: how one start of a cohort goes downhill, all its cells at once."""
+"""CohortDescent: how one start of a cohort goes downhill, all its cells at once."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Plan:
         return fits
 
 
-class Course:
-    """One start: look at `trial` `[P, cell]` under `coupling`, and tell `judge` what was found.
+class CohortDescent:
+    """One start: look at `trial` `[P, cell]` under `coupling`, and tell `advance` what was found.
 
     Steps are joint, of all cells and what they share, accepted when the sum over the cells falls.
     After one that failed each cell goes alone, and decides alone. Cells that are stuck in the end,
@@ -130,7 +130,7 @@ class Course:
             return np.where(self.alive, self.weight * value + prior, 0.0)
 
     # -- from trial to trial -----------------------------------------------------------------------
-    def judge(self, value: np.ndarray, gradient: np.ndarray, matrix: np.ndarray) -> None:
+    def advance(self, value: np.ndarray, gradient: np.ndarray, matrix: np.ndarray) -> None:
         """Take note of the trial's mean squares `[cell]`, their gradient and matrix; go on."""
         value = np.where(np.isfinite(value), value, np.inf)
         kind = self.kind
@@ -220,7 +220,7 @@ class Course:
             z, value = self.left
             self.z = np.where(self.stuck & (self.value < value), self.z, z)
 
-    def hurry(self) -> None:
+    def finish_early(self) -> None:
         """To the last coupling: all that is left is a look at it."""
         if self.phase.what == "rescue":
             self.z = self.left[0]
@@ -242,14 +242,14 @@ class Course:
     def _pool(self) -> None:
         if not self.plan.pooled.any():
             return
-        told = self.told()
+        told = self.evidence()
         if self.population is None:
             z = self.z[self.plan.pooled][:, self.alive]
             spread = np.maximum(z.std(axis=1), pooling.NARROWEST)
             self.population = pooling.Population(z.mean(axis=1), spread)
         self.population = pooling.estimate(*told, self.population)
 
-    def told(self) -> tuple[np.ndarray, np.ndarray]:
+    def evidence(self) -> tuple[np.ndarray, np.ndarray]:
         """What the data of living cells say of the pooled parameters, see `pooling.of_pooled`."""
         H, g = self.likelihood()
         on = self.alive

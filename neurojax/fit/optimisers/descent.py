@@ -1,4 +1,4 @@
-"""descent: many starts walk downhill at once, each at its own pace and its own coupling."""
+"""descent: many starts walk downhill at once, each at its own schedule and its own coupling."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from neurojax.fit.budget import Log
+from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT, LevenbergState
 from neurojax.fit.problem import Problem
 
-ABREAST = 64
+LANES = 64
 """Starts that each device computes at once; where one ends, a waiting one takes its place."""
 
 PATIENCE = 6
@@ -24,7 +24,7 @@ PATIENCE = 6
 
 
 @dataclass(frozen=True)
-class Pace:
+class Schedule:
     """How a start goes down: from coupling to coupling, at each until it gains no more."""
 
     couplings: Sequence[float] = (0.0,)  # to the data, mS/cm2, firm to faint; the last one counts
@@ -34,16 +34,16 @@ class Pace:
     optimiser: optax.GradientTransformation = LEVENBERG_MARQUARDT
 
 
-def abreast(n: int) -> int:
+def lanes(n: int) -> int:
     """How many lanes n starts take: few numbers, since each has a program of its own.
 
     A single lane is four to seven times as quick as a vector, in which 8 cost no more than 2.
     """
-    return 1 if n <= 4 else max(8, min(n, ABREAST * jax.local_device_count()))
+    return 1 if n <= 4 else max(8, min(n, LANES * jax.local_device_count()))
 
 
 def descend(
-    problem: Problem, z: np.ndarray, pace: Pace, log: Log, width: int | None = None
+    problem: Problem, z: np.ndarray, schedule: Schedule, log: StageLog, width: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each start's best point `[P, n]` at the last coupling, and its value `[n]`, from z `[P, n]`.
 
@@ -51,25 +51,27 @@ def descend(
     on Ctrl-C, every start is still looked at once, for it is the last coupling that counts. One
     program serves all calls of one `width`, the number of starts at a time.
     """
-    walkers = _Walkers(problem, np.asarray(z, dtype=np.float64), pace, width or abreast(z.shape[1]))
+    walkers = _Walkers(
+        problem, np.asarray(z, dtype=np.float64), schedule, width or lanes(z.shape[1])
+    )
     try:
         while walkers.under_way and not log.hurried:
             walkers.move()
             log.step(*walkers.progress(), walkers.simulated, walkers.errors())
     except KeyboardInterrupt:
-        log.watch.interrupted = True
+        log.budget.interrupted = True
     walkers.conclude()
     if isinstance(walkers.state, LevenbergState):
-        log.count(walkers.undone, walkers.clipped)
+        log.count(walkers.rejected, walkers.clipped)
     return walkers.best_z, walkers.best
 
 
 class _Walkers:
     """A start in each lane, under way; others that wait; and what came of all, `[n]` each."""
 
-    def __init__(self, problem: Problem, z: np.ndarray, pace: Pace, width: int):
-        self.problem, self.pace, self.n = problem, pace, z.shape[1]
-        self.couplings = np.asarray(pace.couplings, dtype=np.float64)
+    def __init__(self, problem: Problem, z: np.ndarray, schedule: Schedule, width: int):
+        self.problem, self.schedule, self.n = problem, schedule, z.shape[1]
+        self.couplings = np.asarray(schedule.couplings, dtype=np.float64)
         self.best_z, self.best = z.copy(), np.full(self.n, np.inf)
         self.seen = np.zeros(self.n, dtype=bool)  # at the last coupling
         lanes = np.arange(width)
@@ -78,9 +80,9 @@ class _Walkers:
         self.z = z[:, lanes % self.n].copy()  # where to look next
         self.here, self.value = self.z.copy(), np.full(width, np.inf)  # best at this coupling
         self.level, self.age, self.quiet = (np.zeros(width, dtype=int) for _ in range(3))
-        self.optimiser = optax.with_extra_args_support(pace.optimiser)
+        self.optimiser = optax.with_extra_args_support(schedule.optimiser)
         self.state: Any = jax.vmap(self.optimiser.init, -1, -1)(jnp.asarray(self.z))
-        self.undone = self.clipped = 0  # steps of Levenberg-Marquardt
+        self.rejected = self.clipped = 0  # steps of Levenberg-Marquardt
 
     @property
     def under_way(self) -> bool:
@@ -99,8 +101,8 @@ class _Walkers:
     def progress(self) -> tuple[int, int, float]:
         """Mean iterations done and to come at most, and the best error at the faintest coupling."""
         ahead = self.n - self.waiting
-        done = self.level * self.pace.iterations + self.age
-        whole = self.couplings.size * self.pace.iterations
+        done = self.level * self.schedule.iterations + self.age
+        whole = self.couplings.size * self.schedule.iterations
         finished = self.n - ahead - int((self.who >= 0).sum())
         mean = (finished * whole + done[self.who >= 0].sum()) / self.n
         best = min(self.best.min(), np.where(self._last, self.value, np.inf).min())
@@ -122,13 +124,13 @@ class _Walkers:
         fresh = jnp.asarray(self.age == 0)
         onward, self.state = _move(self.optimiser, self.state, fresh, z, found)
         value = np.nan_to_num(np.asarray(found.value), nan=np.inf)
-        least = np.where(self._last, self.pace.tolerance, self.pace.coarse)
+        least = np.where(self._last, self.schedule.tolerance, self.schedule.coarse)
         gained = value < (1 - least) * self.value
         self._keep(value)
         self.quiet = np.where(gained, 0, self.quiet + 1)
         self.age += 1
         self.z = np.array(onward)
-        done = (self.quiet >= PATIENCE) | (self.age >= self.pace.iterations)
+        done = (self.quiet >= PATIENCE) | (self.age >= self.schedule.iterations)
         done |= ~np.isfinite(self.value)
         for lane in map(int, np.flatnonzero(done & (self.who >= 0))):
             self._go_on(lane)
@@ -163,7 +165,7 @@ class _Walkers:
 
     def _count(self, lane: int) -> None:
         if isinstance(self.state, LevenbergState):
-            self.undone += int(self.state.undone[lane])
+            self.rejected += int(self.state.rejected[lane])
             self.clipped += int(self.state.clipped[lane])
 
     def conclude(self) -> None:

@@ -1,4 +1,4 @@
-"""Populations of points that are judged and remembered, and their evolution by CMA-ES."""
+"""Populations of points that are scored and remembered, and their evolution by CMA-ES."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.fit.budget import Log
-from neurojax.fit.scoring.scorer import Judge
+from neurojax.fit.budget import StageLog
+from neurojax.fit.scoring.scorer import Scorer
 
 _LOST = 1e9  # what a cell that is not finite scores among its generation
 
 
 class Population:
-    """Judges points of the unit box, `size` at a time, and remembers the best of them."""
+    """Scores points of the unit box, `size` at a time, and remembers the best of them."""
 
-    def __init__(self, judge: Judge, size: int):
-        self.judge, self.size = judge, size
+    def __init__(self, scorer: Scorer, size: int):
+        self.scorer, self.size = scorer, size
         self.parts: dict[str, float] = {}  # of the best
         self.z, self.errors = np.empty((0, 0)), np.empty(0)
 
@@ -28,13 +28,13 @@ class Population:
         """The least error so far."""
         return float(self.errors[0]) if self.errors.size else np.inf
 
-    def __call__(self, z: np.ndarray, log: Log) -> np.ndarray:
+    def __call__(self, z: np.ndarray, log: StageLog) -> np.ndarray:
         """Errors `[n]` of points z `[P, n]`, n at most `size`; infinite where not finite."""
         n = z.shape[1]
         padded = np.concatenate([z, np.repeat(z[:, -1:], self.size - n, axis=1)], axis=1)
-        errors, parts = self.judge(padded)
+        errors, parts = self.scorer(padded)
         errors = errors[:n]
-        log.evaluations += n * self.judge.sweeps
+        log.evaluations += n * self.scorer.sweeps
         log.dropped += int((~np.isfinite(errors)).sum())
         k = int(errors.argmin())
         self._remember(z, errors, {name: float(part[k]) for name, part in parts.items()})
@@ -62,12 +62,12 @@ class Evolution:
     `spread` in every coordinate of the unit box.
     """
 
-    def __init__(self, people: Population, islands: int, rng: np.random.Generator, spread=0.2):
-        self.people, self.rng = people, rng
-        first = [people.z[:, k % people.z.shape[1]] for k in range(islands)]
-        self.searches = [_strategy(x, spread, people.size // islands, rng) for x in first]
+    def __init__(self, population: Population, islands: int, rng: np.random.Generator, spread=0.2):
+        self.population, self.rng = population, rng
+        first = [population.z[:, k % population.z.shape[1]] for k in range(islands)]
+        self.searches = [_strategy(x, spread, population.size // islands, rng) for x in first]
 
-    def run(self, log: Log, generations: int, patience: int, gain: float) -> None:
+    def run(self, log: StageLog, generations: int, patience: int, gain: float) -> None:
         """Evolve until the time of the log is over, or nothing moves any more.
 
         That is, the error fell by less than a part `gain` of it in `patience` generations.
@@ -75,29 +75,29 @@ class Evolution:
         timed, g = math.isfinite(log.seconds_left), 0
         while g < generations:
             asked = [np.array(s.ask()).T for s in self.searches]
-            errors = self.people(np.concatenate(asked, axis=1), log)
+            errors = self.population(np.concatenate(asked, axis=1), log)
             _tell(self.searches, asked, errors)
             g += 1
             if timed:
                 each = (time.monotonic() - log.began) / g
                 generations = min(generations, g + int(log.seconds_left / each))
             log.errors = np.sort(errors[np.isfinite(errors)])
-            log.step(g, generations, self.people.best, errors=log.errors)
-            if g > patience and self.people.best > (1 - gain) * log.history[-1 - patience]:
+            log.step(g, generations, self.population.best, errors=log.errors)
+            if g > patience and self.population.best > (1 - gain) * log.history[-1 - patience]:
                 return
 
-    def join(self, people: Population) -> None:
-        """Go on in a population whose judge is another.
+    def join(self, population: Population) -> None:
+        """Go on in a population with another scorer.
 
         The better half of the searches go on, and a narrow one around the best point has the
         places of the rest.
         """
-        self.people = people
+        self.population = population
         if len(self.searches) > 1:
             order = sorted(self.searches, key=lambda s: s.best.f)
             kept = order[: len(order) // 2]
-            rest = people.size - sum(s.popsize for s in kept)
-            self.searches = [*kept, _strategy(people.z[:, 0], 0.05, rest, self.rng)]
+            rest = population.size - sum(s.popsize for s in kept)
+            self.searches = [*kept, _strategy(population.z[:, 0], 0.05, rest, self.rng)]
 
 
 def _tell(searches: list, asked: list[np.ndarray], errors: np.ndarray) -> None:

@@ -21,7 +21,7 @@ class LevenbergState(NamedTuple):
     matrix: jax.Array  # [P, P]
     bend: jax.Array  # [P, P] what the curvature of the residuals adds to it
     damping: jax.Array
-    undone: jax.Array  # int32, steps to a point that was worse, or not finite
+    rejected: jax.Array  # int32, steps to a point that was worse, or not finite
     clipped: jax.Array  # int32, steps cut short at the trust region
 
 
@@ -31,7 +31,7 @@ def levenberg_marquardt(
     """Damped Gauss-Newton steps within the box [0, 1]^P and a trust region.
 
     `update(gradient, state, z, value=, matrix=)` takes the sum of squares at z `[P]`, its gradient
-    `[P]` and J'J `[P, P]`. A point worse than the last accepted one is undone: the update then
+    `[P]` and J'J `[P, P]`. A point worse than the last accepted one is rejected: the update then
     leads from z to a shorter step from that point. No step is longer than `radius` in any
     coordinate; coordinates held by a bound are left out of the solve. Cautious first steps, from a
     large damping, miss fewer basins than bold ones.
@@ -53,7 +53,7 @@ def levenberg_marquardt(
             matrix=jnp.zeros((z.size, z.size), z.dtype),
             bend=jnp.zeros((z.size, z.size), z.dtype),
             damping=jnp.full((), damping, z.dtype),
-            undone=jnp.zeros((), jnp.int32),
+            rejected=jnp.zeros((), jnp.int32),
             clipped=jnp.zeros((), jnp.int32),
         )
 
@@ -70,7 +70,7 @@ def levenberg_marquardt(
             matrix=matrix,
             bend=jnp.where(near, learned, jnp.where(better, 0.0, state.bend)),
             damping=jnp.clip(state.damping * jnp.where(better, shrink, grow), 1e-12, 1e8),
-            undone=state.undone + ~better,
+            rejected=state.rejected + ~better,
             clipped=state.clipped,
         )
         step, clipped = _solve(state, radius)

@@ -1,4 +1,4 @@
-"""Normal equations of pieces of a trajectory that are to join: a band of blocks, and its solve.
+"""Normal equations of multiple shooting: pieces of a trajectory whose ends are to meet.
 
 Unknown are the parameters p `[P]` of all pieces and the state x_k `[D]` in which each begins. A
 piece's residuals touch p and its own x_k; its gap, end_k(p, x_k) - x_k+1, also the next one's. So

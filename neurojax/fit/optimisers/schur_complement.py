@@ -1,4 +1,4 @@
-"""Normal equations of many cells that share parameters: an arrow of small blocks, and its solve.
+"""Normal equations of many cells that share parameters, solved by the Schur complement.
 
 Each cell's matrix J'J `[P, P]` touches the parameters that are its own and those that all share.
 Eliminating the own ones leaves one small system for the shared (the Schur complement, summed over

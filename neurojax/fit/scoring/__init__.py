@@ -1,1 +1,1 @@
-"""How good a simulated cell is: its score, its free runs, and the sweeps to judge it by."""
+"""How good a simulated cell is: its score, its free runs, and the choice of sweeps."""

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.engine.observables import observe
-from neurojax.fit.scoring.holding import Held, held_at
-from neurojax.fit.scoring.score import base_mV, holding_pA, level
+from neurojax.fit.holding import Held, base_mV, held_at, holding_pA, level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State, at_rest
 from neurojax.membrane.pipette import before, repeated

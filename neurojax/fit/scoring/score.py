@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.fit.holding import level, stimulated
+from neurojax.fit.task import shares_of
 from neurojax.loss import Level
 from neurojax.membrane.electrode import resample
 from neurojax.recording import features
@@ -25,7 +27,6 @@ _BEFORE, _AFTER = 50.0, 100.0  # ms around the stimulus that are simulated
 _FALL = np.array([0.75, 1.0, 1.5, 2.0, 3.0, 4.0])  # ms after the peak of a spike
 _PHASES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])  # of the interval between two spikes
 _RECOVERY = 20.0  # ms after the last spike from which the course to rest is compared
-_PEACE = 10.0  # ms before the stimulus without which a cell cannot be said to rest
 _POINTS = 400  # records at which a stretch without spikes is compared
 
 
@@ -111,59 +112,10 @@ def targets(traces: Sequence[Trace], dt: float, weights: Sequence[float] | None 
     )
 
 
-def shares_of(weights: Sequence[float] | None, sweeps: int) -> np.ndarray:
-    """How much each sweep counts, `[sweep]`, in all 1; alike without weights.
-
-    Raises ValueError for weights that do not fit.
-    """
-    given = np.ones(sweeps) if weights is None else np.asarray(weights, dtype=float)
-    if given.shape != (sweeps,) or not (given >= 0).all() or given.sum() <= 0:
-        raise ValueError(f"weights {weights!r}: expected {sweeps} numbers >= 0, not all 0")
-    return given / given.sum()
-
-
-def stimulated(trace: Trace) -> tuple[float, float]:
-    """When the current first leaves its holding level and when it is back for good, ms.
-
-    A sweep without a step is all stimulus.
-    """
-    changes = trace.changes()
-    if not changes.size:
-        return 0.0, trace.duration_ms
-    return float(changes[0]), float(changes[-1] if changes.size > 1 else trace.duration_ms)
-
-
 def latency_from(trace: Trace, spike_ms: float) -> float:
     """The last change of the stimulus before a spike, ms: from there its latency counts."""
     changes = trace.changes()
     return float(changes[changes < spike_ms].max(initial=0.0))
-
-
-def base_mV(trace: Trace) -> tuple[float, bool]:
-    """The potential at which a sweep begins, and whether the cell rested there.
-
-    That is its median before the stimulus; without 10 ms of peace it is just the first sample.
-    """
-    before = round(stimulated(trace)[0] / trace.dt_ms)
-    quiet = trace.v_mV[:before]
-    if before * trace.dt_ms < _PEACE or features.spikes(quiet, trace.dt_ms).number:
-        return float(trace.v_mV[0]), False
-    return float(np.median(quiet)), True
-
-
-def level(trace: Trace) -> Level:
-    """From where a current-clamp sweep begins."""
-    v, still = base_mV(trace)
-    return Level(v, holding_pA(trace) * PA, still, trace.begun_minutes)
-
-
-def holding_pA(trace: Trace) -> float:
-    """The current under which a cell rests before the stimulus: what was really injected, pA.
-
-    Without a time before it that is what the sweep says of itself.
-    """
-    before = trace.i_pA[: round(stimulated(trace)[0] / trace.dt_ms)]
-    return float(np.median(before)) if before.size else trace.holding
 
 
 def _sweep(part: Trace, dt: float, first: float, last: float) -> Sweep:

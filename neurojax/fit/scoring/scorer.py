@@ -1,4 +1,4 @@
-"""Judges: how good the cells of a search are, by features of the sweeps or by any objective."""
+"""Scorers: how good the cells of a search are, by features of the sweeps or by any objective."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from neurojax.engine import runner, scan
 from neurojax.engine.observables import amplifier_potential
+from neurojax.fit.holding import held_at
 from neurojax.fit.problem import Objective
-from neurojax.fit.scoring.holding import held_at
-from neurojax.fit.scoring.score import UNIT, score
+from neurojax.fit.scoring.score import UNIT, score, targets
 from neurojax.fit.space import Space
 from neurojax.fit.task import Task
 from neurojax.loss import Level
@@ -26,7 +26,7 @@ Parts = Mapping[str, np.ndarray]
 """Contributions to the errors by name, `[n]` each."""
 
 
-class Judge(Protocol):
+class Scorer(Protocol):
     """Gives points z `[P, n]` their errors `[n]`, infinite where a cell was lost, and the parts."""
 
     unit: str
@@ -35,20 +35,25 @@ class Judge(Protocol):
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]: ...
 
 
-class FeatureJudge:
-    """By the features of the sweeps, in tolerances. Raises ValueError for voltage clamp.
+class FeatureScorer:
+    """Scores by the features of the sweeps, in tolerances. Raises ValueError for voltage clamp.
 
-    With `sway`, each sweep is run twice, its current stronger and weaker by that share of it.
-    `emphasis` says how often features of the score count, by name. Priors add the squares of the
+    With `jitter`, each sweep is run twice, its current stronger and weaker by that share of it.
+    `feature_weights` multiply features of the score, by name. Priors add the squares of the
     standard deviations they are missed by, over the number of sweeps.
     """
 
     unit = UNIT
 
     def __init__(
-        self, task: Task, sway: float = 0.0, emphasis: Mapping[str, float] = MappingProxyType({})
+        self,
+        task: Task,
+        jitter: float = 0.0,
+        feature_weights: Mapping[str, float] = MappingProxyType({}),
     ):
-        self.task, self.targets, self.emphasis = task, task.swayed(sway).targets, emphasis
+        self.task, self.feature_weights = task, feature_weights
+        aim = task.jittered(jitter)
+        self.targets = aim.once("targets", lambda: targets(aim.traces, aim.dt, aim.weights))
         self.sweeps = len(self.targets.sweeps)
         self.i = jnp.asarray(self.targets.i)
 
@@ -58,15 +63,15 @@ class FeatureJudge:
         place = runner.place_of(t.cell, at)
         v, off = _simulate(t.cell, at, self.i, target.level, t.dt, t.space, target.every, place)
         told = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
-        parts = {k: self.emphasis.get(k, 1.0) * x for k, x in told._asdict().items()}
+        parts = {k: self.feature_weights.get(k, 1.0) * x for k, x in told._asdict().items()}
         if r := list(np.asarray(t.space.prior_residuals(z))):
             parts["priors"] = sum(x * x for x in r) / len(t.traces)
         errors = np.sum(list(parts.values()), axis=0)
         return np.where(np.isfinite(told.total), errors, np.inf), parts
 
 
-class ObjectiveJudge:
-    """By an objective, see `Task.problem`; None is the squared error."""
+class ObjectiveScorer:
+    """Scores by an objective, see `Task.problem`; None is the squared error."""
 
     def __init__(self, task: Task, objective: Objective | None):
         self.problem = task.problem(objective)

@@ -1,4 +1,4 @@
-"""Which sweeps of a recording to fit, and which to hold out for the judgement of the fit."""
+"""Which sweeps of a recording to fit, and which to hold out to test the fit."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def every_second(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
     return fitted, [t for t in order if not any(t is f for f in fitted)]
 
 
-def telling(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
-    """Those that tell most of a current-clamp recording.
+def select_sweeps(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
+    """The sweeps of a current-clamp recording that differ most.
 
     Among the silent ones the weakest, the strongest and one between; among those that fire the one
     with the fewest spikes, the one with the most, and some between.

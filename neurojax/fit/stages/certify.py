@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.budget import Log, Watch
+from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.optimisers.descent import abreast
+from neurojax.fit.optimisers.descent import lanes
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.task import Task
@@ -31,7 +31,7 @@ class Certify:
     """The certificate of the best candidate; the candidates themselves go on as they are.
 
     Always: the free run of every sweep, held-out ones among them, and the ensemble of candidates
-    whose error is `within` (a part) of the best. Where candidates were judged by a sum of squares
+    whose error is `within` (a part) of the best. Where their error is a sum of squares
     also the Fisher information, with standard errors and the directions that the data leave open.
 
     noise: what the uncertainty of parameters is reckoned from. "residual", the default, counts all
@@ -62,7 +62,7 @@ class Certify:
             if (given := getattr(self, name)) not in known:
                 raise ValueError(f"{name} is {given!r}; expected one of {', '.join(known)}")
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The same candidates, with a certificate of the best.
 
         Raises ValueError when no stage came before, ImportError for NUTS without blackjax.
@@ -73,7 +73,7 @@ class Certify:
             raise ValueError("nothing to certify: name a stage before it, such as Polish()")
         values = {k: float(v) for k, v in task.space.values(found.best).items()}
         known: dict[str, Any] = {"ranges": found.ranges}
-        with jax.enable_x64(True), watch.stage(self.name, found.unit) as log:
+        with jax.enable_x64(True), budget.stage(self.name, found.unit) as log:
             known["ensemble"] = ensemble(task.space, found, self.within)
             known["free_runs"] = _free_runs(task, task.space.apply(task.cell, values))
             log.evaluations += len(known["free_runs"])
@@ -91,15 +91,15 @@ class Certify:
         return task.problem(self.objective, self.every or every)
 
     def _squared(self, task: Task, found: Candidates) -> bool:
-        """Whether a sum of squares judged the candidates, so that it has a likelihood."""
+        """Whether the candidates' error is a sum of squares, so that it has a likelihood."""
         problem = self._problem(task)
         return problem.unit == found.unit and problem.sweeps[0].error.squares() is not None
 
-    def _weigh(self, task: Task, found: Candidates, known: dict[str, Any], log: Log) -> None:
+    def _weigh(self, task: Task, found: Candidates, known: dict[str, Any], log: StageLog) -> None:
         """Everything that the sum of squares tells, from the cheapest to the dearest."""
         problem, best = self._problem(task), found.best
         # As many at a time as the stage before had, whose program then serves.
-        width = abreast(len(found))
+        width = lanes(len(found))
         here = problem(jnp.asarray(np.repeat(best[:, None], width, axis=1)))
         log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
         matrix, value = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])
@@ -116,7 +116,7 @@ class Certify:
         known["directions"] = directions(task.space, fisher)
         around = regular(fisher)
         if self.profiles and not log.hurried:
-            known["profiles"], known["unsettled"] = profiles(
+            known["profiles"], known["chi2_to_minimum"] = profiles(
                 problem, best, around, information, self.profiles, log, width
             )
         if self.draws and not log.hurried:

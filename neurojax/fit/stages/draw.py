@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.problem import Problem
 from neurojax.fit.space import Space
@@ -41,11 +41,11 @@ class Draw:
     dt: float | None = None  # ms; default: the task's
     name: str = "draw"
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """Each start that is finite, best first."""
         with jax.enable_x64(True):
             problem = task.stepped(self.dt).problem()
-            with watch.stage(self.name, problem.unit) as log:
+            with budget.stage(self.name, problem.unit) as log:
                 n = self.starts * self.draws
                 z = task.space.random(n, task.seed, partial(_rate_excess, task))
                 z, errors = _best_of_its_draws(problem, z, self.draws, self.coupling)
@@ -59,7 +59,7 @@ class Draw:
 
 
 def found_or_drawn(
-    task: Task, found: Candidates | None, watch: Watch, fresh: Draw, stage: str
+    task: Task, found: Candidates | None, budget: Budget, fresh: Draw, stage: str
 ) -> Candidates:
     """What a stage that knows current clamp only begins with: what was found, or else fresh draws.
 
@@ -67,7 +67,7 @@ def found_or_drawn(
     """
     if task.clamp == "voltage":
         raise ValueError(f"{stage} follows recorded potentials: it needs current clamp")
-    return fresh.run(task, None, watch) if found is None else found
+    return fresh.run(task, None, budget) if found is None else found
 
 
 def _best_of_its_draws(problem: Problem, z: np.ndarray, draws: int, coupling: float):

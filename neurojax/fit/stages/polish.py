@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import optax
 
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.optimisers.descent import Pace, abreast, descend
+from neurojax.fit.optimisers.descent import Schedule, descend, lanes
 from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT
 from neurojax.fit.problem import Objective
 from neurojax.fit.stages.draw import Draw
@@ -40,21 +40,23 @@ class Polish:
     optimiser: optax.GradientTransformation = LEVENBERG_MARQUARDT
     name: str = "polish"
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The end of every start that is finite, best first."""
         if found is None:
-            found = Draw(dt=self.dt).run(task, None, watch)
+            found = Draw(dt=self.dt).run(task, None, budget)
         found = found.within(self.within)
         z = found.z if self.starts is None else found.distinct(self.starts)
-        pace = Pace(iterations=self.iterations, tolerance=self.tolerance, optimiser=self.optimiser)
+        schedule = Schedule(
+            iterations=self.iterations, tolerance=self.tolerance, optimiser=self.optimiser
+        )
         with jax.enable_x64(True):
             problem = task.stepped(self.dt).problem(self.objective, self.every)
             values = np.empty(0)
-            with watch.stage(self.name, problem.unit) as log:
-                z, values = descend(problem, z, pace, log)
+            with budget.stage(self.name, problem.unit) as log:
+                z, values = descend(problem, z, schedule, log)
                 log.conclude(problem.error(values))
             ended = Candidates.sorted(z, problem.error(values), problem.unit)
             if self.objective is None and len(ended):
-                alike = np.repeat(ended.z[:, :1], abreast(z.shape[1]), axis=1)
+                alike = np.repeat(ended.z[:, :1], lanes(z.shape[1]), axis=1)
                 ended = replace(ended, standard_errors=partial(problem.standard_errors, alike))
             return ended

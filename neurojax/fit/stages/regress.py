@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine import runner
-from neurojax.fit.budget import Watch
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.current_balance import (
     Balance,
@@ -55,7 +55,7 @@ class Regress:
     share: float = 0.15
     name: str = "regress"
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The best draws, with their conductances.
 
         Raises ValueError for voltage clamp, or where no conductance is free.
@@ -64,7 +64,7 @@ class Regress:
             raise ValueError("regress balances injected currents: it needs current-clamp traces")
         best = Candidates(np.empty((len(task.space), 0)), np.empty(0), "pA")
         rng, batches = task.rng(3), self.rounds * max(1, self.draws // _BATCH)
-        with jax.enable_x64(True), watch.stage(self.name, "pA", self.share) as log:
+        with jax.enable_x64(True), budget.stage(self.name, "pA", self.share) as log:
             forced = _Forced(task, self.dt, max(1, round(0.5 * self.window_ms / self.dt)))
             for k in range(batches):
                 if k and log.hurried:

@@ -14,12 +14,12 @@ from itertools import cycle
 
 import numpy as np
 
-from neurojax.fit.budget import Log, Watch
+from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.evolution import Evolution, Population
 from neurojax.fit.problem import Objective
 from neurojax.fit.scoring.score import Score
-from neurojax.fit.scoring.scorer import FeatureJudge, Judge, ObjectiveJudge
+from neurojax.fit.scoring.scorer import FeatureScorer, ObjectiveScorer, Scorer
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.ranges import probes, ranges
 from neurojax.units import nearest
@@ -30,7 +30,7 @@ _SPREADS = (0.05, 0.1, 0.2)  # of the unit box, for one evolution around the bes
 
 @dataclass(frozen=True)
 class Search:
-    """Random draws, then CMA-ES from the best of them, judged by the features of the sweeps.
+    """Random draws, then CMA-ES from the best of them, scored by the features of the sweeps.
 
     The candidates of a stage before and `draws` random points are scored; from the best,
     `population` cells evolve on separate `islands`, in time steps `coarse` times the task's, until
@@ -40,15 +40,15 @@ class Search:
     simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
     rested, and counts by the task's weights.
 
-    A cell that fires chaotically can meet one sweep by accident. So, in the task's steps, a single
-    sweep is run twice, its current stronger and weaker by the share `sway`, and the error is the
-    mean of both.
+    A cell that fires chaotically can reproduce one sweep by accident. So, in the task's steps, a
+    single sweep is run twice, its current stronger and weaker by the share `jitter`, and the error
+    is the mean of both.
 
-    The error is the sum of `score.Score`, in tolerances, and of what priors add; `emphasis` says
-    how often features of the score count, 1 for those not named. `ranges` says how far each
+    The error is the sum of `score.Score`, in tolerances, and of what priors add; `feature_weights`
+    multiply features of the score, 1 for those not named. `ranges` says how far each
     parameter can move alone until the error has grown by one. With an `objective` (see
-    `Task.problem`) its value is judged instead. Raises ValueError for features that are none, and
-    for sweeps that are no current clamp, unless there is an objective.
+    `Task.problem`) its value is the error instead. Raises ValueError for unknown features, and for
+    sweeps that are no current clamp, unless there is an objective.
     """
 
     draws: int = 4096
@@ -57,8 +57,8 @@ class Search:
     islands: int = 4
     coarse: int = 2
     share: float = 1.0
-    sway: float = 3e-4
-    emphasis: Mapping[str, float] = field(default_factory=dict)
+    jitter: float = 3e-4
+    feature_weights: Mapping[str, float] = field(default_factory=dict)
     objective: Objective | None = None
     name: str = "search"
 
@@ -69,42 +69,44 @@ class Search:
                 "expected at least one draw and one island, and 4 cells on each"
             )
         known = Score._fields
-        for name, times in self.emphasis.items():
+        for name, times in self.feature_weights.items():
             if name not in known:
                 hint = f"{nearest(name, known)} (have: {', '.join(known)})"
-                raise ValueError(f"emphasis: no feature {name!r}{hint}")
+                raise ValueError(f"feature_weights: no feature {name!r}{hint}")
             if not 0 <= times < math.inf:
-                raise ValueError(f"emphasis of {name} is {times!r}: expected a number from 0 on")
+                raise ValueError(
+                    f"feature weight of {name} is {times!r}: expected a number from 0 on"
+                )
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The best `population` cells of all that were seen."""
-        began, seconds = time.monotonic(), self.share * watch.seconds_left
+        began, seconds = time.monotonic(), self.share * budget.seconds_left
         timed = math.isfinite(seconds) and self.generations is None
-        # Several sweeps are hardly met by accident at once.
-        judge = self._judge(task, self.sway if len(task.traces) == 1 else 0.0)
-        best, known = Population(judge, self.population), {}
+        # Several sweeps are hardly reproduced by accident at once.
+        scorer = self._scorer(task, self.jitter if len(task.traces) == 1 else 0.0)
+        best, known = Population(scorer, self.population), {}
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
-        each = max(1, most // 2), watch, _ROUND * seconds
+        each = max(1, most // 2), budget, _ROUND * seconds
         explored = [self._explore(task, found, 1, *each)]
-        while timed and not watch.hurried and time.monotonic() - began < _EXPLORED * seconds:
+        while timed and not budget.hurried and time.monotonic() - began < _EXPLORED * seconds:
             explored.append(self._explore(task, None, len(explored) + 1, *each))
         coarse, evolution = min(explored, key=lambda e: e[0].best)
-        if evolution is None or watch.interrupted:
+        if evolution is None or budget.interrupted:
             best.adopt(coarse)
         else:
-            with watch.stage("evolve", judge.unit, 1.0, began + seconds) as log:
+            with budget.stage("evolve", scorer.unit, 1.0, began + seconds) as log:
                 best(coarse.z, log)
                 evolution.join(best)
                 evolution.run(log, max(1, most - most // 2), 60, 0.001)
             if not best.errors.size:
                 best.adopt(coarse)
         if timed:
-            _refine(best, task, watch, began + seconds)
-        if not watch.interrupted and best.errors.size:
-            with watch.stage("ranges", best.judge.unit) as log:
+            _refine(best, task, budget, began + seconds)
+        if not budget.interrupted and best.errors.size:
+            with budget.stage("ranges", best.scorer.unit) as log:
                 known = _ranges(best, task, log)
         return Candidates.sorted(
-            best.z, best.errors, best.judge.unit, contributions=best.parts, ranges=known
+            best.z, best.errors, best.scorer.unit, contributions=best.parts, ranges=known
         )
 
     def _explore(
@@ -113,36 +115,38 @@ class Search:
         found: Candidates | None,
         number: int,
         generations: int,
-        watch: Watch,
+        budget: Budget,
         seconds: float,
     ) -> tuple[Population, Evolution | None]:
         """Draw, and evolve on islands in coarse steps, until nothing gains or time is over."""
         rng, end = task.rng(number), time.monotonic() + seconds
-        people = Population(self._judge(task.stepped(self.coarse * task.dt), 0.0), self.population)
+        population = Population(
+            self._scorer(task.stepped(self.coarse * task.dt), 0.0), self.population
+        )
         points = rng.random((len(task.space), self.draws))
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
-        with watch.stage(_nth("draw", number), people.judge.unit, 0.25, end) as log:
-            _draw(people, points, log)
-        if watch.interrupted or not people.errors.size:
-            return people, None
-        evolution = Evolution(people, self.islands, rng)
-        with watch.stage(_nth("islands", number), people.judge.unit, 1.0, end) as log:
+        with budget.stage(_nth("draw", number), population.scorer.unit, 0.25, end) as log:
+            _draw(population, points, log)
+        if budget.interrupted or not population.errors.size:
+            return population, None
+        evolution = Evolution(population, self.islands, rng)
+        with budget.stage(_nth("islands", number), population.scorer.unit, 1.0, end) as log:
             evolution.run(log, generations, 40, 0.02)
-        return people, evolution
+        return population, evolution
 
-    def _judge(self, task: Task, sway: float) -> Judge:
+    def _scorer(self, task: Task, jitter: float) -> Scorer:
         if self.objective is None:
-            return FeatureJudge(task, sway, self.emphasis)
-        return ObjectiveJudge(task, self.objective)
+            return FeatureScorer(task, jitter, self.feature_weights)
+        return ObjectiveScorer(task, self.objective)
 
 
-def _refine(best: Population, task: Task, watch: Watch, end: float) -> None:
+def _refine(best: Population, task: Task, budget: Budget, end: float) -> None:
     """Evolve around the best point until the time is over: near it, farther, and again."""
     for attempt, spread in enumerate(cycle(_SPREADS), 1):
-        if not best.errors.size or watch.interrupted or time.monotonic() >= end:
+        if not best.errors.size or budget.interrupted or time.monotonic() >= end:
             return
-        with watch.stage(_nth("refine", attempt), best.judge.unit, 1.0, end) as log:
+        with budget.stage(_nth("refine", attempt), best.scorer.unit, 1.0, end) as log:
             Evolution(best, 1, task.rng(0, attempt), spread).run(log, 10**6, 60, 0.001)
 
 
@@ -151,28 +155,28 @@ def _nth(stage: str, number: int) -> str:
     return stage if number == 1 else f"{stage} {number}"
 
 
-def _draw(people: Population, points: np.ndarray, log: Log) -> None:
-    """Judge given points `[P, n]`: at least one batch, then as long as there is time."""
-    for done, total, some in _batches(people, points):
+def _draw(population: Population, points: np.ndarray, log: StageLog) -> None:
+    """Score given points `[P, n]`: at least one batch, then as long as there is time."""
+    for done, total, some in _batches(population, points):
         if done > 1 and log.hurried:
             return
-        errors = people(some, log)
+        errors = population(some, log)
         log.errors = np.sort(errors[np.isfinite(errors)])
-        log.step(done, total, people.best)
+        log.step(done, total, population.best)
 
 
-def _ranges(people: Population, task: Task, log: Log) -> dict[str, tuple[float, float]]:
-    """Judge points beside the best one, for the range of each parameter."""
-    best, allowed = people.z[:, 0], people.best + 1.0
+def _ranges(population: Population, task: Task, log: StageLog) -> dict[str, tuple[float, float]]:
+    """Score points beside the best one, for the range of each parameter."""
+    best, allowed = population.z[:, 0], population.best + 1.0
     errors = []
-    for done, total, some in _batches(people, probes(best)):
-        errors.append(people(some, log))
-        log.step(done, total, people.best)
+    for done, total, some in _batches(population, probes(best)):
+        errors.append(population(some, log))
+        log.step(done, total, population.best)
     return ranges(task.space, best, np.concatenate(errors), allowed)
 
 
-def _batches(people: Population, points: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+def _batches(population: Population, points: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
     """Points `[P, n]`, as many at a time as the population takes: which, of how many, and they."""
-    total = math.ceil(points.shape[1] / people.size)
+    total = math.ceil(points.shape[1] / population.size)
     for k in range(total):
-        yield k + 1, total, points[:, k * people.size : (k + 1) * people.size]
+        yield k + 1, total, points[:, k * population.size : (k + 1) * population.size]

@@ -1,4 +1,4 @@
-"""Shoot: multiple shooting, where each piece of a trace starts anew, and all join in the end."""
+"""Shoot: multiple shooting, where each piece of a trace has a first state of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
-from neurojax.fit.budget import Log, Watch
+from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.holding import begin
 from neurojax.fit.optimisers import multiple_shooting
-from neurojax.fit.scoring.holding import begin
 from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
@@ -37,51 +37,51 @@ class Shoot:
 
     A sweep is cut into pieces of `segment_ms`, all simulated at once. At first each begins in the
     state of a cell clamped to the recorded potential, so that no error grows from piece to piece.
-    Then these states are free, and their squared gaps, from the end of a piece to where the next
-    begins, weigh as each of `joins` says (of the mean squared error, for a gap of 1 mV or 0.01 of a
-    gate), one after the other: from loose pieces to one trajectory. Pieces shorter than a spike
-    make the first part nearly convex.
+    Then these states are free, and the squared gaps, from the end of a piece to where the next
+    begins, are added to the mean squared error, times each of `gap_weights` in turn, for a gap of
+    1 mV or 0.01 of a gate: loose pieces become one trajectory. Pieces shorter than a spike make
+    the first part nearly convex.
 
     Source: Voss, Timmer & Kurths 2004, Int J Bifurcation Chaos 14:1905,
     doi:10.1142/S0218127404010345, after Bock 1983.
     """
 
     segment_ms: float = 1.0
-    joins: Sequence[float] = (0.1, 10.0)
+    gap_weights: Sequence[float] = (0.1, 10.0)
     starts: int = 64  # random ones, where no stage came before
     draws: int = 4
     every: int = 1  # steps between compared records
-    iterations: int = 30  # at most, clamped and at each of `joins`
+    iterations: int = 30  # at most, clamped and at each of `gap_weights`
     name: str = "shoot"
 
-    def run(self, task: Task, found: Candidates | None, watch: Watch) -> Candidates:
+    def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """Each start's end, judged by the error of its free run; best first.
 
         Raises ValueError for voltage clamp.
         """
         fresh = Draw(self.starts, self.draws, coupling=10.0)
-        found = found_or_drawn(task, found, watch, fresh, self.name)
+        found = found_or_drawn(task, found, budget, fresh, self.name)
         z = found.z
         with jax.enable_x64(True):
             problem = task.problem(every=self.every)
-            with watch.stage(self.name, problem.unit) as log:
+            with budget.stage(self.name, problem.unit) as log:
                 pieces = _cut(problem.sweeps, self.segment_ms, task.dt, self.every)
                 shots = _Shots(task, pieces, z, self.every)
                 try:
                     self._join(shots, log)
                 except KeyboardInterrupt:
-                    watch.interrupted = True
+                    budget.interrupted = True
                 errors = problem.error(problem.values(jnp.asarray(shots.z)))
                 log.conclude(errors)
                 return Candidates.sorted(shots.z, errors, problem.unit)
         return found
 
-    def _join(self, shots: _Shots, log: Log) -> None:
-        total = (1 + len(self.joins)) * self.iterations
-        for k, join in enumerate((None, *self.joins)):
-            shots.weigh(join)
+    def _join(self, shots: _Shots, log: StageLog) -> None:
+        total = (1 + len(self.gap_weights)) * self.iterations
+        for k, weight in enumerate((None, *self.gap_weights)):
+            shots.weigh(weight)
             for m in range(self.iterations):
-                if log.hurried or shots.settled:
+                if log.hurried or shots.converged:
                     break
                 shots.move()
                 best = float(np.sqrt(shots.cost.min()))
@@ -150,10 +150,10 @@ class _Shots:
         how = self.pieces, self.task.dt, self.pieces.counts
         return _clamped(self.task.cell, self.task.space, jnp.asarray(z), *how)
 
-    def weigh(self, join: float | None) -> None:
+    def weigh(self, weight: float | None) -> None:
         """Begin anew with another weight of the gaps; None: with states of the clamped cell."""
-        self.led = join is None
-        self.weights = (join or 0.0) * self.gap
+        self.led = weight is None
+        self.weights = (weight or 0.0) * self.gap
         self.damping, self.quiet = np.ones(self.z.shape[1]), np.zeros(self.z.shape[1], dtype=int)
         self.cost = self._cost(self.flight, self.x)
 
@@ -163,7 +163,7 @@ class _Shots:
         )
 
     @property
-    def steady_state(self) -> bool:
+    def converged(self) -> bool:
         """Whether no start gains any more at this weight."""
         return bool((self.quiet >= 4).all())
 

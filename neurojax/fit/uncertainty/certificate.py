@@ -155,11 +155,9 @@ class Certificate:
     missing: str = ""  # why there is no Fisher information where there should be
     fisher: np.ndarray | None = None  # [P, P] information in coordinates of the box
     covariance: np.ndarray | None = None  # [P, P] in the parameters' units; inf: undetermined
-    directions: list[Direction] = field(
-        default_factory=list
-    )  # that the data leave open, widest first
+    directions: list[Direction] = field(default_factory=list)  # left open, widest first
     profiles: dict[str, Profile] = field(default_factory=dict)
-    unsettled: float = 0.0  # chi-squared by which the nearest minimum is better than the best point
+    chi2_to_minimum: float = 0.0  # by how much chi-squared falls to the nearest minimum
     posterior: Posterior | None = None
     ensemble: Ensemble | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # each moved alone
@@ -209,10 +207,10 @@ class Certificate:
         told += [d.sentence for d in self.directions]
         told += [self.missing] if self.missing else []
         told += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
-        if self.unsettled > 1:
+        if self.chi2_to_minimum > 1:
             told.append(
-                f"the best point is not yet a minimum: chi-squared falls by {self.unsettled:.2g} "
-                "nearby; polish longer"
+                "the best point is not yet a minimum: chi-squared falls by "
+                f"{self.chi2_to_minimum:.2g} nearby; polish longer"
             )
         if self.posterior is not None:
             told.append(self.posterior.sentence())

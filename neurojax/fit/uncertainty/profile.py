@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.fit.budget import Log
+from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Problem
 from neurojax.fit.space import Space
@@ -29,7 +29,7 @@ def profiles(
     covariance: np.ndarray,
     information: float,
     grid: int,
-    log: Log,
+    log: StageLog,
     width: int = 1,
 ) -> tuple[dict[str, Profile], float]:
     """Profiles of all parameters about the best point `[P]` of the box, in one population.
@@ -50,7 +50,7 @@ def profiles(
 
 
 def _settle(
-    problem: Problem, z: np.ndarray, held: np.ndarray, information: float, log: Log
+    problem: Problem, z: np.ndarray, held: np.ndarray, information: float, log: StageLog
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where points z `[P, n]` end with their `held` coordinates, and chi-squared last and first."""
     state: Any = jax.vmap(_OPTIMISER.init, -1, -1)(jnp.asarray(z))
@@ -68,7 +68,7 @@ def _settle(
             break
         onward, state = _move(state, jnp.asarray(z), found, held)
         z = np.array(onward)
-    log.count(int(state.undone.sum()), int(state.clipped.sum()))
+    log.count(int(state.rejected.sum()), int(state.clipped.sum()))
     return ends, least, first
 
 

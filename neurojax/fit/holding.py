@@ -11,11 +11,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.loss import Level
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.compartment import Cell, State, steady_current, steady_state
 from neurojax.membrane.pipette import clamped, pipette_of
+from neurojax.recording import features
+from neurojax.recording.trace import Trace
+from neurojax.units import PA
+
+_QUIET_MS = 10.0
+"""Time before a stimulus without which a cell cannot be said to rest, ms."""
 
 
 @pytree
@@ -66,3 +73,41 @@ def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 
     holder = Bias(i_in=bias / cell.area)  # pyright: ignore[reportCallIssue]
     cell = replace(cell, channels={**cell.channels, "_bias": holder})
     return Held(cell, steady_state(cell, v, jnp.shape(v)), bias, off)
+
+
+def stimulated(trace: Trace) -> tuple[float, float]:
+    """When the current first leaves its holding level and when it is back for good, ms.
+
+    A sweep without a step is all stimulus.
+    """
+    changes = trace.changes()
+    if not changes.size:
+        return 0.0, trace.duration_ms
+    return float(changes[0]), float(changes[-1] if changes.size > 1 else trace.duration_ms)
+
+
+def base_mV(trace: Trace) -> tuple[float, bool]:
+    """The potential at which a sweep begins, and whether the cell rested there.
+
+    That is its median before the stimulus; without 10 ms of peace it is just the first sample.
+    """
+    before = round(stimulated(trace)[0] / trace.dt_ms)
+    quiet = trace.v_mV[:before]
+    if before * trace.dt_ms < _QUIET_MS or features.spikes(quiet, trace.dt_ms).number:
+        return float(trace.v_mV[0]), False
+    return float(np.median(quiet)), True
+
+
+def level(trace: Trace) -> Level:
+    """From where a current-clamp sweep begins."""
+    v, still = base_mV(trace)
+    return Level(v, holding_pA(trace) * PA, still, trace.begun_minutes)
+
+
+def holding_pA(trace: Trace) -> float:
+    """The current under which a cell rests before the stimulus: what was really injected, pA.
+
+    Without a time before it that is what the sweep says of itself.
+    """
+    before = trace.i_pA[: round(stimulated(trace)[0] / trace.dt_ms)]
+    return float(np.median(before)) if before.size else trace.holding
