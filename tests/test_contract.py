@@ -14,8 +14,8 @@ from jax.extend.core import Literal
 import neurojax as nj
 from neurojax.channels import catalogue
 from neurojax.engine.gpu import lanes
-from neurojax.engine.gpu.lanes import equations
 from neurojax.engine.passes import hoist
+from neurojax.engine.passes.jaxpr import equations
 from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.compartment import channel_current
 from neurojax.membrane.ghk import ConstantField

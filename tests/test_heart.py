@@ -13,7 +13,8 @@ import pytest
 import neurojax as nj
 from neurojax.channels import HumanVentricleCalcium, SinusCalcium
 from neurojax.channels.heart import mixed_potential
-from neurojax.engine.gpu.lanes import KERNEL_SAFE, equations
+from neurojax.engine.gpu.lanes import KERNEL_SAFE
+from neurojax.engine.passes.jaxpr import equations
 from neurojax.membrane.compartment import State
 from neurojax.model import ModelError, cells, parse_model
 from neurojax.units import FARADAY, nernst, thermal_voltage

@@ -13,6 +13,7 @@ import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
 from neurojax.engine import scan
 from neurojax.engine.passes import hoist
+from neurojax.engine.passes.jaxpr import flatten
 from neurojax.membrane.compartment import MOVES, at_rest, step
 
 TICK = nj.Electrode(jnp.asarray(5.0), jnp.asarray(-60.0), jnp.asarray(0.1))
@@ -47,7 +48,7 @@ def near(got, want, rtol=1e-10, atol=None):
 
 
 def primitives(f, *args):
-    closed, _ = hoist.flatten(f, *args, rules=False)
+    closed, _ = flatten(f, *args, rules=False)
     return Counter(e.primitive.name for e in closed.jaxpr.eqns if e.outvars[0].aval.shape)
 
 

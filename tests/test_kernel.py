@@ -94,11 +94,11 @@ def test_every_channel_is_part_of_one_kernel_and_its_step_the_same_as_lanes(chan
     def step(v):
         return nj.step(cell, nj.steady_state(cell, v), nj.Electrode(5.0, 0.0, 0.0), DT)
 
-    v = [jnp.linspace(-90.0, 40.0, n) for n in (kernel.BLOCK, 2 * kernel.BLOCK)]
-    one, other = (jax.make_jaxpr(step)(v) for v in v)
-    along = lanes.Lanes(lanes.lanes_of(one.jaxpr, other.jaxpr), kernel.BLOCK)
-    got = along.evaluate(one.jaxpr, one.consts, [lane_shapes.filled((), lambda at: v[0])])
-    for a, b in zip(got, jax.tree.leaves(step(v[0])), strict=True):
+    v = jnp.linspace(-90.0, 40.0, kernel.BLOCK)
+    one = jax.make_jaxpr(step)(v[0])
+    along = lanes.Lanes(kernel.BLOCK)
+    got = along.evaluate(one.jaxpr, one.consts, [lane_shapes.filled((), lambda at: v)])
+    for a, b in zip(got, jax.tree.leaves(step(v)), strict=True):
         np.testing.assert_allclose(a[()], b, rtol=2e-5, atol=2e-6)
 
 
@@ -190,7 +190,7 @@ def spread(pop):
     return np.linspace(-70.0, -50.0, n, dtype=np.float32).reshape(pop) if pop else -60.0
 
 
-@pytest.mark.parametrize("pop", [(), (1,), (5,), (128,), (130,), (3, 5), (3, 1)])
+@pytest.mark.parametrize("pop", [(), (1,), (5,), (128,), (130,)])
 def test_every_population(pop):
     cell = nj.replace(small(0), {"leak.E_rev": spread(pop)})
     count = {"n": nj.SpikeCount(threshold=-60.0)}

@@ -134,12 +134,11 @@ def test_a_channel_that_no_kernel_can_run_is_named(gpu, monkeypatch):
 
 
 @needs_kernels
-@pytest.mark.parametrize("every", [1, 8])
-def test_a_fold_that_no_kernel_can_run_is_computed_by_a_scan(every, monkeypatch):
+def test_a_fold_that_no_kernel_can_run_is_computed_by_a_scan(monkeypatch):
     kernel.warn_of_scan.cache_clear()
 
     def run():
-        return nj.simulate(squid(), CLAMP, every=every, initial=-65.0, folds={"m": Middle()})
+        return nj.simulate(squid(), CLAMP, every=20, initial=-65.0, folds={"m": Middle()})
 
     want = run()
     place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
@@ -160,35 +159,14 @@ def test_between_records_such_a_fold_does_not_hinder_kernels():
 
         def record(x, _):
             x = jax.lax.scan(tick, x, length=4)[0]
-            return jnp.sort(x), x.sum()
+            return jnp.sort(jnp.stack([x, 9 - x]))[0], x
 
         return jax.lax.scan(record, leaves[0], length=3)
 
-    x = jnp.arange(128.0)[::-1]
+    x = jnp.arange(128.0)
     with pytest.warns(RuntimeWarning, match="'sort'"):
         got = jax.jit(kernel.fused(f, [True], kernel.Kernel(interpret=True)))([x])
-    jax.tree.map(np.testing.assert_array_equal, got, f([x]))
+    jax.tree.map(np.testing.assert_array_equal, got, jax.vmap(f, -1, -1)([x]))
     program = jax.jit(kernel.fused(f, [True], kernel.Kernel())).trace([x])
     text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @mosaic_gpu") == 1
-
-
-@needs_kernels
-def test_a_fold_for_one_cell_only_is_computed_by_a_scan(monkeypatch):
-    @nj.pytree
-    class Pair(nj.Fold):
-        """A fold whose author thought of a single number."""
-
-        def init(self, cell, s):
-            return jnp.zeros(2)
-
-        def update(self, carry, cell, s, row):
-            return carry + jnp.stack([s.v, s.x["k"]["n"]])
-
-    cell = nj.Cell(channels={"k": SquidK(), "leak": SquidLeak()})
-    place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
-    want = nj.simulate(cell, CLAMP, every=8, initial=-65.0, folds={"pair": Pair()})
-    monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
-    with pytest.warns(RuntimeWarning, match="many times slower"):
-        got = nj.simulate(cell, CLAMP, every=8, initial=-65.0, folds={"pair": Pair()})
-    np.testing.assert_allclose(got.folds["pair"], want.folds["pair"], rtol=1e-5)

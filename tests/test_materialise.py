@@ -1,4 +1,4 @@
-"""Outlining: the same values, each costly shared one computed once, kept apart by XLA."""
+"""Materialising: the same values, each costly shared one computed once, kept apart by XLA."""
 
 import re
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine.passes.materialise import outlined
+from neurojax.engine.passes.materialise import materialised
 
 X = jnp.linspace(0.1, 2.0, 256)
 
@@ -19,7 +19,7 @@ def shared(x, y):
 
 
 def test_values_and_structure_are_kept():
-    got = jax.jit(lambda x, y, t: outlined(shared, t)(x, y))(X, 2 * X, True)
+    got = jax.jit(lambda x, y, t: materialised(shared, t)(x, y))(X, 2 * X, True)
     for name, want in jax.jit(shared)(X, 2 * X).items():
         np.testing.assert_allclose(got[name], want, rtol=1e-6)
 
@@ -28,7 +28,7 @@ def test_what_is_computed_once_is_in_a_conditional():
     def text(f):
         return jax.jit(f).lower(X, X, True).compile().as_text()
 
-    apart = text(lambda x, y, t: outlined(shared, t)(x, y))
+    apart = text(lambda x, y, t: materialised(shared, t)(x, y))
     assert len(re.findall(r" conditional\(", apart)) == 1
     assert len(re.findall(r" exponential\(", apart)) == 1
 
@@ -37,13 +37,13 @@ def test_outputs_that_are_inputs_or_numbers_pass_through():
     def f(x):
         return x, 3.0, x * 2
 
-    a, b, c = jax.jit(lambda x, t: outlined(f, t)(x))(X, True)
+    a, b, c = jax.jit(lambda x, t: materialised(f, t)(x))(X, True)
     np.testing.assert_array_equal(a, X)
     assert float(b) == 3.0
     np.testing.assert_array_equal(c, 2 * X)
 
 
 def test_it_can_be_mapped():
-    f = jax.vmap(lambda x, y: outlined(shared, jnp.asarray(True))(x, y))
+    f = jax.vmap(lambda x, y: materialised(shared, jnp.asarray(True))(x, y))
     for name, got in f(X, X).items():
         np.testing.assert_allclose(got, shared(X, X)[name], rtol=1e-6)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import linearize, tangents_of
-from neurojax.engine.passes.materialise import outlined
+from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import (
     Build,
     Gradient,
@@ -203,7 +203,7 @@ def _pull_back(p: Pieces, constants, tangents: list[list], carry, states, xs):
         return sums, adjoint
 
     def tick_back(carry, x):
-        return outlined(step_back, p.true)(*carry, *x), None
+        return materialised(step_back, p.true)(*carry, *x), None
 
     def record_back(carry, x):
         sums, (adjoint, k_adjoint) = carry

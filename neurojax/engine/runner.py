@@ -16,7 +16,6 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from neurojax.engine.folds import Fold
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
 from neurojax.membrane.compartment import Cell
@@ -120,7 +119,9 @@ def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place)
     if n < 2:
         if place.kernel is None:
             return whole(leaves, 1)
-        return _alone(whole, leaves, split, _of_folds(lanes), place)
+        out = kernel.fused(lambda a: whole(a, kernel.BLOCK), split, place.kernel)(leaves)
+        shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
+        return jax.tree.map(lambda a, like: a.reshape(like.shape), out, shapes)
     mesh = place.mesh
     # Fewer cells are not worth a device of their own.
     fewest = LANES if place.kernel is None else kernel.BLOCK
@@ -212,45 +213,6 @@ def _padded(a: Any, padding: int) -> jax.Array:
     return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
 
 
-def _of_folds(lanes: Any) -> list[bool]:
-    """Which leaves are those of folds."""
-    nodes = jax.tree.leaves(lanes, is_leaf=lambda node: isinstance(node, Fold))
-    return [isinstance(node, Fold) for node in nodes for _ in jax.tree.leaves(node)]
-
-
-def _alone(
-    whole: Callable,
-    leaves: Sequence,
-    split: Sequence[bool],
-    of_folds: Sequence[bool],
-    place: Place,
-) -> Any:
-    """One cell in a kernel, which takes no fewer than a block: the cell and its copies.
-
-    What is one number is copied, but not for a fold: it may hold numbers of any meaning.
-    """
-    single = list(split)
-    for k, of_fold in enumerate(of_folds):
-        single[k] = single[k] or (jnp.ndim(leaves[k]) == 0 and not of_fold)
-    many = [
-        jnp.broadcast_to(a, (*jnp.shape(a)[:-1], kernel.BLOCK)) if one else a
-        for a, one in zip(leaves, single, strict=True)
-    ]
-    assert place.kernel is not None
-    shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
-    try:
-        copies = kernel.fused(lambda leaves: whole(leaves, kernel.BLOCK), single, place.kernel)
-        out = copies(many)
-    except (TypeError, ValueError) as error:  # of a program that holds for one cell only
-        kernel.warn_of_scan(str(error))
-        return whole(leaves, 1)
-
-    def first(a, like):
-        return a if a.shape == like.shape else a[..., :1] if a.ndim == like.ndim else a[..., 0]
-
-    return jax.tree.map(first, out, shapes)
-
-
 def _blocks(
     whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int, place: Place
 ) -> Any:
@@ -258,17 +220,13 @@ def _blocks(
     size, itemsize = n, max(jnp.result_type(a).itemsize for a in leaves)
     if place.platform == "cpu" and place.kernel is None:
         size = block_size(n, live, itemsize)
+    if place.kernel is not None:
+        together = kernel.in_blocks(n)
+        return kernel.fused(lambda a: whole(a, together), split, place.kernel)(leaves)
     if size >= n:
-        lanes = LANES if n > LANES else min(LANES, SMALL // itemsize)
-        padding = -n % (lanes if place.kernel is None else kernel.BLOCK)
+        padding = -n % (LANES if n > LANES else min(LANES, SMALL // itemsize))
         leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
-        if place.kernel is None:
-            out = whole(leaves, n + padding)
-        else:
-            out = kernel.fused(lambda leaves: whole(leaves, n + padding), split, place.kernel)(
-                leaves
-            )
-        return jax.tree.map(lambda a: a[..., :n], out)
+        return jax.tree.map(lambda a: a[..., :n], whole(leaves, n + padding))
 
     def block(start):
         return whole(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
-from neurojax.engine.passes.materialise import outlined
+from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Theta, cut
 from neurojax.membrane.electrode import Electrode
 
@@ -61,7 +61,7 @@ def run(
         return s, S
 
     def tick(carry, e):
-        return outlined(advance, p.true)(*carry, e), None
+        return materialised(advance, p.true)(*carry, e), None
 
     def looked(k, K, s, S, row):
         """The fold's carry and its tangents. It may mix entries along leading axes as it likes."""

@@ -22,12 +22,12 @@ import numpy as np
 from jax.core import Tracer
 from jax.custom_batching import custom_vmap
 from jax.dtypes import float0
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import JaxprEqn, Var
 
 from neurojax.engine.gpu.lane_shapes import Unsupported, filled
-from neurojax.engine.gpu.lanes import Lanes, lanes_of, loaded
-from neurojax.engine.passes.hoist import bind, flatten
-from neurojax.engine.passes.materialise import left_whole
+from neurojax.engine.gpu.lanes import Lanes, constant, loaded
+from neurojax.engine.passes.jaxpr import bind, evaluate, flatten
+from neurojax.engine.passes.materialise import not_materialised
 
 BLOCK = 128
 """Cells a block of threads, one a thread."""
@@ -76,56 +76,89 @@ def warn_of_scan(reason: str) -> None:
     )
 
 
-def fused(f: Callable, split: Sequence[bool], how: Kernel) -> Callable:
-    """f(leaves) with its time loops as kernels.
+def fused(f: Callable, per_cell: Sequence[bool], how: Kernel) -> Callable:
+    """f(leaves), a program for one cell, for a population: its time loops as kernels.
 
-    `split` says which leaves belong to the cells, along their last axis, a multiple of BLOCK. The
-    result is the same, and so are its derivatives: under a transformation a loop is a scan again.
-    Warns (RuntimeWarning) of a loop that remains one for another reason.
+    `per_cell` says which leaves belong to the cells, `[..., n]`; f gets them without that axis.
+    Every leaf of the result is `[..., n]`; where no leaf is the cells', there is one cell and its
+    result is f's. Derivatives are f's too: under a transformation a loop is a scan again. Warns
+    (RuntimeWarning) of a loop that remains one for another reason.
     """
 
     def run(leaves: list) -> Any:
-        def sized(a, s, more):
-            kind = jax.typeof(a)
-            shape = (*kind.shape[:-1], kind.shape[-1] + more) if s else kind.shape
-            return jax.ShapeDtypeStruct(shape, kind.dtype, weak_type=kind.weak_type)
-
-        def traced(more):
-            with left_whole():
-                return flatten(f, [sized(*x, more) for x in zip(leaves, split, strict=True)])
-
-        closed, tree = traced(0)
-        try:
-            # Traced again for more cells: what differs are the axes of cells.
-            lanes = lanes_of(closed.jaxpr, traced(BLOCK)[0].jaxpr)
-        except Unsupported as reason:
-            warn_of_scan(str(reason))
-            return f(leaves)
-        except (TypeError, ValueError) as error:
-            warn_of_scan(f"the program runs for this number of cells only: {_line(error)}")
-            return f(leaves)
-        return jax.tree.unflatten(tree, _evaluate(closed.jaxpr, closed.consts, leaves, lanes, how))
+        own, n = list(per_cell), BLOCK
+        if any(own):
+            n = next(jnp.shape(a)[-1] for a, o in zip(leaves, own, strict=True) if o)
+        else:  # one cell and its copies: what is a number of all is then one of each
+            own = [jnp.ndim(a) == 0 and jnp.result_type(a) == jnp.float32 for a in leaves]
+            leaves = [_spread(a, n) if o else a for a, o in zip(leaves, own, strict=True)]
+        kinds = [jax.typeof(a) for a in leaves]
+        one = [
+            jax.ShapeDtypeStruct(k.shape[: k.ndim - o], k.dtype, weak_type=k.weak_type)
+            for k, o in zip(kinds, own, strict=True)
+        ]
+        with not_materialised():
+            program, tree = flatten(f, one)
+        blocks = in_blocks(n)
+        given = [_Cells(_padded(a, blocks)) if o else a for a, o in zip(leaves, own, strict=True)]
+        rule = partial(_for_cells, how)
+        out = evaluate(program.jaxpr, program.consts, given, rule)
+        out = [_whole(x, blocks)[..., :n] if any(per_cell) else _whole(x, 1)[..., 0] for x in out]
+        return jax.tree.unflatten(tree, out)
 
     return run
 
 
-def _evaluate(
-    jaxpr: Any, consts: Sequence, inputs: Sequence, lanes: dict[Var, bool], how: Kernel
-) -> list:
-    """The outputs of a jaxpr, its loops over cells as kernels."""
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+class _Cells(NamedTuple):
+    """An array `[..., n]` with an entry for each cell; what all share is an array itself."""
 
-    def read(atom):
-        return atom.val if isinstance(atom, Literal) else env[atom]
+    array: Any
 
-    for eqn in jaxpr.eqns:
-        inputs = [read(a) for a in eqn.invars]
-        if _carries_cells(eqn, lanes):
-            outputs = _differentiable(eqn, lanes, how, inputs)(*inputs)
-        else:
-            outputs = bind(eqn, inputs)
-        env.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(a) for a in jaxpr.outvars]
+
+def _whole(x: Any, n: int) -> Any:
+    """An array `[..., n]`, whether its cells share one or not."""
+    return x.array if isinstance(x, _Cells) else _spread(x, n)
+
+
+def _spread(x: Any, n: int) -> Any:
+    """What all cells share as one for each."""
+    shape = (*jnp.shape(x), n)
+    if jnp.result_type(x) == float0:
+        return np.zeros(shape, float0)
+    return jnp.broadcast_to(jnp.expand_dims(x, -1), shape)
+
+
+def in_blocks(n: int) -> int:
+    """How many cells a kernel computes for n: whole blocks."""
+    return -(-n // BLOCK) * BLOCK
+
+
+def _padded(a: Any, n: int) -> jax.Array:
+    """Whole blocks of cells: the last one is repeated."""
+    more = n - jnp.shape(a)[-1]
+    return jnp.concatenate([a, jnp.repeat(a[..., -1:], more, axis=-1)], axis=-1) if more else a
+
+
+def _axes(own: Sequence[bool]) -> list[int | None]:
+    return [-1 if o else None for o in own]
+
+
+def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list) -> list:
+    """The rule of a program for one cell that makes it one for many, with its loops as kernels."""
+    own = [isinstance(x, _Cells) for x in inputs]
+    if not any(own):
+        return bind(eqn, inputs)
+    arrays = [x.array if o else x for x, o in zip(inputs, own, strict=True)]
+    if eqn.primitive.name == "scan":
+        return _Population.of(eqn, how, own, arrays).outputs(arrays)
+    if eqn.primitive.name in (
+        "reshape",
+        "squeeze",
+    ):  # by JAX's rule an array would be transposed, and back
+        (out,) = eqn.outvars
+        return [_Cells(arrays[0].reshape(*out.aval.shape, -1))]
+    outputs = jax.vmap(lambda *xs: bind(eqn, xs), _axes(own), -1)(*arrays)
+    return [_Cells(y) for y in outputs]
 
 
 class _Loop(NamedTuple):
@@ -156,67 +189,100 @@ class _Loop(NamedTuple):
         first, second = self.consts, self.consts + self.carry
         return values[:first], values[first:second], values[second:]
 
-
-def _carries_cells(eqn: JaxprEqn, lanes: dict[Var, bool]) -> bool:
-    """Whether an equation is a loop over a population."""
-    return eqn.primitive.name == "scan" and any(
-        lanes.get(v) for v in eqn.outvars[: _Loop.of(eqn).carry]
-    )
-
-
-def _differentiable(
-    eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
-) -> Callable:
-    """The loop as a kernel; differentiated or mapped it is the scan that it was.
-
-    Of its `inputs` it keeps what the program itself wrote down: indices, for one.
-    """
-    known = {
-        k: np.asarray(x)
-        for k, x in enumerate(inputs[: _Loop.of(eqn).consts])
-        if not isinstance(x, Tracer) and jnp.issubdtype(jax.typeof(x).dtype, jnp.integer)
-    }
-
-    def scan(*inputs):
-        return bind(eqn, list(inputs))
-
-    def run(*inputs):
-        return _run(eqn, lanes, how, [known.get(k, x) for k, x in enumerate(inputs)])
-
-    mapped = custom_vmap(run)
-
-    @mapped.def_vmap
-    def _(axis_size, batched, *inputs):
-        axes = [0 if b else None for b in batched]
-        return jax.vmap(scan, axes)(*inputs), [True] * len(eqn.outvars)
-
-    loop = jax.custom_jvp(mapped)
-    loop.defjvp(lambda primals, tangents: jax.jvp(scan, primals, tangents))
-    return loop
+    def per_cell(self, given: Sequence[bool]) -> list[bool]:
+        """Which of its outputs belong to the cells, from which of its inputs do."""
+        consts, carry, rows = self.split(given)
+        while True:
+            outputs = _reached(self.body, [*consts, *carry, *rows])
+            grown = [a or b for a, b in zip(carry, outputs[: self.carry], strict=True)]
+            if grown == carry:
+                return [*carry, *outputs[self.carry :]]
+            carry = grown
 
 
-def _run(eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence) -> list:
-    """A loop as one kernel, or else as a scan, of which the loops within may be kernels."""
-    loop = _Loop.of(eqn)
-    inner = [e for e in loop.jaxpr.eqns if _carries_cells(e, lanes)]
-    made = {v for e in loop.jaxpr.eqns for v in e.outvars}
-    read = {a for e in inner for a in _Loop.of(e).split(e.invars)[2] if isinstance(a, Var)}
-    if not made & read:  # rows that a turn makes for itself need memory, which XLA manages
-        try:
-            return _launch(eqn, lanes, how, inputs)
-        except Unsupported as reason:
-            warn_of_scan(str(reason))
-    if not inner:
-        return bind(eqn, list(inputs))
-    consts, carry, rows = loop.split(inputs)
+def _reached(body: Any, given: Sequence[bool]) -> list[bool]:
+    """Which outputs of a closed jaxpr depend on given inputs."""
 
-    def turn(carry, rows):
-        given = [*consts, *carry, *rows]
-        outputs = _evaluate(loop.jaxpr, loop.body.consts, given, lanes, how)
-        return outputs[: loop.carry], outputs[loop.carry :]
+    def rule(eqn, inputs):
+        if eqn.primitive.name == "scan":
+            return _Loop.of(eqn).per_cell(inputs)
+        return [any(inputs)] * len(eqn.outvars)
 
-    carry, rows = jax.lax.scan(turn, carry, rows, loop.length, loop.reverse)
-    return [*carry, *rows]
+    return evaluate(body.jaxpr, body.consts, given, rule, lambda number, aval: False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Population:
+    """A loop over a population of n cells."""
+
+    eqn: JaxprEqn  # the scan of one cell
+    how: Kernel | None  # None: no kernel
+    n: int
+    given: list[bool]  # which inputs belong to the cells
+    made: list[bool]  # and which outputs do
+    known: dict[int, np.ndarray]  # constants that the program itself wrote down: indices, for one
+
+    @staticmethod
+    def of(eqn: JaxprEqn, how: Kernel | None, own: Sequence[bool], arrays: Sequence) -> _Population:
+        """The loop of arrays of which some are the cells' own."""
+        loop = _Loop.of(eqn)
+        n = next(jnp.shape(x)[-1] for x, o in zip(arrays, own, strict=True) if o)
+        made = loop.per_cell(own)
+        consts, _, rows = loop.split(own)  # what the carry becomes, it is from the beginning
+        known = {
+            k: np.asarray(x)
+            for k, x in enumerate(arrays[: loop.consts])
+            if not isinstance(x, Tracer) and jnp.issubdtype(jnp.result_type(x), jnp.integer)
+        }
+        return _Population(eqn, how, n, [*consts, *made[: loop.carry], *rows], made, known)
+
+    def outputs(self, arrays: Sequence) -> list:
+        """What the loop makes; differentiated or mapped it is a scan."""
+        scan = partial(self.scan, None)
+        mapped = custom_vmap(self.run)
+
+        @mapped.def_vmap
+        def _(size, batched, *arrays):
+            axes = [0 if b else None for b in batched]
+            return jax.vmap(scan, axes)(*arrays), [True] * len(self.made)
+
+        loop = jax.custom_jvp(mapped)
+        loop.defjvp(lambda primals, tangents: jax.jvp(scan, primals, tangents))
+        of_cells = [
+            _spread(x, self.n) if o and jnp.ndim(x) == v.aval.ndim else x
+            for x, o, v in zip(arrays, self.given, self.eqn.invars, strict=True)
+        ]
+        return [_Cells(y) if o else y for y, o in zip(loop(*of_cells), self.made, strict=True)]
+
+    def run(self, *arrays) -> list:
+        """As one kernel, or else as a scan, of which the loops within may be kernels."""
+        loop = _Loop.of(self.eqn)
+        inner = [_Loop.of(e).split(e.invars) for e in loop.jaxpr.eqns if e.primitive.name == "scan"]
+        made = {v for e in loop.jaxpr.eqns for v in e.outvars}
+        read = {a for _, _, rows in inner for a in rows if isinstance(a, Var)}
+        # Rows that a turn makes for itself need memory, which XLA manages.
+        if self.how and any(self.made[: loop.carry]) and not made & read:
+            try:
+                return _launch(self, [self.known.get(k, x) for k, x in enumerate(arrays)])
+            except Unsupported as reason:
+                warn_of_scan(str(reason))
+        return self.scan(self.how, *arrays)
+
+    def scan(self, how: Kernel | None, *arrays) -> list:
+        """As a scan of which each turn is for all cells."""
+        loop = _Loop.of(self.eqn)
+        consts, carry, rows = loop.split(arrays)
+
+        def turn(carry, rows):
+            given = zip([*consts, *carry, *rows], self.given, strict=True)
+            given = [_Cells(x) if own else x for x, own in given]
+            rule = partial(_for_cells, how)
+            made = zip(evaluate(loop.jaxpr, loop.body.consts, given, rule), self.made, strict=True)
+            outputs = [_whole(x, self.n) if own else x for x, own in made]
+            return outputs[: loop.carry], outputs[loop.carry :]
+
+        carry, rows = jax.lax.scan(turn, carry, rows, loop.length, loop.reverse)
+        return [*carry, *rows]
 
 
 # -- one kernel -----------------------------------------------------------------------------------
@@ -258,38 +324,34 @@ class _Elsewhere(NamedTuple):
         return self.load()
 
 
-def _launch(
-    eqn: JaxprEqn, lanes: dict[Var, bool], how: Kernel, inputs: Sequence
-) -> list[jax.Array]:
-    """A scan over a population as one kernel."""
+def _launch(population: _Population, inputs: Sequence) -> list[jax.Array]:
+    """A loop over a population as one kernel; inputs that are NumPy's are part of the program."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
-    outvars: Any = eqn.outvars
-    population = next(v.aval.shape[-1] for v in outvars if lanes.get(v))
-    axes = Lanes(lanes, BLOCK)
-    ins = [_kept(a.aval) for a in eqn.invars]
-    outs = [_kept(v.aval) for v in outvars]
+    eqn, how, n = population.eqn, population.how, population.n
+    avals = [v.aval for v in (*eqn.invars, *eqn.outvars)]
+    owned = [*population.given, *population.made]
+    kept = [_kept(aval, (n,) * own) for aval, own in zip(avals, owned, strict=True)]
 
     def body(nothing, *refs):
-        own = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
-
-        def stored(ref, var):
-            lanes = own if axes.per_cell(var) else None
-            return _Stored(ref, (), axes.shape(var), lanes, var.aval.dtype)
-
-        sources = [
-            axes.constant(x, var) if isinstance(x, np.ndarray) else stored(ref, var)
-            for ref, var, x in zip(refs[: len(ins)], eqn.invars, inputs, strict=True)
+        block = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
+        stored = [
+            _Stored(ref, (), aval.shape, block if own else None, aval.dtype)
+            for ref, aval, own in zip(refs, avals, owned, strict=True)
         ]
-        targets = [[stored(*x)] for x in zip(refs[len(ins) :], eqn.outvars, strict=True)]
-        _Body(lanes, how, nothing[...]).loop(eqn, sources, targets)
+        sources = [
+            constant(x, v.aval) if isinstance(x, np.ndarray) and x.dtype != float0 else memory
+            for x, v, memory in zip(inputs, eqn.invars, stored, strict=False)
+        ]
+        targets = [[memory] for memory in stored[len(inputs) :]]
+        _Body(how, nothing[...]).loop(eqn, sources, targets)
 
     options: Any = {"interpret": plgpu.InterpretGPUParams()} if how.interpret else {}
     run = plgpu.kernel(
         body,
-        out_type=tuple(outs),
-        grid=(population // BLOCK,),
+        out_type=tuple(kept[len(inputs) :]),
+        grid=(n // BLOCK,),
         grid_names=("block",),
         compiler_params=plgpu.CompilerParams(
             lowering_semantics=plgpu.LoweringSemantics.Lane,
@@ -298,18 +360,18 @@ def _launch(
         ),
         **options,
     )
-    arrays = [_number(x).astype(a.dtype).reshape(a.shape) for x, a in zip(inputs, ins, strict=True)]
+    ins = zip(inputs, kept, strict=False)
+    arrays = [_number(x).astype(a.dtype).reshape(a.shape) for x, a in ins]
     results = run(jnp.zeros(BLOCK, jnp.int32), *arrays)
-    return [
-        _value(r.reshape(v.aval.shape), v.aval.dtype) for r, v in zip(results, outvars, strict=True)
-    ]
+    outs = zip(results, eqn.outvars, population.made, strict=True)
+    return [_value(r.reshape(v.aval.shape + (n,) * own), v.aval.dtype) for r, v, own in outs]
 
 
 # Truth values are kept as numbers, and so are, as zeros, the tangents of integers: they have none.
-def _kept(aval: Any) -> jax.ShapeDtypeStruct:
+def _kept(aval: Any, cells: tuple[int, ...]) -> jax.ShapeDtypeStruct:
     """What is kept in memory: single numbers as arrays of one."""
     dtype = jnp.int32 if aval.dtype in (bool, float0) else aval.dtype
-    return jax.ShapeDtypeStruct(aval.shape or (1,), dtype)
+    return jax.ShapeDtypeStruct((*aval.shape, *cells) or (1,), dtype)
 
 
 def _number(value: Any) -> Any:
@@ -361,17 +423,18 @@ class _Body:
     loops carry a register of each thread, not a constant of all.
     """
 
-    def __init__(self, lanes: dict[Var, bool], how: Kernel, nothing: jax.Array):
-        self.lanes = Lanes(lanes, BLOCK, {"scan": self.inner}, **_arithmetic(how))
+    def __init__(self, how: Kernel, nothing: jax.Array):
+        self.lanes = Lanes(BLOCK, {"scan": self.inner}, **_arithmetic(how))
         self.nothing = nothing
         self.wanted: dict[Var, list[_Stored]] = {}  # where the rows of inner loops are to go
 
     def loop(self, eqn: JaxprEqn, inputs: list, targets: Sequence[Sequence[_Stored]]) -> list:
         """A scan as a loop; its last carry. Carry and rows go to the targets of each."""
         loop = _Loop.of(eqn)
+        own = loop.per_cell([_per_cell(x) for x in inputs])[: loop.carry]
         consts, carry, rows = loop.split(inputs)
         consts = [loaded(c) for c in consts]
-        carried = loop.jaxpr.invars[loop.consts : loop.consts + loop.carry]
+        carried = [v.aval for v in loop.jaxpr.invars[loop.consts : loop.consts + loop.carry]]
 
         def turn(k, registers):
             k = loop.length - 1 - k if loop.reverse else k
@@ -380,18 +443,18 @@ class _Body:
             for out, several in zip(loop.jaxpr.outvars[loop.carry :], leaving, strict=True):
                 if isinstance(out, Var):
                     self.wanted.setdefault(out, []).extend(several)
-            args = [*consts, *self._values(registers, carried), *(self._row(x, k) for x in rows)]
+            args = [*consts, *_values(registers, carried), *(self._row(x, k) for x in rows)]
             outputs = self.lanes.evaluate(loop.jaxpr, loop.body.consts, args)
             for several, value in zip(leaving, outputs[loop.carry :], strict=True):
                 self._store(value, several)
-            return self._registers(outputs[: loop.carry], carried)
+            return self._registers(outputs[: loop.carry], own)
 
-        registers = self._registers([loaded(c) for c in carry], carried)
+        registers = self._registers(carry, own)
         if loop.length == 1:
             registers = turn(0, registers)
         else:
             registers = jax.lax.fori_loop(0, loop.length, turn, registers)
-        last = self._values(registers, carried)
+        last = _values(registers, carried)
         for several, value in zip(targets[: loop.carry], last, strict=True):
             self._store(value, several)
         return last
@@ -422,20 +485,24 @@ class _Body:
     def _vector(self, element: jax.Array) -> jax.Array:
         return element if jnp.ndim(element) else element + self.nothing.astype(element.dtype)
 
-    def _registers(self, values: Sequence[np.ndarray], variables: Sequence[Var]) -> list:
-        """The elements of object arrays, one after the other, as numbers."""
+    def _registers(self, values: Sequence, own: Sequence[bool]) -> list:
+        """The elements of values, one after the other, as numbers."""
         registers = []
-        for value, var in zip(values, variables, strict=True):
-            for element in value.flat:
+        for value, vector in zip(values, own, strict=True):
+            for element in loaded(value).flat:
                 number = _number(element)
-                registers.append(self._vector(number) if self.lanes.per_cell(var) else number)
+                registers.append(self._vector(number) if vector else number)
         return registers
 
-    def _values(self, registers: Sequence, variables: Sequence[Var]) -> list[np.ndarray]:
-        """Object arrays of the variables' shapes from their elements."""
-        left = iter(registers)
 
-        def element(aval: Any):
-            return _value(next(left), aval.dtype)
+def _per_cell(value: Any) -> bool:
+    """Whether a value in a kernel is one of each cell."""
+    if isinstance(value, _Stored):
+        return value.own is not None
+    return any(jnp.ndim(element) for element in loaded(value).flat)
 
-        return [filled(self.lanes.shape(v), lambda at, v=v: element(v.aval)) for v in variables]
+
+def _values(registers: Sequence, avals: Sequence) -> list[np.ndarray]:
+    """Object arrays from their elements."""
+    left = iter(registers)
+    return [filled(a.shape, lambda at, a=a: _value(next(left), a.dtype)) for a in avals]

@@ -17,11 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Literal, Var
+
+from neurojax.engine.passes.jaxpr import bind, extend, flatten, read
 
 LARGEST_POWER = 10
 """How far apart slopes may lie: the k-th power multiplies the rounding of an exponential by k."""
@@ -30,9 +32,6 @@ _LARGEST_EXPONENT = {"float32": 80.0, "float64": 700.0}
 """Where exponentials level off, short of the largest number: there, no rate means anything."""
 
 _OVERFLOW_GUARD = 60.0  # max(x, -80) and the like keep exp from overflowing: the cap does that here
-
-CALLS = ("pjit", "jit", "closed_call")
-"""Equations that only call another jaxpr."""
 
 
 def prepare(f: Callable, fixed: Any, *moving: Any) -> tuple[list[jax.Array], Callable]:
@@ -52,50 +51,6 @@ def prepare(f: Callable, fixed: Any, *moving: Any) -> tuple[list[jax.Array], Cal
         return jax.tree.unflatten(tree, split.then(constants, jax.tree.leaves(moving)))
 
     return constants, advance
-
-
-def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
-    """The jaxpr of f with inner jits in place of their calls, and the tree of its result.
-
-    Without `rules`, functions that bring their own derivative are opened too.
-    """
-
-    leaves, tree = jax.tree.flatten(args)
-    nested, shape = jax.make_jaxpr(
-        lambda *leaves: f(*jax.tree.unflatten(tree, leaves)), return_shape=True
-    )(*leaves)
-    flat = jax.make_jaxpr(lambda *leaves: _evaluate(nested.jaxpr, nested.consts, leaves, rules))(
-        *leaves
-    )
-    return flat, jax.tree.structure(shape)
-
-
-def _evaluate(jaxpr: Jaxpr, consts: Sequence, args: Sequence, rules: bool) -> list:
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-    for eqn in jaxpr.eqns:
-        inputs = [_read(env, a) for a in eqn.invars]
-        inner = eqn.params.get("jaxpr") if eqn.primitive.name in CALLS else None
-        if eqn.primitive.name == "custom_jvp_call":
-            body = eqn.params["call_jaxpr"]
-            # An exponential is to be seen: its own derivative is as good as any rule.
-            if not rules or any(e.primitive.name == "exp" for e in body.eqns):
-                inner = body
-        if inner is not None:
-            outputs = _evaluate(inner.jaxpr, inner.consts, inputs, rules)
-        else:
-            outputs = bind(eqn, inputs)
-        env.update(zip(eqn.outvars, outputs, strict=True))
-    return [_read(env, a) for a in jaxpr.outvars]
-
-
-def _read(env: dict, atom: Any) -> Any:
-    return atom.val if isinstance(atom, Literal) else env[atom]
-
-
-def bind(eqn: Any, inputs: list) -> list:
-    """The outputs of an equation."""
-    outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
-    return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
 @dataclass(frozen=True)
@@ -125,8 +80,7 @@ class _Affine:
         return replace(self, offset=lambda read, own=self.offset: own(read) + sign * read(atom))
 
 
-@dataclass(frozen=True)
-class _Family:
+class _Family(NamedTuple):
     """Exponentials of one variable as powers of exp(slope * base)."""
 
     base: Var
@@ -165,15 +119,16 @@ class _Split:
                 self.fixed.update(eqn.outvars)
         self.families = _families(self._arguments())
         self.member = {
-            id(eqn): (family, k) for family in self.families for eqn, _, k in family.members
+            eqn.outvars[0]: (family, j)
+            for family, (_, _, members) in enumerate(self.families)
+            for j, (eqn, *_) in enumerate(members)
         }
         self.chains = self._chains()
         self.late = self._needed()
-        alone = [e for e in self.late if id(e) not in self.chains]
-        used = {a for eqn in alone for a in eqn.invars if isinstance(a, Var)}
-        used |= {a.guard[0] for _, a in self._shared() if a.guard}
+        used = {a for eqn in self.late for a in eqn.invars if isinstance(a, Var)}
         used |= {a for a in jaxpr.outvars if isinstance(a, Var)}
         self.kept = [v for v in self._fixed_in_order() if v in used]
+        alone = [e for e in self.late if e.outvars[0] not in self.chains]
         divisors = [e.invars[1] for e in alone if e.primitive.name == "div"]
         fixed = [v for v in divisors if isinstance(v, Var) and v in self.fixed]
         self.divisors = list(dict.fromkeys(fixed))
@@ -189,9 +144,6 @@ class _Split:
 
     def _is_divisor(self, atom: Any) -> bool:
         return isinstance(atom, Var) and atom in self.divisors
-
-    def _shared(self):
-        return [(eqn, a) for family in self.families for eqn, a, _ in family.members]
 
     # -- what is affine in what -------------------------------------------------------------------
     def _arguments(self) -> list[tuple[Any, _Affine]]:
@@ -255,14 +207,14 @@ class _Split:
         return None
 
     # -- fixed factors one after the other ---------------------------------------------------------
-    def _chains(self) -> dict[int, _Chain]:
+    def _chains(self) -> dict[Var, _Chain]:
         """Products whose fixed factors, two or more in a row, are one; by the last equation."""
         uses = Counter(a for eqn in self.late for a in eqn.invars if isinstance(a, Var))
         uses.update(a for a in self.jaxpr.outvars if isinstance(a, Var))
         ends: dict[Var, _Chain] = {}
         chains = {}
         for eqn in self.late:
-            if id(eqn) in self.member or (factor := self._factor(eqn)) is None:
+            if eqn.outvars[0] in self.member or (factor := self._factor(eqn)) is None:
                 continue
             base, by, divides = factor
             before = ends.get(base) if uses[base] == 1 else None
@@ -270,7 +222,7 @@ class _Split:
             chain = _Chain(chain.base, (*chain.factors, (by, divides)))
             ends[eqn.outvars[0]] = chain
             if len(chain.factors) > 1:
-                chains[id(eqn)] = chain
+                chains[eqn.outvars[0]] = chain
         return chains
 
     def _factor(self, eqn: Any) -> tuple[Var, Any, bool] | None:
@@ -288,39 +240,38 @@ class _Split:
         return a, b, eqn.primitive.name == "div"
 
     def _needed(self) -> list:
-        """The moving equations on which the outputs depend once exponentials are shared."""
+        """The moving equations on which the outputs depend, with what they then read as inputs."""
         needed = {a for a in self.jaxpr.outvars if isinstance(a, Var)}
         kept = []
         for eqn in reversed(self.late):
             if not (eqn.effects or needed.intersection(eqn.outvars)):
                 continue
+            out = eqn.outvars[0]
+            if out in self.member:
+                family, j = self.member[out]
+                guard = self.families[family].members[j][1].guard
+                base = self.families[family].base
+                eqn = eqn.replace(invars=[base] if guard is None else [base, guard[0]])
+            elif out in self.chains:
+                eqn = eqn.replace(invars=[self.chains[out].base])
             kept.append(eqn)
-            if id(eqn) in self.member:
-                family, _ = self.member[id(eqn)]
-                needed.add(family.base)
-                guards = [a.guard[0] for e, a, _ in family.members if a.guard and e is eqn]
-                needed.update(guards)
-            elif id(eqn) in self.chains:
-                needed.add(self.chains[id(eqn)].base)
-            else:
-                needed.update(a for a in eqn.invars if isinstance(a, Var))
+            needed.update(a for a in eqn.invars if isinstance(a, Var))
         return kept[::-1]
 
     # -- the two halves ---------------------------------------------------------------------------
     def first(self, known: dict) -> list:
         """The constants: what the moving half reads, reciprocals, and factors of exponentials."""
         env = dict(known)
-        for eqn in self.early:
-            outputs = bind(eqn, [_read(env, a) for a in eqn.invars])
-            env.update(zip(eqn.outvars, outputs, strict=True))
-        read = partial(_read, env)
+        extend(env, self.early)
+        value = partial(read, env)
         factors, caps = [], []
         for family in self.families:
             dtype: Any = family.base.aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
-            offsets = [jnp.asarray(a.offset(read), dtype) for _, a, _ in family.members]
+            offsets = [jnp.asarray(a.offset(value), dtype) for _, a, _ in family.members]
             factors.append([jnp.exp(offset) for offset in offsets])
             caps.append(_cap(offsets, [k for *_, k in family.members], dtype))
-        products = [self.chains[id(e)].factor(read) for e in self.late if id(e) in self.chains]
+        chains = [self.chains.get(eqn.outvars[0]) for eqn in self.late]
+        products = [chain.factor(value) for chain in chains if chain is not None]
         reciprocals = [1 / env[v] for v in self.divisors]
         return [[env[v] for v in self.kept], reciprocals, factors, caps, products]
 
@@ -331,36 +282,36 @@ class _Split:
         env = dict(zip([*self.kept, *self.inputs], [*kept, *moving], strict=True))
         reciprocal = dict(zip(self.divisors, reciprocals, strict=True))
         powers: dict[int, dict[int, jax.Array]] = {}
-        for eqn in self.late:
-            if id(eqn) in self.member:
-                family, k = self.member[id(eqn)]
-                at = self.families.index(family)
-                if at not in powers:
-                    y = family.slope * _read(env, family.base)
-                    needed = tuple(sorted({k for *_, k in family.members}))
-                    powers[at] = dict(zip(needed, _powers(needed, y, caps[at]), strict=True))
-                outputs = [self._member(eqn, env, family, powers[at][k], factors[at])]
-            elif id(eqn) in self.chains:
-                outputs = [_read(env, self.chains[id(eqn)].base) * next(product)]
-            elif eqn.primitive.name == "div" and self._is_divisor(eqn.invars[1]):
-                outputs = [_read(env, eqn.invars[0]) * reciprocal[eqn.invars[1]]]
-            elif eqn.primitive.name == "div" and _same_floats(eqn.invars):
-                outputs = [_quotient(*(_read(env, a) for a in eqn.invars))]
-            else:
-                outputs = bind(eqn, [_read(env, a) for a in eqn.invars])
-            env.update(zip(eqn.outvars, outputs, strict=True))
-        return [_read(env, a) for a in self.jaxpr.outvars]
 
-    def _member(self, eqn, env: dict, family: _Family, power, factors: list):
-        at = next(j for j, (e, *_) in enumerate(family.members) if e is eqn)
-        argument = family.members[at][1]
-        value = jnp.broadcast_to(power * factors[at], eqn.outvars[0].aval.shape)
-        if argument.guard is None:
-            return value
-        which, case, other = argument.guard
-        constant = math.exp(min(other, _LARGEST_EXPONENT["float64"]))
-        cases = [value, jnp.full_like(value, constant)]
-        return jax.lax.select_n(env[which], *(cases if case == 0 else cases[::-1]))
+        def member(eqn, base, *guard):
+            at, j = self.member[eqn.outvars[0]]
+            family = self.families[at]
+            _, argument, k = family.members[j]
+            if at not in powers:
+                needed = tuple(sorted({k for *_, k in family.members}))
+                made = _powers(needed, family.slope * base, caps[at])
+                powers[at] = dict(zip(needed, made, strict=True))
+            value = jnp.broadcast_to(powers[at][k] * factors[at][j], eqn.outvars[0].aval.shape)
+            if argument.guard is None:
+                return value
+            _, case, other = argument.guard
+            constant = math.exp(min(other, _LARGEST_EXPONENT["float64"]))
+            cases = [value, jnp.full_like(value, constant)]
+            return jax.lax.select_n(*guard, *(cases if case == 0 else cases[::-1]))
+
+        def rule(eqn, inputs):
+            if eqn.outvars[0] in self.member:
+                return [member(eqn, *inputs)]
+            if eqn.outvars[0] in self.chains:
+                return [inputs[0] * next(product)]
+            if eqn.primitive.name == "div" and self._is_divisor(eqn.invars[1]):
+                return [inputs[0] * reciprocal[eqn.invars[1]]]
+            if eqn.primitive.name == "div" and _same_floats(eqn.invars):
+                return [_quotient(*inputs)]
+            return bind(eqn, inputs)
+
+        extend(env, self.late, rule)
+        return [read(env, a) for a in self.jaxpr.outvars]
 
 
 def _families(found: list[tuple[Any, _Affine]]) -> list[_Family]:

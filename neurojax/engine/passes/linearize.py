@@ -8,13 +8,13 @@ never computed, so a parameter's own push costs only the few operations that it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Literal
+from jax.extend.core import JaxprEqn
 
-from neurojax.engine.passes.hoist import CALLS, bind
+from neurojax.engine.passes.jaxpr import bind, evaluate
 
 
 def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -38,7 +38,10 @@ def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
 
     def push(*tangents):
         given = zip(tangents_of(tangents), floating, strict=True)
-        pushed = iter(_evaluate(linear.jaxpr, linear.consts, [t for t, x in given if x]))
+        along = [_Tangent(t) for t, x in given if x]
+        pushed = iter(evaluate(linear.jaxpr, linear.consts, along, _pushed))
+        # What no argument reaches, a linear function leaves at zero.
+        pushed = (x.value if isinstance(x, _Tangent) else None for x in pushed)
         return jax.tree.unflatten(shape, [next(pushed) if x is None else None for x in rest])
 
     of_value = iter(value)
@@ -74,41 +77,23 @@ def dense(tangents: Any, like: Any) -> Any:
     return jax.tree.unflatten(tree, full)
 
 
-def _evaluate(jaxpr: Jaxpr, consts: list, args: list) -> list:
-    """Evaluate a jaxpr that is linear in its arguments, None standing for a zero argument."""
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-    fixed = set(jaxpr.constvars)
+class _Tangent(NamedTuple):
+    """A value that depends on the arguments of a linear function; None is zero."""
 
-    def read(atom):
-        return atom.val if isinstance(atom, Literal) else env[atom]
-
-    for eqn in jaxpr.eqns:
-        inputs = [read(a) for a in eqn.invars]
-        tangents = [
-            x
-            for a, x in zip(eqn.invars, inputs, strict=True)
-            if not (isinstance(a, Literal) or a in fixed)
-        ]
-        if not tangents:
-            fixed.update(eqn.outvars)
-        if tangents and all(x is None for x in tangents):
-            outputs = [None] * len(eqn.outvars)
-        else:
-            outputs = _apply(eqn, inputs)
-        env.update(zip(eqn.outvars, outputs, strict=True))
-    # What no argument reaches, a linear function leaves at zero.
-    return [None if isinstance(a, Literal) or a in fixed else env[a] for a in jaxpr.outvars]
+    value: Any
 
 
-def _apply(eqn, inputs: list) -> list:
-    name = eqn.primitive.name
-    if name in CALLS:
-        inner = eqn.params["jaxpr"]
-        return _evaluate(inner.jaxpr, inner.consts, inputs)
-    if name in ("add", "add_any") and any(x is None for x in inputs):
-        return [next(x for x in inputs if x is not None)]
-    full = [
-        jnp.zeros(a.aval.shape, a.aval.dtype) if x is None else x
-        for a, x in zip(eqn.invars, inputs, strict=True)
-    ]
-    return bind(eqn, full)
+def _pushed(eqn: JaxprEqn, inputs: list) -> list:
+    """The rule of equations that are linear in what is a tangent."""
+    tangents = [x.value for x in inputs if isinstance(x, _Tangent)]
+    if not tangents:
+        return bind(eqn, inputs)
+    if all(x is None for x in tangents):
+        return [_Tangent(None)] * len(eqn.outvars)
+    if eqn.primitive.name in ("add", "add_any") and any(x is None for x in tangents):
+        return [_Tangent(next(x for x in tangents if x is not None))]
+    full = []
+    for atom, x in zip(eqn.invars, inputs, strict=True):
+        value = x.value if isinstance(x, _Tangent) else x
+        full.append(jnp.zeros(atom.aval.shape, atom.aval.dtype) if value is None else value)
+    return [_Tangent(y) for y in bind(eqn, full)]

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from neurojax.engine.passes.hoist import bind, flatten
+from neurojax.engine.passes.jaxpr import extend, flatten, read
 
 _COST = {"exp": 20, "tanh": 20, "log": 20, "div": 8, "sqrt": 8}
 _FREE = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"}
@@ -30,8 +30,8 @@ _wanted = ContextVar("wanted", default=True)
 
 
 @contextmanager
-def left_whole() -> Iterator[None]:
-    """What is traced in here is not for XLA:CPU: nothing is outlined."""
+def not_materialised() -> Iterator[None]:
+    """What is traced in here is not for XLA:CPU: nothing is materialised."""
     token = _wanted.set(False)
     try:
         yield
@@ -39,7 +39,7 @@ def left_whole() -> Iterator[None]:
         _wanted.reset(token)
 
 
-def outlined(f: Callable, true: jax.Array) -> Callable:
+def materialised(f: Callable, true: jax.Array) -> Callable:
     """f with its shared and costly values computed once, where that is XLA:CPU's weakness.
 
     `true` is True, but must be a value that only the run knows.
@@ -55,11 +55,10 @@ def outlined(f: Callable, true: jax.Array) -> Callable:
         maker = {v: eqn for eqn in jaxpr.eqns for v in eqn.outvars}
         for level in _levels(_kept(jaxpr, env), env, maker):
             eqns, inputs = _made_from(level, env, maker)
-            env.update(zip(level, _apart(eqns, inputs, level, env, true), strict=True))
+            env.update(zip(level, _in_conditional(eqns, inputs, level, env, true), strict=True))
         eqns, _ = _made_from(_variables(jaxpr.outvars), env, maker)
-        _evaluate(eqns, env)
-        leaves = [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
-        return jax.tree.unflatten(tree, leaves)
+        extend(env, eqns)
+        return jax.tree.unflatten(tree, [read(env, a) for a in jaxpr.outvars])
 
     return once
 
@@ -114,12 +113,6 @@ def _made_from(wanted: list[Var], env: dict, maker: dict) -> tuple[list[JaxprEqn
     return list(order.values()), list(inputs)
 
 
-def _evaluate(eqns: list[JaxprEqn], env: dict) -> None:
-    for eqn in eqns:
-        inputs = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
-        env.update(zip(eqn.outvars, bind(eqn, inputs), strict=True))
-
-
 def _levels(kept: list[Var], known: Iterable[Var], maker: dict) -> list[list[Var]]:
     """The kept variables in groups, none of which needs another of its group."""
     depth: dict[Var, int] = dict.fromkeys(known, 0)
@@ -135,12 +128,14 @@ def _levels(kept: list[Var], known: Iterable[Var], maker: dict) -> list[list[Var
     return levels
 
 
-def _apart(eqns: list[JaxprEqn], inputs: list[Var], out: list[Var], env: dict, true: Any) -> list:
+def _in_conditional(
+    eqns: list[JaxprEqn], inputs: list[Var], out: list[Var], env: dict, true: Any
+) -> list:
     """Variables, computed where XLA fuses nothing of them into their users."""
 
     def made(*values):
         inner = dict(zip(inputs, values, strict=True))
-        _evaluate(eqns, inner)
+        extend(inner, eqns)
         return [inner[v] for v in out]
 
     def never(*values):

@@ -1,0 +1,102 @@
+"""The one evaluator of traced programs: equation after equation, each as a rule says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.extend.core import Jaxpr, JaxprEqn, Literal
+
+CALLS = ("pjit", "jit", "closed_call")
+"""Equations that only call another jaxpr: `evaluate` opens them."""
+
+Rule = Callable[[JaxprEqn, list], list]
+"""The outputs of an equation from its inputs, whatever stands for their values."""
+
+Own = Callable[[Any, Any], Any]
+"""What stands for a number that the jaxpr holds in itself, from the number and its aval."""
+
+
+def bind(eqn: JaxprEqn, inputs: Sequence) -> list:
+    """The outputs of an equation: the rule that changes nothing."""
+    outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+    return list(outputs) if eqn.primitive.multiple_results else [outputs]
+
+
+def _itself(number: Any, aval: Any) -> Any:
+    return number
+
+
+def evaluate(
+    jaxpr: Jaxpr, consts: Sequence, args: Sequence, rule: Rule = bind, own: Own = _itself
+) -> list:
+    """The outputs of a jaxpr, every equation by the rule."""
+    env = {v: own(c, v.aval) for v, c in zip(jaxpr.constvars, consts, strict=True)}
+    env |= zip(jaxpr.invars, args, strict=True)
+    extend(env, jaxpr.eqns, rule, own)
+    return [read(env, a, own) for a in jaxpr.outvars]
+
+
+def extend(env: dict, eqns: Iterable[JaxprEqn], rule: Rule = bind, own: Own = _itself) -> None:
+    """Add to the values of variables those that equations make."""
+    for eqn in eqns:
+        inputs = [read(env, a, own) for a in eqn.invars]
+        if eqn.primitive.name in CALLS:
+            inner = eqn.params["jaxpr"]
+            outputs = evaluate(inner.jaxpr, inner.consts, inputs, rule, own)
+        else:
+            outputs = rule(eqn, inputs)
+        env.update(zip(eqn.outvars, outputs, strict=True))
+
+
+def read(env: dict, atom: Any, own: Own = _itself) -> Any:
+    """The value of a variable, or of a number written in the program."""
+    return own(atom.val, atom.aval) if isinstance(atom, Literal) else env[atom]
+
+
+def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
+    """The closed jaxpr of f with inner jits in place of their calls, and the tree of its result.
+
+    Without `rules`, functions that bring their own derivative are opened too.
+    """
+
+    def rule(eqn: JaxprEqn, inputs: list) -> list:
+        if eqn.primitive.name == "custom_jvp_call":
+            body = eqn.params["call_jaxpr"]
+            # An exponential is to be seen: its own derivative is as good as any rule.
+            if not rules or any(e.primitive.name == "exp" for e in body.eqns):
+                return evaluate(body.jaxpr, body.consts, inputs, rule)
+        return bind(eqn, inputs)
+
+    leaves, tree = jax.tree.flatten(args)
+    nested, shape = jax.make_jaxpr(
+        lambda *leaves: f(*jax.tree.unflatten(tree, leaves)), return_shape=True
+    )(*leaves)
+    flat = jax.make_jaxpr(lambda *leaves: evaluate(nested.jaxpr, nested.consts, leaves, rule))(
+        *leaves
+    )
+    return flat, jax.tree.structure(shape)
+
+
+def called(eqn: JaxprEqn) -> tuple[Jaxpr, Sequence] | None:
+    """The jaxpr and constants of an equation that is a call, even with a derivative of its own."""
+    if eqn.primitive.name not in (*CALLS, "custom_jvp_call", "custom_vjp_call", "remat2"):
+        return None
+    inner = eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
+    return getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+
+
+def equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+    """The primitive equations of a jaxpr, those of calls, choices and scans in place of these."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "cond":
+            inner = [branch.jaxpr for branch in eqn.params["branches"]]
+        elif eqn.primitive.name == "scan":
+            inner = [eqn.params["jaxpr"].jaxpr]
+        else:
+            inner = [] if (opened := called(eqn)) is None else [opened[0]]
+        for body in inner:
+            yield from equations(body)
+        if not inner:
+            yield eqn
