@@ -65,10 +65,10 @@ def kernels_in(text):
     return text.count("custom_call @mosaic_gpu")
 
 
-def lowered(cell, electrode, every=4, pop=(), initial=-65.0, folds=(), fast_math=False):
+def lowered(cell, electrode, every=4, initial=-65.0, folds=(), fast_math=False):
     """The text of a simulation for an NVIDIA GPU, which needs none."""
     where = GPU._replace(kernel=kernel.Kernel(fast_math=fast_math))
-    arguments = (cell, initial, electrode, DT, dict(folds), ("v",), every, pop, where)
+    arguments = (cell, initial, electrode, DT, dict(folds), ("v",), every, where)
     return simulation._run.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
@@ -113,7 +113,7 @@ def test_settling_at_rest_is_a_kernel_of_its_own():
     cell = small()
     agree(lambda: nj.simulate(cell, CLAMP, DT, every=11).v)
     # The search on the grid carries no cells through its loop, the bisection does.
-    assert kernels_in(lowered(cell, CLAMP, 11, (5,), initial=None)) == 2
+    assert kernels_in(lowered(cell, CLAMP, 11, initial=None)) == 2
 
 
 # -- electrodes -----------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_every_fold(pop):
         atol=2e-3,
     )
     assert r.folds["spikes"].min() >= 1 and r.folds["spikes"].shape == pop
-    assert kernels_in(lowered(cell, clamp, 5, pop, folds=folds(pop))) == 1
+    assert kernels_in(lowered(cell, clamp, 5, folds=folds(pop))) == 1
 
 
 # -- populations ----------------------------------------------------------------------------------
@@ -229,8 +229,8 @@ def slopes(cell, wrt, of=ERROR, **more):
     return nj.gradient(cell, CLAMP, DT, of=of, wrt=wrt, every=4, initial=-65.0, **more)
 
 
-def gradient_text(cell, wrt, pop, memory=2**28):
-    arguments = (cell, -65.0, CLAMP, DT, ERROR, tuple(wrt), 4, pop, GPU, memory)
+def gradient_text(cell, wrt, memory=2**28):
+    arguments = (cell, -65.0, CLAMP, DT, ERROR, tuple(wrt), 4, GPU, memory)
     return gradients._gradient.trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
@@ -238,7 +238,7 @@ def gradient_text(cell, wrt, pop, memory=2**28):
 def test_tangents(P, n):
     got = agree(lambda: slopes(small(n), NAMES[:P]), rtol=1e-4)
     assert got.matrix.shape == (P, P, *[n] * (n > 0))
-    assert kernels_in(gradient_text(small(n), NAMES[:P], (n,) if n else ())) == 1
+    assert kernels_in(gradient_text(small(n), NAMES[:P])) == 1
 
 
 def test_tangents_of_a_fold_that_is_no_sum_of_squares():
@@ -254,9 +254,7 @@ def test_the_gauss_newton_matrix_of_many_parameters():
         return made, nj.steady_state(made, -65.0)
 
     def run(where):
-        return gradients.differentiate(
-            build, None, theta, CLAMP, DT, ERROR, 4, (2,), where, matrix=True
-        )
+        return gradients.differentiate(build, None, theta, CLAMP, DT, ERROR, 4, where, matrix=True)
 
     close(jax.jit(lambda: run(place()))(), jax.jit(lambda: run(SCAN))(), rtol=1e-4)
 
@@ -266,7 +264,7 @@ def test_the_adjoint_through_all_states(n):
     got = agree(lambda: slopes(small(n), NAMES), rtol=2e-4, atol=1e-5)
     assert got.gradient.shape == (9, *[n] * (n > 0)) and got.matrix is None
     # One kernel forward and one back.
-    assert kernels_in(gradient_text(small(n), NAMES, (n,) if n else ())) == 2
+    assert kernels_in(gradient_text(small(n), NAMES)) == 2
 
 
 def test_the_adjoint_of_a_fold_that_counts(monkeypatch):
@@ -280,7 +278,7 @@ def test_the_adjoint_through_segments_that_are_run_again(monkeypatch):
     names, little = NAMES[3:6], 0.019  # MB for a block of cells: two segments and one record
     agree(lambda: slopes(small(3), names, memory_MB=little), rtol=2e-4, atol=1e-5)
     # Forward, and in a scan over the segments forward again and back.
-    assert kernels_in(gradient_text(small(3), names, (3,), round(little * 2**20))) >= 3
+    assert kernels_in(gradient_text(small(3), names, round(little * 2**20))) >= 3
 
 
 # -- transformations ------------------------------------------------------------------------------
@@ -354,5 +352,5 @@ def test_how_many_cells_are_launched_at_once(n, record_bytes, devices, memory_MB
 def test_a_pipette_is_part_of_the_kernel_of_its_cell():
     cell = nj.Cell(channels=small().channels | {"pipette": nj.Pipette(R_s=5.0)}, area=2e-5)
     command = pipette.voltage_clamp(TRACE)
-    assert kernels_in(lowered(cell, command, 11, (5,))) == 1
+    assert kernels_in(lowered(cell, command, 11)) == 1
     agree(lambda: nj.simulate(cell, command, DT, record=("v", "i_amp"), initial=-65.0))

@@ -135,7 +135,7 @@ def test_the_response_to_a_step_falls_feature_by_feature(x64):
     # Of an exponential it is the time constant.
     plain = dataclasses.replace(data, v_mV=response(sag=0.0))
     found = loss.step_response(plain, RECORD, {"tau": 1.0})
-    assert float(found.target[0, 0]) == pytest.approx(3.0, rel=0.02)
+    assert float(found.target[0]) == pytest.approx(3.0, rel=0.02)
 
 
 # -- slopes ---------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_slopes_are_those_of_central_differences(x64):
         "voltage": loss.trace_error(data, RECORD),
     }
     whole = loss.total(parts)
-    stack = Stack(parts=whole.parts, weights=whole.weights, data=whole.data)
+    stack = Stack(parts=whole.parts, weights=whole.weights)
     electrode = nj.current_clamp(DRIVE)
 
     def build(theta):

@@ -59,6 +59,6 @@ def test_spikes_are_found_within_a_kernel():
     fold = loss.SpikeTable(record_ms=0.1, slots=1, measures=("time", "peak"))
     where = runner.Place(None, "gpu", kernel.Kernel())
     told = (cell, -65.0, nj.current_clamp(np.full(40, 5.0, np.float32)), 0.025, {"s": fold})
-    program = simulation._run.trace(*told, (), 4, (), where)
+    program = simulation._run.trace(*told, (), 4, where)
     text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @mosaic_gpu") == 1

@@ -159,8 +159,7 @@ def loops_outside_kernels(text: str) -> int:
 
 def compiled(cell, every=10):
     arguments = (cell, -65.0, nj.current_clamp(DRIVE), DT, {})
-    pop = cell.channels["na"].g_bar.shape
-    return simulation._run.lower(*arguments, ("v",), every, pop, CPU).compile().as_text()
+    return simulation._run.lower(*arguments, ("v",), every, CPU).compile().as_text()
 
 
 def build(theta):
@@ -212,7 +211,7 @@ def test_memory_of_a_fold_does_not_grow_with_time():
     def temporary(steps):
         i = jax.ShapeDtypeStruct((steps,), jnp.float32)
         arguments = (cell, -65.0, nj.Electrode(i, 0.0, 0.0), DT, {"n": nj.SpikeCount()})
-        program = simulation._run.lower(*arguments, (), 10, (10**6,), CPU).compile()
+        program = simulation._run.lower(*arguments, (), 10, CPU).compile()
         return program.memory_analysis().temp_size_in_bytes
 
     short, long = temporary(1000), temporary(100_000)

@@ -108,8 +108,8 @@ def test_initial_may_span_the_population():
         ((), (3,), (3,)),
         ((3,), (3,), (3,)),
         ((1,), (3,), (3,)),
-        ((2, 1), (3,), (2, 3)),
-        ((2, 3), (), (2, 3)),
+        ((1,), (), (1,)),
+        ((), (1,), (1,)),
     ],
 )
 def test_population_shapes_broadcast(in_cell, in_electrode, pop):

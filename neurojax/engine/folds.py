@@ -7,15 +7,14 @@ spikes over an hour then cost a few megabytes. Folds look at the state after eve
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.channel import Leaf, param, pytree, static
+from neurojax.membrane.channel import Leaf, field, param, pytree, static
 from neurojax.membrane.compartment import Cell, State
 
 Carry = Any
@@ -34,10 +33,11 @@ class Fold:
     """What to carry through a run: `init`, `update` at every record, `finish` at the end.
 
     `data` is what the records are compared with, if anything: arrays with a leading record axis, of
-    which `update` gets the row of its record.
+    which `update` gets the row of its record. A fold whose rows have axes of their own declares
+    them: `data: Any = field(None, axes=("record", "place"))`.
     """
 
-    data: Any = None
+    data: Any = field(None, axes=("record",))
 
     def init(self, cell: Cell, s: State) -> Carry:
         """The carry before the first record, from the initial state."""
@@ -188,8 +188,9 @@ class Total(Fold):
     With a Gauss-Newton matrix where each part is a sum of squares.
     """
 
-    parts: dict[str, Fold]  # their data are the total's, by the same names
+    parts: dict[str, Fold]
     weights: dict[str, Leaf]
+    data: ClassVar[Any] = property(lambda self: {k: part.data for k, part in self.parts.items()})  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def init(self, cell, s):
         return {k: part.init(cell, s) for k, part in self.parts.items()}
@@ -233,8 +234,4 @@ def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None)
             raise ValueError(f"weight of {name!r}: no such part (have: {', '.join(parts)})")
         if not weight >= 0:
             raise ValueError(f"weight of {name!r} is {weight}: expected 0 or more")
-    return Total(
-        parts={k: dataclasses.replace(f, data=None) for k, f in parts.items()},
-        weights={k: float(weights.get(k, 1.0)) for k in parts},
-        data={k: f.data for k, f in parts.items()},
-    )
+    return Total(parts=dict(parts), weights={k: float(weights.get(k, 1.0)) for k in parts})

@@ -7,7 +7,8 @@ time loops become kernels. Whatever runs a part is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
+from neurojax.membrane.axes import arrays, population
 from neurojax.membrane.compartment import Cell
 
 CACHE = 32 * 1024
@@ -89,7 +91,7 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
     """
     state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
     state += sum(len(ion.pools(name)) for name, ion in cell.ions.items())
-    own = sum(jnp.ndim(leaf) > 0 for leaf in jax.tree.leaves(cell))
+    own = sum(bool(array.pop) for array in arrays(cell))
     return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
 
 
@@ -103,58 +105,72 @@ def block_size(n: int, live: int, itemsize: int) -> int:
     return -(-even // LANES) * LANES
 
 
-def run(f: Callable, lanes: Any, timed: Any, n: int, *, live: int, place: Place) -> Any:
-    """f(lanes, timed, together) for a population of n; every leaf of the result is `[..., n]`.
+def run_population(program: Callable, place: Place, live: int, /, **things: Any) -> Any:
+    """program(**things) for the population that the things span, of results `[..., *pop]`.
 
-    A leaf of `lanes` belongs to the cells where its last axis is n, one of `timed` where it is so
-    beside its leading time axis; everything else is shared. `together` is the number of cells that
-    f is given at once, and `live` that of arrays `[pop]` that its time loop works on. Results
-    depend neither on blocks nor on devices. n is 1 for a cell that is no population.
+    The program is written for one cell or many alike: it gets the things whole, for as many cells
+    as run together. Which arrays have an entry for each cell is declared, see `axes`. `live` is the
+    number of arrays `[pop]` that its time loop works on. Results depend neither on blocks nor on
+    devices. Raises ValueError for shapes that do not fit.
     """
-    leaves, tree, split = _leaves(lanes, timed, n)
+    pop, leaves, tree, own = _leaves(things)
 
-    def whole(leaves, together):
-        return f(*jax.tree.unflatten(tree, leaves), together)
+    def whole(leaves: Sequence) -> Any:
+        return program(**jax.tree.unflatten(tree, leaves))
 
-    if n < 2:
-        if place.kernel is None:
-            return whole(leaves, 1)
-        out = kernel.fused(lambda a: whole(a, kernel.BLOCK), split, place.kernel)(leaves)
-        shapes = jax.eval_shape(lambda leaves: whole(leaves, 1), leaves)
-        return jax.tree.map(lambda a, like: a.reshape(like.shape), out, shapes)
-    mesh = place.mesh
-    # Fewer cells are not worth a device of their own.
-    fewest = LANES if place.kernel is None else kernel.BLOCK
-    devices = 1 if mesh is None or n < fewest * mesh.size else mesh.size
+    if place.kernel is None and pop in ((), (1,)):
+        return whole(leaves)
+    if not pop:
+        return kernel.fused(whole, own, place.kernel)(leaves)
+    (n,) = pop
+    devices = _devices(n, place)
     if devices == 1:
-        return _blocks(whole, leaves, split, n, live, place)
+        return _blocks(whole, leaves, own, n, live, place)
     padding = -n % devices
-    own = (n + padding) // devices
 
     def spec(a):
         return PartitionSpec(*[None] * (jnp.ndim(a) - 1), "pop")
 
-    leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
-    # A few cells tell the structure of the result; all of them might be too many for f.
-    few = [a[..., :LANES] if s else a for a, s in zip(leaves, split, strict=True)]
+    leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
+    # A few cells tell the structure of the result; all of them might be too many for the program.
+    few = [a[..., :LANES] if o else a for a, o in zip(leaves, own, strict=True)]
     out = jax.shard_map(
-        lambda leaves: _blocks(whole, leaves, split, own, live, place),
-        mesh=mesh,
-        in_specs=([spec(a) if s else PartitionSpec() for a, s in zip(leaves, split, strict=True)],),
-        out_specs=jax.tree.map(spec, jax.eval_shape(lambda few: whole(few, LANES), few)),
-        check_vma=False,  # shared leaves stay shared: nothing in f could make them differ
+        lambda leaves: _blocks(whole, leaves, own, (n + padding) // devices, live, place),
+        mesh=place.mesh,
+        in_specs=([spec(a) if o else PartitionSpec() for a, o in zip(leaves, own, strict=True)],),
+        out_specs=jax.tree.map(spec, jax.eval_shape(whole, few)),
+        check_vma=False,  # shared leaves stay shared: nothing in a program could make them differ
     )(leaves)
     return jax.tree.map(lambda a: a[..., :n], out) if padding else out
 
 
-def _leaves(lanes: Any, timed: Any, n: int) -> tuple[list, Any, list[bool]]:
-    """The leaves of both, their tree, and which of them belong to the cells."""
-    leaves, tree = jax.tree.flatten((lanes, timed))
-    time_axes = [0] * len(jax.tree.leaves(lanes)) + [1] * len(jax.tree.leaves(timed))
-    split = [
-        jnp.ndim(a) > t and jnp.shape(a)[-1] == n for a, t in zip(leaves, time_axes, strict=True)
+def _leaves(things: Any) -> tuple[tuple[int, ...], list, Any, list[bool]]:
+    """The population of things, their leaves and tree, and which leaves have it.
+
+    An axis of length 1 is taken off where there are more cells.
+    """
+    pop = population(**things)
+    leaves, tree = jax.tree.flatten(things)
+    spans = [array.pop for array in arrays(things)]
+    leaves = [
+        jnp.asarray(a)[..., 0] if span == (1,) != pop else a
+        for a, span in zip(leaves, spans, strict=True)
     ]
-    return leaves, tree, split
+    return pop, leaves, tree, [bool(pop) and span == pop for span in spans]
+
+
+def _devices(n: int, place: Place) -> int:
+    """How many devices share n cells: fewer cells are not worth a device of their own."""
+    fewest = LANES if place.kernel is None else kernel.BLOCK
+    return 1 if place.mesh is None or n < fewest * place.mesh.size else place.mesh.size
+
+
+def together(pop: tuple[int, ...], place: Place) -> int | None:
+    """Cells that run together in a kernel, of a population; None on the CPU, where shapes tell."""
+    if place.kernel is None:
+        return None
+    n = math.prod(pop)
+    return kernel.in_blocks(-(-n // _devices(n, place)))
 
 
 def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None) -> int:
@@ -174,35 +190,37 @@ def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None
     return n if fits >= n else max(fits // (LEAST * devices), 1) * LEAST * devices
 
 
-def in_launches(f: Callable, lanes: Any, timed: Any, n: int, size: int) -> Any:
-    """f(lanes, timed) for `size` of the n cells at a time; the result is on the host, `[..., n]`.
+def launches(f: Callable, size: int, /, **things: Any) -> Iterator[tuple[slice, Any]]:
+    """f(**things) for `size` cells of the population at a time: (which cells, results on the host).
 
-    While some cells are computed, those before them are copied. Leaves belong to the cells as
-    `run` says.
+    Results are `[..., pop]`. While some cells are computed, those before them are copied and handed
+    out. Every cell comes once, in order.
     """
-    leaves, tree, split = _leaves(lanes, timed, n)
-    gathered: Any = None
-    computing: list[tuple[int, Any]] = []
+    (n,), leaves, tree, own = _leaves(things)
+    ahead: list[tuple[int, int, Any]] = []
+    for begin in range(0, n, size):
+        first = min(begin, n - size)  # the last part is whole too: some cells are computed twice
+        part = [a[..., first : first + size] if o else a for a, o in zip(leaves, own, strict=True)]
+        ahead.append((begin, first + size, f(**jax.tree.unflatten(tree, part))))
+        if len(ahead) > 1:
+            yield _finished(*ahead.pop(0))
+    yield _finished(*ahead.pop())
 
-    def gather():
-        start, part = computing.pop(0)
-        for whole, a in zip(jax.tree.leaves(gathered), jax.tree.leaves(part), strict=True):
-            whole[..., start : start + size] = a
 
-    for start in range(0, n, size):
-        start = min(start, n - size)  # the last part is whole too: some cells are computed twice
-        part = [
-            a[..., start : start + size] if s else a for a, s in zip(leaves, split, strict=True)
-        ]
-        computing.append((start, f(*jax.tree.unflatten(tree, part))))
-        if gathered is None:
-            gathered = jax.tree.map(
-                lambda a: np.empty((*a.shape[:-1], n), a.dtype), computing[0][1]
-            )
-        if len(computing) > 1:
-            gather()
-    gather()
-    return gathered
+def _finished(begin: int, end: int, part: Any) -> tuple[slice, Any]:
+    """The cells from begin to end, the last ones of a part, and their results on the host."""
+    return slice(begin, end), jax.tree.map(lambda a: np.asarray(a)[..., begin - end :], part)
+
+
+def gathered(parts: Iterable[tuple[slice, Any]], n: int) -> Any:
+    """The parts of `launches` together, `[..., n]`."""
+    whole: Any = None
+    for cells, part in parts:
+        if whole is None:
+            whole = jax.tree.map(lambda a: np.empty((*a.shape[:-1], n), a.dtype), part)
+        for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(part), strict=True):
+            a[..., cells] = b
+    return whole
 
 
 def _padded(a: Any, padding: int) -> jax.Array:
@@ -214,27 +232,24 @@ def _padded(a: Any, padding: int) -> jax.Array:
 
 
 def _blocks(
-    whole: Callable, leaves: Sequence, split: Sequence[bool], n: int, live: int, place: Place
+    whole: Callable, leaves: Sequence, own: Sequence[bool], n: int, live: int, place: Place
 ) -> Any:
     """The population of one device: on a GPU at once, on the CPU a block after the other."""
-    size, itemsize = n, max(jnp.result_type(a).itemsize for a in leaves)
-    if place.platform == "cpu" and place.kernel is None:
-        size = block_size(n, live, itemsize)
     if place.kernel is not None:
-        together = kernel.in_blocks(n)
-        return kernel.fused(lambda a: whole(a, together), split, place.kernel)(leaves)
+        return kernel.fused(whole, own, place.kernel)(leaves)
+    itemsize = max(jnp.result_type(a).itemsize for a in leaves)
+    size = block_size(n, live, itemsize) if place.platform == "cpu" else n
     if size >= n:
         padding = -n % (LANES if n > LANES else min(LANES, SMALL // itemsize))
-        leaves = [_padded(a, padding) if s else a for a, s in zip(leaves, split, strict=True)]
-        return jax.tree.map(lambda a: a[..., :n], whole(leaves, n + padding))
+        leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
+        return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 
     def block(start):
         return whole(
             [
-                jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if s else a
-                for a, s in zip(leaves, split, strict=True)
-            ],
-            size,
+                jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if o else a
+                for a, o in zip(leaves, own, strict=True)
+            ]
         )
 
     def body(k, out):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from neurojax.engine.program import Gradient
 from neurojax.fit.holding import begin
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import before, coupled
@@ -125,7 +125,7 @@ def _evaluate(cell, space, z, sweep: Sweep, coupling, dt, every, place):
 
     shared = cell, sweep.v_start, sweep.level
     electrode, theta = _pulled(cell, sweep.electrode, coupling, dt), space.values(z)
-    how = sweep.error, every, z.shape[1:], place
+    how = sweep.error, every, place
     found = differentiate(build, shared, theta, electrode, dt, *how, matrix=True)
     slope = space.slopes(z)
     matrix = found.matrix
@@ -136,21 +136,13 @@ def _evaluate(cell, space, z, sweep: Sweep, coupling, dt, every, place):
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
 def _value(cell, space, z, sweep: Sweep, dt, every, place):
-    constant, varying = scan.parts(sweep.electrode)
+    def program(cell, theta, sweep):
+        cell = space.apply(cell, theta)
+        cell, s = begin(cell, sweep.v_start, sweep.level, batch_shape(theta))
+        return scan.value(cell, s, sweep.electrode, dt, sweep.error, every)
 
-    def block(lanes, timed, together):
-        cell, theta, v_start, level, fold = lanes
-        varying, rows = timed
-        shape = jnp.shape(next(iter(theta.values())))
-        cell, s = begin(space.apply(cell, theta), v_start, level, shape)
-        folds = {"of": dataclasses.replace(fold, data=rows)}
-        electrode = scan.merge(constant, varying)
-        return scan.run(cell, s, electrode, dt, lambda cell, s: (), every, folds)[2]["of"]
-
-    fold, start = sweep.error, (jnp.asarray(sweep.v_start), sweep.level)
-    lanes = cell, space.values(z), *start, dataclasses.replace(fold, data=None)
-    live = runner.live_arrays(cell)
-    return runner.run(block, lanes, (varying, fold.data), n=z.shape[1], live=live, place=place)
+    things = {"cell": cell, "theta": space.values(z), "sweep": sweep}
+    return runner.run_population(program, place, runner.live_arrays(cell), **things)
 
 
 @partial(jax.jit, static_argnames=("space", "every"))

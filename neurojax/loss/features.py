@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from neurojax.loss.matching import match
 from neurojax.loss.spikes import Found, rows, there
-from neurojax.membrane.channel import Leaf, pytree, static
+from neurojax.membrane.channel import Leaf, field, pytree, static
 
 SHORT = 50.0
 """A potential that stays so far below threshold (mV) makes a missing spike twice as bad."""
@@ -38,8 +38,8 @@ class Reading:
     """One feature: its `value`, and residuals (value - target) / tolerance against data."""
 
     tolerance: Leaf = 1.0  # in the feature's unit
-    target: Any = None  # `[R, 1]`, or `[R, *pop]` where cells have their own data
-    known: Any = None  # the same shape: 1 where the data have such a feature, else 0
+    target: Any = field(None, axes=("residual",))  # of the data
+    known: Any = field(None, axes=("residual",))  # 1 where the data have such a feature, else 0
 
     def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         """The feature `[R, *pop]` and, where it exists, True."""
@@ -169,9 +169,9 @@ class Times(Reading):
 
 
 def along(a: Any, like: jax.Array) -> jax.Array:
-    """a `[R, 1]` or `[R, *pop]` such that it goes with `like` `[R, *pop]`."""
+    """a `[..., *pop]`, or `[...]` for all cells, such that it goes with `like` `[..., *pop]`."""
     a = jnp.asarray(a, like.dtype)
-    return a.reshape(a.shape[: like.ndim]) if a.ndim > like.ndim else a
+    return a.reshape(*a.shape, *[1] * (like.ndim - a.ndim))
 
 
 KINDS: dict[str, Reading] = {

@@ -10,8 +10,9 @@ import numpy as np
 
 from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import amplifier_potential
+from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
-from neurojax.membrane.channel import Leaf, pytree, static
+from neurojax.membrane.channel import Leaf, field, pytree, static
 from neurojax.recording.trace import Trace
 
 
@@ -35,7 +36,7 @@ class PhasePlane(Residuals):
     slow: Leaf = 1.0  # mV/ms
     fastest: Leaf = 300.0  # mV/ms
     bins: tuple[int, int] = static((15, 11))
-    target: Any = 0.0  # `[place of v, place of dv/dt, 1]`: the share of records there
+    target: Any = field(None, axes=("place of v", "place of dv/dt"))  # share of records
     scale: Leaf = 1.0
 
     def init(self, cell, s):
@@ -52,10 +53,8 @@ class PhasePlane(Residuals):
 
     def residuals(self, carry, duration):
         density = self.density(carry, duration)
-        target = jnp.asarray(self.target, density.dtype)
-        # One more axis than a single cell has.
-        target = target.reshape(target.shape[: density.ndim])
-        return ((density - target) * self.scale).reshape(-1, *density.shape[2:])
+        off = (density - along(self.target, density)) * self.scale
+        return off.reshape(-1, *density.shape[2:])
 
     def density(self, carry: Any, duration: Any) -> Any:
         """The share of records at each place, `[place of v, place of dv/dt, *pop]`."""
@@ -69,7 +68,7 @@ def phase_plane(trace: Trace, record_ms: float, bins: tuple[int, int] = (15, 11)
     bare = PhasePlane(record_ms=record_ms, low=v.min() - margin, high=v.max() + margin, bins=bins)  # pyright: ignore[reportCallIssue]
     density = np.asarray(bare.density(carried(bare, v), (v.size - 1) * record_ms), dtype=float)
     scale = float(1 / np.sqrt((density**2).sum()))
-    return dataclasses.replace(bare, target=density[..., None], scale=scale)
+    return dataclasses.replace(bare, target=density, scale=scale)
 
 
 def _shared(x: Any, places: int) -> Any:

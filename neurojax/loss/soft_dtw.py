@@ -10,8 +10,9 @@ import numpy as np
 
 from neurojax.engine.folds import Fold
 from neurojax.engine.observables import amplifier_potential
+from neurojax.loss.features import along
 from neurojax.loss.stream import sampled
-from neurojax.membrane.channel import Leaf, pytree
+from neurojax.membrane.channel import Leaf, field, pytree
 from neurojax.recording.trace import Trace
 
 _FAR = 1e9
@@ -19,8 +20,8 @@ _FAR = 1e9
 
 
 class _Band(NamedTuple):
-    v: Any  # mV `[record, place, 1]`, the data around each record
-    cost: Any  # `[record, place, 1]`, of a place that is outside of the data
+    v: Any  # mV `[record, place]`, the data around each record
+    cost: Any  # `[record, place]`, of a place that is outside of the data
 
 
 @pytree
@@ -39,15 +40,17 @@ class SoftDTW(Fold):
     scale_mV: Leaf
     gamma: Leaf
     records: Leaf
-    first: Any  # `[place, 1]`: D before the first record
+    first: Any = field(axes=("place",))  # D before the first record
+    data: Any = field(None, axes=("record", "place"))
 
     def init(self, cell, s):
         places = jnp.shape(self.first)[0]
-        return jnp.zeros((places, *s.v.shape), s.v.dtype) + _along(self.first, s.v)
+        zero = jnp.zeros((places, *s.v.shape), s.v.dtype)
+        return zero + along(self.first, zero)
 
     def update(self, carry, cell, s, row):
         v = amplifier_potential(cell, s)
-        data, far = (_along(a, v) for a in row)
+        data, far = (along(a, carry) for a in row)
         cost = ((v - data) / self.scale_mV) ** 2
         # Places move along with the record: the same data are one place on in the record before.
         before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], _FAR)])
@@ -90,13 +93,4 @@ def soft_dtw(
     band = _Band(v[np.clip(at, 0, v.size - 1)], np.where(outside, _FAR, 0.0))
     # Before the first record nothing has been passed but the place before the first of the data.
     first = np.where(np.arange(2 * half + 1) == half, 0.0, _FAR)
-    return SoftDTW(
-        scale_mV=scale_mV, gamma=gamma, records=float(v.size), first=first[:, None],
-        data=_Band(*(a[..., None] for a in band)),
-    )  # fmt: skip
-
-
-def _along(a: Any, v: jax.Array) -> jax.Array:
-    """a `[place, 1]` such that it goes with `[place, *pop]`."""
-    a = jnp.asarray(a, v.dtype)
-    return a.reshape(a.shape[: 1 + v.ndim])
+    return SoftDTW(scale_mV=scale_mV, gamma=gamma, records=float(v.size), first=first, data=band)

@@ -151,8 +151,8 @@ def _against(reading: Reading, seen: Seen) -> Reading:
     """A reading whose target is what was seen of the data."""
     value, exists = map(np.asarray, reading.value(seen))
     exists = np.broadcast_to(exists, value.shape)
-    target = np.where(exists, value, 0.0)[:, None]
-    return dataclasses.replace(reading, target=target, known=exists.astype(float)[:, None])
+    target = np.where(exists, value, 0.0)
+    return dataclasses.replace(reading, target=target, known=exists.astype(float))
 
 
 def _next_spike(times: Reading, duration: float, record_ms: float, records: int) -> np.ndarray:

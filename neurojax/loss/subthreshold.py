@@ -13,7 +13,7 @@ from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
-from neurojax.membrane.channel import Leaf, pytree
+from neurojax.membrane.channel import Leaf, field, pytree
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest
 
@@ -52,7 +52,7 @@ class StepResponse(Residuals):
     step_ms: Leaf  # how long the step is
     direction: Leaf  # 1 of a depolarising step, else -1
     tolerances: dict[str, Leaf]
-    target: Any = 0.0  # `[feature, 1]`, in the order of the tolerances' names
+    target: Any = field(None, axes=("feature",))  # in the order of the tolerances' names
 
     def init(self, cell, s):
         zero = jnp.zeros_like(s.v)
@@ -78,9 +78,13 @@ class StepResponse(Residuals):
             / jnp.where(some, height, 1.0),
         }
 
-    def residuals(self, carry, duration):
+    def in_tolerances(self, carry: Any) -> Any:
+        """The features that count, `[feature, *pop]`."""
         found = self.features(carry)
-        value = jnp.stack([found[k] / t for k, t in sorted(self.tolerances.items())])
+        return jnp.stack([found[k] / t for k, t in sorted(self.tolerances.items())])
+
+    def residuals(self, carry, duration):
+        value = self.in_tolerances(carry)
         return value - along(self.target, value)
 
 
@@ -113,5 +117,5 @@ def step_response(
         tolerances={k: float(t) for k, t in tolerances.items()},
         data=_Weights(*(w / w.sum() for w in inside)),
     )
-    target = np.asarray(bare.residuals(carried(bare, v), at[-1]), dtype=float)
-    return dataclasses.replace(bare, target=target[:, None])
+    target = np.asarray(bare.in_tolerances(carried(bare, v)), dtype=float)
+    return dataclasses.replace(bare, target=target)

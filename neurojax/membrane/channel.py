@@ -38,17 +38,32 @@ class ParamInfo(NamedTuple):
 
 
 def param(
-    default: float | None, unit: str, low: float, high: float, scale: str | None = None
+    default: Any,
+    unit: str,
+    low: float,
+    high: float,
+    scale: str | None = None,
+    axes: tuple[str, ...] = (),
 ) -> Any:
     """Declare a parameter of a pytree: default, unit and bounds.
 
     `scale` defaults to "log" where the bounds are positive and span a decade, else "linear". One
-    that is None says that there is no such thing: it has no value to fit.
+    that is None says that there is no such thing: it has no value to fit. `axes` names the axes
+    that a value has of its own, see `field`.
     """
     if scale is None:
         scale = "log" if low > 0 and high / low >= 10 else "linear"
     info = ParamInfo(default, unit, low, high, scale)
-    return dataclasses.field(default=default, metadata={"param": info})
+    return dataclasses.field(default=default, metadata={"param": info, "axes": axes})
+
+
+def field(default: Any = dataclasses.MISSING, *, axes: tuple[str, ...]) -> Any:
+    """Declare a field whose arrays have axes of their own, before that of the population.
+
+    A matrix of rates, for one, owns ("to", "from"): `[to, from]` is shared by all cells,
+    `[to, from, pop]` has one for each.
+    """
+    return dataclasses.field(default=default, metadata={"axes": axes})
 
 
 def static(default: Any) -> Any:
@@ -56,13 +71,20 @@ def static(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"static": True})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static))
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(param, field, static)
+)
 def pytree(cls: type[T]) -> type[T]:
-    """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields."""
+    """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields.
+
+    `axes_of_fields` says of each field with arrays which axes these own, see `axes`.
+    """
     cls = dataclass(frozen=True, eq=False, kw_only=True)(cls)
     fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
     data = [f.name for f in fields if not f.metadata.get("static")]
     program = [f.name for f in fields if f.metadata.get("static")]
+    axes = {f.name: f.metadata.get("axes", ()) for f in fields if f.name in data}
+    cls.axes_of_fields = axes  # pyright: ignore[reportAttributeAccessIssue]
 
     def flatten(thing):
         # JAX compares this, not the class: without it, one channel's program may run as another's.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import (
     Channel,
     Gates,
@@ -227,11 +228,6 @@ MOVES = (move_gates, move_potential)
 """The parts of a step, in their order: each changes what the others leave."""
 
 
-def batch_shape(*trees: Any) -> tuple[int, ...]:
-    """The population shape to which all leaves broadcast."""
-    return np.broadcast_shapes(*(np.shape(x) for x in jax.tree.leaves(trees)))
-
-
 def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
     """The state after the potential was held at v (mV) for ever, broadcast to the population.
 
@@ -242,8 +238,7 @@ def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
 
 
 def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
-    leaves = jax.tree.leaves((cell, v))
-    shape = np.broadcast_shapes(shape, *(np.shape(x) for x in leaves))
+    shape = np.broadcast_shapes(shape, batch_shape(cell, v))
     dtype = jnp.result_type(float)
     v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
     c = {}

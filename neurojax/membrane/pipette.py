@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane import electrode
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.compartment import (
     Cell,
     State,
-    batch_shape,
     environment,
     steady_current,
     steady_state,

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import (
     Channel,
     Gates,
@@ -27,7 +28,7 @@ from neurojax.membrane.channel import (
     pytree,
     static,
 )
-from neurojax.membrane.compartment import Cell, batch_shape
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.markov import Exchange, Scheme, as_scheme
 from neurojax.membrane.random import binomial, normal, threefry, uniform
 from neurojax.units import factor, nearest

@@ -12,11 +12,12 @@ import numpy as np
 
 from neurojax.engine import growth
 from neurojax.engine.folds import Fold
+from neurojax.membrane.axes import population
 from neurojax.membrane.channel import Leaf, pytree
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.run.gradients import builder, gradient
-from neurojax.run.simulation import beginning, check_run, population, simulate
+from neurojax.run.simulation import beginning, check_run, simulate
 
 COUPLINGS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Strengths of nudging that are tried, mS/cm2."""
@@ -111,7 +112,7 @@ def health(
     folds = {} if of is None else {"of": of}
     check_run(cell, electrode, dt, every, folds)
     initial = beginning(electrode, initial)
-    pop = population(cell, electrode, initial)
+    pop = population(cell=cell, initial=initial, electrode=electrode, of=of)
     grown = _growth(cell, initial, electrode, dt, tuple(wrt), every, pop)
     state, of_wrt = (np.asarray(a, np.float64) for a in grown)
     t = (1 + np.arange(state.shape[1])) * every * dt

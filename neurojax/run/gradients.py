@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.engine import adjoint, runner, scan, tangent
+from neurojax.engine import adjoint, runner, tangent
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient, Theta
+from neurojax.membrane.axes import batch_shape, population
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, parameters, substitute
 from neurojax.membrane.electrode import Electrode
-from neurojax.run.simulation import beginning, check_run, population, start
+from neurojax.run.simulation import beginning, check_run, start
 from neurojax.units import nearest
 
 CROSSOVER = 8
@@ -49,21 +49,19 @@ def gradient(
     when the memory does not suffice.
     """
     check_run(cell, electrode, dt, every, {"of": of})
+    population(cell=cell, initial=initial, electrode=electrode, of=of)
     initial = beginning(electrode, initial)
-    pop = population(cell, electrode, initial)
     place = runner.place_of(cell, initial, electrode, of, fast_math=fast_math)
-    return _gradient(
-        cell, initial, electrode, dt, of, tuple(wrt), every, pop, place, round(memory_MB * 2**20)
-    )
+    memory = round(memory_MB * 2**20)
+    return _gradient(cell, initial, electrode, dt, of, tuple(wrt), every, place, memory)
 
 
-@partial(jax.jit, static_argnames=("wrt", "every", "pop", "place", "memory"))
-def _gradient(cell, initial, electrode, dt, fold, wrt, every, pop, place, memory):
+@partial(jax.jit, static_argnames=("wrt", "every", "place", "memory"))
+def _gradient(cell, initial, electrode, dt, fold, wrt, every, place, memory):
+    pop = batch_shape(cell, initial, electrode, fold)
     _check_fold(cell, fold, jax.eval_shape(lambda: start(cell, initial, pop)))
     build, shared, theta = builder(cell, initial, wrt, pop)
-    return differentiate(
-        build, shared, theta, electrode, dt, fold, every, pop, place, memory=memory
-    )
+    return differentiate(build, shared, theta, electrode, dt, fold, every, place, memory=memory)
 
 
 def builder(
@@ -100,7 +98,6 @@ def differentiate(
     dt,
     fold: Fold,
     every: int,
-    pop: tuple[int, ...],
     place: runner.Place,
     *,
     matrix: bool = False,
@@ -112,34 +109,22 @@ def differentiate(
     """
     names = list(theta)
     by_tangents = matrix or len(names) <= CROSSOVER
-    constant, varying = scan.parts(electrode)
+    pop = batch_shape(shared, theta, electrode, fold)
+    engine = tangent.run
+    if not by_tangents:
+        engine = partial(adjoint.run, memory=memory, together=runner.together(pop, place))
 
-    def block(lanes, timed, together):
-        shared, values, fold = lanes
-        varying, rows = timed
-        if by_tangents:
-            engine = tangent.run
-        else:
-            engine = partial(adjoint.run, memory=memory, together=together)
-        return engine(
-            lambda theta: build(shared, theta),
-            dict(zip(names, values, strict=True)),
-            scan.merge(constant, varying),
-            dt,
-            dataclasses.replace(fold, data=rows),
-            every,
-        )
+    def at(values):
+        return dict(zip(names, values, strict=True))  # a dict that JAX took apart is sorted
+
+    def program(shared, theta, electrode, fold):
+        return engine(lambda theta: build(shared, theta), at(theta), electrode, dt, fold, every)
 
     values = [jnp.broadcast_to(theta[k], pop) for k in names]
-    cell = jax.eval_shape(build, shared, dict(zip(names, values, strict=True)))[0]
-    return runner.run(
-        block,
-        (shared, values, dataclasses.replace(fold, data=None)),
-        (varying, fold.data),
-        n=pop[-1] if pop else 1,
-        live=runner.live_arrays(cell, len(names) if by_tangents else 8),
-        place=place,
-    )
+    cell = jax.eval_shape(lambda: build(shared, at(values)))[0]
+    live = runner.live_arrays(cell, len(names) if by_tangents else 8)
+    things = {"shared": shared, "theta": values, "electrode": electrode, "fold": fold}
+    return runner.run_population(program, place, live, **things)
 
 
 def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,15 +14,9 @@ import numpy as np
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.observables import check_observables, observe
+from neurojax.membrane.axes import batch_shape, population
 from neurojax.membrane.channel import Leaf
-from neurojax.membrane.compartment import (
-    Cell,
-    State,
-    at_rest,
-    batch_shape,
-    check_ions,
-    steady_state,
-)
+from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.stochastic import check_noise
 
@@ -67,12 +60,6 @@ def beginning(electrode: Electrode, initial: State | Leaf | None) -> State | Lea
     return initial
 
 
-def population(cell: Cell, electrode: Electrode, initial: Any) -> tuple[int, ...]:
-    """The shape that the cells, their initial state and their electrode span."""
-    per_step = (np.shape(f)[1:] for f in jax.tree.leaves(electrode))
-    return np.broadcast_shapes(batch_shape(cell, initial), *per_step)
-
-
 def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> State:
     """The first state of a run: as given, settled at a potential (mV), or at rest; `[*pop]`."""
     if initial is None:
@@ -86,44 +73,27 @@ def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> Sta
     return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
 
 
-@partial(jax.jit, static_argnames=("record", "every", "pop", "place"))
-def _run(cell, initial, electrode, dt, folds, record, every, pop, place):
-    constant, varying = scan.parts(electrode)
-
+@partial(jax.jit, static_argnames=("record", "every", "place"))
+def _run(cell, initial, electrode, dt, folds, record, every, place):
     def look(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
-    def block(lanes, timed, together):
-        cell, initial, folds = lanes
-        varying, rows = timed
-        electrode = scan.merge(constant, varying)
-        first = jax.tree.map(lambda f: f[0], varying)
-        s = start(cell, initial, batch_shape(cell, first, initial))
-        folds = _with_data(folds, rows)
+    def program(cell, initial, electrode, folds):
+        s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
         final, data, folded = scan.run(cell, s, electrode, dt, look, every, folds)
         # NaN and infinity never heal in the state, so the last one tells of the whole run.
         finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
         return final, data, jnp.stack(finite).all(axis=0), folded
 
-    final, data, ok, folded = runner.run(
-        block,
-        (cell, initial, _with_data(folds, {})),
-        (varying, {k: f.data for k, f in folds.items()}),
-        n=pop[-1] if pop else 1,
-        live=runner.live_arrays(cell),
-        place=place,
-    )
+    things = {"cell": cell, "initial": initial, "electrode": electrode, "folds": folds}
+    live = runner.live_arrays(cell)
+    final, data, ok, folded = runner.run_population(program, place, live, **things)
     return Recording(_times(electrode, dt, every), data, ok, final, folded)
 
 
 def _times(electrode: Electrode, dt, every: int) -> jax.Array:
     """When the records are taken, ms."""
     return jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
-
-
-def _with_data(folds: Mapping[str, Fold], rows: Mapping[str, Any]) -> dict[str, Fold]:
-    """Folds with other data, or none: what belongs to time goes another way than what does not."""
-    return {k: dataclasses.replace(f, data=rows.get(k)) for k, f in folds.items()}
 
 
 def simulate(
@@ -155,28 +125,23 @@ def simulate(
     check_observables(cell, record)
     folds = dict(folds or {})
     check_run(cell, electrode, dt, every, folds)
-    pop = population(cell, electrode, initial)
+    pop = population(cell=cell, initial=initial, electrode=electrode, folds=folds)
     check_noise(cell, pop)
     initial = beginning(electrode, initial)
     place = runner.place_of(cell, initial, electrode, folds, fast_math=fast_math)
 
-    n = pop[-1] if pop else 1
+    def run(cell, initial, electrode, folds):
+        return _run(cell, initial, electrode, dt, folds, tuple(record), every, place)
 
-    def run(cell, initial, electrode, folds, n=n):
-        pop_now = (*pop[:-1], n) if pop else ()
-        return _run(cell, initial, electrode, dt, folds, tuple(record), every, pop_now, place)
-
-    numbers = n_steps(electrode) // every * len(record) * math.prod(pop[:-1])
-    size = runner.launch_size(n, numbers * jnp.result_type(float).itemsize, place, memory_MB)
+    n = math.prod(pop)
+    record_bytes = n_steps(electrode) // every * len(record) * jnp.result_type(float).itemsize
+    size = runner.launch_size(n, record_bytes, place, memory_MB)
+    things = {"cell": cell, "initial": initial, "electrode": electrode, "folds": folds}
     if size >= n:
-        return run(cell, initial, electrode, folds)
+        return run(**things)
 
-    def part(lanes, timed):
-        cell, initial, folds = lanes
-        electrode, rows = timed
-        return run(cell, initial, electrode, _with_data(folds, rows), size)._replace(t=None)
+    def part(**things):
+        return run(**things)._replace(t=None)
 
-    lanes = (cell, initial, _with_data(folds, {}))
-    timed = (electrode, {k: f.data for k, f in folds.items()})
-    gathered = runner.in_launches(part, lanes, timed, n, size)
-    return gathered._replace(t=_times(electrode, dt, every))
+    parts = runner.launches(part, size, **things)
+    return runner.gathered(parts, n)._replace(t=_times(electrode, dt, every))

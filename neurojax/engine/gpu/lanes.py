@@ -28,7 +28,8 @@ from neurojax.engine.gpu.lane_shapes import (
     moved,
 )
 from neurojax.engine.passes.jaxpr import Rule, bind, called, equations, evaluate
-from neurojax.membrane.compartment import Cell, batch_shape, channel_current, environment
+from neurojax.membrane.axes import batch_shape
+from neurojax.membrane.compartment import Cell, channel_current, environment
 
 LARGEST = 4096
 """Numbers of an array that a program may hold in itself: each is an operand of its own."""

@@ -8,7 +8,6 @@ pipette v and i are those behind it.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from functools import partial
 from typing import NamedTuple
@@ -20,6 +19,7 @@ import numpy as np
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.fit.space import Space
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import pytree, static
 from neurojax.membrane.compartment import Cell, State, channel_current, substitute
 from neurojax.membrane.pipette import clamped, membrane_v
@@ -136,17 +136,12 @@ class Balance(Fold):
 @partial(jax.jit, static_argnames=("space", "place"))
 def products(cell, space: Space, z, electrode, fold: Balance, v_start, dt, place):
     """The products `[Q, Q, n]` of cells z `[P, n]` on which an electrode imposes the recording."""
-    constant, varying = scan.parts(electrode)
 
-    def block(lanes, timed, together):
-        cell, theta, v_start, fold = lanes
-        varying, data = timed
+    def program(cell, theta, v_start, electrode, fold):
         cell = space.apply(cell, theta)
-        s = clamped(cell, v_start, jnp.shape(next(iter(theta.values()))))
-        folds = {"balance": dataclasses.replace(fold, data=data)}
-        clamp = scan.merge(constant, varying)
-        return scan.run(cell, s, clamp, dt, lambda cell, s: (), 1, folds)[2]["balance"]
+        s = clamped(cell, v_start, batch_shape(theta))
+        return scan.value(cell, s, electrode, dt, fold)
 
-    lanes = (cell, space.values(z), jnp.asarray(v_start), dataclasses.replace(fold, data=None))
+    things = {"cell": cell, "theta": space.values(z), "v_start": v_start}
     live = runner.live_arrays(cell) + (len(fold.columns) + 3) ** 2
-    return runner.run(block, lanes, (varying, fold.data), n=z.shape[1], live=live, place=place)
+    return runner.run_population(program, place, live, **things, electrode=electrode, fold=fold)

@@ -90,16 +90,15 @@ def _simulate(cell: Cell, z, i, level: Level, dt, space: Space, every: int, plac
     by itself is `[sweep, n]` mV.
     """
 
-    def block(lanes, i, together):
-        cell, theta, *level = lanes
-        held = held_at(space.apply(cell, theta), *(x[:, None] for x in level))
-        _, v, _ = scan.run(
-            held.cell, held.state, current_through(cell, i[:, :, None]), dt,
-            amplifier_potential, every,
-        )  # fmt: skip
-        return v, held.off
+    def program(cell, theta):
+        def one(level, i):
+            held = held_at(space.apply(cell, theta), *level)
+            electrode = current_through(cell, i)
+            _, v, _ = scan.run(held.cell, held.state, electrode, dt, amplifier_potential, every)
+            return v, held.off
+
+        return jax.vmap(one, in_axes=(0, 1))(level, i)
 
     live = i.shape[1] * runner.live_arrays(cell)
-    lanes = (cell, space.values(z), *map(jnp.asarray, level))
-    v, off = runner.run(block, lanes, i, n=z.shape[1], live=live, place=place)
-    return jnp.moveaxis(v, 0, -1), off
+    v, off = runner.run_population(program, place, live, cell=cell, theta=space.values(z))
+    return jnp.moveaxis(v, 1, -1), off

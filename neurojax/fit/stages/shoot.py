@@ -21,6 +21,7 @@ from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
 from neurojax.loss import Level, Sweep, Target, VoltageError
+from neurojax.membrane.axes import map_cells
 from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State, steady_state
 from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode, n_steps
@@ -233,18 +234,14 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multipl
         own = [jnp.where(first, a, theta[k]) for a, k in zip(begun, names, strict=True)]
         return cell, jax.tree.unflatten(tree, own)
 
-    def of_all(a):
-        return jnp.tile(a, n) if jnp.ndim(a) else a
-
     at = jnp.repeat(z, K, axis=1)
     theta = space.values(at) | dict(zip(names, x.reshape(D, n * K), strict=True))
     slope = jnp.concatenate([space.slopes(at), jnp.ones((D, n * K))])
-    cell = jax.tree.map(of_all, cell)
-    electrode, target, start, first = jax.tree.map(of_all, pieces)
+    cell, pieces = map_cells(lambda a: jnp.tile(a, n), (cell, pieces))
+    electrode, target, start, first = pieces
     how = build, (cell, start, first), theta, electrode, dt
-    where = (n * K,), place
-    squares = differentiate(*how, VoltageError(data=target), every, *where, matrix=True)
-    end = differentiate(*how, _End(), n_steps(electrode), *where, matrix=True)
+    squares = differentiate(*how, VoltageError(data=target), every, place, matrix=True)
+    end = differentiate(*how, _End(), n_steps(electrode), place, matrix=True)
     assert squares.matrix is not None
     flight = multiple_shooting.Flight(
         squares.value,

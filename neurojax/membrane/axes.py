@@ -1,0 +1,111 @@
+"""Which axes an array has: first those that its field declares, then that of the population.
+
+A field declares what its arrays own (`param(..., axes=("state",))`, `field`); by default nothing.
+What a field holds owns the field's axes and then its own. An electrode's fields own the time axis,
+and are constants without it. An array with one axis more than it owns has one entry for each cell
+of the population, in its last axis; nothing is guessed from sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from neurojax.membrane.electrode import Electrode
+
+
+class Array(NamedTuple):
+    """A leaf of a tree, and what is known of its axes."""
+
+    name: str  # the path of its field
+    value: Any
+    own: tuple[str, ...]  # its own axes, which come first
+
+    @property
+    def pop(self) -> tuple[int, ...]:
+        """Its shape past its own axes. Raises ValueError where it has fewer."""
+        shape = np.shape(self.value)
+        if len(shape) < len(self.own):
+            raise ValueError(f"{self.name}: shape {shape}, expected {self._expected()}")
+        return shape[len(self.own) :]
+
+    def check(self) -> None:
+        """Raise ValueError for an array of more or fewer axes than it may have."""
+        if len(self.pop) > 1:
+            raise ValueError(
+                f"{self.name}: shape {np.shape(self.value)}, expected {self._expected()}. A "
+                "population has one axis: flatten your grid. An array with other axes of its own "
+                "declares them, see `param` and `field`"
+            )
+
+    def _expected(self) -> str:
+        alone, many = (f"[{', '.join(axes)}]" for axes in (self.own, (*self.own, "pop")))
+        return f"{alone if self.own else 'a number'} or {many}"
+
+
+def arrays(tree: Any) -> list[Array]:
+    """The leaves of a tree in JAX's order, with their axes."""
+    return list(_walk(tree, (), ()))
+
+
+def _walk(tree: Any, own: tuple[str, ...], path: tuple[str, ...]) -> Iterator[Array]:
+    declared = getattr(tree, "axes_of_fields", None)
+    if declared is not None:
+        for name, axes in declared.items():
+            yield from _walk(getattr(tree, name), own + axes, (*path, name))
+        return
+    if isinstance(tree, Electrode):
+        for keys, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            time = ("step",) if np.ndim(leaf) else ()
+            yield Array(".".join((*path, *map(_text, keys))), leaf, own + time)
+        return
+
+    def declares(node: Any) -> bool:
+        return hasattr(node, "axes_of_fields") or isinstance(node, Electrode)
+
+    for keys, node in jax.tree_util.tree_leaves_with_path(tree, is_leaf=declares):
+        here = (*path, *map(_text, keys))
+        if declares(node):
+            yield from _walk(node, own, here)
+        else:
+            yield Array(".".join(here), node, own)
+
+
+def _text(key: Any) -> str:
+    return next(str(x) for k in ("name", "key", "idx") if (x := getattr(key, k, None)) is not None)
+
+
+def batch_shape(*trees: Any) -> tuple[int, ...]:
+    """The shape to which all leaves broadcast, without the axes that they own."""
+    return np.broadcast_shapes(*(a.pop for a in arrays(trees)))
+
+
+def population(**trees: Any) -> tuple[int, ...]:
+    """The population that all leaves span: () for one cell, else (n,). An axis of 1 broadcasts.
+
+    Raises ValueError, with the name of the array and what was expected, where the shape of one does
+    not fit its axes, or two tell of different numbers of cells.
+    """
+    told: Array | None = None
+    for array in arrays(trees):
+        array.check()
+        if not array.pop:
+            continue
+        if told is None or told.pop == (1,):
+            told = array
+        elif array.pop not in ((1,), told.pop):
+            raise ValueError(
+                f"{array.name} has shape {np.shape(array.value)}, for {array.pop[0]} cells, but "
+                f"{told.name} has shape {np.shape(told.value)}, for {told.pop[0]}"
+            )
+    return told.pop if told else ()
+
+
+def map_cells(f: Any, tree: Any) -> Any:
+    """The tree with f applied to every array that has an entry for each cell."""
+    leaves, structure = jax.tree.flatten(tree)
+    mapped = [f(x) if a.pop else x for x, a in zip(leaves, arrays(tree), strict=True)]
+    return jax.tree.unflatten(structure, mapped)
