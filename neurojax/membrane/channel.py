@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.membrane.rates import Gating, relax
 
@@ -54,7 +55,7 @@ def param(
     if scale is None:
         scale = "log" if low > 0 and high / low >= 10 else "linear"
     info = ParamInfo(default, unit, low, high, scale)
-    return dataclasses.field(default=default, metadata={"param": info, "axes": axes})
+    return _field(default, param=info, axes=axes)
 
 
 def field(default: Any = dataclasses.MISSING, *, axes: tuple[str, ...]) -> Any:
@@ -63,7 +64,13 @@ def field(default: Any = dataclasses.MISSING, *, axes: tuple[str, ...]) -> Any:
     A matrix of rates, for one, owns ("to", "from"): `[to, from]` is shared by all cells,
     `[to, from, pop]` has one for each.
     """
-    return dataclasses.field(default=default, metadata={"axes": axes})
+    return _field(default, axes=axes)
+
+
+def _field(default: Any, **metadata: Any) -> Any:
+    if isinstance(default, np.ndarray):  # which dataclasses take for something that may change
+        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def static(default: Any) -> Any:
