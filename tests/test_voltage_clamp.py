@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channels import CortexCaT, SquidK, SquidLeak, SquidNa
+from neurojax.channels import CortexCaT, SquidK, SquidLeak, SquidNa, SynapseAmpa
+from neurojax.membrane.electrode import stimulus
 from neurojax.rig import iv_curves, protocols
 from neurojax.rig.amplifier import Rig
 from neurojax.rig.voltage_clamp import clamp
@@ -74,13 +75,51 @@ def test_the_prefix_is_the_simulation(scheme, x64):
 
 def test_the_prefix_is_differentiable():
     p = protocols.step_family([0.0], duration=2.0, before=0.5, after=0.5)
-    from neurojax.engine import prefix
 
     def charge(g_bar):
         cell = squid(na=SquidNa(g_bar=g_bar))
-        return prefix.run(cell, p.v, p.dt, lambda cell, s: s.x["na"]["m"] * g_bar).sum()
+        clamp = nj.voltage_clamp(p.v)
+        return nj.simulate(cell, clamp, p.dt, record=["na.i"], engine="prefix").data["na.i"].sum()
 
     assert float(jax.grad(charge)(100.0)) == pytest.approx(float(charge(100.0)) / 100, rel=1e-5)
+
+
+@pytest.mark.parametrize("pop", [(), (3,)])
+def test_an_engine_is_asked_for_by_name_and_answers_the_same(pop, x64):
+    """Records, folds, inputs in time and the state to go on from."""
+    channels = {"k": SquidK(g_bar=np.full(pop, 30.0)), "receptor": SynapseAmpa()}
+    cell = nj.Cell(channels=channels, inputs={"glu": 0.0}, area=AREA)
+    steps = 60
+    electrode = stimulus(
+        nj.voltage_clamp(np.linspace(-80.0, 40.0, steps)),
+        glu=np.where(np.arange(steps) > 20, 1.0, 0.0),
+    )
+    folds = {"i": nj.Mean(of="k.i"), "v": nj.VoltageError(data=nj.Target(np.zeros(8), np.ones(8)))}
+    how = {"record": ("v", "k.i", "receptor.i"), "every": 7, "folds": folds}
+    slow, fast = (nj.simulate(cell, electrode, 0.025, engine=e, **how) for e in ("scan", "prefix"))
+    assert jax.tree.structure(slow) == jax.tree.structure(fast)
+    for a, b in zip(jax.tree.leaves(slow), jax.tree.leaves(fast), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("electrode", "engine", "message"),
+    [
+        (nj.current_clamp(np.ones(5)), "prefix", "'prefix': the potential is not imposed: give an"),
+        (nj.voltage_clamp(np.ones(5), 1.0), "prefix", "the potential is not imposed"),
+        (nj.voltage_clamp(np.ones(5)), "prefx", r"no engine 'prefx'; did you mean 'prefix'\?"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(electrode, engine, message):
+    with pytest.raises(ValueError, match=message):
+        nj.simulate(squid(), electrode, engine=engine)
+
+
+def test_pools_are_refused_by_name():
+    ions = {"k": nj.Ion(inside=400.0, outside=20.0, depth_o=0.1)}
+    cell = nj.Cell(channels={"k": SquidK(E_rev=None)}, ions=ions, area=AREA)
+    with pytest.raises(ValueError, match="k_o change with the current, which no command tells"):
+        nj.simulate(cell, nj.voltage_clamp(np.ones(5)), engine="prefix")
 
 
 def test_pools_are_simulated():

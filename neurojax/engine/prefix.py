@@ -1,47 +1,93 @@
 """An ideal voltage clamp all at once: where v is known, gates are affine, and time is a prefix sum.
 
 Each gate goes through x <- a x + b with a and b read off the command, so the state after every step
-is a composition of such maps: an associative scan over time, no loop.
+is a composition of such maps: an associative scan over time, no loop. Memory grows with time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from neurojax.membrane.compartment import Cell, State, environment, steady_state
+from neurojax.engine import scan
+from neurojax.engine.folds import Carry, Fold
+from neurojax.membrane.compartment import Cell, State, environment
+from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 
 
-def run(cell: Cell, v: Any, dt, observe: Callable[[Cell, State], Any]) -> Any:
-    """Observables `[step, ...]` after each step of a command v `[step, *pop]`, mV.
-
-    As a run of `simulate` under `voltage_clamp(v)` from v[0] sees them: the gates of a state have
-    followed the command so far, and its potential is that of the next step. Raises ValueError for
-    a cell with pools, whose concentrations no command tells.
-    """
+def check(cell: Cell, electrode: Electrode) -> None:
+    """Raise ValueError for a run in which v or what gates see is not known beforehand."""
+    if not is_ideal_clamp(electrode):
+        raise ValueError(
+            "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"
+        )
     if pools := [k for name, ion in cell.ions.items() for k in ion.pools(name)]:
-        raise ValueError(f"{', '.join(pools)} change with the current: simulate the clamp instead")
-    v = jnp.asarray(v, jnp.result_type(float))
-    s = steady_state(cell, v[0])
-    v = jnp.broadcast_to(v, (len(v), *s.v.shape))
-    x = {}
-    for key, channel in cell.channels.items():
-        seen = environment(cell, key, {})
-        if isinstance(channel, Scheme):
+        raise ValueError(
+            f"engine 'prefix': {', '.join(pools)} change with the current, which no command tells"
+        )
 
-            def step(x, v, channel=channel, seen=seen):
-                x = channel.advance(x, v, dt, cell.celsius, **seen)
-                return x, x
 
-            x[key] = jax.lax.scan(step, s.x[key], v)[1]
-        else:
-            maps = channel.propagator(v, dt, cell.celsius, **seen)
-            x[key] = {k: _through(a, b, s.x[key][k]) for k, (a, b) in maps.items()}
-    return observe(cell, State(jnp.concatenate([v[1:], v[-1:]]), x))
+def run(
+    cell: Cell,
+    s: State,
+    electrode: Electrode,
+    dt: Any,
+    observe: scan.Observe,
+    every: int = 1,
+    folds: dict[str, Fold] | None = None,
+) -> tuple[State, Any, dict[str, Carry]]:
+    """The same as `scan.run`, for cells and electrodes that `check` takes."""
+    folds = folds or {}
+    records = n_steps(electrode) // every
+    s = scan.first(s, electrode)
+
+    def in_time(a: Any) -> jax.Array:
+        """A field as `[step, *pop]`."""
+        a = jnp.asarray(a, s.v.dtype)
+        a = a[: records * every] if a.ndim else a[None]
+        a = a.reshape(len(a), *[1] * (1 + s.v.ndim - a.ndim), *a.shape[1:])
+        return jnp.broadcast_to(a, (records * every, *s.v.shape))
+
+    ends = in_time(electrode.v_cmd)
+    held = jnp.concatenate([s.v[None], ends[:-1]])  # during each step
+    c = {k: in_time(x) for k, x in electrode.inputs.items()}
+    x = {key: _gates(cell, key, s.x[key], held, c, dt) for key in cell.channels}
+    states = State(ends, x, c)
+    last = jax.tree.map(lambda a: a[-1], states)
+    at_records = jax.tree.map(lambda a: a[every - 1 :: every], states)
+
+    def record(carry, xs):
+        s, rows = xs
+        return {k: f.update(carry[k], cell, s, rows[k]) for k, f in folds.items()}, None
+
+    carries = {k: f.init(cell, s) for k, f in folds.items()}
+    rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
+    folded, _ = jax.lax.scan(record, carries, (at_records, rows))
+    duration = records * every * dt
+    seen = jax.vmap(lambda s: observe(cell, s))(at_records)
+    return last, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}
+
+
+def _gates(cell: Cell, key: str, x: Any, v: jax.Array, c: dict[str, jax.Array], dt: Any) -> Any:
+    """The gates of a channel after each step `[step, *pop]`, from x, v held at `[step, *pop]`."""
+    channel = cell.channels[key]
+    if isinstance(channel, Scheme):
+
+        def step(x, seen):
+            v, c = seen
+            x = channel.advance(x, v, dt, cell.celsius, **environment(cell, key, c))
+            return x, x
+
+        return jax.lax.scan(step, x, (v, c))[1]
+
+    def maps(v, c):
+        found = channel.propagator(v, dt, cell.celsius, **environment(cell, key, c))
+        return {k: [jnp.broadcast_to(m, v.shape) for m in ab] for k, ab in found.items()}
+
+    return {k: _through(a, b, x[k]) for k, (a, b) in jax.vmap(maps)(v, c).items()}
 
 
 def _through(a: jax.Array, b: jax.Array, first: jax.Array) -> jax.Array:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-import jax
 import numpy as np
 
-from neurojax.engine import prefix
-from neurojax.engine.observables import check_observables, observe
+from neurojax.engine.observables import check_observables
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell, check_ions
 from neurojax.recording.trace import Origin, Trace
 from neurojax.rig.amplifier import Rig
@@ -62,7 +60,7 @@ def clamp(
     rig = Rig() if rig is None else rig
     names = ("v", "i_ion", *(name for name in record if name not in ("v", "i_ion")))
     check_observables(cell, names)
-    if any(np.ndim(leaf) for leaf in jax.tree.leaves(cell)):
+    if batch_shape(cell):
         raise ValueError("a protocol runs on one cell: its sweeps are the population")
 
     check_ions(cell, rig.electrode(protocol.v))
@@ -85,14 +83,12 @@ def clamp(
 def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     has_pools = any(ion.pools(name) for name, ion in cell.ions.items())
     command = protocol.v - rig.junction_mV
-    if rig.R_left_MOhm == 0 and not has_pools:
-        data = _at_once(cell, command, protocol.dt, names)
-    else:
-        electrode = rig.electrode(protocol.v)
-        data = simulate(cell, electrode, protocol.dt, record=names, initial=command[0]).data
-    return {name: np.asarray(x) for name, x in data.items()}
-
-
-@partial(jax.jit, static_argnames="names")
-def _at_once(cell: Cell, command, dt, names: tuple[str, ...]) -> dict[str, jax.Array]:
-    return prefix.run(cell, command, dt, lambda cell, s: {k: observe(cell, s, k) for k in names})
+    run = simulate(
+        cell,
+        rig.electrode(protocol.v),
+        protocol.dt,
+        record=names,
+        initial=command[0],
+        engine="prefix" if rig.R_left_MOhm == 0 and not has_pools else "scan",
+    )
+    return {name: np.asarray(x) for name, x in run.data.items()}

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine import runner, scan
+from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.axes import batch_shape, population
@@ -19,6 +19,10 @@ from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.stochastic import check_noise
+from neurojax.units import nearest
+
+ENGINES = {"scan": scan, "prefix": prefix}
+"""What integrates, by its name: a module with a `run`."""
 
 
 class Recording(NamedTuple):
@@ -73,14 +77,14 @@ def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> Sta
     return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
 
 
-@partial(jax.jit, static_argnames=("record", "every", "place"))
-def _run(cell, initial, electrode, dt, folds, record, every, place):
+@partial(jax.jit, static_argnames=("record", "every", "engine", "place"))
+def _run(cell, initial, electrode, dt, folds, record, every, engine, place):
     def look(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
     def program(cell, initial, electrode, folds):
         s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
-        final, data, folded = scan.run(cell, s, electrode, dt, look, every, folds)
+        final, data, folded = ENGINES[engine].run(cell, s, electrode, dt, look, every, folds)
         # NaN and infinity never heal in the state, so the last one tells of the whole run.
         finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
         return final, data, jnp.stack(finite).all(axis=0), folded
@@ -105,25 +109,35 @@ def simulate(
     every: int = 1,
     initial: State | Leaf | None = None,
     folds: Mapping[str, Fold] | None = None,
+    engine: str = "scan",
     memory_MB: float | None = None,
     fast_math: bool = False,
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
-    `initial` is a state to go on from, a potential (mV) at which the gates have settled, or None
-    for the resting state (under an ideal clamp, for its first command). Records every `every` steps
-    of `dt` ms; `folds` see the same states, and with `record=()` memory does not grow with time. A
-    population is computed on all local devices, on the CPU in blocks that fit the cache, on an
-    NVIDIA GPU by kernels that keep a cell in registers. One whose records would fill more than
-    `memory_MB` on each device (default: half of a GPU's memory) is computed a part after the other,
-    and its recording gathered in the memory of the host. With `fast_math` kernels use the GPU's own
-    exponentials: relative error below (2 + |x|) 1.2e-7 for exp(x).
+    A population has one axis, the last of its arrays. `initial` is a state to go on from, a
+    potential (mV) at which the gates have settled, or None for the resting state (under an ideal
+    clamp, for its first command). Records every `every` steps of `dt` ms; `folds` see the same
+    states, and with `record=()` memory does not grow with time. A population is computed on all
+    local devices, on the CPU in blocks that fit the cache, on an NVIDIA GPU by kernels that keep a
+    cell in registers. One whose records would fill more than `memory_MB` on each device (default:
+    half of a GPU's memory) is computed a part after the other, and its recording gathered in the
+    memory of the host. With `fast_math` kernels use the GPU's own exponentials: relative error
+    below (2 + |x|) 1.2e-7 for exp(x). The `engine` "scan" goes step by step; "prefix" computes all
+    steps of an ideal voltage clamp at once, in memory that grows with time.
 
-    Raises ValueError for an unknown observable, a dt that is not positive, or an electrode without
-    time. A cell that diverges does not raise: it is False in `Recording.ok`.
+    Raises ValueError for an unknown observable or engine, a dt that is not positive, an electrode
+    without time, shapes that do not fit, or a run that the engine cannot make. A cell that diverges
+    does not raise: it is False in `Recording.ok`.
     """
     check_observables(cell, record)
     folds = dict(folds or {})
+    if engine not in ENGINES:
+        raise ValueError(
+            f"no engine {engine!r}{nearest(engine, ENGINES)} (have: {', '.join(ENGINES)})"
+        )
+    if engine == "prefix":
+        prefix.check(cell, electrode)
     check_run(cell, electrode, dt, every, folds)
     pop = population(cell=cell, initial=initial, electrode=electrode, folds=folds)
     check_noise(cell, pop)
@@ -131,7 +145,7 @@ def simulate(
     place = runner.place_of(cell, initial, electrode, folds, fast_math=fast_math)
 
     def run(cell, initial, electrode, folds):
-        return _run(cell, initial, electrode, dt, folds, tuple(record), every, place)
+        return _run(cell, initial, electrode, dt, folds, tuple(record), every, engine, place)
 
     n = math.prod(pop)
     record_bytes = n_steps(electrode) // every * len(record) * jnp.result_type(float).itemsize
