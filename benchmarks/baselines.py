@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -281,5 +282,5 @@ def pooled(trace: Trace, record_ms: float, window_ms: float) -> Pooled:
     # Records after the last whole window see its data, and are never the last of a window.
     at = np.minimum(np.arange(records) // window, number - 1)
     last = (np.arange(records) % window == window - 1) & (np.arange(records) < number * window)
-    rows = type(of.data)(*(np.asarray(a)[at] for a in of.data))
+    rows = jax.tree.map(lambda a: np.asarray(a)[at], of.data)
     return Pooled(inner=replace(of, data=None), window=window, data=(rows, last.astype(float)))

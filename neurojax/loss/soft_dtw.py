@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +19,12 @@ _FAR = 1e9
 """What it costs to be outside of the data: a number, so that no infinity meets another."""
 
 
-class _Band(NamedTuple):
-    v: Any  # mV `[record, place]`, the data around each record
-    cost: Any  # `[record, place]`, of a place that is outside of the data
+@pytree
+class _Band:
+    """The data around each record."""
+
+    v: Any = field(axes=("place",))  # mV
+    cost: Any = field(axes=("place",))  # of a place that is outside of the data
 
 
 @pytree
@@ -41,7 +44,6 @@ class SoftDTW(Fold):
     gamma: Leaf
     records: Leaf
     first: Any = field(axes=("place",))  # D before the first record
-    data: Any = field(None, axes=("record", "place"))
 
     def init(self, cell, s):
         places = jnp.shape(self.first)[0]
@@ -50,7 +52,7 @@ class SoftDTW(Fold):
 
     def update(self, carry, cell, s, row):
         v = amplifier_potential(cell, s)
-        data, far = (along(a, carry) for a in row)
+        data, far = (along(a, carry) for a in (row.v, row.cost))
         cost = ((v - data) / self.scale_mV) ** 2
         # Places move along with the record: the same data are one place on in the record before.
         before = jnp.concatenate([carry[1:], jnp.full_like(carry[:1], _FAR)])
@@ -90,7 +92,7 @@ def soft_dtw(
     v = sampled(trace, record_ms)[1:]
     at = np.arange(v.size)[:, None] + np.arange(-half, half + 1)
     outside = (at < 0) | (at >= v.size)
-    band = _Band(v[np.clip(at, 0, v.size - 1)], np.where(outside, _FAR, 0.0))
+    band = _Band(v=v[np.clip(at, 0, v.size - 1)], cost=np.where(outside, _FAR, 0.0))
     # Before the first record nothing has been passed but the place before the first of the data.
     first = np.where(np.arange(2 * half + 1) == half, 0.0, _FAR)
     return SoftDTW(scale_mV=scale_mV, gamma=gamma, records=float(v.size), first=first, data=band)

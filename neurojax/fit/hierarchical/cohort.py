@@ -20,6 +20,7 @@ from neurojax.fit.space import Space, free
 from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp, sweeps_for
 from neurojax.loss import Sweep, counted
+from neurojax.membrane.axes import map_cells
 from neurojax.membrane.compartment import Cell, parameters
 from neurojax.membrane.electrode import n_steps
 from neurojax.recording.trace import Trace
@@ -186,11 +187,12 @@ class _Lanes:
 
     def _problem(self, width: int) -> Problem:
         if width not in self._problems:
-            of_sweeps = jax.tree.map(
-                lambda a: np.asarray(a)[self.owner] if np.shape(a) == (self.cells,) else a,
-                self.cell,
-            )
-            cell = jax.tree.map(lambda a: np.tile(a, width) if np.ndim(a) else a, of_sweeps)
+
+            def of_sweeps(a):
+                a = np.broadcast_to(a, (*np.shape(a)[:-1], self.cells))
+                return np.tile(a[..., self.owner], width)
+
+            cell = map_cells(of_sweeps, self.cell)
             sweep = _stacked(self.sweeps, width)
             self._problems[width] = Problem(
                 cell, self.space, [sweep], np.ones(1), self.dt, self.every, self.clamp
