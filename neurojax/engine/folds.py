@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.channel import Leaf, field, param, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
 
 Carry = Any
 """A pytree of arrays `[*pop]` or `[..., *pop]`."""
@@ -67,28 +68,29 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
             )
 
 
-class _Crossings(NamedTuple):
+class _Counted(NamedTuple):
     number: jax.Array  # int32 `[*pop]`
-    above: jax.Array  # bool `[*pop]`
+    course: Course
 
 
 @pytree
 class SpikeCount(Fold):
-    """Number of spikes `[*pop]`: upward crossings of a threshold (mV).
+    """Number of spikes `[*pop]` of the membrane potential.
 
-    Seen at records only, so record at least every millisecond or so: a spike between two records
-    is missed.
+    What a spike is, `recording.spike` says. It counts from where it begins; `features.spikes` finds
+    as many, but for a last one that is not over. Seen at records only, so record at least every
+    half millisecond: a spike between two records is missed.
     """
 
-    threshold: Leaf = param(0.0, "mV", -100.0, 100.0)
+    threshold: Leaf = param(THRESHOLD, "mV", -100.0, 100.0)
+    prominence: Leaf = param(PROMINENCE, "mV", 0.1, 200.0)
 
     def init(self, cell, s):
-        above = s.v >= self.threshold
-        return _Crossings(jnp.zeros(above.shape, jnp.int32), above)
+        return _Counted(jnp.zeros(s.v.shape, jnp.int32), course(s.v, jnp))
 
     def update(self, carry, cell, s, row):
-        above = s.v >= self.threshold
-        return _Crossings(carry.number + (above & ~carry.above), above)
+        here, begins, _ = follow(carry.course, s.v, jnp, self.threshold, self.prominence)
+        return _Counted(carry.number + begins, here)
 
     def finish(self, carry, duration):
         return carry.number

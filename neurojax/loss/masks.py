@@ -9,6 +9,7 @@ import numpy as np
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.pipette import pipette_of
 from neurojax.recording import features
+from neurojax.recording.spike import MARGIN_MS
 from neurojax.recording.trace import Trace
 
 
@@ -63,7 +64,9 @@ def artefact_mask(
     )
 
 
-def spike_mask(trace: Trace, *, before_ms: float = 2.0, after_ms: float = 5.0) -> np.ndarray:
+def spike_mask(
+    trace: Trace, *, before_ms: float = MARGIN_MS[0], after_ms: float = MARGIN_MS[1]
+) -> np.ndarray:
     """Samples to keep `[sample]` of a current-clamp trace: all but those around peaks of spikes."""
     peaks = features.spikes(trace.v_mV, trace.dt_ms).times
     return _away(trace, np.rint(peaks / trace.dt_ms).astype(int), before_ms, after_ms)

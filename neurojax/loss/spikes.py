@@ -10,6 +10,16 @@ import jax.numpy as jnp
 from neurojax.engine.folds import Fold
 from neurojax.engine.observables import observe
 from neurojax.membrane.channel import Leaf, pytree, static
+from neurojax.recording.spike import (
+    PROMINENCE,
+    THRESHOLD,
+    Course,
+    begin_level,
+    course,
+    crossed,
+    follow,
+    vertex,
+)
 
 MEASURES = ("time", "peak", "trough", "width", "onset")
 """What a spike is measured by; see `SpikeTable`."""
@@ -30,12 +40,11 @@ class _Carry(NamedTuple):
     v: jax.Array  # mV, of the record before
     earlier: jax.Array  # mV, and of the one before that
     slope: jax.Array  # mV/ms, between those two
-    ready: jax.Array  # bool: the last spike is over
-    rising: jax.Array  # bool: and v has begun to rise again
-    top: jax.Array  # mV, the highest of this spike
-    low: jax.Array  # mV, the lowest since its peak
+    course: Course
+    peak: jax.Array  # mV, the highest of this spike
+    rising: jax.Array  # bool: v has begun to rise again after the last spike
     rise: jax.Array  # ms, when v last rose through `level`
-    inside: jax.Array  # bool: this spike counts
+    counts: jax.Array  # bool: this spike began within the window
     wide: jax.Array  # bool: its width is not known yet
     onset: jax.Array  # mV, where v last began to rise quickly
     found: Found
@@ -45,12 +54,11 @@ class _Carry(NamedTuple):
 class SpikeTable(Fold):
     """Spikes and their shape, the first `slots` of each cell: a dict of measures `[slot, *pop]`.
 
-    A spike begins where v rises through `threshold` (or by `prominence`, from a trough so high that
-    this is farther), and is over when v has fallen by `prominence` from its peak; only then can
-    another begin. Of those that begin in [start_ms, stop_ms) are told
+    What a spike is, `recording.spike` says. It counts from where it begins, before it is over. Of
+    those that begin in [start_ms, stop_ms) are told
 
-    - time, ms: of that crossing. It is interpolated between records, so that its derivative is the
-      implicit one, dt/dtheta = -v_theta / v'
+    - time, ms: when v rises through the level at which it begins. It is interpolated between
+      records, so that its derivative is the implicit one, dt/dtheta = -v_theta / v'
     - peak, mV: the vertex of a parabola through the highest record and its neighbours
     - trough, mV: the lowest until the next spike; of the last one, until the end of the run
     - width, ms: for how long v is above `level` (half the height of a typical spike)
@@ -63,9 +71,9 @@ class SpikeTable(Fold):
     slots: int = static(8)
     measures: tuple[str, ...] = static(MEASURES)
     of: str = static("v_amp")
-    threshold: Leaf = -20.0  # mV
-    prominence: Leaf = 20.0  # mV
-    level: Leaf = -20.0  # mV
+    threshold: Leaf = THRESHOLD  # mV
+    prominence: Leaf = PROMINENCE  # mV
+    level: Leaf = THRESHOLD  # mV
     rate: Leaf = 10.0  # mV/ms
     start_ms: Leaf = 0.0
     stop_ms: Leaf = jnp.inf
@@ -77,8 +85,8 @@ class SpikeTable(Fold):
         found = Found(jnp.zeros(v.shape, jnp.int32), table, zero, zero, v)
         return _Carry(
             records=jnp.zeros((), jnp.int32), v=v, earlier=v, slope=zero,
-            ready=v < self.threshold, rising=v < self.threshold, top=v, low=v, rise=zero,
-            inside=no, wide=no, onset=v, found=found,
+            course=course(v, jnp), peak=v, rising=v < self.threshold, rise=zero,
+            counts=no, wide=no, onset=v, found=found,
         )  # fmt: skip
 
     def update(self, carry, cell, s, row):
@@ -86,42 +94,39 @@ class SpikeTable(Fold):
         start, old = c.records * self.record_ms, c.found
         slope = (v - c.v) / self.record_ms
 
-        def crossed(level, up=True):
+        def passed(level, up=True):
             """Whether v has just passed a level, and when, ms."""
-            passed = (c.v < level) & (v >= level) if up else (c.v >= level) & (v < level)
-            part = jnp.where(passed, level - c.v, 0.0) / jnp.where(passed, v - c.v, 1.0)
-            return passed, start + self.record_ms * part
+            where, part = crossed(c.v, v, level, jnp, up)
+            return where, start + self.record_ms * part
 
-        rose, time = crossed(jnp.maximum(self.threshold, c.low + self.prominence))
-        begins = rose & c.ready
-        inside = jnp.where(begins, (time >= self.start_ms) & (time < self.stop_ms), c.inside)
-        counts = begins & inside
+        here, begins, _ = follow(c.course, v, jnp, self.threshold, self.prominence)
+        high = jnp.maximum(v, self._vertex(c, v))
+        peak = jnp.where(begins, v, jnp.maximum(c.peak, high))
+        _, time = passed(begin_level(c.course.low, jnp, self.threshold, self.prominence))
+        inside = (time >= self.start_ms) & (time < self.stop_ms)
+        counting = jnp.where(begins, inside, c.counts)
+        counts = begins & counting
         number = old.number + counts
-        top = jnp.where(begins, v, jnp.maximum(c.top, jnp.maximum(v, self._vertex(c, v))))
-        # From the peak on: where a spike begins v may be lower than it falls afterwards.
-        low = jnp.where(begins | ~c.ready & (v > c.top), v, jnp.minimum(c.low, v))
-        over = v < top - self.prominence
-        ready = jnp.where(rose, False, c.ready | over)
         rising = ~begins & (c.rising | (v > c.v) & (v < self.threshold - self.prominence))
         since = jnp.where(rising & c.rising, jnp.maximum(old.since, v), old.since)
         since = jnp.where(rising & ~c.rising, v, since)
 
         quick = (c.slope < self.rate) & (slope >= self.rate)
         onset = jnp.where(quick, self._onset(c, v, slope, quick), c.onset)
-        up, rise = crossed(self.level)
+        up, rise = passed(self.level)
         rise = jnp.where(up, rise, c.rise)
-        down, fall = crossed(self.level, up=False)
+        down, fall = passed(self.level, up=False)
         # A level below the threshold is passed before the spike begins, and a spike that begins
         # may not reach one above.
         wide = begins | c.wide
         measured = {
             "time": (begins, time),
-            "peak": (True, top),
-            "trough": (True, low),
+            "peak": (True, peak),
+            "trough": (True, here.low),
             "width": (wide & down, fall - rise),
             "onset": (begins, onset),
         }
-        at = (rows(self.slots, v) == number - 1) & inside
+        at = (rows(self.slots, v) == number - 1) & counting
         table = {k: jnp.where(at & measured[k][0], measured[k][1], a) for k, a in old.table.items()}
         found = Found(
             number,
@@ -131,17 +136,14 @@ class SpikeTable(Fold):
             since,
         )
         return _Carry(
-            records=c.records + 1, v=v, earlier=c.v, slope=slope, ready=ready, rising=rising,
-            top=top, low=low, rise=rise, inside=inside, wide=wide & ~down, onset=onset, found=found,
+            records=c.records + 1, v=v, earlier=c.v, slope=slope, course=here, peak=peak,
+            rising=rising, rise=rise, counts=counting, wide=wide & ~down, onset=onset, found=found,
         )  # fmt: skip
 
     def _vertex(self, c: _Carry, v: jax.Array) -> jax.Array:
         """Of the parabola through the last three records, where the middle one is highest; mV."""
-        bend = c.earlier - 2 * c.v + v
         highest = (c.v >= c.earlier) & (c.v > v)
-        return c.v - jnp.where(
-            highest, (c.earlier - v) ** 2 / (8 * jnp.where(highest, bend, 1.0)), 0.0
-        )
+        return jnp.where(highest, vertex(c.earlier, c.v, v, jnp)[1], c.v)
 
     def _onset(self, c: _Carry, v: jax.Array, slope: jax.Array, quick: jax.Array) -> jax.Array:
         """Where dv/dt, told in the middle between records, passed `rate`; mV."""

@@ -14,6 +14,7 @@ from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State, at_rest
 from neurojax.membrane.pipette import before, repeated
 from neurojax.recording import features
+from neurojax.recording.spike import MARGIN_MS
 from neurojax.recording.trace import RecordingError, Trace
 from neurojax.run.simulation import simulate
 from neurojax.units import PA
@@ -178,15 +179,15 @@ def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agre
 
 def _before(times: np.ndarray, trace: Trace) -> np.ndarray:
     """Samples before the first spike."""
-    return trace.t_ms < times.min(initial=math.inf) - 2.0
+    return trace.t_ms < times.min(initial=math.inf) - MARGIN_MS[0]
 
 
 def _away(times: np.ndarray, trace: Trace) -> np.ndarray:
-    """Samples that are not within 2 ms before or 5 ms after a spike."""
-    t = trace.t_ms
-    k = np.searchsorted(times, t - 5.0)  # the first spike that could still matter
+    """Samples at which no spike shapes the potential."""
+    t, (before, after) = trace.t_ms, MARGIN_MS
+    k = np.searchsorted(times, t - after)  # the first spike that could still matter
     near = np.r_[times, np.inf][k]
-    return t < near - 2.0
+    return t < near - before
 
 
 def _mean(x: np.ndarray) -> float:

@@ -6,11 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-THRESHOLD = -20.0
-"""A spike's peak lies above this potential, mV."""
-
-PROMINENCE = 20.0
-"""A spike stands out by at least this from the potential on either side, mV."""
+from neurojax.recording.spike import PROMINENCE, THRESHOLD, crossed, vertex
 
 _BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which a spike's width is looked for
 
@@ -34,9 +30,8 @@ def spikes(
 ) -> Spikes:
     """Find spikes in v `[sample, *pop]` (mV), sampled every dt ms; the first sample is at time 0.
 
-    A spike is a maximum above `threshold` from which v falls by `prominence` on either side before
-    it rises higher. All are counted, but only the first `most` of each cell are described. Cells
-    that are not finite have no spikes.
+    What a spike is, `recording.spike` says. All are counted, but only the first `most` of each cell
+    are described. Cells that are not finite have no spikes.
     """
     v = np.moveaxis(np.asarray(v), 0, -1)
     pop, n = v.shape[:-1], v.shape[-1]
@@ -68,7 +63,7 @@ def spikes(
 def _peaks(rows: np.ndarray, threshold: float, prominence: float):
     """Cell, sample and preceding trough (mV) of every spike of rows `[cell, sample]`, in order."""
     n = rows.shape[1]
-    above = rows > threshold
+    above = rows >= threshold
     above[:, 0] = above[:, -1] = False  # a peak at the very edge has only one side
     flat = above.ravel()
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -175,26 +170,35 @@ def _shape(rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float):
         flat += more
     at = at + flat // 2
     a, b, c = (rows[cell, np.clip(at + k, 0, n - 1)].astype(float) for k in (-1, 0, 1))
-    bend = a - 2 * b + c
-    curved = bend < 0
-    shift = np.where(curved, 0.5 * (a - c) / np.where(curved, bend, 1.0), 0.0)
-    shift = np.clip(shift, -0.5, 0.5)
-    peak = b - 0.25 * (a - c) * shift
-
-    left, right = max(1, round(_BEFORE / dt)), max(1, round(_AFTER / dt))
-    back = rows[cell[:, None], np.clip(at[:, None] - np.arange(left + 1), 0, n - 1)]
-    ahead = rows[cell[:, None], np.clip(at[:, None] + np.arange(right + 1), 0, n - 1)]
+    shift, peak = vertex(a, b, c, np)
+    back, ahead = around(rows, cell, at, dt)
     # Not past the next spike: its rise would hide nothing but the base, its own trough is deeper.
     level = 0.5 * (peak + ahead.min(axis=1))
-    return (at + shift) * dt, peak, dt * (crossing(back, level) + crossing(ahead, level))
+    return (at + shift) * dt, peak, width_at(level, back, ahead, dt)
 
 
-def crossing(course: np.ndarray, level: np.ndarray) -> np.ndarray:
+def around(
+    rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The potential backwards and onwards from each peak, `[spike, sample]`, mV."""
+    left, right = max(1, round(_BEFORE / dt)), max(1, round(_AFTER / dt))
+    steps = (-np.arange(left + 1), np.arange(right + 1))
+    back, ahead = (
+        rows[cell[:, None], np.clip(at[:, None] + step, 0, rows.shape[1] - 1)] for step in steps
+    )
+    return back, ahead
+
+
+def width_at(level: np.ndarray, back: np.ndarray, ahead: np.ndarray, dt: float) -> np.ndarray:
+    """For how long spikes are above a level `[spike]`, ms; NaN where they do not fall below it."""
+    return dt * (_until_below(back, level) + _until_below(ahead, level))
+
+
+def _until_below(course: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Samples until each course `[spike, sample]` first falls below its level, or NaN."""
     below = course < level[:, None]
     k = below.argmax(axis=1)
-    found = below[np.arange(len(k)), k] & (k > 0)
-    k = np.where(found, k, 1)
+    k = np.where(k > 0, k, 1)
     high, low = course[np.arange(len(k)), k - 1], course[np.arange(len(k)), k]
-    fall = np.where(high > low, high - low, 1.0)
-    return np.where(found, k - 1 + (high - level) / fall, np.nan)
+    falls, part = crossed(high, low, level, np, up=False)
+    return np.where(falls, k - 1 + part, np.nan)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from neurojax.recording.features.detection import Spikes, crossing
+from neurojax.recording.features.detection import Spikes, around, width_at
 
 ONSET_SLOPE = 10.0
 """A spike begins where v rises faster than this, mV/ms (V/s) ..."""
@@ -17,8 +17,6 @@ ONSET_LASTS = 0.3
 
 PAUSE = 0.2
 """The after-hyperpolarisation is over when v has made no new low for so long, ms."""
-
-_BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which half of its height is looked for
 
 
 class Shapes(NamedTuple):
@@ -56,15 +54,12 @@ def shapes(v: Any, dt: float, found: Spikes) -> Shapes:
     begin, begun = _onset(slope, cell, peak, low, max(1, round(ONSET_LASTS / dt)))
 
     onset = np.where(begun, values[begin], np.nan)
-    left, right = max(1, round(_BEFORE / dt)), max(1, round(_AFTER / dt))
     level = 0.5 * (onset + found.peaks[described])
-    back = rows[cell[:, None], np.clip(at[:, None] - np.arange(left + 1), 0, n - 1)]
-    ahead = rows[cell[:, None], np.clip(at[:, None] + np.arange(right + 1), 0, n - 1)]
     told = Shapes(
         np.where(begun, (begin - cell * n) * dt, np.nan),
         onset,
         found.peaks[described] - onset,
-        dt * (crossing(back, level) + crossing(ahead, level)),
+        width_at(level, *around(rows, cell, at, dt), dt),
         np.where(begun, _between(np.maximum, slope.ravel(), begin, peak), np.nan),
         _between(np.minimum, slope.ravel(), peak, low),
         values[low],
