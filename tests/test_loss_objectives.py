@@ -74,7 +74,7 @@ def slowing(v, more):
 
 
 def feature(name):
-    return lambda: loss.spike_features(trace(), RECORD, {name: loss.TOLERANCES[name]})
+    return lambda: loss.spike_features(trace(), RECORD, [name])
 
 
 SMALL, TINY = (0.0, 0.3, 0.8, 2.0, 4.0), (0.0, 0.02, 0.05, 0.1, 0.2)
@@ -171,7 +171,7 @@ def test_slopes_are_those_of_central_differences(x64):
         "0": loss.SpikeTable(record_ms=RECORD, slots=2, measures=("time",)),
         "1": loss.spike_features(data, RECORD, {"time": 1.0}),
         "features": loss.spike_features(
-            data, RECORD, {k: 1.0 for k in loss.TOLERANCES if k != "time"}
+            data, RECORD, {k: 1.0 for k in loss.SPIKE_FEATURES if k != "time"}
         ),
         "van Rossum": loss.van_rossum(data, RECORD),
         "coincidence": loss.coincidence(data, RECORD),
@@ -384,7 +384,7 @@ def test_what_else_makes_no_sense_is_refused():
     silent = nj.Trace(clamp="current", dt_ms=0.1, v_mV=np.full(99, -65.0), i_pA=np.zeros(99))
     with pytest.raises(ValueError, match="has no step"):
         loss.step_response(silent, 0.1)
-    with pytest.raises(ValueError, match="no feature 'sags' of a step; did you mean 'sag'"):
+    with pytest.raises(ValueError, match="no step feature 'sags'; did you mean 'sag'"):
         loss.step_response(trace(), 0.1, {"sags": 1.0})
     with pytest.raises(ValueError, match=r"at least one record of 0\.1 ms"):
         loss.soft_dtw(silent, 0.1, 0.02)

@@ -17,10 +17,10 @@ from neurojax.loss.masks import (
 from neurojax.loss.noise import Noise, noise_of
 from neurojax.loss.phase_plane import PhasePlane, phase_plane
 from neurojax.loss.soft_dtw import SoftDTW, soft_dtw
-from neurojax.loss.spike_features import TOLERANCES, SpikeFeatures, spike_features
+from neurojax.loss.spike_features import SPIKE_FEATURES, SpikeFeatures, spike_features
 from neurojax.loss.spikes import SpikeTable
 from neurojax.loss.stream import streamed
-from neurojax.loss.subthreshold import STEP_TOLERANCES, StepResponse, step_response
+from neurojax.loss.subthreshold import STEP_FEATURES, StepResponse, step_response
 from neurojax.loss.sweep import Level, Sweep, prepare
 from neurojax.loss.trains import (
     Coincidence,
@@ -31,8 +31,8 @@ from neurojax.loss.trains import (
 )
 
 __all__ = [
-    "STEP_TOLERANCES",
-    "TOLERANCES",
+    "SPIKE_FEATURES",
+    "STEP_FEATURES",
     "Coincidence",
     "CurrentError",
     "Level",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -14,24 +14,13 @@ from neurojax.engine.observables import observe
 from neurojax.loss.features import KINDS, NEEDS, Reading, Seen
 from neurojax.loss.spikes import MEASURES, SpikeTable, rows
 from neurojax.loss.stream import carried, sampled
+from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import pytree
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
-from neurojax.units import nearest
 
-TOLERANCES = {
-    "time": 1.0,  # ms
-    "peak": 2.0,  # mV
-    "trough": 2.0,  # mV
-    "width": 0.1,  # ms
-    "onset": 2.0,  # mV
-    "amplitude": 2.0,  # mV
-    "ahp": 2.0,  # mV
-    "latency": 1.0,  # ms
-    "rate": 1.0,  # Hz
-    "adaptation": 0.02,  # 1
-}
-"""Every feature of spikes, and a difference that counts as one."""
+SPIKE_FEATURES = tuple(KINDS)
+"""Every feature of spikes that an objective can have."""
 
 
 @pytree
@@ -79,7 +68,7 @@ class SpikeFeatures(Residuals):
 def spike_features(
     trace: Trace,
     record_ms: float,
-    tolerances: Mapping[str, float] | None = None,
+    tolerances: Mapping[str, float] | Iterable[str] = SPIKE_FEATURES,
     *,
     window_ms: tuple[float, float] = (0.0, np.inf),
     missing_ms: float | None = None,
@@ -87,30 +76,24 @@ def spike_features(
 ) -> SpikeFeatures:
     """The objective that spikes of a run are as those of a trace, in records `record_ms` apart.
 
-    tolerances: which features count, and what difference of each counts as one (default: all of
-    `TOLERANCES`). window_ms: spikes that begin in it count. missing_ms: what a missing or extra
-    spike costs, as a difference in time (default: the mean interval, or a tenth of the window).
-    slots: spikes that a cell may have (default: those of the trace and a quarter more); the same
-    for several traces saves compilation.
+    tolerances: which features count, and what difference of each counts as one; of names alone
+    those of `features.TOLERANCES`, as in a search. window_ms: spikes that begin in it count.
+    missing_ms: what a missing or extra spike costs, as a difference in time (default: the mean
+    interval, or a tenth of the window). slots: spikes that a cell may have (default: those of the
+    trace and a quarter more); the same for several traces saves compilation.
 
     Raises ValueError for an unknown feature, a tolerance that is not positive, or too few slots.
     """
-    tolerances = TOLERANCES if tolerances is None else tolerances
-    for name, tolerance in tolerances.items():
-        if name not in KINDS:
-            raise ValueError(
-                f"no spike feature {name!r}{nearest(name, list(KINDS))} (have: {', '.join(KINDS)})"
-            )
-        if not tolerance > 0:
-            raise ValueError(f"tolerance of {name!r} is {tolerance}: expected a positive number")
     v = sampled(trace, record_ms)
     spikes = features.spikes(v, record_ms)
+    on, off, _ = trace.step_window()
+    known = features.tolerances_of(spikes, on, off)
+    tolerances = chosen_tolerances(tolerances, known, SPIKE_FEATURES, "spike feature")
     number = int(spikes.number)
     if slots is None:
         slots = number + max(2, number // 4)
     if number > slots:
         raise ValueError(f"sweep {trace.sweep} has {number} spikes: {slots} slots are too few")
-    on, off, _ = trace.step_window()
     duration = (v.size - 1) * record_ms
     intervals = np.diff(spikes.times)
     if missing_ms is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -13,17 +13,13 @@ from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
+from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import Leaf, field, pytree
+from neurojax.recording.features import TOLERANCES
 from neurojax.recording.trace import Trace
-from neurojax.units import nearest
 
-STEP_TOLERANCES = {
-    "base": 1.0,  # mV
-    "steady": 1.0,  # mV
-    "sag": 0.5,  # mV
-    "tau": 1.0,  # ms
-}
-"""Every feature of a step's response, and a difference that counts as one."""
+STEP_FEATURES = ("base", "steady", "sag", "tau")
+"""Every feature of a step's response."""
 
 _BEFORE = 50.0  # ms before the step that tell the base
 _LATE = 0.1  # the last part of the step tells its steady end
@@ -89,21 +85,18 @@ class StepResponse(Residuals):
 
 
 def step_response(
-    trace: Trace, record_ms: float, tolerances: Mapping[str, float] | None = None
+    trace: Trace,
+    record_ms: float,
+    tolerances: Mapping[str, float] | Iterable[str] = STEP_FEATURES,
 ) -> StepResponse:
     """The objective that a run responds to a trace's step as the trace does, below threshold.
 
-    tolerances: which features count, and what difference of each counts as one (default: all of
-    `STEP_TOLERANCES`). Raises ValueError for an unknown feature, or a trace without a step or
-    without time before it.
+    tolerances: which features count, and what difference of each counts as one; of names alone
+    those of `features.TOLERANCES`. Raises ValueError for an unknown feature, or a trace without a
+    step or without time before it.
     """
-    tolerances = STEP_TOLERANCES if tolerances is None else tolerances
-    for name in tolerances:
-        if name not in STEP_TOLERANCES:
-            known = list(STEP_TOLERANCES)
-            raise ValueError(
-                f"no feature {name!r} of a step{nearest(name, known)} (have: {', '.join(known)})"
-            )
+    known = {name: t.at() for name, t in TOLERANCES.items()}
+    tolerances = chosen_tolerances(tolerances, known, STEP_FEATURES, "step feature")
     v = sampled(trace, record_ms)
     on, off, height = trace.step_window()
     at = (np.arange(v.size - 1) + 1) * record_ms

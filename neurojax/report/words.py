@@ -12,9 +12,10 @@ from neurojax.fit import Agreement, Free, Space
 from neurojax.plot.fits import Span
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView
+from neurojax.recording.features import TOLERANCES
 from neurojax.report.content import FitReport, at_bound, explained, median
 
-CLOSE_MV = 3.0
+CLOSE_MV = 2 * TOLERANCES["course"].least
 """A close fit is nearer than that between its spikes, in the median sweep, root mean square."""
 
 MOST_TRADES = 6

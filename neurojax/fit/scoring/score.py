@@ -33,26 +33,33 @@ _POINTS = 400  # records at which a stretch without spikes is compared
 class Score(NamedTuple):
     """Contributions to the score, `[*pop]` each, in tolerances, averaged over the sweeps.
 
-    In a sweep without spikes, one too many counts as five tolerances.
+    The tolerances are `features.TOLERANCES`, of the recorded sweep.
     """
 
-    number: np.ndarray  # spikes missing or too many; 4 % of the spikes, at least half of one
-    times: np.ndarray  # mean |error| of spike times, in order; 4 % of the mean interval
-    latency: np.ndarray  # first spike; 4 % of the latency, at least 0.5 ms
-    intervals: np.ndarray  # mean |log ratio| of intervals; 0.15
-    peak: np.ndarray  # mean |error| over spikes; 1 mV
-    trough: np.ndarray  # mean |error| over intervals; 1 mV
-    width: np.ndarray  # mean |error| over spikes; 8 %
-    fall: np.ndarray  # mean |error| within 4 ms after the peaks; 3 mV
-    base: np.ndarray  # how far from the recorded potential the cell would rest by itself; 2 mV
-    rise: np.ndarray  # RMS from the onset to the first spike, or to the end without any; 0.5 mV
-    course: np.ndarray  # mean |error| at equal phases between spikes; 1.5 mV
-    after: np.ndarray  # RMS from 20 ms after the last spike to the end; 1 mV
+    number: np.ndarray  # spikes missing or too many
+    times: np.ndarray  # mean |error| of spike times, in order
+    latency: np.ndarray  # |error| of the first spike
+    intervals: np.ndarray  # mean |log ratio| of intervals
+    peak: np.ndarray  # mean |error| over spikes
+    trough: np.ndarray  # mean |error| over intervals
+    width: np.ndarray  # mean |error| over spikes
+    fall: np.ndarray  # mean |error| within 4 ms after the peaks
+    base: np.ndarray  # how far from the recorded potential the cell would rest by itself
+    rise: np.ndarray  # RMS from the onset to the first spike, or to the end without any
+    course: np.ndarray  # mean |error| at equal phases between spikes
+    after: np.ndarray  # RMS from 20 ms after the last spike to the end
 
     @property
     def total(self) -> np.ndarray:
         """The score `[*pop]`: infinite for a cell that is not finite."""
         return np.sum(np.stack(self), axis=0)
+
+
+FEATURES = (
+    "number", "time", "latency", "interval", "peak", "trough", "width", "fall", "base", "rise",
+    "course", "after",
+)  # fmt: skip
+"""The feature of each part of a Score, by its name in `features.TOLERANCES`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +69,9 @@ class Sweep:
     v: np.ndarray  # [record] mV
     dt: float  # ms between records
     on: int  # record at which the stimulus begins
-    onset: float  # ms, from which the latency of the first spike counts
     end: float  # ms, of the stimulus: a spike that never came is as late as this
     spikes: Spikes
-    width: float  # ms, mean of the recorded spikes
-    interval: float  # ms, the mean interval: the scale of spike times
+    tolerances: dict[str, float]  # of every feature, in its unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +127,9 @@ def _sweep(part: Trace, dt: float, first: float, last: float) -> Sweep:
     v = resample(part.v_mV, part.dt_ms, dt, at=1.0)
     found = features.spikes(v, dt)
     onset = latency_from(part, found.times[0]) if found.number else first
-    gaps = np.diff(found.times)
-    # One spike or none has no interval; a tenth of the stimulus serves as its scale.
-    interval = float(gaps.mean()) if gaps.size else 0.1 * (last - first)
-    widths = found.widths[np.isfinite(found.widths)]
-    width = float(widths.mean()) if widths.size else 1.0
+    tolerances = features.tolerances_of(found, first, last, onset)
     end = max(last, found.times.max(initial=0.0))
-    return Sweep(v, dt, round(first / dt), onset, end, found, width, interval)
+    return Sweep(v, dt, round(first / dt), end, found, tolerances)
 
 
 def score(v: np.ndarray, target: Targets, rest: np.ndarray) -> Score:
@@ -153,15 +154,20 @@ def _capped(x: np.ndarray, worst: float = _WORST) -> np.ndarray:
         return np.where(np.isfinite(x), x / (1 + x / worst), worst)
 
 
+def _mean(total: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """The mean of so many, infinite of none."""
+    return np.where(number > 0, total / np.maximum(number, 1), np.inf)
+
+
 def _score_sweep(v: np.ndarray, rest: np.ndarray, s: Sweep) -> Score:
-    n = int(s.spikes.number)
+    n, within = int(s.spikes.number), s.tolerances
     # NaN compares as no spike anywhere, and RMS errors of NaN count as missing: no special case
     # here.
     found = features.spikes(v, s.dt, most=n + 1)
     pop = found.number.shape
     nothing = np.zeros(pop)
 
-    def mean_error(model: np.ndarray, data: np.ndarray, tolerance: float) -> np.ndarray:
+    def mean_error(feature: str, model: np.ndarray, data: np.ndarray) -> np.ndarray:
         if data.size == 0:
             return nothing
         k = min(model.shape[-1], data.size)
@@ -169,31 +175,29 @@ def _score_sweep(v: np.ndarray, rest: np.ndarray, s: Sweep) -> Score:
         known = np.isfinite(error)
         total = np.where(known, error, 0).sum(axis=-1)
         number = known.sum(axis=-1)
-        return _capped(np.where(number > 0, total / np.maximum(number, 1), np.inf) / tolerance)
+        return _capped(_mean(total, number) / within[feature])
 
     t = np.full((*pop, n + 1), np.nan)
     t[..., : found.times.shape[-1]] = found.times
     late = np.abs(np.where(np.isfinite(t[..., :n]), t[..., :n], s.end) - s.spikes.times)
-    prompt = max(0.5, 0.04 * (s.spikes.times[0] - s.onset)) if n else 1.0
     gaps, own = np.diff(t[..., :n]), np.diff(s.spikes.times)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_gaps, log_own = np.log(gaps), np.log(own)
-    number = np.abs(found.number - n) / (max(0.5, 0.04 * n) if n else 0.2)
     first, last = _firing(t, s)
     end = len(s.v)
     return Score(
-        _capped(number),
-        _capped(late / (0.04 * s.interval), _LATE).mean(axis=-1) if n else nothing,
-        _capped(late[..., 0] / prompt) if n else nothing,
-        mean_error(log_gaps, log_own, 0.15),
-        mean_error(found.peaks, s.spikes.peaks, 1.0),
-        mean_error(found.troughs, s.spikes.troughs, 1.0),
-        mean_error(found.widths, s.spikes.widths, 0.08 * s.width),
+        _capped(np.abs(found.number - n) / within["number"]),
+        _capped(late / within["time"], _LATE).mean(axis=-1) if n else nothing,
+        _capped(late[..., 0] / within["latency"]) if n else nothing,
+        mean_error("interval", log_gaps, log_own),
+        mean_error("peak", found.peaks, s.spikes.peaks),
+        mean_error("trough", found.troughs, s.spikes.troughs),
+        mean_error("width", found.widths, s.spikes.widths),
         _fall(v, s, t[..., :n]),
-        _capped(np.abs(rest) / 2.0),
-        _rms(v, s, s.on, end, lambda at: at <= first, 0.5),
+        _capped(np.abs(rest) / within["base"]),
+        _rms(v, s, s.on, end, lambda at: at <= first, within["rise"]),
         _course(v, s, t[..., :n]),
-        _rms(v, s, s.on, end, lambda at: at >= last, 1.0) if n else nothing,
+        _rms(v, s, s.on, end, lambda at: at >= last, within["after"]) if n else nothing,
     )
 
 
@@ -231,7 +235,7 @@ def _fall(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
     model = _between(rows, (np.where(known, t, 0.0)[..., None] + _FALL) / s.dt)
     error = np.where(known, np.abs(model - data).mean(axis=-1), 0.0).sum(axis=-1)
     number = known.sum(axis=-1)
-    return _capped(np.where(number > 0, error / np.maximum(number, 1), np.inf) / 3.0)
+    return _capped(_mean(error, number) / s.tolerances["fall"])
 
 
 def _between(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -260,4 +264,4 @@ def _course(v: np.ndarray, s: Sweep, t: np.ndarray) -> np.ndarray:
     error = np.abs(model - data).mean(axis=-1)
     number = known.sum(axis=-1)
     total = np.where(known, error, 0).sum(axis=-1)
-    return _capped(np.where(number > 0, total / np.maximum(number, 1), np.inf) / 1.5)
+    return _capped(_mean(total, number) / s.tolerances["course"])

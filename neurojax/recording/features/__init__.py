@@ -15,26 +15,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.recording.features.detection import PROMINENCE, THRESHOLD, Spikes, spikes
+from neurojax.recording.features.detection import Spikes, spikes
 from neurojax.recording.features.passive import Subthreshold, subthreshold
 from neurojax.recording.features.shape import Shapes, shapes
+from neurojax.recording.features.tolerances import TOLERANCES, Tolerance, tolerances_of
 from neurojax.recording.features.train import Firing, firing
+from neurojax.recording.spike import PROMINENCE, THRESHOLD
 from neurojax.recording.trace import Trace
 
 __all__ = [
     "PROMINENCE",
     "THRESHOLD",
+    "TOLERANCES",
     "Features",
     "Firing",
     "Shapes",
     "Spikes",
     "Subthreshold",
+    "Tolerance",
     "features",
     "firing",
     "of_trace",
     "shapes",
     "spikes",
     "subthreshold",
+    "tolerances_of",
 ]
 
 

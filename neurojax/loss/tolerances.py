@@ -1,0 +1,27 @@
+"""Which features an objective compares, and the tolerance of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from neurojax.units import nearest
+
+
+def chosen_tolerances(
+    asked: Mapping[str, float] | Iterable[str],
+    known: Mapping[str, float],
+    names: Iterable[str],
+    what: str,
+) -> dict[str, float]:
+    """The tolerance of each feature that is asked for: as given, or of a name alone the known one.
+
+    Raises ValueError for a feature that is none of the names, or a tolerance that is not positive.
+    """
+    names = list(names)
+    given = dict(asked) if isinstance(asked, Mapping) else {name: known.get(name) for name in asked}
+    for name, tolerance in given.items():
+        if name not in names:
+            raise ValueError(f"no {what} {name!r}{nearest(name, names)} (have: {', '.join(names)})")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance of {name!r} is {tolerance}: expected a positive number")
+    return {name: float(tolerance) for name, tolerance in given.items()}
