@@ -170,8 +170,8 @@ BAD = {
     "wrong unit": (LEAK + '[cell]\narea = "12 pF"\n', "'pF' is a unit of capacitance"),
     "unknown unit": (LEAK + '[cell]\narea = "12 squm"\n', "unknown unit 'squm'"),
     "not a number": (LEAK + "[cell]\narea = true\n", "expected a number or a quantity in cm2"),
-    "out of bounds": (LEAK + "[cell]\nC_m = 80\n", "C_m = 80 is outside [0.3, 50] uF/cm2"),
-    "too warm": (LEAK + "[cell]\ncelsius = 310\n", "celsius = 310 is outside [-10, 60] degC"),
+    "out of bounds": (LEAK + "[cell]\nC_m = 80\n", "C_m = 80 uF/cm2 is outside [0.3, 50] uF/cm2"),
+    "too warm": (LEAK + "[cell]\ncelsius = 310\n", "celsius = 310 degC is outside [-10, 60] degC"),
     "no channel": ("[cell]\nC_m = 1\n", "no channel: expected at least one table"),
     "no type": ("[channels.na]\ng_bar = 3\n", "[channels.na]: type is missing"),
     "channel not a table": ("[channels]\nna = 3\n", "[channels.na]: expected a table with a type"),
@@ -185,7 +185,7 @@ BAD = {
     ),
     "parameter out of bounds": (
         LEAK + 'g_bar = "1 S/cm2"\n',
-        "[channels.leak] g_bar = '1 S/cm2' is outside [0, 10] mS/cm2",
+        "[channels.leak] g_bar = 1000 mS/cm2 is outside [0, 10] mS/cm2",
     ),
     "unknown free": (LEAK + "[free]\n'leak.gbar' = true\n", "did you mean 'leak.g_bar'"),
     "bad spec": (
@@ -201,11 +201,11 @@ BAD = {
     "empty bounds": (LEAK + "[free]\n'leak.g_bar' = { low = 3, high = 1 }\n", "are empty"),
     "free out of bounds": (
         LEAK + "[free]\n'leak.g_bar' = { high = 99 }\n",
-        "high = 99 is outside [0, 10] mS/cm2",
+        "high = 99 mS/cm2 is outside [0, 10] mS/cm2",
     ),
     "start outside": (
         LEAK + "g_bar = 5\n[free]\n'leak.g_bar' = { high = 3 }\n",
-        "the model's value 5 mS/cm2 is outside [0, 3] mS/cm2",
+        "[free]: the model's leak.g_bar = 5 mS/cm2 is outside [0, 3] mS/cm2",
     ),
     "unknown tie": (
         LEAK + "[free]\n'leak.E_rev' = { also = ['k.E_rev'] }\n",
@@ -239,7 +239,7 @@ BAD = {
     ),
     "ion out of bounds": (
         LEAK + "[ions.ca]\nvalence = 2\ninside = '0 mM'\noutside = 2\n",
-        "[ions.ca] inside = '0 mM' is outside [1e-06, 1000] mM",
+        "[ions.ca] inside = 0 mM is outside [1e-06, 1000] mM",
     ),
     "ion not a table": (LEAK + "[ions]\nca = 3\n", "[ions.ca]: expected a table, got 3"),
     "a name that paths use": (

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from neurojax.membrane.rates import Gating, relax
 
@@ -36,6 +37,25 @@ class ParamInfo(NamedTuple):
     low: float
     high: float
     scale: str  # "linear" or "log": the coordinate in which a fit moves it
+
+
+def check_range(name: str, value: Any, info: ParamInfo) -> None:
+    """Raise ValueError for a value outside the bounds of its declaration, rounding apart.
+
+    `name` is how the message calls it: its path name, and where it stands. Traced values are taken
+    as they are.
+    """
+    if isinstance(value, Tracer):
+        return
+    array = np.asarray(value, dtype=np.float64)
+    slack = 1e-6 * (info.high - info.low)
+    outside = ~((array >= info.low - slack) & (array <= info.high + slack))
+    if outside.any():
+        unit = "" if info.unit == "1" else f" {info.unit}"
+        raise ValueError(
+            f"{name} = {array[outside].flat[0]:g}{unit} is outside "
+            f"[{info.low:g}, {info.high:g}]{unit}"
+        )
 
 
 def param(

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import (
@@ -22,6 +21,7 @@ from neurojax.membrane.channel import (
     Gates,
     Leaf,
     ParamInfo,
+    check_range,
     param,
     params,
     pytree,
@@ -325,17 +325,7 @@ def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInf
     """Raise ValueError for an unknown parameter name, or a concrete value outside its bounds."""
     if name not in known:
         raise ValueError(f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})")
-    info = known[name][1]
-    if isinstance(value, Tracer):
-        return
-    array = np.asarray(value, dtype=np.float64)
-    slack = 1e-6 * (info.high - info.low)
-    outside = ~((array >= info.low - slack) & (array <= info.high + slack))
-    if outside.any():
-        raise ValueError(
-            f"{name} = {array[outside].flat[0]:g} {info.unit} is outside "
-            f"[{info.low:g}, {info.high:g}] {info.unit}"
-        )
+    check_range(name, value, known[name][1])
 
 
 def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:

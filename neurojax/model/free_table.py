@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neurojax.fit.space import Space
-from neurojax.membrane.channel import ParamInfo
+from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell, parameters, substitute
 from neurojax.model.tables import only, value_of
 from neurojax.units import nearest, parse
@@ -97,9 +97,5 @@ def check_start(cell: Cell, space: Space) -> None:
     """Raises ValueError for a free parameter whose value in the model is outside its bounds."""
     known = parameters(cell)
     for f in space.free:
-        value, slack = known[f.name][0], 1e-6 * (f.high - f.low)
-        if not f.low - slack <= value <= f.high + slack:
-            raise ValueError(
-                f"[free] {f.name}: the model's value {value:g} {f.unit} is outside "
-                f"[{f.low:g}, {f.high:g}] {f.unit}"
-            )
+        value, info = known[f.name]
+        check_range(f"[free]: the model's {f.name}", value, info._replace(low=f.low, high=f.high))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neurojax.channels import catalogue, ions_catalogue
-from neurojax.membrane.channel import ParamInfo, params
+from neurojax.membrane.channel import ParamInfo, check_range, params
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
 from neurojax.units import nearest, parse
@@ -46,10 +46,7 @@ def text_of(document: Mapping[str, Any], key: str, default: str) -> str:
 def value_of(table: Mapping[str, Any], key: str, info: ParamInfo, place: str) -> float:
     """A number in its declared unit and bounds."""
     value = parse(table[key], info.unit, f"{place} {key}")
-    if not info.low <= value <= info.high:
-        raise ValueError(
-            f"{place} {key} = {table[key]!r} is outside [{info.low:g}, {info.high:g}] {info.unit}"
-        )
+    check_range(f"{place} {key}", value, info)
     return value
 
 
