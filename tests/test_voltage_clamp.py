@@ -260,8 +260,8 @@ def test_noise_is_reproducible_and_of_its_size():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"compensation": 1.0}, "expected a part from 0 to below 1"),
-        ({"R_s_MOhm": -1.0}, "not negative"),
+        ({"compensation": 1.0}, r"compensation = 1 is outside \[0, 0.99\]"),
+        ({"R_s_MOhm": -1.0}, r"R_s_MOhm = -1 MOhm is outside \[0, 500\] MOhm"),
         ({"filter_kHz": 0.0}, "expected a positive frequency in kHz"),
     ],
 )

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.membrane.access import R_S, check_setting, conductance
 from neurojax.recording.trace import Trace
-from neurojax.units import PA, factor
+from neurojax.units import PA
 
 
 class Electrode(NamedTuple):
@@ -62,14 +63,13 @@ def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
 
     R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
     current. After a step v then stands at the command of the next, as the samples of a recording
-    do, so start the run at v_cmd[0]. Raises ValueError for a negative resistance.
+    do, so start the run at v_cmd[0]. Raises ValueError for a resistance that no pipette has.
     """
-    if R_s_MOhm < 0:
-        raise ValueError(f"R_s_MOhm = {R_s_MOhm}: a series resistance is not negative")
+    check_setting("R_s_MOhm", R_s_MOhm, R_S)
     v_cmd = jnp.asarray(v_cmd)
     if R_s_MOhm == 0:
         return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]))
-    return Electrode(i=0.0, v_cmd=v_cmd, g=1 / (R_s_MOhm * factor("MOhm", "kOhm")))
+    return Electrode(i=0.0, v_cmd=v_cmd, g=conductance(R_s_MOhm))
 
 
 def _ideal_clamp(v_end) -> Electrode:

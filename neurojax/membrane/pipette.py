@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.membrane import electrode
+from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.compartment import (
@@ -23,9 +23,8 @@ from neurojax.membrane.compartment import (
 from neurojax.membrane.electrode import Electrode, n_steps, resample
 from neurojax.membrane.rates import Gating
 from neurojax.recording.trace import Trace
-from neurojax.units import MINUTE, PA, factor
+from neurojax.units import MINUTE, PA
 
-_MOHM = factor("MOhm", "kOhm")
 _HELD = ("v_cmd", "i_cmd", "clamped", "minutes")
 _NEWTON = 8
 """Newton steps to the potential that a clamp holds; each squares the error."""
@@ -49,12 +48,12 @@ class Pipette(Channel):
     at the membrane, as under capacitance neutralisation.
     """
 
-    R_s: Leaf = param(10.0, "MOhm", 0.1, 500.0)
-    C_pip: Leaf = param(1.0, "pF", 1e-3, 50.0, "log")
-    tau_clamp: Leaf = param(0.01, "ms", 1e-4, 1.0)
-    junction: Leaf = param(0.0, "mV", -30.0, 30.0)
-    offset: Leaf = param(0.0, "pA", -200.0, 200.0)
-    drift: Leaf = param(0.0, "MOhm/min", -10.0, 10.0)
+    R_s: Leaf = param(*access.R_S)
+    C_pip: Leaf = param(*access.C_PIP)
+    tau_clamp: Leaf = param(*access.TAU_CLAMP)
+    junction: Leaf = param(*access.JUNCTION)
+    offset: Leaf = param(*access.OFFSET)
+    drift: Leaf = param(*access.DRIFT)
 
     powers = {"v": 1}
     reads = ("area", "v_cmd", "i_cmd", "clamped", "minutes", "v_rise", "coupling")
@@ -67,24 +66,24 @@ class Pipette(Channel):
     tau_scale: ClassVar[float] = 1.0  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def resistance(self, minutes: Any) -> Any:
-        """Series resistance, kOhm. Where drift would make it negative it stays at a tenth."""
-        R = self.R_s + self.drift * minutes
-        return _MOHM * jnp.maximum(R, 0.1 * self.R_s)
+        """Series resistance, kOhm."""
+        return access.kilohms(access.drifted(self.R_s, self.drift, minutes, jnp))
 
     def membrane_v(self, seen: Any, rise: Any, i_cmd: Any, minutes: Any) -> Any:
         """The membrane potential, mV, where current clamp reads `seen`, rising by `rise` mV/ms."""
-        charging = self.C_pip * PA * rise
-        return seen - self.junction + self.resistance(minutes) * (charging - self.arriving(i_cmd))
+        extra = access.charging(self.C_pip, rise) * PA - self.arriving(i_cmd)
+        return access.membrane_side(seen, self.junction) + self.resistance(minutes) * extra
 
     def arriving(self, i_cmd: Any) -> Any:
         """What the cell gets of a current in current clamp, uA."""
-        return i_cmd - self.offset * PA
+        return access.arriving(i_cmd, self.offset)
 
     def gating(self, v, area, v_cmd, i_cmd, clamped, minutes, **_):
         # A held potential does not depend on v, nor a current on its way: one of the two is on.
         R = self.resistance(minutes)
         free = 1 - clamped
-        inf = clamped * (v_cmd - self.junction) + free * (v + R * self.arriving(i_cmd))
+        held = access.membrane_side(v_cmd, self.junction)
+        inf = clamped * held + free * (v + R * self.arriving(i_cmd))
         charging = 1 / (R * self.C_pip * PA)  # pF as pA are 1e-6 of the coherent unit
         return {"v": Gating(inf, clamped / self.tau_clamp + free * charging)}
 
@@ -99,12 +98,12 @@ class Pipette(Channel):
     def amplifier_current(self, v, x, **c) -> jax.Array:
         """What the amplifier reads in voltage clamp, pA, outward positive."""
         (gate,) = self.gating(v, **c).values()
-        charging = self.C_pip * (gate.inf - x["v"]) * gate.rate  # pF mV / ms = pA
+        charging = access.charging(self.C_pip, (gate.inf - x["v"]) * gate.rate)
         return (x["v"] - v) / self.resistance(c["minutes"]) / PA + charging + self.offset
 
     def amplifier_potential(self, x) -> jax.Array:
         """What the amplifier reads in current clamp, mV."""
-        return x["v"] + self.junction
+        return access.amplifier_side(x["v"], self.junction)
 
 
 # -- the amplifier's side --------------------------------------------------------------------------
@@ -190,8 +189,8 @@ def with_v(cell: Cell, s: State, seen: Any) -> State:
     v = jnp.broadcast_to(membrane_v(cell, seen, s.c.get("v_rise", 0.0), s.c), s.v.shape)
     if found is None:
         return s._replace(v=v)
-    pipette = {found[0]: {"v": jnp.broadcast_to(seen - found[1].junction, v.shape)}}
-    return s._replace(v=v, x=s.x | pipette)
+    v_p = jnp.broadcast_to(access.membrane_side(seen, found[1].junction), v.shape)
+    return s._replace(v=v, x=s.x | {found[0]: {"v": v_p}})
 
 
 def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
@@ -206,8 +205,8 @@ def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
         return steady_state(cell, v, shape)
     in_voltage_clamp = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0
     shape = np.broadcast_shapes(shape, batch_shape(cell, v))
-    v = jnp.where(in_voltage_clamp, v - found[1].junction, membrane_v(cell, v, 0.0, {}))
-    v = jnp.broadcast_to(v, shape)
+    held, still = access.membrane_side(v, found[1].junction), membrane_v(cell, v, 0.0, {})
+    v = jnp.broadcast_to(jnp.where(in_voltage_clamp, held, still), shape)
 
     def newton(cell: Cell, v: jax.Array) -> jax.Array:
         i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))

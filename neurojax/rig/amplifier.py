@@ -7,8 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.signal
 
+from neurojax.membrane import access
+from neurojax.membrane.channel import ParamInfo
 from neurojax.membrane.electrode import Electrode, voltage_clamp
-from neurojax.units import PA, factor
+from neurojax.units import PA
+
+_SETTINGS = {
+    "R_s_MOhm": access.R_S,
+    "compensation": access.COMPENSATION,
+    "C_pipette_pF": access.C_PIP,
+    "junction_mV": access.JUNCTION,
+    "noise_pA": ParamInfo(0.0, "pA", 0.0, 1e6, "linear"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,12 +38,8 @@ class Rig:
     noise_pA: float = 0.0  # standard deviation, before the filter
 
     def __post_init__(self):
-        if self.R_s_MOhm < 0 or self.C_pipette_pF < 0 or self.noise_pA < 0:
-            raise ValueError(f"{self}: resistance, capacitance and noise are not negative")
-        if not 0 <= self.compensation < 1:
-            raise ValueError(
-                f"compensation = {self.compensation}: expected a part from 0 to below 1"
-            )
+        for name, info in _SETTINGS.items():
+            access.check_setting(name, getattr(self, name), info)
         for name in ("filter_kHz", "sampling_kHz"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -42,11 +48,15 @@ class Rig:
     @property
     def R_left_MOhm(self) -> float:
         """Series resistance that compensation leaves."""
-        return self.R_s_MOhm * (1 - self.compensation)
+        return access.left_by(self.compensation, self.R_s_MOhm)
+
+    def at_membrane(self, command: np.ndarray) -> np.ndarray:
+        """A command `[step]` or `[step, sweep]` as the membrane is to follow it, mV."""
+        return access.membrane_side(np.asarray(command, float), self.junction_mV)
 
     def electrode(self, command) -> Electrode:
         """What a command `[step]` or `[step, sweep]` (mV) does to the cell."""
-        return voltage_clamp(np.asarray(command) - self.junction_mV, self.R_left_MOhm)
+        return voltage_clamp(self.at_membrane(command), self.R_left_MOhm)
 
     def measured(
         self,
@@ -67,11 +77,11 @@ class Rig:
         Raises ValueError for a sampling rate above that of the simulation.
         """
         # A sample stands at the end of its step, where the command is already that of the next.
-        command = np.asarray(command, float) - self.junction_mV
+        command = self.at_membrane(command)
         command = np.concatenate([command[1:], command[-1:]])
         jumps = np.diff(command, axis=0, prepend=command[:1])
         if self.R_left_MOhm:
-            R = self.R_left_MOhm * factor("MOhm", "kOhm")
+            R = access.kilohms(self.R_left_MOhm)
             i = (command - v) / R
             if self.cell_capacitance_compensated:
                 decay = np.exp(-dt / (R * area * C_m))
@@ -80,7 +90,7 @@ class Rig:
             i = i / PA
         else:
             i = np.asarray(i_ionic, float) * (area / PA)
-        i = i + self.C_pipette_pF * jumps / dt  # pF mV / ms = pA
+        i = i + access.charging(self.C_pipette_pF, jumps) / dt
         if self.noise_pA:
             i = i + np.random.default_rng(seed).normal(0.0, self.noise_pA, i.shape)
         i = self._filtered(i, dt)

@@ -82,13 +82,12 @@ def clamp(
 
 def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     has_pools = any(ion.pools(name) for name, ion in cell.ions.items())
-    command = protocol.v - rig.junction_mV
     run = simulate(
         cell,
         rig.electrode(protocol.v),
         protocol.dt,
         record=names,
-        initial=command[0],
+        initial=rig.at_membrane(protocol.v)[0],
         engine="prefix" if rig.R_left_MOhm == 0 and not has_pools else "scan",
     )
     return {name: np.asarray(x) for name, x in run.data.items()}
