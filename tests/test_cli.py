@@ -114,7 +114,7 @@ def test_models_are_listed_and_run_by_name(run):
 
 
 def test_wrong_channels_are_told(run):
-    failed(run("channels", "SquidNA"), "no channel 'SquidNA'; did you mean 'SquidNa'")
+    failed(run("channels", "SquidNA"), "no channel class 'SquidNA'; did you mean 'SquidNa'")
     failed(run("channels", "--plot", "x.png"), "--plot draws one channel")
     failed(
         run("channels", "SquidNa", "--plot", "x.doc"), "cannot draw .doc; use .png, .svg or .pdf"

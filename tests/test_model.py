@@ -151,7 +151,7 @@ def test_a_population_or_a_foreign_channel_is_not_written():
     class Mine(SquidLeak):
         """Not in the catalogue."""
 
-    with pytest.raises(ValueError, match="Mine is not in the catalogue"):
+    with pytest.raises(ValueError, match="Mine cannot be found from a model file: put the class"):
         to_toml(nj.Cell(channels={"a": Mine()}))
 
 

@@ -25,7 +25,8 @@ from neurojax.config import cache_dir, configure, cores
 from neurojax.membrane.channel import Channel, ParamInfo, params
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, packaged
-from neurojax.units import nearest, parse
+from neurojax.model.registry import Registry, classes_in
+from neurojax.units import parse
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -198,7 +199,12 @@ def simulate(
 
 @app.command()
 def channels(
-    name: Annotated[str, typer.Argument(help="A channel class, for its details.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A channel class, for its details: SquidNa, or mine.py:MyK. Of mine.py alone, all."
+        ),
+    ] = "",
     plot: Annotated[
         Path | None, typer.Option(help="Draw steady states and time constants: .png, .svg, .pdf.")
     ] = None,
@@ -207,22 +213,22 @@ def channels(
         typer.Option(help="For --plot, what the channel reads: ca_i='1 uM'. Repeatable."),
     ] = None,
 ) -> None:
-    """List the channels that models can be made of, or show one of them."""
-    known = catalogue()
-    if not name:
+    """List the channels that models can be made of, or show one: SquidNa, or mine.py:MyK."""
+    if not name or name.endswith(".py"):
         if plot is not None:
             raise ValueError("--plot draws one channel: name it (neurojax channels SquidNa --plot)")
-        _list_channels(known)
+        listed = classes_in(name) if name else catalogue()
+        if not listed:
+            raise ValueError(f"{name}: defines no channel")
+        _list_channels(listed)
         return
-    if name not in known:
-        raise ValueError(f"no channel {name!r}{nearest(name, known)} (have: {', '.join(known)})")
-    _show_channel(name, known[name])
+    kind: Any = Registry().channel(name)
+    _show_channel(kind.__name__, kind)
     if plot is not None:
         from neurojax.cli.simulate import save_picture
         from neurojax.plot import channel_curves
 
-        kind: Any = known[name]
-        save_picture(channel_curves(kind(), name, at=_readings(at or [], kind)), plot)
+        save_picture(channel_curves(kind(), kind.__name__, at=_readings(at or [], kind)), plot)
         out.print(f"drawn: {plot}")
 
 

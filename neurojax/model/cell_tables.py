@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from neurojax.membrane.channel import Channel, params
@@ -10,20 +10,19 @@ from neurojax.membrane.compartment import CELSIUS, Cell, check_ions
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import as_scheme
+from neurojax.model.registry import Registry, known_channels
 from neurojax.model.tables import (
     NERNST,
     TABLES,
-    channel_classes,
-    ion_classes,
     only,
     table_of,
     value_of,
     whole_numbers,
 )
-from neurojax.units import nearest, parse
+from neurojax.units import parse
 
 
-def read_cell(document: Mapping[str, Any]) -> tuple[Cell, set[str]]:
+def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, set[str]]:
     """The cell, and the path names of the parameters that the file sets."""
     table, known = table_of(document, "cell"), params(Cell)
     only(table, [*known, "celsius", "electrode_ion"], "[cell]: ", "key")
@@ -44,8 +43,10 @@ def read_cell(document: Mapping[str, Any]) -> tuple[Cell, set[str]]:
                 f"[cell] electrode_ion = {ion!r}: no such table in [ions] (have: {have})"
             )
     cell = Cell(
-        channels={key: _channel(entry, f"[channels.{key}]") for key, entry in channels.items()},
-        ions={key: _ion(entry, f"[ions.{key}]") for key, entry in ions.items()},
+        channels={
+            key: _channel(entry, f"[channels.{key}]", registry) for key, entry in channels.items()
+        },
+        ions={key: _ion(entry, f"[ions.{key}]", registry) for key, entry in ions.items()},
         inputs=_inputs(table_of(document, "inputs"), ions),
         **own,
     )
@@ -74,15 +75,8 @@ def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
     return {key: parse(value, "1", f"[inputs] {key}") for key, value in table.items()}
 
 
-def _ion(entry: Mapping[str, Any], place: str) -> Ion:
-    classes = ion_classes()
-    kind = entry.get("type", "Ion")
-    if not isinstance(kind, str) or kind not in classes:
-        raise ValueError(
-            f"{place}: no ion class {kind!r}{nearest(str(kind), classes)} "
-            f"(have: {', '.join(classes)})"
-        )
-    cls = classes[kind]
+def _ion(entry: Mapping[str, Any], place: str, registry: Registry) -> Ion:
+    cls = _class(registry.ion, entry.get("type", "Ion"), place)
     known, whole = params(cls), whole_numbers(cls)
     only(entry, ["type", *whole, *known], f"{place}: ", "key")
     for key in ("valence", "inside", "outside") if cls is Ion else ():
@@ -97,23 +91,25 @@ def _ion(entry: Mapping[str, Any], place: str) -> Ion:
     return cls(**given)
 
 
-def _channel(entry: Mapping[str, Any], place: str) -> Channel:
-    classes = channel_classes()
+def _class(find: Callable[[Any], Any], kind: Any, place: str) -> Any:
+    try:
+        return find(kind)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _channel(entry: Mapping[str, Any], place: str, registry: Registry) -> Channel:
     if "type" not in entry:
-        raise ValueError(f"{place}: type is missing (a channel class: {', '.join(classes)})")
-    kind = entry["type"]
-    if not isinstance(kind, str) or kind not in classes:
-        raise ValueError(
-            f"{place}: no channel class {kind!r}{nearest(str(kind), classes)} "
-            f"(have: {', '.join(classes)})"
-        )
-    known = params(classes[kind])
+        known = ", ".join(known_channels())
+        raise ValueError(f"{place}: type is missing (a channel class: {known})")
+    cls = _class(registry.channel, entry["type"], place)
+    known, kind = params(cls), cls.__name__
     values = {k: v for k, v in entry.items() if k not in ("type", "scheme")}
     only(values, known, f"{place}: ", f"parameter of {kind}:")
     given: dict[str, Any] = {}
     for k, value in values.items():
         if k == "E_rev" and value == NERNST:
-            ions = classes[kind].carries
+            ions = cls.carries
             if len(ions) != 1:
                 raise ValueError(
                     f"{place} E_rev = {value!r}: {kind} carries {len(ions)} ions, not 1"
@@ -124,7 +120,7 @@ def _channel(entry: Mapping[str, Any], place: str) -> Channel:
     scheme = entry.get("scheme", False)
     if not isinstance(scheme, bool):
         raise ValueError(f"{place} scheme = {scheme!r}: expected true or false")
-    channel = classes[kind](**given)
+    channel = cls(**given)
     if not scheme:
         return channel
     try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from neurojax.fit.space import Space, free
+from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell, replace
 from neurojax.model.cell_tables import read_cell
 from neurojax.model.free_table import check_start, free_specs, tie
+from neurojax.model.registry import registry
 from neurojax.model.tables import TABLES, only, table_of, text_of
 from neurojax.units import nearest
 
@@ -46,8 +48,12 @@ def packaged() -> list[str]:
     )
 
 
-def load_model(path_or_name: str | Path) -> Model:
+def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ()) -> Model:
     """Read a model file, or a packaged model by its bare name ("squid").
+
+    `channels` are classes of your own that the file may name as those of the catalogue. It may name
+    others by where they are, "channels.py:MyK" with a path from the file's folder, or
+    "package.module:MyK": that Python file is then run.
 
     Raises ModelError for a missing file, bad TOML, an unknown table, key, channel class or
     parameter (naming the nearest valid one), a missing type, a wrong unit or a value out of bounds.
@@ -57,7 +63,7 @@ def load_model(path_or_name: str | Path) -> Model:
     if name in packaged():
         label = f"{name} (packaged model)"
         text = (resources.files("neurojax.model") / "packaged" / f"{name}.toml").read_text("utf-8")
-        return parse_model(text, label)
+        return parse_model(text, label, channels=channels)
     if not path.is_file():
         known = packaged()
         if path.suffix or len(path.parts) > 1:
@@ -70,11 +76,20 @@ def load_model(path_or_name: str | Path) -> Model:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{name}: cannot be read: {error}") from error
-    return parse_model(text, name, default_name=path.stem)
+    return parse_model(text, name, path.stem, channels, path.parent)
 
 
-def parse_model(text: str, where: str = "model", default_name: str = "model") -> Model:
-    """A model from the text of its file; `where` begins every message. Raises ModelError."""
+def parse_model(
+    text: str,
+    where: str = "model",
+    default_name: str = "model",
+    channels: Iterable[type[Channel]] = (),
+    folder: Path = Path(),
+) -> Model:
+    """A model from the text of its file; `where` begins every message. Raises ModelError.
+
+    `channels` are those of `load_model`; paths of Python files begin in the folder.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -83,7 +98,7 @@ def parse_model(text: str, where: str = "model", default_name: str = "model") ->
         only(document, TABLES, "", "table or key")
         name = text_of(document, "name", default_name)
         description = text_of(document, "description", "")
-        cell, written = read_cell(document)
+        cell, written = read_cell(document, registry(channels, folder))
         specs = free_specs(table_of(document, "free"), cell)
         if not specs:
             return Model(name, description, cell, None, text)

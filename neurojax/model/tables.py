@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neurojax.channels import catalogue, ions_catalogue
 from neurojax.membrane.channel import ParamInfo, check_range, params
 from neurojax.membrane.ions import Ion
-from neurojax.membrane.pipette import Pipette
 from neurojax.units import nearest, parse
 
 TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")
@@ -50,16 +48,6 @@ def value_of(table: Mapping[str, Any], key: str, info: ParamInfo, place: str) ->
     return value
 
 
-def ion_classes() -> dict[str, type[Ion]]:
-    """What a `type` in [ions] may be."""
-    return {"Ion": Ion} | ions_catalogue()
-
-
 def whole_numbers(cls: type[Ion]) -> list[str]:
     """The fields of an ion that are no parameters."""
     return [f.name for f in dataclasses.fields(cls) if f.name not in params(cls)]
-
-
-def channel_classes() -> dict[str, Any]:
-    """What a `type` in [channels] may be."""
-    return catalogue() | {"Pipette": Pipette}

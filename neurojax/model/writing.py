@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,26 @@ from neurojax.fit.space import Space
 from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.compartment import Cell, check_value, parameters
 from neurojax.membrane.ions import Ion
-from neurojax.membrane.markov import Scheme, as_scheme
-from neurojax.model.tables import NERNST, channel_classes, ion_classes, whole_numbers
+from neurojax.membrane.markov import Scheme
+from neurojax.model.registry import Registry, registry
+from neurojax.model.tables import NERNST, whole_numbers
 
 
 def to_toml(
-    cell: Cell, space: Space | None = None, *, name: str = "model", description: str = ""
+    cell: Cell,
+    space: Space | None = None,
+    *,
+    name: str = "model",
+    description: str = "",
+    channels: Iterable[type[Channel]] = (),
 ) -> str:
     """A cell as the text of a model file, with its free parameters and their bounds.
 
-    Raises ValueError for a population, a channel outside the catalogue or a number not finite.
+    A class of your own is named by where it is; of `channels` by its bare name, as `load_model`
+    takes it with the same `channels`. Raises ValueError for a population, a class that could not
+    be found again, as one of a script or notebook, or a number not finite.
     """
-    known = parameters(cell)
+    known, classes = parameters(cell), registry(channels)
     for path, (value, _) in known.items():
         check_value(path, value, known)
     lines = [f"name = {_quoted(name)}", f"description = {_quoted(description)}", "", "[cell]"]
@@ -33,9 +42,9 @@ def to_toml(
     if cell.inputs:
         lines += ["", "[inputs]", *(_entry(_key(k), v, "1") for k, v in cell.inputs.items())]
     for key, ion in cell.ions.items():
-        lines += ["", f"[ions.{_key(key)}]", *_ion_lines(key, ion)]
+        lines += ["", f"[ions.{_key(key)}]", *_ion_lines(key, ion, classes)]
     for key, channel in cell.channels.items():
-        lines += ["", f"[channels.{_key(key)}]", *_channel_lines(key, channel)]
+        lines += ["", f"[channels.{_key(key)}]", *_channel_lines(key, channel, classes)]
     if space is not None:
         lines += ["", "[free]"]
         for f in space.free:
@@ -50,19 +59,19 @@ def to_toml(
     return "\n".join(lines) + "\n"
 
 
-def _ion_lines(key: str, ion: Ion) -> list[str]:
+def _ion_lines(key: str, ion: Ion, classes: Registry) -> list[str]:
     kind = type(ion)
-    if kind not in ion_classes().values():
-        raise ValueError(f"ion {key!r}: a model file holds an Ion, not a {kind.__name__}")
-    lines = [] if kind is Ion else [f'type = "{kind.__name__}"']
+    if (name := classes.name_of(kind)) is None:
+        raise _nowhere(f"ion {key!r}", kind)
+    lines = [] if kind is Ion else [f"type = {_quoted(name)}"]
     lines += [f"{k} = {getattr(ion, k)}" for k in whole_numbers(kind)]
     values = ((k, getattr(ion, k), info) for k, info in params(ion).items())
     return lines + [_entry(k, value, info.unit) for k, value, info in values if value is not None]
 
 
-def _channel_lines(key: str, channel: Channel) -> list[str]:
-    kind, is_scheme = _class_of(key, channel)
-    lines = [f'type = "{kind}"'] + ["scheme = true"] * is_scheme
+def _channel_lines(key: str, channel: Channel, classes: Registry) -> list[str]:
+    kind, is_scheme = _class_of(key, channel, classes)
+    lines = [f"type = {_quoted(kind)}"] + ["scheme = true"] * is_scheme
     for field, info in params(channel).items():
         value = getattr(channel, field)
         if value is None and info.default is not None:
@@ -72,17 +81,21 @@ def _channel_lines(key: str, channel: Channel) -> list[str]:
     return lines
 
 
-def _class_of(key: str, channel: Channel) -> tuple[str, bool]:
-    """Its class in the catalogue, and whether it is the scheme of that class's particles."""
-    classes = channel_classes()
-    for name, kind in classes.items():
-        if type(channel) is kind:
-            return name, False
-        of_kind = isinstance(channel, Scheme) and isinstance(channel, kind)
-        if of_kind and type(as_scheme(kind())) is type(channel):
+def _class_of(key: str, channel: Channel, classes: Registry) -> tuple[str, bool]:
+    """What its class is called, and whether it is the scheme of that class's particles."""
+    if name := classes.name_of(type(channel)):
+        return name, False
+    for kind in type(channel).__mro__ if isinstance(channel, Scheme) else ():
+        name = classes.name_of(kind)
+        if name and not issubclass(kind, Scheme) and issubclass(kind, Channel):
             return name, True
-    raise ValueError(
-        f"channel {key!r}: {type(channel).__name__} is not in the catalogue of neurojax"
+    raise _nowhere(f"channel {key!r}", type(channel))
+
+
+def _nowhere(what: str, kind: type) -> ValueError:
+    return ValueError(
+        f"{what}: {kind.__name__} cannot be found from a model file: put the class into a Python "
+        "file of its own and load the model with its path, or pass it as one of `channels`"
     )
 
 
