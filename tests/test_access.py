@@ -5,7 +5,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.membrane import access
-from neurojax.membrane.channel import params
+from neurojax.membrane.channel import check_range, params
 from neurojax.membrane.electrode import voltage_clamp
 
 
@@ -32,6 +32,13 @@ def test_electrode_pipette_and_amplifier_are_coupled_by_the_same_resistance():
     assert 1 / float(nj.Pipette(R_s=8.0).resistance(0.0)) == pytest.approx(g, rel=1e-6)
     left = nj.Rig(R_s_MOhm=16.0, compensation=0.5)
     assert float(left.electrode(np.zeros(3)).g) == pytest.approx(g)
+
+
+def test_no_bound_is_so_soft_that_nothing_passes_for_little():
+    known = params(nj.Ion)["inside"]
+    with pytest.raises(ValueError, match=r"ca.inside = 0 mM is outside \[1e-06, 1000\] mM"):
+        check_range("ca.inside", 0.0, known)
+    check_range("ca.inside", np.float32(1000.0) * (1 + 1e-7), known)
 
 
 def test_they_have_the_same_bounds():

@@ -1,11 +1,14 @@
 """A channel of one's own goes where those of the catalogue go: model files, fits, command line."""
 
+import pkgutil
+
 import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 import neurojax as nj
+from neurojax import channels
 from neurojax.channels import SquidLeak
 from neurojax.cli import app
 from neurojax.membrane.channel import param, pytree
@@ -136,6 +139,12 @@ class OwnLeak(SquidLeak):
     """A leak that is at hand."""
 
     g_bar: float = param(0.1, "mS/cm2", 0.0, 1.0)
+
+
+def test_the_catalogue_lists_every_class_of_its_files():
+    files = [f"neurojax.channels.{m.name}" for m in pkgutil.iter_modules(channels.__path__)]
+    there = {name for f in files for kind in (nj.Channel, nj.Ion) for name in classes_in(f, kind)}
+    assert there == {*channels.catalogue(), *channels.ions_catalogue()}
 
 
 def test_a_class_at_hand_is_passed():

@@ -39,6 +39,10 @@ class ParamInfo(NamedTuple):
     scale: str  # "linear" or "log": the coordinate in which a fit moves it
 
 
+_ROUNDING = 1e-6
+"""A value may be outside its bounds by this part of the bound, as float32 may round it."""
+
+
 def check_range(name: str, value: Any, info: ParamInfo) -> None:
     """Raise ValueError for a value outside the bounds of its declaration, rounding apart.
 
@@ -48,8 +52,9 @@ def check_range(name: str, value: Any, info: ParamInfo) -> None:
     if isinstance(value, Tracer):
         return
     array = np.asarray(value, dtype=np.float64)
-    slack = 1e-6 * (info.high - info.low)
-    outside = ~((array >= info.low - slack) & (array <= info.high + slack))
+    # Of a bound itself: where low is 1e-6 and high 1000 a part of their distance would let 0 pass.
+    low, high = info.low - _ROUNDING * abs(info.low), info.high + _ROUNDING * abs(info.high)
+    outside = ~((array >= low) & (array <= high))
     if outside.any():
         unit = "" if info.unit == "1" else f" {info.unit}"
         raise ValueError(

@@ -13,7 +13,8 @@ outside = 2
 depth = 0.1                    # um; without, the concentration inside is held
 tau = 200                      # `type` names a class with more pools, if any
 [channels.na]
-type = "SquidNa"               # a class of the catalogue; parameters by name
+type = "SquidNa"               # a class of the catalogue, or your own: "mine.py:MyNa" (a path from
+                               # here), "package.module:MyNa"; its parameters by name
 g_bar = 120
 scheme = true                  # as the Markov scheme of its particles
 [channels.ca]
