@@ -193,7 +193,7 @@ def spread(pop):
 @pytest.mark.parametrize("pop", [(), (1,), (5,), (128,), (130,)])
 def test_every_population(pop):
     cell = nj.replace(small(0), {"leak.E_rev": spread(pop)})
-    count = {"n": nj.SpikeCount(threshold=-60.0)}
+    count = {"n": nj.SpikeCount(threshold=-60.0, prominence=1.0)}
     r = agree(lambda: nj.simulate(cell, CLAMP, DT, every=4, initial=-65.0, folds=count))
     assert r.v.shape == (5, *pop)
 
@@ -320,7 +320,7 @@ def test_a_population_in_launches_is_one_at_once(where):
     error = nj.VoltageError(data=nj.Target(jnp.linspace(-80.0, 0.0, 5), jnp.ones(5)))
 
     def run(**more):
-        folds = {"n": nj.SpikeCount(threshold=-60.0), "e": error}
+        folds = {"n": nj.SpikeCount(threshold=-60.0, prominence=1.0), "e": error}
         return nj.simulate(cell, own, DT, every=4, initial=-65.0, folds=folds, **more)
 
     whole = with_kernels(run, where)

@@ -49,7 +49,7 @@ def test_search_and_objective_agree_about_a_cell(feature):
     other = train(peak=30.3) if feature == "peak" else train(gap=20.02)
     fold = loss.spike_features(data, DT, [feature])
     seen = fold.seen(loss.stream.carried(fold, other.v_mV), other.duration_ms)
-    off = np.asarray(fold.readings[feature].residuals(seen)).ravel()[:5]
+    off = np.asarray(fold.features[feature].residuals(seen)).ravel()[:5]
     aim = targets([data], DT)
     start = aim.sweeps[0].on - round(50 / DT) + 1
     v = other.v_mV[start:, None, None][: len(aim.sweeps[0].v)]
@@ -61,5 +61,5 @@ def test_a_name_alone_takes_the_tolerance_of_the_table_and_a_number_its_place():
     trace = read(recording("cc/saray_190619B_0003.npz"))[4]
     own = loss.spike_features(trace, 0.1, ["peak", "width"])
     told = loss.spike_features(trace, 0.1, {"peak": 2.0, "width": 0.1})
-    assert own.readings["peak"].tolerance == 1.0 and told.readings["peak"].tolerance == 2.0
-    assert own.readings["width"].tolerance > 0.02
+    assert own.features["peak"].tolerance == 1.0 and told.features["peak"].tolerance == 2.0
+    assert own.features["width"].tolerance > 0.02

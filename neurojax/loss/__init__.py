@@ -6,7 +6,7 @@ the time between records: `loss.spike_features(trace, record_ms)`; `total` adds 
 
 from neurojax.engine.folds import Residuals, Squares, Total, total
 from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
-from neurojax.loss.features import Reading
+from neurojax.loss.features import Feature
 from neurojax.loss.masks import (
     MaskWarning,
     artefact_mask,
@@ -35,11 +35,11 @@ __all__ = [
     "STEP_FEATURES",
     "Coincidence",
     "CurrentError",
+    "Feature",
     "Level",
     "MaskWarning",
     "Noise",
     "PhasePlane",
-    "Reading",
     "Residuals",
     "SoftDTW",
     "SpikeFeatures",

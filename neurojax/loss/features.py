@@ -1,6 +1,6 @@
-"""Readings: what spikes say of a cell, feature by feature, against what they say of the data.
+"""Features of spikes, of a model against those of data.
 
-Each is one small class over what `SpikeTable` found. A missing spike has no time and no shape; what
+Each is a small class over what `SpikeTable` found. A missing spike has no time and no shape; what
 stands for it is how far below threshold the potential remained, which has a derivative.
 """
 
@@ -20,7 +20,7 @@ SHORT = 50.0
 
 
 class Seen(NamedTuple):
-    """What a reading looks at."""
+    """What a feature is computed from."""
 
     found: Found
     high: jax.Array  # mV `[slot, *pop]`, the highest around the time of each spike of the data
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
 
 @pytree
-class Reading:
+class Feature:
     """One feature: its `value`, and residuals (value - target) / tolerance against data."""
 
     tolerance: Leaf = 1.0  # in the feature's unit
@@ -53,7 +53,7 @@ class Reading:
 
 
 @pytree
-class Shape(Reading):
+class Shape(Feature):
     """A measure of each spike, compared in order.
 
     A residual levels off at `worst` tolerances, and a spike that is missing counts as this and
@@ -83,7 +83,7 @@ class Shape(Reading):
 
 
 @pytree
-class Latency(Reading):
+class Latency(Feature):
     """The time of the first spike, ms; without any it is beyond the end, the lower v the later."""
 
     def value(self, seen):
@@ -92,7 +92,7 @@ class Latency(Reading):
 
 
 @pytree
-class Rate(Reading):
+class Rate(Feature):
     """Spikes a second until `stop_ms` (Hz), as a number that grows evenly from spike to spike.
 
     Of n >= 2 spikes the number is n - 1 and the part of another interval that has passed since the
@@ -114,7 +114,7 @@ class Rate(Reading):
 
 
 @pytree
-class Adaptation(Reading):
+class Adaptation(Feature):
     """Mean of (next - this) / (next + this) interval over the spikes found: positive when slowing.
 
     Nothing is compared where there are fewer than three spikes.
@@ -131,7 +131,7 @@ class Adaptation(Reading):
 
 
 @pytree
-class Times(Reading):
+class Times(Feature):
     """Spike times, ms. Those of model and data are matched in order and in time, see `match`.
 
     A pair costs ((t - t_data) / tolerance)^2, a missing or extra spike (missing_ms / tolerance)^2:
@@ -174,14 +174,14 @@ def along(a: Any, like: jax.Array) -> jax.Array:
     return a.reshape(*a.shape, *[1] * (like.ndim - a.ndim))
 
 
-KINDS: dict[str, Reading] = {
+KINDS: dict[str, Feature] = {
     "time": Times(),
     **{k: Shape(of=k) for k in ("peak", "trough", "width", "onset", "amplitude", "ahp")},
     "latency": Latency(),
     "rate": Rate(),
     "adaptation": Adaptation(),
 }
-"""Every reading by its name, without data."""
+"""Every feature by its name, without data."""
 
 NEEDS = {
     "amplitude": ("peak", "onset"),
@@ -190,4 +190,4 @@ NEEDS = {
     "rate": (),
     "adaptation": ("time",),
 }
-"""Measures of `SpikeTable` that a reading looks at; where it is not named, the one of its name."""
+"""Measures of `SpikeTable` that a feature needs; one that is not here needs that of its name."""

@@ -1,4 +1,4 @@
-"""Which samples of a recording count: not those of artefacts, or of spikes told by other means."""
+"""Which samples of a recording count: not those of artefacts, or of spikes."""
 
 from __future__ import annotations
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import observe
-from neurojax.loss.features import KINDS, NEEDS, Reading, Seen
+from neurojax.loss.features import KINDS, NEEDS, Feature, Seen
 from neurojax.loss.spikes import MEASURES, SpikeTable, rows
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import pytree
-from neurojax.recording import features
+from neurojax.recording.features import THRESHOLD, Spikes, tolerances_of
+from neurojax.recording.features import spikes as spikes_of
 from neurojax.recording.trace import Trace
 
 SPIKE_FEATURES = tuple(KINDS)
@@ -25,15 +26,15 @@ SPIKE_FEATURES = tuple(KINDS)
 
 @pytree
 class SpikeFeatures(Residuals):
-    """Sum of squared differences of spike features from data, in tolerances; one look for all.
+    """Sum of squared differences of spike features from data, in tolerances.
 
-    `spike_features` makes it from a trace. With the reading of times its data are, for each record,
+    `spike_features` makes it from a trace. Where times are compared its data are, for each record,
     the spike of the data that is nearest.
     """
 
     unit: ClassVar[str] = "tolerances"
     table: SpikeTable
-    readings: dict[str, Reading]
+    features: dict[str, Feature]
 
     @property
     def of(self) -> str:
@@ -42,7 +43,7 @@ class SpikeFeatures(Residuals):
 
     def init(self, cell, s):
         v = observe(cell, s, self.of)
-        slots = self.table.slots if "time" in self.readings else 0
+        slots = self.table.slots if "time" in self.features else 0
         # Below any potential, so that the first record counts.
         return self.table.init(cell, s), jnp.full((slots, *v.shape), -1e3, v.dtype)
 
@@ -55,11 +56,11 @@ class SpikeFeatures(Residuals):
 
     def residuals(self, carry, duration):
         seen = self.seen(carry, duration)
-        each = [reading.residuals(seen) for _, reading in sorted(self.readings.items())]
+        each = [feature.residuals(seen) for _, feature in sorted(self.features.items())]
         return jnp.concatenate([r + jnp.zeros_like(seen.found.last) for r in each])
 
     def seen(self, carry: Any, duration: Any) -> Seen:
-        """What the readings look at."""
+        """What the features are computed from."""
         (table, high), told = carry, self.table
         stop = jnp.minimum(told.stop_ms, duration)
         return Seen(table.found, high, told.threshold, told.start_ms, stop)
@@ -85,9 +86,9 @@ def spike_features(
     Raises ValueError for an unknown feature, a tolerance that is not positive, or too few slots.
     """
     v = sampled(trace, record_ms)
-    spikes = features.spikes(v, record_ms)
+    spikes = spikes_of(v, record_ms)
     on, off, _ = trace.step_window()
-    known = features.tolerances_of(spikes, on, off)
+    known = tolerances_of(spikes, on, off)
     tolerances = chosen_tolerances(tolerances, known, SPIKE_FEATURES, "spike feature")
     number = int(spikes.number)
     if slots is None:
@@ -113,32 +114,32 @@ def spike_features(
         start_ms=float(window_ms[0]),
         stop_ms=float(window_ms[1]),
     )
-    fold = SpikeFeatures(table=table, readings=bare)
+    fold = SpikeFeatures(table=table, features=bare)
     seen = fold.seen(carried(fold, v), duration)
-    told = {k: _against(reading, seen) for k, reading in bare.items()}
+    told = {k: _against(feature, seen) for k, feature in bare.items()}
     data = None
     if "time" in told:
         data = _next_spike(told["time"], duration, record_ms, v.size - 1)
-    return dataclasses.replace(fold, readings=told, data=data)
+    return dataclasses.replace(fold, features=told, data=data)
 
 
-def _half_height(v: np.ndarray, spikes: features.Spikes) -> float:
+def _half_height(v: np.ndarray, spikes: Spikes) -> float:
     """Of a typical spike, mV, from the lowest between spikes."""
     if not spikes.number:
-        return float(features.THRESHOLD)
+        return float(THRESHOLD)
     low = np.median(spikes.troughs) if spikes.troughs.size else v.min()
     return float(0.5 * (np.median(spikes.peaks) + low))
 
 
-def _against(reading: Reading, seen: Seen) -> Reading:
-    """A reading whose target is what was seen of the data."""
-    value, exists = map(np.asarray, reading.value(seen))
+def _against(feature: Feature, seen: Seen) -> Feature:
+    """A feature whose target is its value in the data."""
+    value, exists = map(np.asarray, feature.value(seen))
     exists = np.broadcast_to(exists, value.shape)
     target = np.where(exists, value, 0.0)
-    return dataclasses.replace(reading, target=target, known=exists.astype(float))
+    return dataclasses.replace(feature, target=target, known=exists.astype(float))
 
 
-def _next_spike(times: Reading, duration: float, record_ms: float, records: int) -> np.ndarray:
+def _next_spike(times: Feature, duration: float, record_ms: float, records: int) -> np.ndarray:
     """For each record the spike of the data that is next in time, `[record]`; -1 without any."""
     known = times.target[times.known > 0]
     if not known.size:

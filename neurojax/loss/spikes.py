@@ -1,4 +1,4 @@
-"""Spikes found and measured in a stream: the one place where objectives detect them."""
+"""Spikes found and measured while a run goes on: for all objectives that need them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SpikeTable(Fold):
     """Spikes and their shape, the first `slots` of each cell: a dict of measures `[slot, *pop]`.
 
     What a spike is, `recording.spike` says. It counts from where it begins, before it is over. Of
-    those that begin in [start_ms, stop_ms) are told
+    those that begin in [start_ms, stop_ms) are measured
 
     - time, ms: when v rises through the level at which it begins. It is interpolated between
       records, so that its derivative is the implicit one, dt/dtheta = -v_theta / v'
@@ -141,12 +141,12 @@ class SpikeTable(Fold):
         )  # fmt: skip
 
     def _vertex(self, c: _Carry, v: jax.Array) -> jax.Array:
-        """Of the parabola through the last three records, where the middle one is highest; mV."""
+        """The top of a parabola through the last three records, mV, if the middle is highest."""
         highest = (c.v >= c.earlier) & (c.v > v)
         return jnp.where(highest, vertex(c.earlier, c.v, v, jnp)[1], c.v)
 
     def _onset(self, c: _Carry, v: jax.Array, slope: jax.Array, quick: jax.Array) -> jax.Array:
-        """Where dv/dt, told in the middle between records, passed `rate`; mV."""
+        """The potential at which dv/dt passed `rate`, mV; dv/dt belongs midway between records."""
         part = (self.rate - c.slope) / jnp.where(quick, slope - c.slope, 1.0)
         return c.v + (part - 0.5) * jnp.where(part < 0.5, c.v - c.earlier, v - c.v)
 

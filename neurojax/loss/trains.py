@@ -29,7 +29,7 @@ class _Around(NamedTuple):
 class Train(Fold):
     """What trains share: spikes as `SpikeTable` finds them, and how many the data have.
 
-    Where a run has fewer than the data, each that lacks adds half of how far below threshold the
+    Where a run has fewer than the data, each missing one adds half of how far below threshold the
     potential remained (in units of 50 mV) since the last spike: without it there is no slope.
     """
 
@@ -42,8 +42,8 @@ class Train(Fold):
         """The observable that spikes."""
         return self.table.of
 
-    def lacking(self, found: Any) -> Any:
-        """What spikes that lack add."""
+    def missing(self, found: Any) -> Any:
+        """What missing spikes add."""
         short = jnp.maximum(self.table.threshold - found.since, 0.0) / SHORT
         return 0.5 * jnp.maximum(self.number - found.number, 0) * short
 
@@ -83,7 +83,7 @@ class VanRossum(Train):
 
     def finish(self, carry, duration):
         table, _, total = carry
-        return total + self.own + self.lacking(table.found)
+        return total + self.own + self.missing(table.found)
 
 
 def van_rossum(trace: Trace, record_ms: float, tau_ms: float = 10.0) -> VanRossum:
@@ -139,7 +139,7 @@ class Coincidence(Train):
         covered = jnp.minimum(number / duration * self.window_ms * np.sqrt(2 * np.pi), 0.9)
         both = jnp.maximum(0.5 * (number + self.number), 0.5)
         gamma = (total - covered * self.number) / both / (1 - covered)
-        return 1 - gamma + self.lacking(table.found)
+        return 1 - gamma + self.missing(table.found)
 
 
 def coincidence(trace: Trace, record_ms: float, window_ms: float = 4.0) -> Coincidence:

@@ -40,7 +40,7 @@ class Pipette(Channel):
     (`clamped` 0) the amplifier reads v_amp = v_p + junction, where
     v_p' = (v + R_s i - v_p) / (R_s C_pip), and i = i_cmd - offset is what the cell gets of the
     current. R_s and C_pip are what compensation leaves; R_s grows by `drift` with the `minutes` of
-    the recording. A `coupling` (mS/cm2) pulls the cell to where the readings v_cmd, which rise by
+    the recording. A `coupling` (mS/cm2) pulls the cell to where the recorded v_cmd, which rises by
     v_rise (mV/ms), put it: see `membrane_v`.
 
     Source: Lei et al. 2020, Phil Trans R Soc A 378:20190348, doi:10.1098/rsta.2019.0348.
@@ -162,9 +162,9 @@ def pipette_of(cell: Cell) -> tuple[str, Pipette] | None:
 
 
 def before(cell: Cell, electrode: Electrode) -> Cell:
-    """The cell with what the electrode's first tick asks of its pipette, as held until then.
+    """The cell with the inputs that the electrode's first tick gives to its pipette.
 
-    Nothing had coupled it to its readings.
+    They hold it before the run begins; it is not coupled to a recording then.
     """
     asked = {k: electrode.inputs[k] for k in _HELD if k in electrode.inputs}
     first = {k: x[0] if np.ndim(x) else x for k, x in asked.items()}
