@@ -11,6 +11,7 @@ import difflib
 import math
 import numbers
 import re
+from collections.abc import Iterable
 from typing import Any
 
 GAS_CONSTANT = 8.314462618  # J/mol/K
@@ -96,6 +97,18 @@ def nearest(word: str, known: Any) -> str:
         folded = {k.lower(): k for k in known}
         found = [folded[m] for m in difflib.get_close_matches(word.lower(), folded, n=1)]
     return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def check_known(name: str, known: Iterable[str], what: str, place: str = "") -> None:
+    """Raise ValueError for a name that is none of the known ones, with the nearest of them.
+
+    `what` is what it should name, `place` begins the message: "[free]: no parameter 'na.gbar'; did
+    you mean 'na.g_bar'? (have: ...)".
+    """
+    known = list(known)
+    if name not in known:
+        have = ", ".join(known) or "none"
+        raise ValueError(f"{place}no {what} {name!r}{nearest(name, known)} (have: {have})")
 
 
 def normalise(unit: str) -> str:

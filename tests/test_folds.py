@@ -272,3 +272,8 @@ def test_one_diverging_cell_harms_no_fold_of_the_others():
         np.testing.assert_array_equal(
             bad.folds[name][..., others], good.folds[name][..., others], err_msg=name
         )
+
+
+def test_a_parameter_of_a_fold_stays_within_its_bounds():
+    with pytest.raises(ValueError, match=r"fold 'n': threshold = -900 mV is outside \[-100, 100\]"):
+        run(squid(), {"n": nj.SpikeCount(threshold=-900.0)})

@@ -116,3 +116,11 @@ def test_nernst_refuses_nonsense():
 def test_nearest_ignores_case():
     assert units.nearest("NA.G_BAR", ["na.g_bar", "k.g_bar"]) == "; did you mean 'na.g_bar'?"
     assert units.nearest("zzz", ["na.g_bar"]) == ""
+
+
+def test_a_name_that_is_none_of_the_known_is_told_with_the_nearest():
+    units.check_known("C_m", ["C_m", "area"], "parameter")
+    with pytest.raises(ValueError, match=r"^\[x\]: no parameter 'aera'; did you mean 'area'\? \(h"):
+        units.check_known("aera", ["C_m", "area"], "parameter", "[x]: ")
+    with pytest.raises(ValueError, match=r"no channel 'na' \(have: none\)"):
+        units.check_known("na", [], "channel")

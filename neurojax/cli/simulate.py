@@ -33,7 +33,7 @@ from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.report import parameter_records
 from neurojax.run.simulation import simulate
-from neurojax.units import PA, UNITS, nearest, normalise, parse
+from neurojax.units import PA, UNITS, check_known, nearest, normalise, parse
 
 _UNIT = re.compile(r"^\s*[-+]?[\d.]+([eE][-+]?\d+)?")  # the number, which leaves the unit
 
@@ -112,9 +112,7 @@ def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
         name, value = name.strip(), value.strip().strip("'\"")
         if not equals:
             raise ValueError(f"--set {text!r}: expected name=value, such as na.g_bar='60 mS/cm2'")
-        if name not in known:
-            have = ", ".join(known)
-            raise ValueError(f"--set: no parameter {name!r}{nearest(name, known)} (have: {have})")
+        check_known(name, known, "parameter", "--set: ")
         values[name] = parse(value, known[name][1].unit, f"--set {name}")
     return values
 

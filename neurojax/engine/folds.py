@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.channel import Leaf, field, param, pytree, static
+from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
 
@@ -58,7 +58,12 @@ class Fold:
 
 
 def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
-    """Raise ValueError for an observable that the cell has not, or data with too few rows."""
+    """Raise ValueError for a fold that this run cannot compute.
+
+    Its observable the cell has not, a parameter is out of bounds, or its data have too few rows.
+    """
+    for key, info in params(fold).items():
+        check_range(f"fold {name!r}: {key}", getattr(fold, key), info)
     check_observables(cell, [of] if (of := getattr(fold, "of", None)) else [])
     for leaf in jax.tree.leaves(fold.data):
         rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0

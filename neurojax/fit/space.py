@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane.compartment import Cell, check_value, parameters, substitute
-from neurojax.units import nearest
+from neurojax.units import check_known
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,7 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     known = parameters(cell)
     chosen = []
     for name, spec in names.items():
-        if name not in known:
-            raise ValueError(
-                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-            )
+        check_known(name, known, "parameter")
         info = known[name][1]
         if isinstance(spec, (tuple, list)):
             if len(spec) != 2:

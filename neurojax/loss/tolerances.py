@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from neurojax.units import nearest
+from neurojax.units import check_known
 
 
 def chosen_tolerances(
@@ -17,11 +17,9 @@ def chosen_tolerances(
 
     Raises ValueError for a feature that is none of the names, or a tolerance that is not positive.
     """
-    names = list(names)
     given = dict(asked) if isinstance(asked, Mapping) else {name: known.get(name) for name in asked}
     for name, tolerance in given.items():
-        if name not in names:
-            raise ValueError(f"no {what} {name!r}{nearest(name, names)} (have: {', '.join(names)})")
+        check_known(name, names, what)
         if not tolerance > 0:
             raise ValueError(f"tolerance of {name!r} is {tolerance}: expected a positive number")
     return {name: float(tolerance) for name, tolerance in given.items()}

@@ -30,7 +30,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion, nernst_potential
 from neurojax.membrane.rates import relax_lag, relax_mean
-from neurojax.units import nearest
+from neurojax.units import check_known, nearest
 
 
 @pytree
@@ -323,8 +323,7 @@ def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
 
 def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInfo]]) -> None:
     """Raise ValueError for an unknown parameter name, or a concrete value outside its bounds."""
-    if name not in known:
-        raise ValueError(f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})")
+    check_known(name, known, "parameter")
     check_range(name, value, known[name][1])
 
 

@@ -31,7 +31,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.markov import Exchange, Scheme, as_scheme
 from neurojax.membrane.random import binomial, normal, threefry, uniform
-from neurojax.units import factor, nearest
+from neurojax.units import check_known, factor
 
 MOST = 2**21
 """Channels of a kind that float32 can count, with room for rounding."""
@@ -255,9 +255,7 @@ def stochastic(
     if not isinstance(given, Mapping):
         given = {k: given for k, channel in cell.channels.items() if _fluctuates(channel)}
     for key in given:
-        if key not in cell.channels:
-            known = list(cell.channels)
-            raise ValueError(f"no channel {key!r}{nearest(key, known)} (have: {', '.join(known)})")
+        check_known(key, cell.channels, "channel")
     shape = batch_shape(cell, given)
     number = 0 if np.ndim(seed) else np.arange(int(np.prod(shape))).reshape(shape)
     channels = dict(cell.channels)

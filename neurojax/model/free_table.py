@@ -9,7 +9,7 @@ from neurojax.fit.space import Space
 from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell, parameters, substitute
 from neurojax.model.tables import only, value_of
-from neurojax.units import nearest, parse
+from neurojax.units import check_known, parse
 
 _SPEC = ("low", "high", "scale", "also", "prior")
 
@@ -20,10 +20,7 @@ def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]
     flat = _flat(table, known)
     specs = {}
     for name, spec in flat.items():
-        if name not in known:
-            raise ValueError(
-                f"[free]: no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-            )
+        check_known(name, known, "parameter", "[free]: ")
         if spec is False:
             continue
         specs[name] = _spec(name, {} if spec is True else spec, known)
@@ -59,8 +56,7 @@ def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(also, list) or not all(isinstance(a, str) for a in also):
         raise ValueError(f"{place}: also is {also!r}; expected a list of parameter names")
     for other in also:
-        if other not in known:
-            raise ValueError(f"{place}: also names no parameter {other!r}{nearest(other, known)}")
+        check_known(other, known, "parameter", f"{place}: also names ")
         if known[other][1].unit != info.unit:
             raise ValueError(
                 f"{place}: also names {other}, in {known[other][1].unit}, not {info.unit}"

@@ -22,7 +22,7 @@ from neurojax.channels import catalogue, ions_catalogue
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
-from neurojax.units import nearest
+from neurojax.units import check_known, nearest
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,7 @@ def _found(kind: Any, known: Mapping[str, Any], base: type, folder: Path) -> Any
     listed = ", ".join(have) or "none"
     if not where:
         raise ValueError(f'{kind}: expected the name of a class, as "{kind}:MyK" (have: {listed})')
-    if name not in have:
-        raise ValueError(f"{where}: no {what} class {name!r}{nearest(name, have)} (have: {listed})")
+    check_known(name, have, f"{what} class", f"{where}: ")
     return _check(have[name], base, kind)
 
 

@@ -17,7 +17,7 @@ from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, parameters, substitute
 from neurojax.membrane.electrode import Electrode
 from neurojax.run.simulation import beginning, check_run, start
-from neurojax.units import nearest
+from neurojax.units import check_known
 
 CROSSOVER = 8
 """Up to so many parameters tangents are no dearer than the adjoint (benchmarks/gradient.py)."""
@@ -131,10 +131,7 @@ def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
     """Raise ValueError for an unknown parameter, one named twice, or none."""
     known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
     for name in wrt:
-        if name not in known:
-            raise ValueError(
-                f"no parameter {name!r}{nearest(name, known)} (have: {', '.join(known)})"
-            )
+        check_known(name, known, "parameter")
     if not wrt:
         raise ValueError("no parameter to differentiate in: name at least one")
     if twice := [name for name in wrt if wrt.count(name) > 1]:
