@@ -13,16 +13,13 @@ from neurojax.fit import levenberg_marquardt
 def descend(residual, z, optimiser, iterations):
     """Minimise the squared residual `[R]` of each start with its exact Jacobian."""
     optimiser = optax.with_extra_args_support(optimiser)
-    state = jax.vmap(optimiser.init, -1, -1)(z)
 
-    @jax.jit
     @partial(jax.vmap, in_axes=-1, out_axes=-1)
     def update(gradient, state, z, value, matrix):
         return optimiser.update(gradient, state, z, value=value, matrix=matrix)
 
-    best = jnp.full(z.shape[1], jnp.inf)
-    where = z
-    for _ in range(iterations):
+    def iteration(carry, _):
+        z, state, where, best = carry
         r = jax.vmap(residual, in_axes=1, out_axes=1)(z)
         J = jax.vmap(jax.jacfwd(residual), in_axes=1, out_axes=2)(z)  # [R, P, pop]
         value = (r * r).sum(0)
@@ -32,7 +29,17 @@ def descend(residual, z, optimiser, iterations):
         matrix = jnp.einsum("rpn,rqn->pqn", J, J)
         moves, state = update(gradient, state, z, value, matrix)
         z = z + moves
-        assert ((z >= 0) & (z <= 1)).all()
+        return (z, state, where, best), ((z >= 0) & (z <= 1)).all()
+
+    @jax.jit  # one program for all iterations
+    def run(z):
+        state = jax.vmap(optimiser.init, -1, -1)(z)
+        first = (z, state, z, jnp.full(z.shape[1], jnp.inf))
+        (_, _, where, best), inside = jax.lax.scan(iteration, first, length=iterations)
+        return where, best, inside
+
+    where, best, inside = run(z)
+    assert inside.all()
     return where, best
 
 
@@ -100,11 +107,11 @@ def test_an_undetermined_direction_does_not_stop_the_others():
 def test_steps_that_were_cut_short_or_undone_are_counted():
     """From (0, 0) to 1 on a line: more than the radius away, then a point that is worse."""
     optimiser = optax.with_extra_args_support(levenberg_marquardt(damping=0.0, radius=0.25))
-    z = jnp.zeros(1)
+    z, update = jnp.zeros(1), jax.jit(optimiser.update)
     state: Any = optimiser.init(z)
     for value, slope in ((1.0, -2.0), (2.0, -2.0), (jnp.nan, -2.0), (0.5, -0.02)):
         g, matrix = jnp.array([slope]), jnp.ones((1, 1))
-        _, state = optimiser.update(g, state, z, value=jnp.asarray(value), matrix=matrix)
+        _, state = update(g, state, z, value=jnp.asarray(value), matrix=matrix)
     assert (int(state.rejected), int(state.clipped)) == (2, 3)
     assert float(state.value) == 0.5
 

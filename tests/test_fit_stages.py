@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from test_fit_certify import charging
 
 import neurojax as nj
 from neurojax.channels import HergKr, SquidK, SquidLeak, SquidNa
@@ -51,6 +52,21 @@ def test_a_passive_membrane_is_recovered_exactly(passive):
     assert nj.parameters(fitted.cell)["C_m"][0] == fitted.values["C_m"]
 
 
+def test_standard_errors_are_those_of_the_closed_form(passive):
+    cell, i = passive
+    clean = recorded(cell, i)
+    noise = 0.5 * np.random.default_rng(3).normal(size=i.size)
+    noise[0] = 0.0  # the first sample sets the initial state
+    data = dataclasses.replace(clean, v_mV=clean.v_mV + noise)
+    found = fit(cell, [data], BOUNDS, [Draw(1, 1), Polish(iterations=30)])
+    _, J = charging(np.arange(1, i.size) * 0.025, pA=-20.0)
+    stated = dict(zip(BOUNDS, 0.5 * np.sqrt(np.diag(np.linalg.inv(J @ J.T))), strict=True))
+    assert found.standard_errors == pytest.approx(stated, rel=0.05)
+    for name, value in {"leak.g_bar": 0.2, "leak.E_rev": -62.0, "C_m": 1.0}.items():
+        assert found.values[name] == pytest.approx(value, abs=4 * stated[name])
+
+
+@pytest.mark.slow
 def test_standard_errors_are_those_of_repeated_measurements(passive):
     cell, i = passive
     clean = recorded(cell, i)

@@ -48,21 +48,9 @@ def test_license_and_changelog():
     assert re.search(rf"^## \[(Unreleased|{re.escape(neurojax.__version__)})\]", changes, re.M)
 
 
-def test_first_snippet_of_the_readme(tmp_path):
-    low, high = re.match(r"(\d+) to (\d+) spikes; all finite: True", run(SNIPPETS[0])).groups()
-    # The squid axon itself, at 120 mS/cm2 in the middle, fires six times in 80 ms at 10 uA/cm2.
-    assert 0 <= int(low) < 6 <= int(high)
-    assert len([line for line in SNIPPETS[0].splitlines() if line.strip()]) <= 15
-
-
-def test_folds_and_gradient_of_the_readme():
-    seen, counted, shapes = run(SNIPPETS[0] + SNIPPETS[1]).splitlines()
-    low, high = re.match(r"(\d+) to (\d+) spikes", seen).groups()
-    assert int(low) < float(counted.split()[0]) < int(high) and counted.endswith("spikes a cell")
-    assert shapes == "(4, 200) (4, 4, 200)"
-
-
-def test_ions_noise_and_clamp_of_the_readme():
+@pytest.fixture(scope="module")
+def told():
+    """What the README's snippets print, up to the fit: one program, as a reader goes through it."""
     check = """
 assert set(nj.steady_state(bursting, -70.0).c) == {"ca_i"}
 r = nj.simulate(patch, nj.current_clamp(np.zeros(400)), initial=-65.0)
@@ -70,10 +58,28 @@ assert r.v.shape == (400, 100) and np.std(r.v[-1]) > 0
 i = nj.iv_curves.peak(clamped)
 assert i.min() < -1000 and i.max() > 1000 and i.shape == (15,)
 """
-    told = run(SNIPPETS[0] + SNIPPETS[2] + SNIPPETS[3] + check)
-    assert told.rstrip().endswith("pA")
+    return run("".join(SNIPPETS[:4]) + check).splitlines()
 
 
+def test_first_snippet_of_the_readme(told):
+    low, high = re.match(r"(\d+) to (\d+) spikes; all finite: True", told[0]).groups()
+    # The squid axon itself, at 120 mS/cm2 in the middle, fires six times in 80 ms at 10 uA/cm2.
+    assert 0 <= int(low) < 6 <= int(high)
+    assert len([line for line in SNIPPETS[0].splitlines() if line.strip()]) <= 15
+
+
+def test_folds_and_gradient_of_the_readme(told):
+    seen, counted, shapes = told[:3]
+    low, high = re.match(r"(\d+) to (\d+) spikes", seen).groups()
+    assert int(low) < float(counted.split()[0]) < int(high) and counted.endswith("spikes a cell")
+    assert shapes == "(4, 200) (4, 4, 200)"
+
+
+def test_ions_noise_and_clamp_of_the_readme(told):
+    assert told[-1].endswith("pA")
+
+
+@pytest.mark.slow  # CI's demo is the same fit
 def test_fit_of_the_readme():
     # The same recording as the example, without fetching it, and less time for the fit.
     path = str(recording("cc/bluepyefe_B6.npz"))

@@ -76,6 +76,7 @@ def test_the_prefix_is_the_simulation(scheme, x64):
 def test_the_prefix_is_differentiable():
     p = protocols.step_family([0.0], duration=2.0, before=0.5, after=0.5)
 
+    @jax.jit
     def charge(g_bar):
         cell = squid(na=SquidNa(g_bar=g_bar))
         clamp = nj.voltage_clamp(p.v)
