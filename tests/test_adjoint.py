@@ -33,6 +33,7 @@ def gradient(engine=adjoint, electrode=DRIVE, fold=None, **more):
     return run(dict(sorted(theta.items())))
 
 
+@pytest.mark.smoke
 def test_it_is_what_tangents_find(x64):
     back, ahead = gradient(), gradient(tangent)
     np.testing.assert_allclose(back.value, ahead.value, rtol=1e-12)

@@ -145,6 +145,7 @@ def spike_times(cell, currents, initial, on, off, dt, level=0.0):
     return [crossings(v[:, k], -90.0, dt, level) for k in range(len(currents))]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", RUNS)
 def test_spike_times(name, x64):
     initial, on, off, spikes, dt = RUNS[name]

@@ -18,6 +18,8 @@ from neurojax.io import load
 from neurojax.model import load_model
 from neurojax.recording.trace import RecordingError, Trace
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 from neurojax.config import cache_dir, cores, has_wide_vectors
 
+pytestmark = pytest.mark.smoke
+
 
 def run(program, **environment):
     clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "NEUROJAX_CACHE")}

@@ -16,6 +16,8 @@ from neurojax.channels import (
 from neurojax.engine import adjoint, runner, scan, tangent
 from neurojax.engine.gpu import kernel
 
+pytestmark = pytest.mark.smoke
+
 DT = 0.025
 N = 60
 T = (np.arange(N) + 0.5) * DT

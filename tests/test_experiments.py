@@ -49,6 +49,7 @@ def test_an_experiment_uses_public_names_only(folder):
             assert node.attr in neurojax.__all__, f"nj.{node.attr} is not public"
 
 
+@pytest.mark.smoke
 def test_squid_action_potential(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("001-"))
     found = load(folder).main(tmp_path)

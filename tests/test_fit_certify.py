@@ -111,6 +111,7 @@ def test_every_sweep_is_run_freely(quiet):
     assert quiet.sentences()[0].startswith("sweep 0 (held out): no spikes in the data or the model")
 
 
+@pytest.mark.smoke
 def test_white_misfit_is_noise_that_does_not_last():
     told = certified(Certify(), recorded())
     assert told.misfit.sd == pytest.approx(NOISE, rel=0.08)

@@ -111,6 +111,7 @@ def told_of(traces, noise):
     return map(np.array, zip(*estimates, strict=True))
 
 
+@pytest.mark.smoke
 def test_pooling_is_the_posterior_mean_of_the_linear_case():
     rng = np.random.default_rng(2)
     n = 40

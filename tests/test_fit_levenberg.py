@@ -55,6 +55,7 @@ def float64():
         yield
 
 
+@pytest.mark.smoke
 def test_every_start_gets_out_of_a_curved_valley():
     z = jnp.asarray(np.random.default_rng(0).random((2, 64)))
     where, best = descend(rosenbrock, z, levenberg_marquardt(), 80)

@@ -56,6 +56,7 @@ def search(cell, traces, space, *, seconds=None, progress=None, weights=None, **
                weights=weights)  # fmt: skip
 
 
+@pytest.mark.smoke
 def test_evolution_beats_the_draw(sweep):
     cell, seen = squid(), []
     found = search(

@@ -13,6 +13,7 @@ from neurojax.fit import Candidates, Shoot, fit, free_run
 from neurojax.fit.optimisers import multiple_shooting
 
 
+@pytest.mark.smoke
 def test_elimination_solves_the_whole_system(x64):
     P, D, K, n = 3, 2, 4, 2
     rng = np.random.default_rng(0)

@@ -42,6 +42,7 @@ def passive():
 BOUNDS = {"leak.g_bar": (0.02, 2.0), "leak.E_rev": (-90, -40), "C_m": (0.3, 3.0)}
 
 
+@pytest.mark.smoke
 def test_a_passive_membrane_is_recovered_exactly(passive):
     cell, i = passive
     fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(8, 1), Polish()])

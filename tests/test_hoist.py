@@ -114,6 +114,7 @@ def test_gradients_of_a_lean_step_are_those_of_a_step(names, x64):
     near(*(jax.grad(weighted(f), argnums=(0, 1))(cell, v) for f in steps))
 
 
+@pytest.mark.smoke
 def test_equal_slopes_share_one_exponential():
     # exp(-v / 80), exp(-(v + 65) / 20) and exp(-(v - shift) / 10) are powers of the first.
     def f(shift, v):
@@ -155,6 +156,7 @@ def test_a_slope_that_is_a_parameter_is_left_alone():
     np.testing.assert_allclose(advance(constants, jnp.asarray(V)), f(0.05, V), rtol=1e-6)
 
 
+@pytest.mark.smoke
 def test_what_time_does_not_change_is_computed_once():
     def f(fixed, v):
         return v * jnp.exp(fixed) / (1 + fixed * fixed)

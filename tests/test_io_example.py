@@ -14,6 +14,8 @@ from test_io_readers import write_wave
 from neurojax.io import example
 from neurojax.recording.trace import RecordingError
 
+pytestmark = pytest.mark.smoke
+
 SWEEPS = (181, 182, 183, 184, 185)
 
 

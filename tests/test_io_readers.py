@@ -17,6 +17,8 @@ from neurojax.io.checks import checked
 from neurojax.io.source import even_dt, holding_of, is_measured, sha256
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
+pytestmark = pytest.mark.smoke
+
 
 def quietly(path, **asked):
     """Read, whatever looks wrong."""

@@ -15,6 +15,8 @@ from hypothesis.extra import numpy as hnp
 from neurojax.io import ParameterRecord, Results, load, save
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
+pytestmark = pytest.mark.smoke
+
 
 def example() -> Results:
     trace = Trace(

@@ -287,6 +287,7 @@ def test_gradients_through_a_pool_are_those_of_finite_differences(x64):
         assert float(slope) == pytest.approx((up - down) / (2 * h), rel=1e-5), name
 
 
+@pytest.mark.smoke
 def test_a_pool_of_each_cell_in_a_population():
     taus = jnp.array([5.0, 30.0, 300.0])
     electrode = nj.current_clamp(np.full(400, 6.0))

@@ -12,6 +12,8 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import runner
 from neurojax.engine.gpu import kernel, lanes
 
+pytestmark = pytest.mark.smoke
+
 needs_kernels = pytest.mark.skipif(
     jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
 )

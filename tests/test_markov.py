@@ -168,6 +168,7 @@ def test_no_scheme_of_what_is_no_product_of_gates():
         nj.as_scheme(SquidLeak())
 
 
+@pytest.mark.smoke
 def test_a_cell_of_schemes_spikes_as_the_gates_do(x64):
     dt = 0.01
     na, k = nj.as_scheme(SquidNa()), nj.as_scheme(SquidK())

@@ -5,8 +5,11 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from neurojax.engine.passes.materialise import materialised
+
+pytestmark = pytest.mark.smoke
 
 X = jnp.linspace(0.1, 2.0, 256)
 

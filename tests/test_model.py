@@ -17,6 +17,8 @@ from neurojax.model import (
     to_toml,
 )
 
+pytestmark = pytest.mark.smoke
+
 GOOD = """
 name = "one"
 [cell]

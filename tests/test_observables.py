@@ -14,6 +14,8 @@ from neurojax.channels import (
 )
 from neurojax.engine.observables import check_observables, observables, observe
 
+pytestmark = pytest.mark.smoke
+
 
 def squid():
     return nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})

@@ -13,6 +13,8 @@ from recordings import recording
 
 import neurojax
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

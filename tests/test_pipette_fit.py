@@ -100,6 +100,7 @@ def test_shoot_finds_the_cell_and_its_pipette():
         assert found.values[name] == pytest.approx(float(known[name][0]), rel=2e-3), name
 
 
+@pytest.mark.smoke
 def test_a_cohort_is_fitted_through_the_pipettes_of_its_cells(x64):
     areas, own = np.array([1e-5, 4e-5]), {"leak.g_bar": [0.2, 0.5], "pipette.R_s": [12.0, 30.0]}
     leak = {"leak": SquidLeak(), "pipette": nj.Pipette(C_pip=2.0, junction=JUNCTION)}

@@ -18,6 +18,8 @@ from neurojax.plot.phase import phase_course
 from neurojax.plot.sweep import residual, step_of
 from neurojax.recording.trace import Trace
 
+pytestmark = pytest.mark.smoke
+
 
 def spiking(sweep=1, late=0.0, step=100.0):
     """A sweep with three triangles for spikes."""

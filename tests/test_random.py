@@ -15,6 +15,8 @@ from neurojax.membrane.random import (
     uniform,
 )
 
+pytestmark = pytest.mark.smoke
+
 ONES = 0xFFFFFFFF
 
 

@@ -17,6 +17,8 @@ from neurojax.membrane.rates import (
     sigmoid,
 )
 
+pytestmark = pytest.mark.smoke
+
 getcontext().prec = 60
 ONE = Decimal(1)
 

@@ -31,6 +31,8 @@ from neurojax.report import (
 from neurojax.report.course import gains
 from neurojax.report.words import cautions, fixed_by_data, grade, left_open
 
+pytestmark = pytest.mark.smoke
+
 VOID = {"meta", "br", "img", "link", "input", "hr", "path", "use"}
 
 

@@ -16,6 +16,8 @@ from neurojax.channels import (
     SquidNa,
 )
 
+pytestmark = pytest.mark.smoke
+
 
 def squid(**parameters) -> nj.Cell:
     cell = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})

@@ -73,6 +73,7 @@ def test_the_variance_is_binomial_and_falls_with_the_number(opening):
     assert langevin or np.abs(whole - np.round(whole)).max() < 1e-2
 
 
+@pytest.mark.smoke
 def test_a_patch_opens_as_its_particles_relax():
     # The autocorrelation of n^4 is known; its first term is the corner of a Lorentzian spectrum.
     cell = nj.Cell(channels={"k": SquidK()})

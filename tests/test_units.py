@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from neurojax import units
 
+pytestmark = pytest.mark.smoke
+
 finite = st.floats(min_value=-1e12, max_value=1e12, allow_subnormal=False)
 
 

@@ -132,6 +132,7 @@ def test_pools_are_simulated():
 
 
 # -- curves ----------------------------------------------------------------------------------------
+@pytest.mark.smoke
 def test_currents_of_the_squid_reverse_where_they_should():
     p = protocols.step_family(np.arange(-60.0, 81.0, 10.0), duration=8.0, after=2.0)
     r = clamp(squid(na=SquidNa()), p)
