@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernels import needs_kernels
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
@@ -13,10 +14,6 @@ from neurojax.engine import runner
 from neurojax.engine.gpu import kernel, lanes
 
 pytestmark = pytest.mark.smoke
-
-needs_kernels = pytest.mark.skipif(
-    jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
-)
 
 CLAMP = nj.current_clamp(np.full(40, 10.0, np.float32))
 

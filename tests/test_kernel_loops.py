@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from kernels import needs_kernels
 
 from neurojax.engine.gpu import kernel
 
-pytestmark = pytest.mark.skipif(
-    jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
-)
+pytestmark = needs_kernels
 
 X = np.linspace(-1.0, 2.0, kernel.BLOCK, dtype=np.float32)
 ROWS = np.arange(6.0, dtype=np.float32)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from kernels import needs_kernels
 
 from neurojax.engine.gpu import intrinsics, kernel, lanes
 from neurojax.engine.gpu.lane_shapes import Unsupported, filled
@@ -31,7 +32,6 @@ def at_once(fs):
 
 
 NEW = jax.__version_info__ >= (0, 11)  # older ones have no kernels, and other primitives
-needs_kernels = pytest.mark.skipif(not NEW, reason="GPU kernels need JAX 0.11")
 
 
 # -- one primitive in terms of others -------------------------------------------------------------
@@ -205,6 +205,8 @@ PROGRAMS = {
     "sum of rows": lambda x: jnp.stack([x, 2 * x]).sum(0),
     "running sum": lambda x: jnp.cumsum(jnp.stack([x, 2 * x]), 0),
     "running sum back": lambda x: lax.cumsum(x, reverse=True),
+    "running maximum": lax.cummax,
+    "running minimum": lax.cummin,
     "outer": lambda x: B[:, None] * x,
     "softmax": jax.nn.softmax,
     "table of one": lambda x: B[1] * x,

@@ -74,6 +74,8 @@ COMBINED: dict[str, Callable] = {
     "reduce_and": lambda x, y: x & y,
     "reduce_or": lambda x, y: x | y,
     "cumsum": lambda x, y: x + y,
+    "cummax": jnp.maximum,
+    "cummin": jnp.minimum,
 }
 """How the elements along an axis are combined, one after the other."""
 
