@@ -264,7 +264,7 @@ def test_noise_is_reproducible_and_of_its_size():
     [
         ({"compensation": 1.0}, r"compensation = 1 is outside \[0, 0.99\]"),
         ({"R_s_MOhm": -1.0}, r"R_s_MOhm = -1 MOhm is outside \[0, 500\] MOhm"),
-        ({"filter_kHz": 0.0}, "expected a positive frequency in kHz"),
+        ({"filter_kHz": 0.0}, r"filter_kHz = 0 kHz is outside \[0.001, 1000\] kHz"),
     ],
 )
 def test_settings_that_no_amplifier_has_are_refused(setting, message):

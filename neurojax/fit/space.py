@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.membrane.channel import natural_scale
 from neurojax.membrane.compartment import Cell, check_value, parameters, substitute
 from neurojax.units import check_known
 
@@ -152,9 +153,8 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
             spec = {"low": spec[0], "high": spec[1]}
         spec = {} if spec is None or spec is True else dict(spec)
         low, high = float(spec.pop("low", info.low)), float(spec.pop("high", info.high))
-        scale = spec.pop(
-            "scale", "log" if info.scale == "log" or 0 < 10 * low <= high else "linear"
-        )
+        own = "log" if info.scale == "log" else natural_scale(low, high)
+        scale = spec.pop("scale", own)
         also = tuple(spec.pop("also", ()))
         prior = spec.pop("prior", None)
         if spec:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.membrane.channel import ParamInfo, check_range
+from neurojax.membrane.channel import ParamInfo
 from neurojax.units import PA, factor
 
 R_S = ParamInfo(10.0, "MOhm", 0.1, 500.0, "log")
@@ -36,10 +36,12 @@ COMPENSATION = ParamInfo(0.0, "1", 0.0, 0.99, "linear")
 """The part of the series resistance that the amplifier makes up for."""
 
 
-def check_setting(name: str, value: Any, info: ParamInfo) -> None:
-    """Raise ValueError for what no amplifier has; there may be none of a resistance or capacitance,
-    unlike in a pipette whose own is a parameter, and any small one."""
-    check_range(name, value, info._replace(low=min(info.low, 0.0)))
+def none_or(info: ParamInfo) -> ParamInfo:
+    """The bounds of a setting that may be as small as one likes, or 0 for none.
+
+    A free parameter may not: a pipette's equations divide by it.
+    """
+    return info._replace(low=0.0)
 
 
 def kilohms(R_s_MOhm: Any) -> Any:

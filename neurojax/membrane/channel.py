@@ -39,6 +39,11 @@ class ParamInfo(NamedTuple):
     scale: str  # "linear" or "log": the coordinate in which a fit moves it
 
 
+def natural_scale(low: float, high: float) -> str:
+    """The coordinate of a parameter with these bounds: "log" where they span a decade above 0."""
+    return "log" if 0 < 10 * low <= high else "linear"
+
+
 _ROUNDING = 1e-6
 """A value may be outside its bounds by this part of the bound, as float32 may round it."""
 
@@ -78,7 +83,7 @@ def param(
     that a value has of its own, see `field`.
     """
     if scale is None:
-        scale = "log" if low > 0 and high / low >= 10 else "linear"
+        scale = natural_scale(low, high)
     info = ParamInfo(default, unit, low, high, scale)
     return _field(default, param=info, axes=axes)
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.membrane.access import R_S, check_setting, conductance
+from neurojax.membrane.access import R_S, conductance, none_or
+from neurojax.membrane.channel import check_range
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
 
@@ -65,7 +66,7 @@ def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
     current. After a step v then stands at the command of the next, as the samples of a recording
     do, so start the run at v_cmd[0]. Raises ValueError for a resistance that no pipette has.
     """
-    check_setting("R_s_MOhm", R_s_MOhm, R_S)
+    check_range("R_s_MOhm", R_s_MOhm, none_or(R_S))
     v_cmd = jnp.asarray(v_cmd)
     if R_s_MOhm == 0:
         return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]))

@@ -8,15 +8,17 @@ import numpy as np
 import scipy.signal
 
 from neurojax.membrane import access
-from neurojax.membrane.channel import ParamInfo
+from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.electrode import Electrode, voltage_clamp
 from neurojax.units import PA
 
 _SETTINGS = {
-    "R_s_MOhm": access.R_S,
+    "R_s_MOhm": access.none_or(access.R_S),
     "compensation": access.COMPENSATION,
-    "C_pipette_pF": access.C_PIP,
+    "C_pipette_pF": access.none_or(access.C_PIP),
     "junction_mV": access.JUNCTION,
+    "filter_kHz": ParamInfo(None, "kHz", 1e-3, 1e3, "log"),
+    "sampling_kHz": ParamInfo(None, "kHz", 1e-3, 1e4, "log"),
     "noise_pA": ParamInfo(0.0, "pA", 0.0, 1e6, "linear"),
 }
 
@@ -39,11 +41,8 @@ class Rig:
 
     def __post_init__(self):
         for name, info in _SETTINGS.items():
-            access.check_setting(name, getattr(self, name), info)
-        for name in ("filter_kHz", "sampling_kHz"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} = {value}: expected a positive frequency in kHz")
+            if (value := getattr(self, name)) is not None:
+                check_range(name, value, info)
 
     @property
     def R_left_MOhm(self) -> float:
