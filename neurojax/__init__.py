@@ -16,7 +16,7 @@ from neurojax.engine.observables import observables
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.membrane import electrode
-from neurojax.membrane.channel import Channel, param, pytree, static
+from neurojax.membrane.channel import Channel, field, param, pytree, static
 from neurojax.membrane.compartment import (
     Cell,
     State,
@@ -85,6 +85,7 @@ __all__ = [
     "electrode",
     "elementary_charges",
     "features",
+    "field",
     "fit",
     "goldman_potential",
     "gradient",

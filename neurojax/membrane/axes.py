@@ -9,6 +9,7 @@ of the population, in its last axis; nothing is guessed from sizes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -48,30 +49,40 @@ class Array(NamedTuple):
 
 def arrays(tree: Any) -> list[Array]:
     """The leaves of a tree in JAX's order, with their axes."""
+    leaves, structure = jax.tree.flatten(tree)
+    return [
+        Array(name, leaf, () if rig and np.ndim(leaf) == 0 else own)
+        for leaf, (name, own, rig) in zip(leaves, _declared(structure), strict=True)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _declared(structure: Any) -> list[tuple[str, tuple[str, ...], bool]]:
+    """Of every leaf of trees of this structure its name, its axes, and whether it is a rig's."""
+    tree = jax.tree.unflatten(structure, range(structure.num_leaves))
     return list(_walk(tree, (), ()))
 
 
-def _walk(tree: Any, own: tuple[str, ...], path: tuple[str, ...]) -> Iterator[Array]:
+def _walk(
+    tree: Any, own: tuple[str, ...], path: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...], bool]]:
     declared = getattr(tree, "axes_of_fields", None)
     if declared is not None:
         for name, axes in declared.items():
             yield from _walk(getattr(tree, name), own + axes, (*path, name))
         return
-    if isinstance(tree, Electrode):
-        for keys, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            time = ("step",) if np.ndim(leaf) else ()
-            yield Array(".".join((*path, *map(_text, keys))), leaf, own + time)
-        return
+    rig = isinstance(tree, Electrode)
 
     def declares(node: Any) -> bool:
-        return hasattr(node, "axes_of_fields") or isinstance(node, Electrode)
+        inner = hasattr(node, "axes_of_fields") or isinstance(node, Electrode)
+        return inner and node is not tree
 
     for keys, node in jax.tree_util.tree_leaves_with_path(tree, is_leaf=declares):
         here = (*path, *map(_text, keys))
         if declares(node):
             yield from _walk(node, own, here)
         else:
-            yield Array(".".join(here), node, own)
+            yield ".".join(here), (*own, "step") if rig else own, rig
 
 
 def _text(key: Any) -> str:

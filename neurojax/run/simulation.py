@@ -77,8 +77,8 @@ def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> Sta
     return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
 
 
-@partial(jax.jit, static_argnames=("record", "every", "engine", "place"))
-def _run(cell, initial, electrode, dt, folds, record, every, engine, place):
+@partial(jax.jit, static_argnames=("record", "every", "place", "engine"))
+def _run(cell, initial, electrode, dt, folds, record, every, place, engine="scan"):
     def look(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
@@ -145,7 +145,7 @@ def simulate(
     place = runner.place_of(cell, initial, electrode, folds, fast_math=fast_math)
 
     def run(cell, initial, electrode, folds):
-        return _run(cell, initial, electrode, dt, folds, tuple(record), every, engine, place)
+        return _run(cell, initial, electrode, dt, folds, tuple(record), every, place, engine)
 
     n = math.prod(pop)
     record_bytes = n_steps(electrode) // every * len(record) * jnp.result_type(float).itemsize
