@@ -14,7 +14,7 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
 from neurojax.engine import scan
 from neurojax.engine.passes import hoist
 from neurojax.engine.passes.jaxpr import flatten
-from neurojax.membrane.compartment import MOVES, at_rest, step
+from neurojax.membrane.compartment import at_rest, step
 
 TICK = nj.Electrode(jnp.asarray(5.0), jnp.asarray(-60.0), jnp.asarray(0.1))
 V = np.linspace(-120.0, 70.0, 381)
@@ -22,9 +22,9 @@ V = np.linspace(-120.0, 70.0, 381)
 
 def lean_step(cell, s, e, dt=0.025):
     """One step as the engines run it."""
-    for move in MOVES:
+    for sub_step in cell.sub_steps():
         constants, moved = hoist.prepare(
-            lambda fixed, s, e, move=move: move(fixed[0], s, e, fixed[1]), (cell, dt), s, e
+            lambda fixed, s, e, move=sub_step.move: move(fixed[0], s, e, fixed[1]), (cell, dt), s, e
         )
         s = moved(constants, s, e)
     return s

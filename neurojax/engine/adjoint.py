@@ -16,13 +16,7 @@ import jax.numpy as jnp
 from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
-from neurojax.engine.program import (
-    Build,
-    Gradient,
-    Pieces,
-    Theta,
-    cut,
-)
+from neurojax.engine.program import Build, Gradient, Program, Theta, prepare
 from neurojax.membrane.electrode import Electrode
 
 SEGMENT = 64
@@ -54,7 +48,7 @@ def segment_records(records: int, every: int, state_bytes: int, memory: int) -> 
     return length
 
 
-def forward(p: Pieces, constants: Any, carry: Any, xs: Any, length: int) -> tuple[Any, Any]:
+def forward(p: Program, constants: Any, carry: Any, xs: Any, length: int) -> tuple[Any, Any]:
     """The last carry (state, fold's carry), and the carry before each segment of `length` records.
 
     `xs` has leading axes `[segment, record]`. This is the scan; a faster engine may take its place.
@@ -67,7 +61,7 @@ def forward(p: Pieces, constants: Any, carry: Any, xs: Any, length: int) -> tupl
         s, k = carry
         es, row = x
         s, _ = jax.lax.scan(tick, s, es)
-        return (s, p.look(constants, k, s, row)), None
+        return (s, p.update(constants, k, s, row)), None
 
     def segment(carry, x):
         return jax.lax.scan(record, carry, x)[0], carry
@@ -92,9 +86,9 @@ def run(
     theta), and `forward` makes the first pass. Raises ValueError when the memory is too little for
     any segment length.
     """
-    p = cut(build, theta, electrode, dt, fold, every)
-    records = jax.tree.leaves(p.xs)[0].shape[0]
-    first = jax.eval_shape(p.first, p.theta)
+    p = prepare(build, theta, electrode, dt, fold, every)
+    records = jax.tree.leaves((p.ticks, p.rows))[0].shape[0]
+    first = jax.eval_shape(p.start, p.theta)
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
     if together is not None:
         size = size // math.prod(next(iter(p.theta.values())).shape) * together
@@ -104,11 +98,11 @@ def run(
     known = (constants, [tangents_of(push(seed)) for seed in p.seeds()])
 
     def value(theta):
-        carry = p.first(theta)
+        carry = p.start(theta)
         values = [theta[k] for k in p.theta]  # a dict that JAX took apart is in another order
         for part, n in ((slice(0, whole), length), (slice(whole, records), records - whole)):
             if n:
-                xs = jax.tree.map(lambda a, part=part: a[part], p.xs)
+                xs = jax.tree.map(lambda a, part=part: a[part], (p.ticks, p.rows))
                 xs = jax.tree.map(lambda a, n=n: a.reshape(-1, n, *a.shape[1:]), xs)
                 through = _trajectory(p, forward, n, jax.tree.leaves(xs)[0].shape[0])
                 carry = through(values, known, carry, xs)
@@ -119,7 +113,7 @@ def run(
     return Gradient(result, jnp.stack([slopes[k] for k in p.theta]), None)
 
 
-def _trajectory(p: Pieces, forward: Callable, length: int, segments: int) -> Callable:
+def _trajectory(p: Program, forward: Callable, length: int, segments: int) -> Callable:
     """The last carry as a function of theta's values and the first carry, with its derivative.
 
     `known` are the constants at theta and their tangents, one list for each parameter.
@@ -157,7 +151,7 @@ def _trajectory(p: Pieces, forward: Callable, length: int, segments: int) -> Cal
     return through
 
 
-def _replay(p: Pieces, constants, checkpoint, xs) -> tuple[Any, Any]:
+def _replay(p: Program, constants, checkpoint, xs) -> tuple[Any, Any]:
     """The carry at the end, and for each record: the states before its steps, the one after them,
     and the fold's carry before it."""
 
@@ -168,12 +162,12 @@ def _replay(p: Pieces, constants, checkpoint, xs) -> tuple[Any, Any]:
         s, k = carry
         es, row = x
         last, before = jax.lax.scan(tick, s, es)
-        return (last, p.look(constants, k, last, row)), (before, last, k)
+        return (last, p.update(constants, k, last, row)), (before, last, k)
 
     return jax.lax.scan(record, checkpoint, xs)
 
 
-def _pull_back(p: Pieces, constants, tangents: list[list], carry, states, xs):
+def _pull_back(p: Program, constants, tangents: list[list], carry, states, xs):
     """The sums for each parameter and the adjoint, pulled back through every step of a replay."""
     leaves, tree = jax.tree.flatten(constants)
     # Only what depends on theta is differentiated; the rest may be scalars shared by all cells.
@@ -208,9 +202,9 @@ def _pull_back(p: Pieces, constants, tangents: list[list], carry, states, xs):
     def record_back(carry, x):
         sums, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
-        back = pulled(lambda c, k, s: p.look(c, k, s, row), k, last)
-        sums, (k_adjoint, from_look) = back(sums, k_adjoint)
-        adjoint = jax.tree.map(jnp.add, adjoint, from_look)
+        back = pulled(lambda c, k, s: p.update(c, k, s, row), k, last)
+        sums, (k_adjoint, from_update) = back(sums, k_adjoint)
+        adjoint = jax.tree.map(jnp.add, adjoint, from_update)
         (sums, adjoint), _ = jax.lax.scan(tick_back, (sums, adjoint), (before, es), reverse=True)
         return (sums, (adjoint, k_adjoint)), None
 
@@ -221,5 +215,7 @@ def _along(tangent: list, slopes: list, total: jax.Array) -> jax.Array:
     """total + sum of tangent * slope over the constants that depend on a parameter."""
     for t, slope in zip(tangent, slopes, strict=True):
         if t is not None:
-            total = total + t * slope
+            # A parameter may reach every compartment of its cell.
+            compartments = tuple(range(slope.ndim - total.ndim))
+            total = total + (t * slope).sum(compartments)
     return total

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
+from neurojax.engine.sums import zero_sum
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
@@ -22,11 +23,11 @@ Carry = Any
 """A pytree of arrays `[*pop]` or `[..., *pop]`."""
 
 
-class Told(NamedTuple):
-    """How a sum of squares tells its residuals, weighted, `[R, *pop]` each."""
+class SquaredResiduals(NamedTuple):
+    """The weighted residuals `[R, *pop]` whose squares a fold sums."""
 
-    residual: Callable | None  # of every record, from (cell, s, row)
-    residuals: Callable | None  # of the whole run, from (the last carry, its duration)
+    of_record: Callable | None  # from (cell, s, row)
+    of_run: Callable | None  # from (the last carry, the duration)
 
 
 @pytree
@@ -52,7 +53,7 @@ class Fold:
         """The result `[..., *pop]`, from the last carry and the duration of the run (ms)."""
         return carry
 
-    def squares(self) -> Told | None:
+    def squares(self) -> SquaredResiduals | None:
         """The residuals of a fold whose result is the sum of their squares, else None."""
         return None
 
@@ -116,15 +117,15 @@ class Mean(Fold):
     of: str = static("v")
 
     def init(self, cell, s):
-        return jnp.zeros_like(s.v), 0
+        return zero_sum(s.v.shape, s.v.dtype), 0
 
     def update(self, carry, cell, s, row):
         total, records = carry
-        return total + observe(cell, s, self.of), records + 1
+        return total.plus(observe(cell, s, self.of)), records + 1
 
     def finish(self, carry, duration):
         total, records = carry
-        return total / records
+        return total.value() / records
 
 
 @pytree
@@ -162,14 +163,17 @@ class Squares(Fold):
         raise TypeError(f"{type(self).__name__} has no residual")
 
     def init(self, cell, s):
-        return jnp.zeros_like(s.v)
+        return zero_sum(s.v.shape[len(cell.state_axes) :], s.v.dtype)
 
     def update(self, carry, cell, s, row):
         r = self.residual(cell, s, row)
-        return carry + (r * r).sum(0)
+        return carry.plus((r * r).sum(0))
+
+    def finish(self, carry, duration):
+        return carry.value()
 
     def squares(self):
-        return Told(self.residual, None)
+        return SquaredResiduals(self.residual, None)
 
 
 @pytree
@@ -185,7 +189,7 @@ class Residuals(Fold):
         return (r * r).sum(0)
 
     def squares(self):
-        return Told(None, self.residuals)
+        return SquaredResiduals(None, self.residuals)
 
 
 @pytree
@@ -209,23 +213,22 @@ class Total(Fold):
         return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
 
     def squares(self):
-        told = {k: t for k, part in self.parts.items() if (t := part.squares()) is not None}
-        if len(told) < len(self.parts):
+        squares = {k: part.squares() for k, part in self.parts.items()}
+        if None in squares.values():
             return None
-        each = {k: t.residual for k, t in told.items() if t.residual}
-        last = {k: t.residuals for k, t in told.items() if t.residuals}
+        records = {k: s.of_record for k, s in squares.items() if s.of_record}
+        runs = {k: s.of_run for k, s in squares.items() if s.of_run}
 
-        def weighted(told, arguments):
-            return jnp.concatenate(
-                [jnp.sqrt(self.weights[k]) * f(*arguments(k)) for k, f in told.items()]
-            )
+        def weighted(residuals):
+            return jnp.concatenate([jnp.sqrt(self.weights[k]) * r for k, r in residuals.items()])
 
-        return Told(
-            (lambda cell, s, row: weighted(each, lambda k: (cell, s, row[k]))) if each else None,
-            (lambda carry, duration: weighted(last, lambda k: (carry[k], duration)))
-            if last
-            else None,
-        )
+        def of_record(cell, s, row):
+            return weighted({k: f(cell, s, row[k]) for k, f in records.items()})
+
+        def of_run(carry, duration):
+            return weighted({k: f(carry[k], duration) for k, f in runs.items()})
+
+        return SquaredResiduals(of_record if records else None, of_run if runs else None)
 
 
 def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None) -> Total:

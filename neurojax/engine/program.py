@@ -1,4 +1,4 @@
-"""What a gradient differentiates: a fold over a run, cut into the pieces that an engine repeats.
+"""What a gradient differentiates: a fold over a run, as the functions that an engine repeats.
 
 All that depends on the parameters enters through `constants`, computed once, so a derivative with
 respect to a parameter is one with respect to the few constants that it touches.
@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine import scan
-from neurojax.engine.folds import Fold, Told
+from neurojax.engine.folds import Fold, SquaredResiduals
 from neurojax.engine.passes import hoist
 from neurojax.membrane.channel import Leaf
-from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.compartment import Cell, State, SubStep
 from neurojax.membrane.electrode import Electrode
 
 Theta = Mapping[str, Leaf]
@@ -24,6 +24,10 @@ Theta = Mapping[str, Leaf]
 
 Build = Callable[[Theta], tuple[Cell, State]]
 """The cell at some parameters, and the state in which its run begins."""
+
+
+DIFFERENTIABLE = ("elementwise", "tree")
+"""The couplings that have a derivative."""
 
 
 class Gradient(NamedTuple):
@@ -34,20 +38,25 @@ class Gradient(NamedTuple):
     matrix: jax.Array | None  # [P, P, *pop] of a sum of squares: J'J, by tangents only
 
 
-class Pieces(NamedTuple):
+class Program(NamedTuple):
     """A run as functions of constants, which are functions of theta."""
 
     theta: dict[str, jax.Array]  # broadcast to [*pop]
     constants: Callable[[Theta], Any]
-    first: Callable[[Theta], tuple[State, Any]]  # the initial state and the fold's carry
-    moves: list[Callable[[Any, State, Electrode], State]]  # the parts of a step
-    look: Callable[[Any, Any, State, Any], Any]  # the carry with one more record
-    squares: bool  # whether the result is a sum of squares
-    residual: Callable[[Any, State, Any], jax.Array] | None  # of a record, where it tells any
-    residuals: Callable[[Any], jax.Array] | None  # of the last carry, where it tells any
+    start: Callable[[Theta], tuple[State, Any]]  # the first state and the fold's first carry
+    sub_steps: list[SubStep]  # move(constants, s, e)
+    update: Callable[[Any, Any, State, Any], Any]  # the fold's, of (constants, carry, s, row)
+    squares: SquaredResiduals | None  # of (constants, s, row), and of the last carry
     finish: Callable[[Any], jax.Array]
-    xs: tuple[Electrode, Any]  # ticks `[record, every, ...]` and rows `[record, ...]`
-    true: Any  # at run time
+    ticks: Electrode  # `[record, every, ...]`
+    rows: Any  # `[record, ...]`
+    reading: str  # the coupling of what a record reads off a state
+    true: jax.Array  # at run time
+
+    @property
+    def pop(self) -> tuple[int, ...]:
+        """The shape of the population."""
+        return next(iter(self.theta.values())).shape
 
     def seeds(self) -> list[dict[str, jax.Array | None]]:
         """The unit tangent of each parameter: None for all others."""
@@ -58,56 +67,83 @@ class Pieces(NamedTuple):
 
     def advance(self, constants: Any, s: State, e: Electrode) -> State:
         """The state one step later."""
-        for move in self.moves:
-            s = move(constants, s, e)
+        for sub_step in self.sub_steps:
+            s = sub_step.move(constants, s, e)
         return s
 
 
-def cut(
-    build: Build,
-    theta: Theta,
-    electrode: Electrode,
-    dt,
-    fold: Fold,
-    every: int,
-) -> Pieces:
-    """The pieces of a run of `build(theta)` under an electrode."""
+def prepare(
+    build: Build, theta: Theta, electrode: Electrode, dt: Any, fold: Fold, every: int
+) -> Program:
+    """The program of a run of `build(theta)` under an electrode, to be differentiated.
+
+    Raises ValueError for a sub-step whose coupling has no derivative.
+    """
     pop = jnp.broadcast_shapes(*(jnp.shape(x) for x in theta.values()))
     theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
     constant, varying, records = scan.split(electrode, every)
     rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
     row = jax.tree.map(lambda a: a[0], rows)
-    squares = fold.squares()
-    each, ended = squares or Told(None, None)
+    of_record, of_run = squares = fold.squares() or SquaredResiduals(None, None)
     duration = records * every * dt
 
-    def first(theta):
+    def start(theta):
         cell, s = build(theta)
-        s = scan.first(jax.tree.map(lambda a: jnp.broadcast_to(a, pop), s), electrode)
+        s = scan.first(_spread(cell, s, pop), electrode)
         return s, fold.init(cell, s)
 
     def prepared(theta):
-        cell, (s, carry) = build(theta)[0], jax.eval_shape(first, theta)
-        moves = scan.moving(cell, constant, dt, s, varying)
-        looking = hoist.prepare(
+        """The constants, and the functions of them."""
+        cell, (s, carry) = build(theta)[0], jax.eval_shape(start, theta)
+        sub_steps = scan.prepare(cell, constant, dt, s, varying)
+        update = hoist.prepare(
             lambda cell, carry, s, row: fold.update(carry, cell, s, row), cell, carry, s, row
         )
-        residual = ([], None)  # no constants
-        if each is not None:
-            residual = hoist.prepare(each, cell, s, row)
-        return zip(*moves, looking, residual, strict=True)
+        residuals = hoist.prepare(of_record, cell, s, row) if of_record else ([], None)
+        constants, functions = zip(*sub_steps, update, residuals, strict=True)
+        return constants, (cell, functions)
 
-    _, (*moves, look, residual) = prepared(theta)
-    return Pieces(
+    cell, (*sub_steps, update, residuals) = prepared(theta)[1]
+    for each in cell.sub_steps():
+        if each.coupling not in DIFFERENTIABLE:
+            raise ValueError(
+                f"sub-step {each.name!r} has the coupling {each.coupling!r}, of which there is no "
+                f"derivative yet (have: {', '.join(DIFFERENTIABLE)})"
+            )
+    squares = SquaredResiduals(
+        residuals and (lambda c, s, row: residuals(c[-1], s, row)),
+        of_run and (lambda carry: of_run(carry, duration)),
+    )
+    return Program(
         theta=theta,
-        constants=lambda theta: next(iter(prepared(theta))),
-        first=first,
-        moves=[lambda c, s, e, k=k, move=move: move(c[k], s, e) for k, move in enumerate(moves)],
-        look=lambda c, carry, s, row: look(c[-2], carry, s, row),
-        squares=squares is not None,
-        residual=residual and (lambda c, s, row: residual(c[-1], s, row)),
-        residuals=ended and (lambda carry: ended(carry, duration)),
+        constants=lambda theta: prepared(theta)[0],
+        start=start,
+        sub_steps=[
+            each._replace(move=lambda c, s, e, k=k, move=each.move: move(c[k], s, e))
+            for k, each in enumerate(sub_steps)
+        ],
+        update=lambda c, carry, s, row: update(c[-2], carry, s, row),
+        squares=squares if fold.squares() else None,
         finish=lambda carry: fold.finish(carry, duration),
-        xs=(varying, rows),
+        ticks=varying,
+        rows=rows,
+        reading="tree" if cell.state_axes else "elementwise",
         true=jnp.asarray(dt) > 0,
     )
+
+
+def _spread(cell: Cell, s: State, pop: tuple[int, ...]) -> State:
+    """The state with leaves `[*pop]`, after the axes that they have by themselves."""
+    own = len(cell.state_axes)
+
+    def leaf(a):
+        a = jnp.asarray(a)
+        if not own <= a.ndim <= own + len(pop):
+            raise ValueError(
+                f"a leaf of the first state has the shape {a.shape}: expected the axes "
+                f"{(*cell.state_axes, *['pop'] * len(pop))}"
+            )
+        given, shared = a.shape[:own], [1] * (own + len(pop) - a.ndim)
+        return jnp.broadcast_to(a.reshape(*given, *shared, *a.shape[own:]), (*given, *pop))
+
+    return jax.tree.map(leaf, s)

@@ -1,4 +1,4 @@
-"""The reference engine: a lean step inside nested scans, a record after every few steps."""
+"""The reference engine: the step inside nested scans, a record after every few steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.passes import hoist
-from neurojax.membrane.compartment import MOVES, Cell, State, entered
+from neurojax.membrane.compartment import Cell, State, SubStep, entered
 from neurojax.membrane.electrode import Electrode, n_steps
 
 Observe = Callable[[Cell, State], Any]
@@ -53,22 +53,25 @@ def first(s: State, electrode: Electrode) -> State:
     return entered(s, jax.tree.map(lambda f: f[0] if jnp.ndim(f) else f, electrode))
 
 
-def moving(cell: Cell, constant: Electrode, dt, s: State, varying: Electrode) -> list[tuple]:
-    """The parts of a step made lean: (constants of the run, `move(constants, s, tick)`) of each.
+def prepare(
+    cell: Cell, constant: Electrode, dt: Any, s: State, varying: Electrode
+) -> list[tuple[Any, SubStep]]:
+    """The sub-steps as `move(constants, s, tick)`, each after its constants of the run.
 
     `varying` holds the fields in time as `[record, every, ...]`.
     """
     tick = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
+    fixed = (cell, constant, dt)
 
-    def lean_move(move):
-        return hoist.prepare(
-            lambda fixed, s, e: move(fixed[0], s, merge(fixed[1], e), fixed[2]),
-            (cell, constant, dt),
-            s,
-            tick,
-        )
+    def prepared(sub_step):
+        def move(fixed, s, e):
+            cell, constant, dt = fixed
+            return sub_step.move(cell, s, merge(constant, e), dt)
 
-    return [lean_move(move) for move in MOVES]
+        constants, move = hoist.prepare(move, fixed, s, tick)
+        return constants, sub_step._replace(move=move)
+
+    return [prepared(sub_step) for sub_step in cell.sub_steps()]
 
 
 def run(
@@ -87,12 +90,12 @@ def run(
     folds = folds or {}
     constant, varying, records = split(electrode, every)
     s = first(s, electrode)
-    moves = moving(cell, constant, dt, s, varying)
+    sub_steps = prepare(cell, constant, dt, s, varying)
     unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 
     def tick(s, e):
-        for constants, move in moves:
-            s = move(constants, s, e)
+        for constants, sub_step in sub_steps:
+            s = sub_step.move(constants, s, e)
         return s, None
 
     def record(carry, xs):

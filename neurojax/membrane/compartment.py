@@ -7,9 +7,9 @@ that is computed from it has it too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,24 @@ from neurojax.membrane.rates import relax_lag, relax_mean
 from neurojax.units import check_known, nearest
 
 
+class SubStep(NamedTuple):
+    """One part of a step, and what it mixes.
+
+    `move(cell, s, e, dt)` is the state after it, under one tick `e` of an electrode. Its `coupling`
+    tells the engines how to differentiate it:
+
+    - "elementwise": each entry of the new state depends on the same entry of the old state's leaves
+    - "tree": the compartments of one cell act on each other, through one linear solve
+    - "events": cells act on each other; this has no derivative yet
+
+    A wrong coupling gives wrong derivatives: `check_couplings` finds it.
+    """
+
+    name: str
+    move: Callable[[Any, State, Electrode, Any], State]
+    coupling: str
+
+
 @pytree
 class Cell:
     """An isopotential compartment.
@@ -51,6 +69,16 @@ class Cell:
     area: Leaf = param(1.0, "cm2", 1e-8, 10.0)
     celsius: Leaf | None = None
     electrode_ion: str | None = static(None)
+
+    state_axes: ClassVar[tuple[str, ...]] = ()
+    """The axes of a state's leaves before `pop`: ("comp",) of a cell with compartments."""
+
+    def sub_steps(self) -> tuple[SubStep, ...]:
+        """The parts of a step, in their order: each changes what the others leave."""
+        return (
+            SubStep("gates", move_gates, "elementwise"),
+            SubStep("potential", move_potential, "elementwise"),
+        )
 
 
 CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
@@ -159,8 +187,8 @@ def step(cell: Cell, s: State, e: Electrode, dt) -> State:
     makes v second order from rest, or from any state whose gates are settled. The potential relaxes
     exactly along the slope conductance, which keeps stiff clamps stable at any dt.
     """
-    for move in MOVES:
-        s = move(cell, s, e, dt)
+    for sub_step in cell.sub_steps():
+        s = sub_step.move(cell, s, e, dt)
     return s
 
 
@@ -222,10 +250,6 @@ def carried_by(
         for name, flow in part.items():
             carried[name] = carried[name] + flow if name in carried else flow
     return carried
-
-
-MOVES = (move_gates, move_potential)
-"""The parts of a step, in their order: each changes what the others leave."""
 
 
 def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:

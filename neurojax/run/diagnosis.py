@@ -1,4 +1,4 @@
-"""health: whether a run can be differentiated: how tangents grow, what is lost, what is silent."""
+"""Whether a run can be differentiated: how tangents grow, what is lost, whether sub-steps lie."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.dtypes import float0
 
-from neurojax.engine import growth
-from neurojax.engine.folds import Fold
+from neurojax.engine import tangent
+from neurojax.engine.folds import Fold, Mean
+from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
+from neurojax.engine.passes.materialise import materialised
+from neurojax.engine.program import DIFFERENTIABLE, Build, Theta, prepare
 from neurojax.membrane.axes import population
 from neurojax.membrane.channel import Leaf, pytree
 from neurojax.membrane.compartment import Cell, State
@@ -24,6 +28,9 @@ COUPLINGS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 BEARABLE = {"float32": 1e3, "float64": 1e6}
 """By how much tangents may grow before rounding counts."""
+
+MILLIVOLTS = 100.0
+"""A change of v by so many mV counts as much as one of a gate by 1."""
 
 _MOST = 5  # cells that a sentence names
 
@@ -136,7 +143,55 @@ def health(
 def _growth(cell, initial, electrode, dt, wrt, every, pop):
     build, shared, theta = builder(cell, initial, wrt, pop)
     theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
-    return growth.run(lambda theta: build(shared, theta), theta, electrode, dt, every, COUPLINGS)
+    return _tangent_growth(lambda theta: build(shared, theta), theta, electrode, dt, every)
+
+
+def _tangent_growth(
+    build: Build, theta: Theta, electrode: Electrode, dt: Any, every: int
+) -> tuple[jax.Array, jax.Array]:
+    """The logarithm of how much tangents have grown at each record, under each of `COUPLINGS`.
+
+    `[coupling, record, *pop]` of the first state's, since the beginning; `[P, record, *pop]` of the
+    state's change by 1 unit of a parameter. A coupling pulls a tangent back as nudging pulls a cell
+    towards data that it follows. Tangents of the first state are made short at each record; those
+    of parameters are left as a gradient has them, so that they are lost where it is.
+    """
+    p = prepare(build, theta, electrode, dt, Mean(of="v"), every)
+    seeds, G = p.seeds(), len(COUPLINGS)
+    constants, push = linearize(p.constants, p.theta)
+    own = [none_like(constants)] * G + [push(seed) for seed in seeds]
+    s, push = linearize(lambda theta: p.start(theta)[0], p.theta)
+    Z = [dense(push(seed), s) for seed in seeds]
+    cell = build(p.theta)[0]
+    axes = tuple(range(len(cell.state_axes)))
+    falls = [jnp.exp(-dt * g / cell.C_m).astype(s.v.dtype) for g in COUPLINGS]
+
+    def length(S):
+        parts = [S.v / MILLIVOLTS, *jax.tree.leaves(S.x), *jax.tree.leaves(S.c)]
+        return jnp.sqrt(sum(part * part for part in parts).sum(axes))
+
+    def step(s, S, e):
+        s, S = tangent.advance(p, constants, own, s, S, e)
+        nudged = [A._replace(v=A.v * fall) for A, fall in zip(S, falls, strict=False)]
+        return s, [*nudged, *S[G:]]
+
+    def tick(carry, e):
+        return materialised(step, p.true)(*carry, e), None
+
+    def record(carry, es):
+        s, S, grown = carry
+        (s, S), _ = jax.lax.scan(tick, (s, S), es)
+        lengths = [length(A) for A in S]
+        grown = [g + jnp.log(now) for g, now in zip(grown, lengths, strict=False)]
+        short = [jax.tree.map(lambda a, now=now: a / now, A) for A, now in zip(S, lengths[:G])]
+        of_wrt = jnp.stack([jnp.log(now) for now in lengths[G:]])
+        return (s, [*short, *S[G:]], grown), (jnp.stack(grown), of_wrt)
+
+    one = State(jnp.full_like(s.v, MILLIVOLTS), *jax.tree.map(jnp.ones_like, (s.x, s.c)))
+    one = jax.tree.map(lambda leaf: leaf / length(one), one)
+    grown = [jnp.zeros(p.pop, s.v.dtype)] * G
+    _, grown = jax.lax.scan(record, (s, [one] * G + Z, grown), p.ticks)
+    return tuple(jnp.moveaxis(a, 0, 1) for a in grown)
 
 
 def _exponents(grown: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -227,3 +282,59 @@ def describe(wrt: Sequence[str], slope: np.ndarray) -> list[str]:
         if gone:
             notes.append(f"{name}: the derivative is not finite in {gone} of {n} cells")
     return notes
+
+
+def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
+    """Raise ValueError for a sub-step of a cell that mixes more than its coupling says.
+
+    Tangents of each sub-step, from the state `s` on and under one tick `e` of an electrode, are
+    made as the engine makes them and by `jax.jvp`, in a random direction of all parameters and the
+    state; and no cell of a population may act on another. Give a state away from rest, at least two
+    cells, and float64. What a sub-step does not feel in this state is not seen.
+    """
+    numbers = np.random.default_rng(0)
+    rounding = 1e5 * float(jnp.finfo(jnp.result_type(float)).eps)
+
+    def floating(a):
+        return jnp.issubdtype(jnp.result_type(a), jnp.floating)
+
+    def direction(a):
+        """Each number moves by about its own size; integers do not."""
+        if not floating(a):
+            return None
+        return jnp.asarray(numbers.normal(size=jnp.shape(a)) * (0.1 + np.abs(a)), a.dtype)
+
+    def pushed(f, primals, tangents):
+        """The tangents of f by JAX, of numbers that are floating."""
+        leaves, tree = jax.tree.flatten(primals)
+        full = [
+            np.zeros(jnp.shape(a), float0) if t is None else t
+            for a, t in zip(leaves, tangents_of(tangents), strict=True)
+        ]
+        value, found = jax.jvp(f, primals, jax.tree.unflatten(tree, full))
+        kept = zip(jax.tree.leaves(value), jax.tree.leaves(found), strict=True)
+        return [t for a, t in kept if floating(a)]
+
+    cell, s = jax.tree.map(jnp.asarray, (cell, s))
+    for name, move, coupling in cell.sub_steps():
+
+        def f(cell, s, move=move):
+            return move(cell, s, e, dt)
+
+        dcell, ds = jax.tree.map(direction, (cell, s))
+        exact = pushed(f, (cell, s), (dcell, ds))
+        if coupling in DIFFERENTIABLE:
+            _, (found,) = tangent.moved(f, coupling, cell, [dcell], s, [ds])
+            for a, b in zip(jax.tree.leaves(found), exact, strict=True):
+                if not np.allclose(a, b, rounding, rounding * np.abs(b).max()):
+                    raise ValueError(
+                        f"sub-step {name!r} is not {coupling!r}: its tangents are wrong by up to "
+                        f"{np.abs(a - b).max():.3g} of {np.abs(b).max():.3g}"
+                    )
+            if s.v.ndim > len(cell.state_axes):
+                first = jnp.arange(s.v.shape[-1]) == 0
+                one = jax.tree.map(lambda t: jnp.where(first, t, 0.0), ds)
+                for a in pushed(f, (cell, s), (none_like(cell), one)):
+                    if np.any(a[..., 1:]):
+                        raise ValueError(f"sub-step {name!r} is not {coupling!r}: it mixes cells")
+        s = f(cell, s)

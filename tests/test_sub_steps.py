@@ -1,0 +1,210 @@
+"""What sub-steps say they mix is what derivatives take them for: a coupled toy, and liars."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax.channels import CortexCaL, PurkinjeNaR, SkK, SquidK, SquidLeak, SquidNa
+from neurojax.engine import adjoint, scan, tangent
+from neurojax.membrane.compartment import (
+    SubStep,
+    ionic_current,
+    move_gates,
+    move_potential,
+    substitute,
+)
+from neurojax.membrane.electrode import Electrode
+from neurojax.run.diagnosis import check_couplings
+
+DT, EVERY = 0.05, 4
+STEPS = 200
+
+
+@nj.pytree
+class Dumbbell(nj.Cell):
+    """Two compartments of one membrane, joined by `g_axial` (mS/cm2); current enters the first."""
+
+    state_axes = ("comp",)
+    coupling: str = nj.static("tree")
+    g_axial: float = 0.3
+
+    def sub_steps(self):
+        return (
+            SubStep("gates", move_gates, "elementwise"),
+            SubStep("potential", move_together, self.coupling),
+        )
+
+
+def move_together(cell, s, e, dt):
+    """The potential by dt, implicit in the membrane's slope and in the axial current."""
+
+    def current(v):
+        return ionic_current(cell, v, s.x, s.c)
+
+    i, g = jax.jvp(current, (s.v,), (jnp.ones_like(s.v),))
+    injected = jnp.stack([e.i + 0.0 * s.v[0], 0.0 * s.v[1]])
+    i = i + cell.g_axial * (s.v - s.v[::-1]) - injected
+    # (C_m / dt + g + g_axial) dv - g_axial dv_other = -i
+    diagonal = cell.C_m / dt + g + cell.g_axial
+    factor = cell.g_axial / diagonal[0]
+    second = (-i[1] - factor * i[0]) / (diagonal[1] - factor * cell.g_axial)
+    first = (-i[0] + cell.g_axial * second) / diagonal[0]
+    return s._replace(v=s.v + jnp.stack([first, second]))
+
+
+CHANNELS = {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}
+THETA = {"C_m": 1.0, "g_axial": 0.3, "leak.E_rev": -54.0, "na.g_bar": 120.0}
+DRIVE = nj.current_clamp(nj.steps(20.0, start=1.0, stop=8.0, duration=STEPS * DT, dt=DT))
+
+
+def toy(pop=(), **more):
+    cell = Dumbbell(channels=CHANNELS, **more)
+    spread = 1 + 0.02 * np.arange(pop[0] if pop else 1).reshape(pop)
+    return cell, {k: jnp.asarray(x * spread) for k, x in THETA.items()}
+
+
+def build_of(cell, pop):
+    def build(theta):
+        own = {k: x for k, x in theta.items() if k != "g_axial"}
+        made = dataclasses.replace(substitute(cell, own), g_axial=theta["g_axial"])
+        # The compartments begin apart; the leak's potential is felt from the beginning on.
+        v = theta["leak.E_rev"] - jnp.asarray([11.0, 16.0]).reshape(2, *[1] * len(pop))
+        return made, nj.steady_state(made, v)
+
+    return build
+
+
+@nj.pytree
+class BothEnds(nj.Squares):
+    """Errors of the potentials of both compartments, mV."""
+
+    def residual(self, cell, s, row):
+        return (s.v - row) / 30
+
+
+def target(pop):
+    t = np.arange(STEPS // EVERY)
+    data = -60 + 20 * np.stack([np.sin(0.3 * t), np.cos(0.2 * t)], axis=1)
+    return BothEnds(data=jnp.asarray(data.reshape(len(t), 2, *[1] * len(pop))))
+
+
+def residuals(build, fold, theta):
+    """All residuals of a run of the scan, `[record, comp, *pop]`."""
+    cell, s = build(theta)
+    _, v, _ = scan.run(cell, s, DRIVE, DT, lambda cell, s: s.v, EVERY)
+    return (v - fold.data) / 30
+
+
+POPS = [(), (1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("pop", POPS)
+def test_derivatives_of_a_coupled_cell_are_finite_differences(pop, x64):
+    cell, theta = toy(pop)
+    build, fold = build_of(cell, pop), target(pop)
+    ahead = tangent.run(build, theta, DRIVE, DT, fold, EVERY)
+    back = adjoint.run(build, theta, DRIVE, DT, fold, EVERY)
+    r_of = jax.jit(lambda theta: residuals(build, fold, theta))
+    r = r_of(theta)
+    J = []
+    for name, x in theta.items():
+        h = 1e-5 * np.abs(x)
+        up, down = (r_of(theta | {name: x + sign * h}) for sign in (1, -1))
+        J.append((up - down) / (2 * h))
+    assert np.abs(r[:, 0] - r[:, 1]).max() > 0.1
+    J = np.stack(J)  # [P, record, comp, *pop]
+    assert ahead.value.shape == back.value.shape == pop
+    np.testing.assert_allclose(ahead.value, (r * r).sum((0, 1)), rtol=1e-12)
+    np.testing.assert_allclose(back.value, ahead.value, rtol=1e-12)
+    gradient = 2 * np.einsum("prc...,rc...->p...", J, r)
+    matrix = np.einsum("prc...,qrc...->pq...", J, J)
+    size = np.sqrt((J * J).sum((1, 2)))
+    np.testing.assert_allclose(
+        ahead.gradient / size, gradient / size, atol=1e-5 * np.abs(gradient / size).max()
+    )
+    np.testing.assert_allclose(back.gradient / size, ahead.gradient / size, rtol=1e-9, atol=1e-10)
+    scale = size[:, None] * size[None]
+    np.testing.assert_allclose(ahead.matrix / scale, matrix / scale, atol=1e-5)
+
+
+# -- liars -----------------------------------------------------------------------------------------
+TICK = Electrode(i=jnp.asarray([8.0, 9.0]), v_cmd=0.0, g=0.0)
+
+
+def away(s):
+    """A state from which everything moves."""
+    return s._replace(
+        v=s.v + 12.0 + jnp.arange(s.v.shape[-1]), x=jax.tree.map(lambda x: 0.8 * x + 0.1, s.x)
+    )
+
+
+def everything():
+    """Two cells with pools, a scheme, a channel that reads calcium, and a pipette."""
+    channels = CHANNELS | {"nar": PurkinjeNaR(), "ca": CortexCaL(), "sk": SkK()}
+    ions = {"ca": nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=80.0)}
+    ions["k"] = nj.Ion(valence=1, inside=140.0, outside=4.0, depth_o=1.0)
+    cell = nj.Cell(
+        channels=channels | {"pipette": nj.Pipette(R_s=10.0, C_pip=5.0)}, ions=ions,
+        area=1e-5, celsius=30.0, C_m=jnp.asarray([1.0, 1.1]), electrode_ion="k",
+    )  # fmt: skip
+    return cell
+
+
+def test_sub_steps_are_what_they_say(x64):
+    cell = everything()
+    tick = jax.tree.map(
+        lambda f: f[0] if jnp.ndim(f) else f, nj.pipette.current_clamp(np.full(1, 1e-5))
+    )
+    check_couplings(cell, away(nj.steady_state(cell, -60.0)), tick, DT)
+    for pop in ((), (2,)):
+        cell, theta = toy(pop)
+        cell, s = build_of(cell, pop)(theta)
+        check_couplings(cell, away(s), TICK if pop else TICK._replace(i=8.0), DT)
+
+
+def test_a_tree_that_says_it_is_elementwise_is_caught(x64):
+    for pop in ((), (2,)):
+        cell, theta = toy(pop, coupling="elementwise")
+        cell, s = build_of(cell, pop)(theta)
+        with pytest.raises(ValueError, match="sub-step 'potential' is not 'elementwise'"):
+            check_couplings(cell, s, TICK if pop else TICK._replace(i=8.0), DT)
+
+
+@nj.pytree
+class Pair(nj.Cell):
+    """Cells of a population that leak into each other."""
+
+    coupling: str = nj.static("elementwise")
+
+    def sub_steps(self):
+        def leak(cell, s, e, dt):
+            return s._replace(v=s.v + 0.1 * dt * (s.v[..., ::-1] - s.v))
+
+        return (
+            SubStep("potential", move_potential, "elementwise"),
+            SubStep("leak", leak, self.coupling),
+        )
+
+
+@pytest.mark.parametrize("coupling", ["elementwise", "tree"])
+def test_cells_that_act_on_each_other_are_caught(coupling, x64):
+    cell = Pair(channels=CHANNELS, C_m=jnp.ones(2), coupling=coupling)
+    with pytest.raises(ValueError, match=f"sub-step 'leak' is not '{coupling}'"):
+        check_couplings(cell, nj.steady_state(cell, jnp.asarray([-60.0, -50.0])), TICK, DT)
+
+
+@pytest.mark.parametrize("engine", [tangent, adjoint])
+def test_events_have_no_derivative_yet(engine):
+    cell = Pair(channels=CHANNELS, coupling="events")
+
+    def build(theta):
+        made = substitute(cell, theta)
+        return made, nj.steady_state(made, -65.0)
+
+    fold = nj.Mean()
+    with pytest.raises(ValueError, match="'leak' has the coupling 'events', .* no derivative yet"):
+        engine.run(build, {"C_m": jnp.ones(2)}, DRIVE, DT, fold)
