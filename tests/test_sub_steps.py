@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channels import CortexCaL, PurkinjeNaR, SkK, SquidK, SquidLeak, SquidNa
+from neurojax.channels import CortexCaL, SkK, SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, scan, tangent
+from neurojax.membrane import pipette
 from neurojax.membrane.compartment import (
     SubStep,
     ionic_current,
@@ -143,8 +144,8 @@ def away(s):
 
 
 def everything():
-    """Two cells with pools, a scheme, a channel that reads calcium, and a pipette."""
-    channels = CHANNELS | {"nar": PurkinjeNaR(), "ca": CortexCaL(), "sk": SkK()}
+    """Two cells with pools, a scheme that reads calcium, and a pipette."""
+    channels = {"ca": CortexCaL(), "sk": SkK(), "leak": SquidLeak()}
     ions = {"ca": nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=80.0)}
     ions["k"] = nj.Ion(valence=1, inside=140.0, outside=4.0, depth_o=1.0)
     cell = nj.Cell(
@@ -157,7 +158,7 @@ def everything():
 def test_sub_steps_are_what_they_say(x64):
     cell = everything()
     tick = jax.tree.map(
-        lambda f: f[0] if jnp.ndim(f) else f, nj.pipette.current_clamp(np.full(1, 1e-5))
+        lambda f: f[0] if jnp.ndim(f) else f, pipette.current_clamp(np.full(1, 1e-5))
     )
     check_couplings(cell, away(nj.steady_state(cell, -60.0)), tick, DT)
     for pop in ((), (2,)):
@@ -206,5 +207,5 @@ def test_events_have_no_derivative_yet(engine):
         return made, nj.steady_state(made, -65.0)
 
     fold = nj.Mean()
-    with pytest.raises(ValueError, match="'leak' has the coupling 'events', .* no derivative yet"):
+    with pytest.raises(ValueError, match=r"'leak' has the coupling 'events', .* no derivative yet"):
         engine.run(build, {"C_m": jnp.ones(2)}, DRIVE, DT, fold)
