@@ -94,6 +94,6 @@ def test_another_forward_engine_can_take_the_first_pass(x64):
         called.append(length)
         return adjoint.forward(p, constants, carry, xs, length)
 
-    one, other = gradient(memory=6 * 2**10), gradient(memory=5 * 2**10, forward=forward)
+    one, other = gradient(memory=6 * 2**10), gradient(memory=6 * 2**10, forward=forward)
     assert called
     np.testing.assert_array_equal(one.gradient, other.gradient)

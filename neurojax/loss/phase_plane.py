@@ -10,6 +10,7 @@ import numpy as np
 
 from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import amplifier_potential
+from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, field, pytree, static
@@ -41,7 +42,7 @@ class PhasePlane(Residuals):
 
     def init(self, cell, s):
         v = amplifier_potential(cell, s)
-        return v, jnp.zeros((*self.bins, *v.shape), v.dtype)
+        return v, zero_sum((*self.bins, *v.shape), v.dtype)
 
     def update(self, carry, cell, s, row):
         (earlier, density), v = carry, amplifier_potential(cell, s)
@@ -49,7 +50,7 @@ class PhasePlane(Residuals):
         across = _shared((middle - self.low) / (self.high - self.low), self.bins[0])
         speed = _asinh(slope / self.slow) / _asinh(self.fastest / self.slow)
         along = _shared(0.5 + 0.5 * speed, self.bins[1])
-        return v, density + across[:, None] * along[None]
+        return v, density.plus(across[:, None] * along[None])
 
     def residuals(self, carry, duration):
         density = self.density(carry, duration)
@@ -58,7 +59,7 @@ class PhasePlane(Residuals):
 
     def density(self, carry: Any, duration: Any) -> Any:
         """The share of records at each place, `[place of v, place of dv/dt, *pop]`."""
-        return carry[1] * (self.record_ms / duration)
+        return carry[1].value() * (self.record_ms / duration)
 
 
 def phase_plane(trace: Trace, record_ms: float, bins: tuple[int, int] = (15, 11)) -> PhasePlane:

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurojax.engine.folds import Residuals
 from neurojax.engine.observables import amplifier_potential
+from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
@@ -51,18 +52,19 @@ class StepResponse(Residuals):
     target: Any = field(None, axes=("feature",))  # in the order of the tolerances' names
 
     def init(self, cell, s):
-        zero = jnp.zeros_like(s.v)
-        return _Weights(zero, zero, zero), zero - 1e3  # below any potential
+        zero = zero_sum(s.v.shape, s.v.dtype)
+        return _Weights(zero, zero, zero), jnp.full_like(s.v, -1e3)  # below any potential
 
     def update(self, carry, cell, s, row):
         (sums, beyond), v = carry, amplifier_potential(cell, s)
-        sums = _Weights(*(total + w * v for total, w in zip(sums, row, strict=True)))
+        sums = _Weights(*(total.plus(w * v) for total, w in zip(sums, row, strict=True)))
         further = jnp.maximum(beyond, self.direction * v)
         return sums, jnp.where(row.step > 0, further, beyond)
 
     def features(self, carry: Any) -> dict[str, Any]:
         """Base, steady, sag and tau, `[*pop]` each."""
-        (base, steady, mean), beyond = carry
+        sums, beyond = carry
+        base, steady, mean = (total.value() for total in sums)
         height = steady - base
         some = jnp.abs(height) > 1e-2
         return {
