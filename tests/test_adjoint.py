@@ -85,15 +85,3 @@ def test_memory_is_within_what_is_asked_for():
     own = temporary(400, 2**30) - 400 * 64 * 4 * 4 * 5 // 4
     for steps, memory in ((4000, 2**19), (40_000, 2**21)):
         assert temporary(steps, memory) < memory + max(own, 2**17) + 3 * 4 * steps
-
-
-def test_another_forward_engine_can_take_the_first_pass(x64):
-    called = []
-
-    def forward(p, constants, carry, xs, length):
-        called.append(length)
-        return adjoint.forward(p, constants, carry, xs, length)
-
-    one, other = gradient(memory=6 * 2**10), gradient(memory=6 * 2**10, forward=forward)
-    assert called
-    np.testing.assert_array_equal(one.gradient, other.gradient)

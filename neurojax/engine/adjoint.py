@@ -1,14 +1,14 @@
 """Checkpointed reverse mode: the gradient in any number of parameters for the price of a few runs.
 
-Where memory allows, the forward run keeps every state, and the adjoint is pulled back through them.
-Else it leaves a checkpoint every few records, and each segment is run again from its checkpoint.
+Where memory allows, the run keeps every state, and the adjoint is pulled back through them. Else it
+keeps a state every few records, and each segment is run again from its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, prepare
+from neurojax.engine.sums import Sum, zero_sum
 from neurojax.membrane.electrode import Electrode
 
 SEGMENT = 64
@@ -48,64 +49,40 @@ def segment_records(records: int, every: int, state_bytes: int, memory: int) -> 
     return length
 
 
-def forward(p: Program, constants: Any, carry: Any, xs: Any, length: int) -> tuple[Any, Any]:
-    """The last carry (state, fold's carry), and the carry before each segment of `length` records.
-
-    `xs` has leading axes `[segment, record]`. This is the scan; a faster engine may take its place.
-    """
-
-    def tick(s, e):
-        return p.advance(constants, s, e), None
-
-    def record(carry, x):
-        s, k = carry
-        es, row = x
-        s, _ = jax.lax.scan(tick, s, es)
-        return (s, p.update(constants, k, s, row)), None
-
-    def segment(carry, x):
-        return jax.lax.scan(record, carry, x)[0], carry
-
-    return jax.lax.scan(segment, carry, xs)
-
-
 def run(
     build: Build,
     theta: Theta,
     electrode: Electrode,
-    dt,
+    dt: Any,
     fold: Fold,
     every: int = 1,
     memory: int = 2**28,
     together: int | None = None,
-    forward: Callable = forward,
 ) -> Gradient:
     """Value and gradient of a fold, rows in theta's order, within `memory` bytes of checkpoints.
 
     The arguments are those of `tangent.run`; `together` cells share the memory (default: those of
-    theta), and `forward` makes the first pass. Raises ValueError when the memory is too little for
-    any segment length.
+    theta). Raises ValueError when the memory is too little for any segment length, and for a
+    coupling without a derivative.
     """
     p = prepare(build, theta, electrode, dt, fold, every)
-    records = jax.tree.leaves((p.ticks, p.rows))[0].shape[0]
+    xs = p.ticks, p.rows
+    records = jax.tree.leaves(p.ticks)[0].shape[0]
     first = jax.eval_shape(p.start, p.theta)
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
     if together is not None:
-        size = size // math.prod(next(iter(p.theta.values())).shape) * together
+        size = size // math.prod(p.pop) * together
     length = segment_records(records, every, size, memory)
     whole = records // length * length
-    constants, push = linearize(p.constants, p.theta)
-    known = (constants, [tangents_of(push(seed)) for seed in p.seeds()])
+    steps = _steps(p)
 
     def value(theta):
         carry = p.start(theta)
         values = [theta[k] for k in p.theta]  # a dict that JAX took apart is in another order
         for part, n in ((slice(0, whole), length), (slice(whole, records), records - whole)):
             if n:
-                xs = jax.tree.map(lambda a, part=part: a[part], (p.ticks, p.rows))
-                xs = jax.tree.map(lambda a, n=n: a.reshape(-1, n, *a.shape[1:]), xs)
-                through = _trajectory(p, forward, n, jax.tree.leaves(xs)[0].shape[0])
-                carry = through(values, known, carry, xs)
+                cut = jax.tree.map(lambda a, part=part, n=n: _segments(a[part], n), xs)
+                carry = _through(steps)(values, carry, cut)
         return p.finish(carry[1])
 
     result, pull = jax.vjp(value, p.theta)
@@ -113,87 +90,106 @@ def run(
     return Gradient(result, jnp.stack([slopes[k] for k in p.theta]), None)
 
 
-def _trajectory(p: Program, forward: Callable, length: int, segments: int) -> Callable:
-    """The last carry as a function of theta's values and the first carry, with its derivative.
+def _segments(a: jax.Array, length: int) -> jax.Array:
+    return a.reshape(-1, length, *a.shape[1:])
 
-    `known` are the constants at theta and their tangents, one list for each parameter.
+
+class _Steps(NamedTuple):
+    """A program as functions of those constants that depend on theta.
+
+    All others are left alone: they may be single numbers for all cells.
+    """
+
+    constants: list[jax.Array]
+    tangents: list[list]  # of the constants, for each parameter; None for zero
+    advance: Callable[[list, Any, Any], Any]  # (constants, s, e)
+    update: Callable[[list, Any, Any, Any], Any]  # (constants, carry, s, row)
+    true: jax.Array
+
+
+def _steps(p: Program) -> _Steps:
+    constants, push = linearize(p.constants, p.theta)
+    leaves, tree = jax.tree.flatten(constants)
+    tangents = [tangents_of(push(seed)) for seed in p.seeds()]
+    moving = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
+
+    def chosen(values):
+        return [x for x, moves in zip(values, moving, strict=True) if moves]
+
+    def of_chosen(f):
+        def g(constants, *args):
+            given = iter(constants)
+            mixed = [next(given) if m else x for x, m in zip(leaves, moving, strict=True)]
+            return f(jax.tree.unflatten(tree, mixed), *args)
+
+        return g
+
+    functions = of_chosen(p.advance), of_chosen(p.update)
+    return _Steps(chosen(leaves), [chosen(t) for t in tangents], *functions, p.true)
+
+
+def _through(p: _Steps) -> Callable:
+    """The last carry (state, fold's carry), with its derivative in theta's values and the first.
+
+    `xs` has leading axes `[segment, record]`.
     """
 
     @jax.custom_vjp
-    def through(values, known, carry, xs):
-        return forward(p, known[0], carry, xs, length)[0]
+    def through(values, carry, xs):
+        return ahead(values, carry, xs)[0]
 
-    def ahead(values, known, carry, xs):
-        if segments == 1:
-            xs = jax.tree.map(lambda a: a[0], xs)
-            last, kept = _replay(p, known[0], carry, xs)
+    def ahead(values, carry, xs):
+        if jax.tree.leaves(xs)[0].shape[0] == 1:
+            last, kept = _replay(p, carry, jax.tree.map(lambda a: a[0], xs))
         else:
-            last, kept = forward(p, known[0], carry, xs, length)
-        return last, (values, known, kept, xs)
+            last, kept = jax.lax.scan(lambda carry, x: (_replay(p, carry, x)[0], carry), carry, xs)
+        return last, (values, kept, xs)
 
     def back(kept, adjoint):
-        values, known, states, xs = kept
-        constants, tangents = known
-        carry = [jnp.zeros_like(x) for x in values], adjoint
+        values, kept, xs = kept
+        carry = [zero_sum(x.shape, x.dtype) for x in values], adjoint
 
         def segment(carry, x):
             checkpoint, xs = x
-            _, states = _replay(p, constants, checkpoint, xs)
-            return _pull_back(p, constants, tangents, carry, states, xs), None
+            return _pull_back(p, carry, _replay(p, checkpoint, xs)[1], xs), None
 
-        if segments == 1:
-            sums, adjoint = _pull_back(p, constants, tangents, carry, states, xs)
+        if jax.tree.leaves(xs)[0].shape[0] == 1:
+            sums, adjoint = _pull_back(p, carry, kept, jax.tree.map(lambda a: a[0], xs))
         else:
-            (sums, adjoint), _ = jax.lax.scan(segment, carry, (states, xs), reverse=True)
-        return sums, None, adjoint, None
+            (sums, adjoint), _ = jax.lax.scan(segment, carry, (kept, xs), reverse=True)
+        return [total.value() for total in sums], adjoint, None
 
     through.defvjp(ahead, back)
     return through
 
 
-def _replay(p: Program, constants, checkpoint, xs) -> tuple[Any, Any]:
-    """The carry at the end, and for each record: the states before its steps, the one after them,
-    and the fold's carry before it."""
+def _replay(p: _Steps, carry: Any, xs: Any) -> tuple[Any, Any]:
+    """The carry after a segment, and for each record: the states before its steps, the one after
+    them, and the fold's carry before it."""
 
     def tick(s, e):
-        return p.advance(constants, s, e), s
+        return p.advance(p.constants, s, e), s
 
     def record(carry, x):
         s, k = carry
         es, row = x
         last, before = jax.lax.scan(tick, s, es)
-        return (last, p.update(constants, k, last, row)), (before, last, k)
+        return (last, p.update(p.constants, k, last, row)), (before, last, k)
 
-    return jax.lax.scan(record, checkpoint, xs)
+    return jax.lax.scan(record, carry, xs)
 
 
-def _pull_back(p: Program, constants, tangents: list[list], carry, states, xs):
+def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
     """The sums for each parameter and the adjoint, pulled back through every step of a replay."""
-    leaves, tree = jax.tree.flatten(constants)
-    # Only what depends on theta is differentiated; the rest may be scalars shared by all cells.
-    moving = [any(t[c] is not None for t in tangents) for c in range(len(leaves))]
 
-    def pulled(f, *args):
-        """The pullback of f(constants, *args): what it adds to the sums, and to the args."""
-        free = [leaf for leaf, m in zip(leaves, moving, strict=True) if m]
-
-        def whole(free, *args):
-            given = iter(free)
-            mixed = [next(given) if m else x for x, m in zip(leaves, moving, strict=True)]
-            return f(jax.tree.unflatten(tree, mixed), *args)
-
-        _, pull = jax.vjp(whole, free, *args)
-
-        def back(sums, adjoint):
-            slopes, *rest = pull(adjoint)
-            given = iter(slopes)
-            slopes = [next(given) if m else None for m in moving]
-            return [_along(t, slopes, total) for t, total in zip(tangents, sums, strict=True)], rest
-
-        return back
+    def pulled(f, sums, adjoint, *args):
+        """The sums with what f(constants, *args) adds to them, and the adjoints of the args."""
+        _, pull = jax.vjp(f, p.constants, *args)
+        slopes, *rest = pull(adjoint)
+        return [_along(t, slopes, total) for t, total in zip(p.tangents, sums, strict=True)], rest
 
     def step_back(sums, adjoint, s, e):
-        sums, (adjoint,) = pulled(lambda c, s: p.advance(c, s, e), s)(sums, adjoint)
+        sums, (adjoint,) = pulled(lambda c, s: p.advance(c, s, e), sums, adjoint, s)
         return sums, adjoint
 
     def tick_back(carry, x):
@@ -202,20 +198,19 @@ def _pull_back(p: Program, constants, tangents: list[list], carry, states, xs):
     def record_back(carry, x):
         sums, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
-        back = pulled(lambda c, k, s: p.update(c, k, s, row), k, last)
-        sums, (k_adjoint, from_update) = back(sums, k_adjoint)
-        adjoint = jax.tree.map(jnp.add, adjoint, from_update)
+        sums, (k_adjoint, of_last) = pulled(
+            lambda c, k, s: p.update(c, k, s, row), sums, k_adjoint, k, last
+        )
+        adjoint = jax.tree.map(jnp.add, adjoint, of_last)
         (sums, adjoint), _ = jax.lax.scan(tick_back, (sums, adjoint), (before, es), reverse=True)
         return (sums, (adjoint, k_adjoint)), None
 
     return jax.lax.scan(record_back, carry, (states, xs), reverse=True)[0]
 
 
-def _along(tangent: list, slopes: list, total: jax.Array) -> jax.Array:
-    """total + sum of tangent * slope over the constants that depend on a parameter."""
-    for t, slope in zip(tangent, slopes, strict=True):
-        if t is not None:
-            # A parameter may reach every compartment of its cell.
-            compartments = tuple(range(slope.ndim - total.ndim))
-            total = total + (t * slope).sum(compartments)
-    return total
+def _along(tangent: list, slopes: list, total: Sum) -> Sum:
+    """The total with tangent * slope of every constant that depends on a parameter."""
+    terms = [t * slope for t, slope in zip(tangent, slopes, strict=True) if t is not None]
+    # A parameter may reach every compartment of its cell.
+    terms = [x.sum(tuple(range(x.ndim - total.total.ndim))) for x in terms]
+    return total.plus(sum(terms[1:], terms[0])) if terms else total
