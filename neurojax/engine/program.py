@@ -84,7 +84,8 @@ def prepare(
     constant, varying, records = scan.split(electrode, every)
     rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
     row = jax.tree.map(lambda a: a[0], rows)
-    of_record, of_run = squares = fold.squares() or SquaredResiduals(None, None)
+    squares = fold.squares()
+    of_record, of_run = squares or (None, None)
     duration = records * every * dt
 
     def start(theta):
@@ -104,13 +105,8 @@ def prepare(
         return constants, (cell, functions)
 
     cell, (*sub_steps, update, residuals) = prepared(theta)[1]
-    for each in cell.sub_steps():
-        if each.coupling not in DIFFERENTIABLE:
-            raise ValueError(
-                f"sub-step {each.name!r} has the coupling {each.coupling!r}, of which there is no "
-                f"derivative yet (have: {', '.join(DIFFERENTIABLE)})"
-            )
-    squares = SquaredResiduals(
+    _check(sub_steps)
+    squares = squares and SquaredResiduals(
         residuals and (lambda c, s, row: residuals(c[-1], s, row)),
         of_run and (lambda carry: of_run(carry, duration)),
     )
@@ -123,13 +119,23 @@ def prepare(
             for k, each in enumerate(sub_steps)
         ],
         update=lambda c, carry, s, row: update(c[-2], carry, s, row),
-        squares=squares if fold.squares() else None,
+        squares=squares,
         finish=lambda carry: fold.finish(carry, duration),
         ticks=varying,
         rows=rows,
         reading="tree" if cell.state_axes else "elementwise",
         true=jnp.asarray(dt) > 0,
     )
+
+
+def _check(sub_steps: list[SubStep]) -> None:
+    """Raise ValueError for a coupling without a derivative."""
+    for name, _, coupling in sub_steps:
+        if coupling not in DIFFERENTIABLE:
+            raise ValueError(
+                f"sub-step {name!r} has the coupling {coupling!r}, of which there is no derivative "
+                f"yet (have: {', '.join(DIFFERENTIABLE)})"
+            )
 
 
 def _spread(cell: Cell, s: State, pop: tuple[int, ...]) -> State:
