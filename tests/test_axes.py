@@ -208,6 +208,15 @@ def test_a_fold_s_arrays_are_named_too(fold, message):
         nj.simulate(mixed(), nj.current_clamp(np.ones(9)), folds={"f": fold})
 
 
+def test_an_array_is_no_parameter_to_fit_or_differentiate_in():
+    """With as many entries as there are cells it would pass for one number of each."""
+    message = r"m.weight is an array \[gate\]: only a parameter that is one number for each cell"
+    with pytest.raises(ValueError, match=message):
+        nj.gradient(mixed(), nj.current_clamp(np.ones(5)), of=nj.Mean(), wrt=["m.weight"])
+    with pytest.raises(ValueError, match=message):
+        nj.fit.free(mixed(), ["m.weight"])
+
+
 # -- what is told of a tree -----------------------------------------------------------------------
 def test_what_a_field_holds_owns_the_field_s_axes_and_its_own():
     nested = nj.pytree(

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.membrane.channel import natural_scale
+from neurojax.membrane.channel import check_is_a_number, natural_scale
 from neurojax.membrane.compartment import Cell, check_value, parameters, substitute
 from neurojax.units import check_known
 
@@ -168,6 +168,7 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
             )
         for path in (name, *also):
             check_value(path, [low, high], known)
+            check_is_a_number(path, known[path][1])
         if prior is not None:
             prior = _checked_prior(prior, name, info.unit, scale)
         chosen.append(Free(name, info.unit, low, high, scale, also, prior))

@@ -37,11 +37,21 @@ class ParamInfo(NamedTuple):
     low: float
     high: float
     scale: str  # "linear" or "log": the coordinate in which a fit moves it
+    axes: tuple[str, ...] = ()  # that a value has of its own, see `field`
 
 
 def natural_scale(low: float, high: float) -> str:
     """The coordinate of a parameter with these bounds: "log" where they span a decade above 0."""
     return "log" if 0 < 10 * low <= high else "linear"
+
+
+def check_is_a_number(name: str, info: ParamInfo) -> None:
+    """Raise ValueError for a parameter that is an array, where one number is asked for."""
+    if info.axes:
+        raise ValueError(
+            f"{name} is an array [{', '.join(info.axes)}]: only a parameter that is one number for "
+            "each cell can be free or differentiated in"
+        )
 
 
 _ROUNDING = 1e-6
@@ -84,7 +94,7 @@ def param(
     """
     if scale is None:
         scale = natural_scale(low, high)
-    info = ParamInfo(default, unit, low, high, scale)
+    info = ParamInfo(default, unit, low, high, scale, axes)
     return _field(default, param=info, axes=axes)
 
 

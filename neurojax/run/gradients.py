@@ -13,7 +13,7 @@ from neurojax.engine import adjoint, runner, tangent
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient, Theta
 from neurojax.membrane.axes import batch_shape, population
-from neurojax.membrane.channel import Leaf
+from neurojax.membrane.channel import Leaf, check_is_a_number
 from neurojax.membrane.compartment import Cell, State, parameters, substitute
 from neurojax.membrane.electrode import Electrode
 from neurojax.run.simulation import beginning, check_run, start
@@ -129,9 +129,12 @@ def differentiate(
 
 def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
     """Raise ValueError for an unknown parameter, one named twice, or none."""
-    known = [*parameters(cell), *(_INITIAL + name for name in _state_names(s))]
+    declared = parameters(cell)
+    known = [*declared, *(_INITIAL + name for name in _state_names(s))]
     for name in wrt:
         check_known(name, known, "parameter")
+        if name in declared:
+            check_is_a_number(name, declared[name][1])
     if not wrt:
         raise ValueError("no parameter to differentiate in: name at least one")
     if twice := [name for name in wrt if wrt.count(name) > 1]:

@@ -19,7 +19,7 @@ from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.stochastic import check_noise
-from neurojax.units import nearest
+from neurojax.units import check_known
 
 ENGINES = {"scan": scan, "prefix": prefix}
 """What integrates, by its name: a module with a `run`."""
@@ -132,10 +132,7 @@ def simulate(
     """
     check_observables(cell, record)
     folds = dict(folds or {})
-    if engine not in ENGINES:
-        raise ValueError(
-            f"no engine {engine!r}{nearest(engine, ENGINES)} (have: {', '.join(ENGINES)})"
-        )
+    check_known(engine, ENGINES, "engine")
     if engine == "prefix":
         prefix.check(cell, electrode)
     check_run(cell, electrode, dt, every, folds)

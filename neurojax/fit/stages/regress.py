@@ -130,7 +130,11 @@ class _Forced:
         ]
         M = np.sum([np.asarray(m) for m in each], axis=0)
         values = {k: np.asarray(v) for k, v in task.space.values(z).items()}
-        known = {k: np.broadcast_to(v, z.shape[1:]) for k, (v, _) in parameters(task.cell).items()}
+        known = {
+            k: np.broadcast_to(v, z.shape[1:])
+            for k, (v, info) in parameters(task.cell).items()
+            if not info.axes
+        }
         by, to, low, high = self._posed(known | values)
         M = np.moveaxis(M, -1, 0).copy()
         M[:, -2, -2] = np.maximum(M[:, -2, -2] - self.noise, 0.5 * M[:, -2, -2])
