@@ -15,6 +15,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak
 from neurojax.engine import runner
+from neurojax.engine.gpu import kernel
 from neurojax.membrane.axes import arrays, batch_shape, map_cells, population
 from neurojax.membrane.channel import field
 
@@ -169,6 +170,16 @@ def test_blocks_devices_and_launches_cut_what_is_declared_and_nothing_else():
             np.testing.assert_allclose(
                 whole[name][..., k], alone.folds[name], rtol=1e-4, err_msg=name
             )
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11")
+@pytest.mark.parametrize("E_rev", [E_REV, -60.0], ids=["population", "one cell"])
+def test_kernels_take_them_too(E_rev, monkeypatch):
+    how = mixed(E_rev), np.array([1.0, 5.0, -3.0]), folds(N)
+    want = everything(*how)
+    place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
+    monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
+    same(everything(*how), want)
 
 
 # -- what is refused -----------------------------------------------------------------------------
