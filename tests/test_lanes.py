@@ -41,7 +41,6 @@ BOTH = np.concatenate([-SIZES, SIZES]).astype(np.float32)
 EVERY = np.concatenate(
     [BOTH, np.array([1e3, -1e3, 1e20, -1e20, np.inf, -np.inf, np.nan], np.float32)]
 )
-UNIT = np.concatenate([BOTH[np.abs(BOTH) < 1], [1, -1, 0.999999, -0.999999]]).astype(np.float32)
 
 # By primitive: the function in JAX and in NumPy, where it is tested, and how many roundings it is
 # off; each of these is of the result, where nothing cancels.
@@ -50,16 +49,9 @@ FUNCTIONS = {
     "log1p": (jnp.log1p, np.log1p, EVERY[~(EVERY <= -1)], 4),
     "floor": (jnp.floor, np.floor, EVERY, 0),
     "ceil": (jnp.ceil, np.ceil, EVERY, 0),
-    "cbrt": (jnp.cbrt, np.cbrt, BOTH, 20),  # the logarithm of a size is rounded with its size
-    "tan": (jnp.tan, np.tan, BOTH, 60),  # near a pole the rounding of x is most of it
-    "asin": (jnp.arcsin, np.arcsin, UNIT, 8),
-    "acos": (jnp.arccos, np.arccos, UNIT, 8),
     "atan": (jnp.arctan, np.arctan, EVERY, 4),
     "sinh": (jnp.sinh, np.sinh, BOTH, 10),
     "cosh": (jnp.cosh, np.cosh, BOTH, 4),
-    "asinh": (jnp.arcsinh, np.arcsinh, BOTH, 6),
-    "acosh": (jnp.arccosh, np.arccosh, 1 + SIZES.astype(np.float32), 6),
-    "atanh": (jnp.arctanh, np.arctanh, UNIT[np.abs(UNIT) < 1], 6),
     "logistic": (jax.nn.sigmoid, lambda x: 1 / (1 + np.exp(-x)), EVERY, 4),
     "is_finite": (jnp.isfinite, np.isfinite, EVERY, 0),
     "to truth": (lambda x: x.astype(bool), lambda x: x.astype(bool), EVERY, 0),
@@ -236,10 +228,6 @@ PROGRAMS = {
     "stop gradient": lax.stop_gradient,
     "barrier": lax.optimization_barrier,
     "number for each": lambda x: jax.vmap(jnp.exp)(x),
-    "choice": lambda x: lax.cond(x.shape[0] == 3, jnp.sin, jnp.cos, x),
-    "choice while it runs": lambda x: lax.switch(
-        (x[0] * 0 + 1).astype(int), [jnp.sin, jnp.cos, jnp.tanh], x
-    ),
 }  # fmt: skip
 
 
@@ -263,6 +251,7 @@ UNSUPPORTED = {
     "'while' has no counterpart": lambda x: lax.while_loop(
         lambda x: (x > 1).any(), lambda x: x / 2, x
     ),
+    "'cond' has no counterpart": lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x),
     "makes complex64": lambda x: jnp.abs(x + 1j),
     "an array .5000,. in itself": lambda x: x[0] * np.arange(5000.0, dtype=np.float32),
     "'debug_": lambda x: (jax.debug.print("here"), x)[1],

@@ -65,8 +65,6 @@ class Lanes:
         if (inner := called(eqn)) is not None:
             return self.evaluate(*inner, inputs)
         inputs = [loaded(x) for x in inputs]
-        if name == "cond":
-            return self._choice(eqn, *inputs)
         for out in eqn.outvars:
             _check(name, out.aval)
         if name in MOVING:
@@ -79,24 +77,6 @@ class Lanes:
         shape = eqn.outvars[0].aval.shape  # pyright: ignore[reportAttributeAccessIssue]
         inputs = [np.broadcast_to(x, shape) for x in inputs]
         return [filled(shape, lambda at: self._one(eqn, [x[at] for x in inputs]))]
-
-    def _choice(self, eqn: JaxprEqn, which: Value, *operands: Value) -> list[Value]:
-        """A branch that the program takes; where only a run can tell, all are taken."""
-        branches = eqn.params["branches"]
-        which = which[()]
-        if isinstance(which, np.generic):
-            taken = branches[int(which)]
-            return self.evaluate(taken.jaxpr, taken.consts, operands)
-        results = [self.evaluate(b.jaxpr, b.consts, operands) for b in branches]
-
-        def chosen(*cases):
-            cases = [loaded(case) for case in cases]
-            return filled(
-                cases[0].shape,
-                lambda at: intrinsics.select(*self._alike(which, *(case[at] for case in cases))),
-            )
-
-        return [chosen(*cases) for cases in zip(*results, strict=True)]
 
     def _one(self, eqn: JaxprEqn, elements: list) -> Any:
         """One element of an elementwise equation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
@@ -88,15 +88,61 @@ def called(eqn: JaxprEqn) -> tuple[Jaxpr, Sequence] | None:
 
 
 def equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    """The primitive equations of a jaxpr, those of calls, choices and scans in place of these."""
+    """The primitive equations of a jaxpr, those of calls and scans in place of these."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "cond":
-            inner = [branch.jaxpr for branch in eqn.params["branches"]]
-        elif eqn.primitive.name == "scan":
-            inner = [eqn.params["jaxpr"].jaxpr]
+        if eqn.primitive.name == "scan":
+            yield from equations(eqn.params["jaxpr"].jaxpr)
+        elif (inner := called(eqn)) is not None:
+            yield from equations(inner[0])
         else:
-            inner = [] if (opened := called(eqn)) is None else [opened[0]]
-        for body in inner:
-            yield from equations(body)
-        if not inner:
             yield eqn
+
+
+class Loop(NamedTuple):
+    """A scan's parts: its body, and how many of its inputs are constants and carry."""
+
+    body: Any  # a closed jaxpr
+    consts: int
+    carry: int
+    length: int
+    reverse: bool
+
+    @staticmethod
+    def of(eqn: JaxprEqn) -> Loop:
+        p = eqn.params
+        if "num_carry" in p:
+            consts, carry = p["num_consts"], p["num_carry"]
+        else:
+            consts, carry = (len(group) for group in p["ft_in"].unpack()[:2])
+        return Loop(p["jaxpr"], consts, carry, p["length"], p["reverse"])
+
+    @property
+    def jaxpr(self) -> Any:
+        return self.body.jaxpr
+
+    def split(self, values: Sequence) -> tuple[list, list, list]:
+        """Inputs as constants, carry and what each turn reads."""
+        values = list(values)
+        first, second = self.consts, self.consts + self.carry
+        return values[:first], values[first:second], values[second:]
+
+    def per_cell(self, given: Sequence[bool]) -> list[bool]:
+        """Which of its outputs belong to the cells, from which of its inputs do."""
+        consts, carry, rows = self.split(given)
+        while True:
+            outputs = _reached(self.body, [*consts, *carry, *rows])
+            grown = [a or b for a, b in zip(carry, outputs[: self.carry], strict=True)]
+            if grown == carry:
+                return [*carry, *outputs[self.carry :]]
+            carry = grown
+
+
+def _reached(body: Any, given: Sequence[bool]) -> list[bool]:
+    """Which outputs of a closed jaxpr depend on given inputs."""
+
+    def rule(eqn, inputs):
+        if eqn.primitive.name == "scan":
+            return Loop.of(eqn).per_cell(inputs)
+        return [any(inputs)] * len(eqn.outvars)
+
+    return evaluate(body.jaxpr, body.consts, given, rule, lambda number, aval: False)
