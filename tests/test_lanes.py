@@ -252,6 +252,9 @@ UNSUPPORTED = {
         lambda x: (x > 1).any(), lambda x: x / 2, x
     ),
     "'cond' has no counterpart": lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x),
+    "'gather' may read what lies beyond": lambda x: x.at[jnp.asarray([1, 7])].get(
+        mode="fill", fill_value=0
+    ),
     "makes complex64": lambda x: jnp.abs(x + 1j),
     "an array .5000,. in itself": lambda x: x[0] * np.arange(5000.0, dtype=np.float32),
     "'debug_": lambda x: (jax.debug.print("here"), x)[1],

@@ -24,7 +24,7 @@ from jax.extend.core import JaxprEqn, Var
 
 from neurojax.engine.gpu.lane_shapes import Unsupported
 from neurojax.engine.gpu.mosaic import BLOCK, Kernel, launch
-from neurojax.engine.passes.jaxpr import Loop, bind, evaluate, flatten
+from neurojax.engine.passes.jaxpr import Loop, bind, evaluate, flatten, shaped
 from neurojax.engine.passes.materialise import not_materialised
 
 
@@ -143,7 +143,7 @@ def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list) -> list:
         "squeeze",
     ):  # by JAX's rule an array would be transposed, and back
         (out,) = eqn.outvars
-        return [_Cells(arrays[0].reshape(*out.aval.shape, -1))]
+        return [_Cells(arrays[0].reshape(*shaped(out).shape, -1))]
     outputs = jax.vmap(lambda *xs: bind(eqn, xs), _axes(own), -1)(*arrays)
     return [_Cells(y) for y in outputs]
 
@@ -186,7 +186,7 @@ class _Population:
         loop = jax.custom_jvp(mapped)
         loop.defjvp(lambda primals, tangents: jax.jvp(scan, primals, tangents))
         of_cells = [
-            _spread(x, self.n) if o and jnp.ndim(x) == v.aval.ndim else x
+            _spread(x, self.n) if o and jnp.ndim(x) == shaped(v).ndim else x
             for x, o, v in zip(arrays, self.given, self.eqn.invars, strict=True)
         ]
         return [_Cells(y) if o else y for y, o in zip(loop(*of_cells), self.made, strict=True)]

@@ -61,6 +61,8 @@ def moved(eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     numbered += [np.array(x.tolist(), np.int32).reshape(x.shape) for x in places]
     with jax.ensure_compile_time_eval():
         outputs = [np.asarray(y) for y in bind(eqn, numbered)]
+    if eqn.params.get("fill_value") is not None or any((y < 0).any() for y in outputs):
+        raise Unsupported(f"{name!r} may read what lies beyond an array")
     if name == "iota":
         return [filled(y.shape, lambda at, y=y: y[at]) for y in outputs]
     return [filled(y.shape, lambda at, y=y: elements[y[at]]) for y in outputs]

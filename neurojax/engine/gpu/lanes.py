@@ -8,7 +8,7 @@ left is elementwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from neurojax.engine.gpu.lane_shapes import (
     filled,
     moved,
 )
-from neurojax.engine.passes.jaxpr import Rule, bind, called, equations, evaluate
+from neurojax.engine.passes.jaxpr import Rule, bind, called, equations, evaluate, shaped
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell, channel_current, environment
 
@@ -38,30 +38,29 @@ LARGEST = 4096
 class Lanes:
     """Evaluates jaxprs on lanes: vectors of `width` cells, traced inside a kernel.
 
-    `rules` say what to do with equations that are not simple, by the name of their primitive.
-    `reciprocal` is what a division is made of, and `power_of_two`, where given, exponentials, see
-    `fast_exp`.
+    `loop` is the rule of a loop inside the program. `reciprocal` is what a division is made of, and
+    `power_of_two`, where given, exponentials, see `fast_exp`.
     """
 
     def __init__(
         self,
         width: int,
-        rules: Mapping[str, Rule] | None = None,
+        loop: Rule | None = None,
         *,
         reciprocal: Callable = lambda x: 1 / x,
         power_of_two: Callable | None = None,
     ):
-        self.width, self.rules = width, rules or {}
+        self.width, self.loop = width, loop
         self.reciprocal, self.power_of_two = reciprocal, power_of_two
 
     def evaluate(self, jaxpr: Jaxpr, consts: Sequence, args: Sequence[Value]) -> list[Value]:
-        """The outputs of a jaxpr, from inputs as object arrays (or whatever `rules` understand)."""
+        """The outputs of a jaxpr, from inputs as object arrays (or whatever `loaded` takes)."""
         return evaluate(jaxpr, consts, args, self._rule, constant)
 
     def _rule(self, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
         name = eqn.primitive.name
-        if name in self.rules:
-            return self.rules[name](eqn, inputs)
+        if name == "scan" and self.loop is not None:
+            return self.loop(eqn, inputs)
         if (inner := called(eqn)) is not None:
             return self.evaluate(*inner, inputs)
         inputs = [loaded(x) for x in inputs]
@@ -70,11 +69,11 @@ class Lanes:
         if name in MOVING:
             return moved(eqn, inputs)
         if name in COMBINED:
-            combine = COMBINED[name]
-            return [combined(eqn, *inputs, lambda x, y: combine(*self._alike(x, y)))]
+            (x,), combine = inputs, COMBINED[name]
+            return [combined(eqn, x, lambda x, y: combine(*self._alike(x, y)))]
         if name not in ELEMENTWISE and name not in intrinsics.REWRITTEN:
             raise Unsupported(f"{_name(eqn)!r} has no counterpart in a GPU kernel")
-        shape = eqn.outvars[0].aval.shape  # pyright: ignore[reportAttributeAccessIssue]
+        shape = shaped(eqn.outvars[0]).shape
         inputs = [np.broadcast_to(x, shape) for x in inputs]
         return [filled(shape, lambda at: self._one(eqn, [x[at] for x in inputs]))]
 

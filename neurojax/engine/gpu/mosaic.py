@@ -20,7 +20,7 @@ from jax.extend.core import JaxprEqn, Var
 
 from neurojax.engine.gpu.lane_shapes import Unsupported, filled
 from neurojax.engine.gpu.lanes import Lanes, constant, loaded
-from neurojax.engine.passes.jaxpr import Loop
+from neurojax.engine.passes.jaxpr import Loop, shaped
 
 BLOCK = 128
 """Cells a block of threads, one a thread."""
@@ -88,7 +88,7 @@ def launch(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
-    avals, owned = [v.aval for v in (*eqn.invars, *eqn.outvars)], [*given, *made]
+    avals, owned = [shaped(v) for v in (*eqn.invars, *eqn.outvars)], [*given, *made]
     kept = [_kept(aval, (n,) * own) for aval, own in zip(avals, owned, strict=True)]
 
     def body(nothing, *refs):
@@ -98,8 +98,8 @@ def launch(
             for ref, aval, own in zip(refs, avals, owned, strict=True)
         ]
         sources = [
-            constant(x, v.aval) if isinstance(x, np.ndarray) and x.dtype != float0 else memory
-            for x, v, memory in zip(inputs, eqn.invars, stored, strict=False)
+            constant(x, aval) if isinstance(x, np.ndarray) and x.dtype != float0 else memory
+            for x, aval, memory in zip(inputs, avals, stored, strict=False)
         ]
         targets = [[memory] for memory in stored[len(inputs) :]]
         _Body(how, nothing[...]).loop(eqn, sources, targets)
@@ -120,8 +120,8 @@ def launch(
     ins = zip(inputs, kept, strict=False)
     arrays = [_number(x).astype(a.dtype).reshape(a.shape) for x, a in ins]
     results = run(jnp.zeros(BLOCK, jnp.int32), *arrays)
-    outs = zip(results, eqn.outvars, made, strict=True)
-    return [_value(r.reshape(v.aval.shape + (n,) * own), v.aval.dtype) for r, v, own in outs]
+    outs = zip(results, avals[len(inputs) :], made, strict=True)
+    return [_value(r.reshape(a.shape + (n,) * own), a.dtype) for r, a, own in outs]
 
 
 # Truth values are kept as numbers, and so are, as zeros, the tangents of integers: they have none.
@@ -181,7 +181,7 @@ class _Body:
     """
 
     def __init__(self, how: Kernel, nothing: jax.Array):
-        self.lanes = Lanes(BLOCK, {"scan": self.inner}, **_arithmetic(how))
+        self.lanes = Lanes(BLOCK, self.inner, **_arithmetic(how))
         self.nothing = nothing
         self.wanted: dict[Var, list[_Stored]] = {}  # where the rows of inner loops are to go
 

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Literal, Var
 
-from neurojax.engine.passes.jaxpr import bind, extend, flatten, read
+from neurojax.engine.passes.jaxpr import bind, extend, flatten, read, shaped
 
 LARGEST_POWER = 10
 """How far apart slopes may lie: the k-th power multiplies the rounding of an exponential by k."""
@@ -101,7 +101,7 @@ class _Chain:
         for atom, divides in self.factors:
             by = 1 / read(atom) if divides else read(atom)
             total = by if total is None else total * by
-        return jnp.asarray(total, self.base.aval.dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        return jnp.asarray(total, shaped(self.base).dtype)
 
 
 class _Split:
@@ -127,23 +127,15 @@ class _Split:
         self.late = self._needed()
         used = {a for eqn in self.late for a in eqn.invars if isinstance(a, Var)}
         used |= {a for a in jaxpr.outvars if isinstance(a, Var)}
-        self.kept = [v for v in self._fixed_in_order() if v in used]
+        early = [v for eqn in self.early for v in eqn.outvars]
+        self.kept = [v for v in (*jaxpr.constvars, *jaxpr.invars[:n_fixed], *early) if v in used]
         alone = [e for e in self.late if e.outvars[0] not in self.chains]
         divisors = [e.invars[1] for e in alone if e.primitive.name == "div"]
         fixed = [v for v in divisors if isinstance(v, Var) and v in self.fixed]
         self.divisors = list(dict.fromkeys(fixed))
 
-    def _fixed_in_order(self):
-        yield from self.jaxpr.constvars
-        yield from (v for v in self.jaxpr.invars if v in self.fixed)
-        for eqn in self.early:
-            yield from eqn.outvars
-
     def _is_fixed(self, atom: Any) -> bool:
         return isinstance(atom, Literal) or atom in self.fixed
-
-    def _is_divisor(self, atom: Any) -> bool:
-        return isinstance(atom, Var) and atom in self.divisors
 
     # -- what is affine in what -------------------------------------------------------------------
     def _arguments(self) -> list[tuple[Any, _Affine]]:
@@ -266,7 +258,7 @@ class _Split:
         value = partial(read, env)
         factors, caps = [], []
         for family in self.families:
-            dtype: Any = family.base.aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
+            dtype = shaped(family.base).dtype
             offsets = [jnp.asarray(a.offset(value), dtype) for _, a, _ in family.members]
             factors.append([jnp.exp(offset) for offset in offsets])
             caps.append(_cap(offsets, [k for *_, k in family.members], dtype))
@@ -304,7 +296,7 @@ class _Split:
                 return [member(eqn, *inputs)]
             if eqn.outvars[0] in self.chains:
                 return [inputs[0] * next(product)]
-            if eqn.primitive.name == "div" and self._is_divisor(eqn.invars[1]):
+            if eqn.primitive.name == "div" and eqn.invars[1] in self.divisors:
                 return [inputs[0] * reciprocal[eqn.invars[1]]]
             if eqn.primitive.name == "div" and _same_floats(eqn.invars):
                 return [_quotient(*inputs)]
@@ -331,7 +323,7 @@ def _powers_of(generator: _Affine, found: list[tuple[Any, _Affine]]) -> _Family:
     """The family that an exponential could lead."""
     base, slope = generator.base, generator.slope
     # Numbers in a formula are rounded to the precision that it is traced in.
-    rounding = jnp.finfo(base.aval.dtype).eps  # pyright: ignore[reportAttributeAccessIssue]
+    rounding = jnp.finfo(shaped(base).dtype).eps
     members = []
     for eqn, a in found:
         ratio = a.slope / slope

@@ -55,6 +55,11 @@ def read(env: dict, atom: Any, own: Own = _itself) -> Any:
     return own(atom.val, atom.aval) if isinstance(atom, Literal) else env[atom]
 
 
+def shaped(atom: Any) -> Any:
+    """The shape and dtype of a variable or number of a program, which only arrays have."""
+    return atom.aval
+
+
 def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
     """The closed jaxpr of f with inner jits in place of their calls, and the tree of its result.
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn
 
-from neurojax.engine.passes.jaxpr import bind, evaluate
+from neurojax.engine.passes.jaxpr import bind, evaluate, shaped
 
 
 def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -94,6 +94,6 @@ def _pushed(eqn: JaxprEqn, inputs: list) -> list:
         return [_Tangent(next(x for x in tangents if x is not None))]
     full = []
     for atom, x in zip(eqn.invars, inputs, strict=True):
-        value = x.value if isinstance(x, _Tangent) else x
-        full.append(jnp.zeros(atom.aval.shape, atom.aval.dtype) if value is None else value)
+        value, kind = x.value if isinstance(x, _Tangent) else x, shaped(atom)
+        full.append(jnp.zeros(kind.shape, kind.dtype) if value is None else value)
     return [_Tangent(y) for y in bind(eqn, full)]

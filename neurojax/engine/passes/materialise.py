@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from neurojax.engine.passes.jaxpr import extend, flatten, read
+from neurojax.engine.passes.jaxpr import extend, flatten, read, shaped
 
 _COST = {"exp": 20, "tanh": 20, "log": 20, "div": 8, "sqrt": 8}
 _FREE = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"}
@@ -139,6 +139,6 @@ def _in_conditional(
         return [inner[v] for v in out]
 
     def never(*values):
-        return [jnp.zeros(v.aval.shape, v.aval.dtype) for v in out]  # pyright: ignore
+        return [jnp.zeros(kind.shape, kind.dtype) for kind in map(shaped, out)]
 
     return jax.lax.cond(true, made, never, *(env[i] for i in inputs))
