@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import Counter
 
 # The drawing backend is chosen before anything can import matplotlib: tests have no screen.
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -41,3 +42,41 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+# -- where the time goes ---------------------------------------------------------------------------
+CLOCK = pytest.StashKey[float]()
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and those it has waited for."""
+    return sum(os.times()[:4])
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cpu", action="store_true", help="tell the CPU seconds of each file")
+
+
+def pytest_collection_finish(session):
+    session.config.stash[CLOCK] = cpu_s()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    report.cpu_s = cpu_s() - item.config.stash[CLOCK]  # since the report before, on this worker
+    item.config.stash[CLOCK] += report.cpu_s
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--cpu"):
+        return
+    files = Counter()
+    for report in (r for reports in terminalreporter.stats.values() for r in reports):
+        if hasattr(report, "cpu_s"):
+            files[report.nodeid.split("::")[0]] += report.cpu_s
+    terminalreporter.section(f"{files.total():.0f} CPU seconds")
+    for name, seconds in files.most_common():
+        if seconds >= 1:
+            terminalreporter.write_line(f"{seconds:6.1f} {name}")

@@ -15,6 +15,11 @@ AREA = 1e-5  # cm2: 10 pF
 LEVELS = np.arange(-80.0, 61.0, 10.0)
 
 
+def activating():
+    """Steps from where sodium channels are closed to beyond their reversal potential."""
+    return protocols.step_family(np.arange(-60.0, 81.0, 10.0), duration=8.0, after=2.0)
+
+
 def squid(**channels):
     channels = channels or {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}
     return nj.Cell(channels=channels, area=AREA)
@@ -134,7 +139,7 @@ def test_pools_are_simulated():
 # -- curves ----------------------------------------------------------------------------------------
 @pytest.mark.smoke
 def test_currents_of_the_squid_reverse_where_they_should():
-    p = protocols.step_family(np.arange(-60.0, 81.0, 10.0), duration=8.0, after=2.0)
+    p = activating()
     r = clamp(squid(na=SquidNa()), p)
     assert iv_curves.reversal(p.levels, iv_curves.peak(r)) == pytest.approx(50.0, abs=0.5)
     tails = protocols.tail_family(np.arange(-110.0, -39.0, 10.0), opening=10.0, duration=5.0)
@@ -212,7 +217,7 @@ def test_compensation_is_a_smaller_resistance_and_takes_the_transient_off():
 
 
 def test_series_resistance_distorts_an_activation_curve():
-    p = protocols.step_family(np.arange(-60.0, 41.0, 10.0), duration=8.0)
+    p = activating()
     ideal = iv_curves.peak(clamp(squid(na=SquidNa()), p))
     poor = iv_curves.peak(clamp(squid(na=SquidNa()), p, Rig(R_s_MOhm=10.0, compensation=0.0)))
     half = lambda i: np.interp(0.5 * i.min(), i[: i.argmin()][::-1], p.levels[: i.argmin()][::-1])  # noqa: E731
