@@ -120,7 +120,11 @@ def main() -> None:
         console.log(f"{cell_id} done")
     console.print(table)
     if not quick:
-        console.print(common.write("fit_herg", {"dtype": "float64", "dt_ms": 0.1, "cells": rows}))
+        console.print(
+            common.write(
+                "fit_herg", {"precision": "single, last polish exact", "dt_ms": 0.1, "cells": rows}
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -34,10 +34,13 @@ from neurojax.recording.features import spikes
 
 DT, DENSITY, EVERY = 0.025, 10.0, 4  # ms, uA/cm2, steps between compared records
 
+EXACT = Polish(every=EVERY, precision="exact")
+"""The data have no noise: float32 rounds by about 1e-3 mV."""
+
 METHODS: dict[str, Callable[[int], Sequence[Stage]]] = {
-    "nudge": lambda n: [Nudge(starts=n, every=EVERY)],
-    "shoot": lambda n: [Shoot(starts=n, every=EVERY), Polish(every=EVERY)],
-    "polish": lambda n: [Draw(n), Polish(every=EVERY, iterations=150)],
+    "nudge": lambda n: [Nudge(starts=n, every=EVERY), EXACT],
+    "shoot": lambda n: [Shoot(starts=n, every=EVERY), EXACT],
+    "polish": lambda n: [Draw(n), Polish(every=EVERY, iterations=150), EXACT],
 }
 HORIZONS = {100.0: 128, 500.0: 48}
 """Duration, ms, and how many starts."""
@@ -101,7 +104,8 @@ def main() -> None:
             )
             if not told.quick:
                 bounds = {f.name: [f.low, f.high] for f in model.space.free}
-                result = {"dtype": "float64", "dt_ms": DT, "bounds": bounds, "fits": rows}
+                precision = "single, last polish exact"
+                result = {"precision": precision, "dt_ms": DT, "bounds": bounds, "fits": rows}
                 common.write("fit_recovery", result)
     Console().print(table)
 

@@ -58,8 +58,11 @@ def recorded(i, v, noise=0.0):
 @pytest.mark.slow
 def test_clean_cells_give_back_what_they_share_and_what_is_their_own(axons):
     own, i, v = axons
-    found = cohort(squid(), recorded(i, v), BOUNDS, shared=[*SHARED], dt=DT, every=2, starts=1)
+    how = {"shared": [*SHARED], "dt": DT, "every": 2, "starts": 1}
+    single = cohort(squid(), recorded(i, v), BOUNDS, **how)
+    found = cohort(squid(), recorded(i, v), BOUNDS, precision="exact", **how)
     for name, value in SHARED.items():
+        assert single.shared[name] == pytest.approx(value, rel=1e-3)
         assert found.shared[name] == pytest.approx(value, rel=1e-6)
         assert found.starts[name].shape == (1,)
     for name, values in own.items():
@@ -120,7 +123,9 @@ def test_pooling_is_the_posterior_mean_of_the_linear_case():
     cell = nj.Cell(channels={"leak": SquidLeak(E_rev=E_REV)}, area=AREA)
     keep = [[np.ones(t.v_mV.size, dtype=bool)] for (t,) in traces]
     space = free(cell, {"leak.g_bar": {"low": 0.0, "high": 1.0, "scale": "linear"}})
-    found = cohort(cell, traces, space, pooled=["leak.g_bar"], noise=noise, keep=keep, starts=1)
+    how = {"pooled": ["leak.g_bar"], "noise": noise, "keep": keep, "starts": 1}
+    single = cohort(cell, traces, space, **how)
+    found = cohort(cell, traces, space, precision="exact", **how)
 
     best, precision = told_of(traces, noise)
 
@@ -136,6 +141,7 @@ def test_pooling_is_the_posterior_mean_of_the_linear_case():
     assert of.spread == pytest.approx(spread, rel=1e-4)
     np.testing.assert_allclose(found.values["leak.g_bar"], posterior, rtol=1e-5)
     deviation = 1 / np.sqrt(precision + 1 / spread**2)
+    assert np.abs((single.values["leak.g_bar"] - posterior) / deviation).max() < 0.05
     np.testing.assert_allclose(found.standard_errors["leak.g_bar"], deviation, rtol=1e-4)
     np.testing.assert_allclose(of.shrinkage, deviation**2 / spread**2, rtol=1e-3)
     assert of.shrinkage[::4].min() > 0.99 > 0.8 > of.shrinkage[1::4].max()
@@ -155,8 +161,9 @@ def test_several_sweeps_of_one_cell_are_fitted_as_by_polish():
         def run(self, task, found, budget):
             return at
 
-    alone = fit(cell, traces, bounds, [Given(), Polish()], keep=keep)
-    found = cohort(cell, [traces], bounds, keep=[keep], starts=2)
+    stages = [Given(), Polish()]
+    alone = fit(cell, traces, bounds, stages, keep=keep, precision="exact")
+    found = cohort(cell, [traces], bounds, keep=[keep], starts=2, precision="exact")
     for name in bounds:
         assert found.values[name][0] == pytest.approx(alone.values[name], rel=1e-6)
         stated = alone.standard_errors[name]
@@ -217,7 +224,7 @@ def test_names_are_checked():
         cohort(cell, [], ["leak.g_bar"])
 
 
-def test_the_arrow_solves_the_whole_system():
+def test_the_schur_complement_solves_the_whole_system():
     rng = np.random.default_rng(6)
     P, cells = 5, 4
     shared = np.array([False, True, False, True, False])

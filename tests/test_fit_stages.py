@@ -45,7 +45,10 @@ BOUNDS = {"leak.g_bar": (0.02, 2.0), "leak.E_rev": (-90, -40), "C_m": (0.3, 3.0)
 @pytest.mark.smoke
 def test_a_passive_membrane_is_recovered_exactly(passive):
     cell, i = passive
-    fitted = fit(cell, [recorded(cell, i)], BOUNDS, [Draw(8, 1), Polish()])
+    trace = recorded(cell, i)
+    single = fit(cell, [trace], BOUNDS, [Draw(8, 1), Polish()])
+    assert single.values["leak.g_bar"] == pytest.approx(0.2, rel=1e-4)
+    fitted = fit(cell, [trace], BOUNDS, [Draw(8, 1), Polish(precision="exact")])
     assert fitted.values["leak.g_bar"] == pytest.approx(0.2, rel=1e-6)
     assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, rel=1e-6)
     assert fitted.values["C_m"] == pytest.approx(1.0, rel=1e-6)

@@ -32,7 +32,7 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # The floors inside `fit`: its files and its rooms. "fit" is the file that gives the public names.
 FIT_FLOORS = [
-    {"space", "candidates", "holding"},
+    {"space", "candidates", "holding", "precision"},
     {"problem", "result"},
     {"budget", "task"},
     {"stage", "scoring"},
@@ -154,6 +154,8 @@ def test_only_configure_throws_switches():
         if path.name != "config.py":
             assert "jax.config.update" not in text, path
             assert not re.search(r"environ\[[^]]+\] =|setdefault\(.XLA", text), path
+        if path != ROOT / "fit" / "precision.py":
+            assert "enable_x64(" not in text, path
 
 
 def test_only_engines_know_devices():

@@ -239,8 +239,12 @@ def test_a_prior_and_the_data_meet_at_their_weighted_mean(x64):
     trace = dataclasses.replace(clean, i_pA=clean.i_pA + rng.normal(0, 5, clean.i_pA.size))
     space = {"pipette.offset": {"prior": (12.0, 0.1)}}
     task = Task(passive(), nj.fit.free(passive(), space), [trace], dt=dt)
-    found = nj.fit.fit(passive(), [trace], space, [Draw(starts=8), Polish()], dt=dt)
-    alone = nj.fit.fit(passive(), [trace], list(space), [Draw(starts=8), Polish()], dt=dt)
+    found = nj.fit.fit(
+        passive(), [trace], space, [Draw(starts=8), Polish()], dt=dt, precision="exact"
+    )
+    alone = nj.fit.fit(
+        passive(), [trace], list(space), [Draw(starts=8), Polish()], dt=dt, precision="exact"
+    )
     data, power = alone.values["pipette.offset"], task.problem().prior
     want = (data / power + 12.0 / 0.1**2) / (1 / power + 1 / 0.1**2)
     assert found.values["pipette.offset"] == pytest.approx(want, abs=1e-4)

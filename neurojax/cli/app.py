@@ -130,6 +130,9 @@ def fit(
         typer.Option(help="Random starts, or the population of a search."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
+    precision: Annotated[
+        str, typer.Option(help="Simulate in 'single' (float32) or 'exact' (float64, slower).")
+    ] = "single",
     output: Annotated[Path, typer.Option(help="Results, HDF5.")] = Path("fit.h5"),
     report: Annotated[Path, typer.Option(help="Report, HTML.")] = Path("fit.html"),
     save_model: Annotated[
@@ -150,6 +153,7 @@ def fit(
         method=method,
         starts=starts,
         seed=seed,
+        precision=precision,
     )
     raise typer.Exit(fit.run_job(job, out, err))
 

@@ -85,6 +85,7 @@ class Job:
     method: str = ""
     starts: int | None = None
     seed: int = 0
+    precision: str = "single"
 
 
 def run_job(job: Job, out: Console, err: Console) -> int:
@@ -93,6 +94,8 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         raise ValueError(f"--clamp is {job.clamp!r}; expected 'current' or 'voltage'")
     if job.seconds <= 0 or (job.starts is not None and job.starts < 1):
         raise ValueError("--seconds and --starts must be positive")
+    if job.precision not in ("single", "exact"):
+        raise ValueError(f"--precision is {job.precision!r}; expected 'single' or 'exact'")
     stages = chosen_stages(job.method, job.starts)
     job.outputs.check()
     model = load_model(job.model)
@@ -106,6 +109,7 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         "method": job.method or "chosen for the recording",
         "starts": job.starts or "chosen for the method",
         "seed": job.seed,
+        "precision": job.precision,
     }
     kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
     done = fit_and_certify(
@@ -146,6 +150,7 @@ def fit_and_certify(
             held_out=[t for t in traces if not any(t is f for f in fitted)],
             seconds=settings["seconds allowed"],
             seed=settings["seed"],
+            precision=settings.get("precision", "single"),
             progress=progress,
         )
     known = [] if found.certificate is None else found.certificate.free_runs

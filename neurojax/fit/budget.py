@@ -1,4 +1,4 @@
-"""Budget: the time that a fit has, the person who waits for it, and what each stage did."""
+"""Budget: the wall time of a fit, its progress for a waiting person, and a log of each stage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Budget:
     """Accompanies a fit from stage to stage.
 
     `seconds` is the wall time it may take (None: as long as it needs). Ctrl-C ends the stage that
-    runs, which keeps its best so far, and sets `interrupted`; stages that follow see it in
-    `hurried` and do only what is indispensable.
+    runs, which keeps its best so far, and sets `interrupted`; later stages see it in
+    `hurried` and do only what they must.
     """
 
     def __init__(self, seconds: float | None = None, progress: Progress | None = None):
@@ -51,11 +51,11 @@ class Budget:
             yield log
         except KeyboardInterrupt:
             self.interrupted = True
-        self.stages.append(log.stage())
+        self.stages.append(log.record())
 
 
 class StageLog:
-    """The course of one stage, written as it happens."""
+    """The log of one stage, written while it runs."""
 
     def __init__(self, budget: Budget, name: str, unit: str, share: float, end: float):
         self.budget, self.name, self.unit = budget, name, unit
@@ -88,7 +88,7 @@ class StageLog:
     ) -> None:
         """Note an iteration: the best error so far, and how many cells x sweeps were simulated.
 
-        Also the `errors` of every start, in an order that lasts, where they are known.
+        Also the `errors` of every start, always in the same order, where they are known.
         """
         self.history.append(float(best))
         self.start_history.append(np.empty(0) if errors is None else np.asarray(errors))
@@ -107,8 +107,8 @@ class StageLog:
         self.errors = np.sort(errors[alive])
         self.dropped += dropped + int((~alive).sum())
 
-    def stage(self) -> StageRecord:
-        """What the report tells of it."""
+    def record(self) -> StageRecord:
+        """The record of the stage, for the report."""
         return StageRecord(
             name=self.name,
             unit=self.unit,

@@ -1,7 +1,7 @@
 """A cell held where it was recorded: what drifts between sweeps must not pass for its response.
 
 From sweep to sweep the potential before the stimulus moves by millivolts: seals, access and pumps
-change. A constant current, told before the stimulus by that potential alone, makes up for it.
+change. A constant current, found from that potential alone, makes up for it.
 """
 
 from __future__ import annotations

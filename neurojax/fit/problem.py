@@ -15,6 +15,7 @@ from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient
 from neurojax.fit.holding import begin
+from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import batch_shape
@@ -30,7 +31,10 @@ Objective = Callable[[Trace, float], Fold]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """An objective summed over sweeps, with its derivatives, at points z `[P, n]`."""
+    """An objective summed over sweeps, with its derivatives, at points z `[P, n]`.
+
+    Sweeps are simulated in `precision`; what comes back is NumPy arrays in float64.
+    """
 
     cell: Cell
     space: Space
@@ -40,6 +44,7 @@ class Problem:
     every: int
     clamp: str
     prior: float = 0.0  # what a squared standard deviation from a parameter's prior adds
+    precision: Precision = "single"
 
     @property
     def unit(self) -> str:
@@ -47,7 +52,7 @@ class Problem:
         return getattr(self.sweeps[0].error, "unit", "1")
 
     def error(self, value: Any) -> Any:
-        """What is told of a value: the root of a sum of squares, else itself."""
+        """The error that a person reads of a value: the root of a sum of squares, else itself."""
         return np.sqrt(value) if self.sweeps[0].error.squares() is not None else value
 
     @property
@@ -55,15 +60,26 @@ class Problem:
         """How many records count."""
         return sum(int((np.asarray(s.error.data.weight) > 0).sum()) for s in self.sweeps)
 
-    def __call__(self, z: jax.Array, coupling: Any = 0.0) -> Gradient:
+    def __call__(self, z: np.ndarray, coupling: Any = 0.0) -> Gradient:
         """Value, gradient in z, and the Gauss-Newton matrix of what is a sum of squares.
 
         In current clamp every cell is coupled to its data by `coupling`, mS/cm2, a number or `[n]`.
         """
+        with computing(self.precision):
+            parts = on_host(self._parts(jnp.asarray(z), coupling))
+        return self._summed(z, parts)
+
+    def traced(self, z: jax.Array) -> Gradient:
+        """The same of a traced z, inside a program that computes in `precision`."""
+        return self._summed(z, self._parts(z, 0.0))
+
+    def _parts(self, z: jax.Array, coupling: Any) -> list[Gradient]:
         how = self._pull(coupling), self.dt, self.every, runner.place_of(self.cell, z)
-        folds = [_evaluate(self._at(s), self.space, z, s, *how) for s in self.sweeps]
+        return [_evaluate(self._at(s), self.space, z, s, *how) for s in self.sweeps]
+
+    def _summed(self, z: Any, parts: list[Gradient]) -> Gradient:
         found = jax.tree.map(
-            lambda *parts: sum(w * x for w, x in zip(self.weights, parts, strict=True)), *folds
+            lambda *parts: sum(w * x for w, x in zip(self.weights, parts, strict=True)), *parts
         )
         r, J = self.space.prior_residuals(z), self.space.prior_slopes()
         matrix = found.matrix
@@ -75,36 +91,44 @@ class Problem:
             matrix,
         )
 
-    def values(self, z: jax.Array) -> np.ndarray:
+    def values(self, z: np.ndarray) -> np.ndarray:
         """The values alone, `[n]`, of cells that run freely."""
-        how = self.dt, self.every, runner.place_of(self.cell, z)
-        parts = [_value(self._at(s), self.space, z, s, *how) for s in self.sweeps]
-        r = np.asarray(self.space.prior_residuals(z))
-        data = [w * np.asarray(x) for w, x in zip(self.weights, parts, strict=True)]
+        with computing(self.precision):
+            at = jnp.asarray(z)
+            how = self.dt, self.every, runner.place_of(self.cell, at)
+            parts = on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
+        r = self.space.prior_residuals(z)
+        data = [w * x for w, x in zip(self.weights, parts, strict=True)]
         return sum(data, self.prior * (r * r).sum(0))
 
     def standard_errors(self, z: np.ndarray) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.
 
-        From the inverse Gauss-Newton matrix; NaN where the data do not determine the parameters.
+        From the inverse Gauss-Newton matrix; NaN where the data do not determine the parameters, or
+        not in this precision.
         """
-        here = self(jnp.asarray(z))
+        here = self(z)
         assert here.matrix is not None
-        H, noise = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])
+        H, noise = here.matrix[..., 0], float(here.value[0])
         scale = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
         correlation = H / np.outer(scale, scale)
-        if not np.isfinite(correlation).all() or np.linalg.cond(correlation) > 1e14:
+        if (
+            not np.isfinite(correlation).all()
+            or np.linalg.cond(correlation) > 1 / ROUNDING[self.precision]
+        ):
             return dict.fromkeys(self.space.names, float("nan"))
         # The weights make the sum of squares a mean, so the number of samples divides it once more.
         freedom = max(self.samples - len(H), 1)
         variance = np.diag(np.linalg.inv(correlation)) / scale**2 * noise / freedom
-        sd = np.sqrt(np.maximum(variance, 0.0)) * np.abs(np.asarray(self.space.slopes(z[:, 0])))
+        sd = np.sqrt(np.maximum(variance, 0.0)) * np.abs(self.space.slopes(z[:, 0]))
         return dict(zip(self.space.names, map(float, sd), strict=True))
 
-    def thinned(self, z: jax.Array, coupling: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def thinned(self, z: np.ndarray, coupling: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Every tenth record, weighted: simulated `[record, n]` and data `[record]`."""
-        how = self._pull(coupling), self.dt, 10 * self.every
-        parts = [_thinned(self._at(s), self.space, z, s, *how) for s in self.sweeps]
+        with computing(self.precision):
+            at = jnp.asarray(z)
+            how = self._pull(coupling), self.dt, 10 * self.every, runner.place_of(self.cell, at)
+            parts = on_host([_thinned(self._at(s), self.space, at, s, *how) for s in self.sweeps])
         simulated, data = zip(*parts, strict=True)
         return np.concatenate(simulated), np.concatenate(data)
 
@@ -145,12 +169,17 @@ def _value(cell, space, z, sweep: Sweep, dt, every, place):
     return runner.run_population(program, place, runner.live_arrays(cell), **things)
 
 
-@partial(jax.jit, static_argnames=("space", "every"))
-def _thinned(cell, space, z, sweep: Sweep, coupling, dt, every):
-    electrode, error = _pulled(cell, sweep.electrode, coupling, dt), sweep.error
-    cell, s = begin(space.apply(cell, space.values(z)), sweep.v_start, sweep.level, z.shape[1:])
-    _, seen, _ = scan.run(cell, s, electrode, dt, error.measured, every)
-    data, weight = (a[9::10][: len(seen)] for a in error.data)
+@partial(jax.jit, static_argnames=("space", "every", "place"))
+def _thinned(cell, space, z, sweep: Sweep, coupling, dt, every, place):
+    def program(cell, theta, sweep):
+        cell = space.apply(cell, theta)
+        cell, s = begin(cell, sweep.v_start, sweep.level, batch_shape(theta))
+        return scan.run(cell, s, sweep.electrode, dt, sweep.error.measured, every)[1]
+
+    pulled = sweep._replace(electrode=_pulled(cell, sweep.electrode, coupling, dt))
+    things = {"cell": cell, "theta": space.values(z), "sweep": pulled}
+    seen = runner.run_population(program, place, runner.live_arrays(cell), **things)
+    data, weight = (a[9::10][: len(seen)] for a in sweep.error.data)
     return seen * weight[:, None], data * weight
 
 

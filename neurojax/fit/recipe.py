@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.optimisers.levenberg import levenberg_marquardt
+from neurojax.fit.optimisers.levenberg import BOLD
+from neurojax.fit.precision import Precision
 from neurojax.fit.result import Fit, Progress
 from neurojax.fit.space import Space, free
 from neurojax.fit.stage import Stage
@@ -29,9 +29,6 @@ from neurojax.recording.trace import Trace
 STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Shoot, Polish, Certify)}
 """Every stage by its name."""
 
-BOLD = levenberg_marquardt(damping=1e-3)
-"""The optimiser of those that are near their minimum already."""
-
 COARSE_MS = 0.5
 """Time step of a first round under voltage clamp: gates are exact there while v is held."""
 
@@ -47,6 +44,7 @@ def fit(
     keep: Sequence[np.ndarray] | None = None,
     weights: Sequence[float] | None = None,
     hold: bool = False,
+    precision: Precision = "single",
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -54,16 +52,16 @@ def fit(
     """Fit the free parameters of a cell to the sweeps of a recording, stage after stage.
 
     `stages` are run in their order, each on what the one before found: by default those of
-    `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep, weights and hold are
-    those of `Task`. A fit that has used its `seconds` of wall time, or is interrupted by Ctrl-C,
-    gives back its best so far.
+    `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep, weights, hold and
+    precision are those of `Task`. A fit that has used its `seconds` of wall time, or is interrupted
+    by Ctrl-C, gives back its best so far.
 
     Raises ValueError for no traces, mixed clamps or unknown parameters, and when not one start
     could be simulated.
     """
     if not isinstance(space, Space):
         space = free(cell, space)
-    task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold)
+    task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold, precision)
     budget, found = Budget(seconds, progress), None
     for stage in default_stages(task) if stages is None else stages:
         found = stage.run(task, found, budget)
@@ -81,31 +79,31 @@ def default_stages(task: Task) -> list[Stage]:
     """The stages that suit a recording.
 
     Voltage clamp: random starts polished in coarse steps, then the best in fine ones. Current clamp
-    without a spike: random starts polished. With spikes: a search on their features, since the
-    plain voltage error of a real cell is smallest without any spike; the times of a single sweep
-    count four times, as they are most of what it tells. In the end the certificate.
+    without a spike: random starts polished. The last polish is of a few starts and exact, for
+    recordings that have hardly any noise. With spikes: a search on their features, since the plain
+    voltage error of a real cell is smallest without any spike; the times of a single sweep count
+    four times, as most of its information is in them. At the end the certificate.
     """
     fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
     if fires:
         alone = {"times": 4.0} if len(task.traces) == 1 else {}
         return [Search(share=0.9, feature_weights=alone), Certify()]
+    last = Polish(starts=8, within=1.2, optimiser=BOLD, precision="exact")
     if task.clamp == "current":
-        return [Draw(), Polish(), Certify()]
+        return [Draw(), Polish(name="first polish"), last, Certify()]
     coarse = max(task.dt, COARSE_MS)
     return [
         Draw(dt=coarse),
         Polish(dt=coarse, iterations=120, name="coarse polish"),
-        Polish(starts=8, within=1.2, optimiser=BOLD),
+        last,
         Certify(),
     ]
 
 
 def conclude(task: Task, found: Candidates, budget: Budget) -> Fit:
     """The fit that the candidates of the last stage are."""
-    starts = {k: np.asarray(v, dtype=float) for k, v in task.space.values(found.z).items()}
+    starts = task.space.values(found.z)
     values = {k: float(v[0]) for k, v in starts.items()}
-    with jax.enable_x64(True):
-        errors = dict(found.standard_errors())
     return Fit(
         cell=task.space.apply(task.cell, values),
         space=task.space,
@@ -114,7 +112,7 @@ def conclude(task: Task, found: Candidates, budget: Budget) -> Fit:
         unit=found.unit,
         stages=budget.stages,
         starts=starts,
-        standard_errors=errors,
+        standard_errors=dict(found.standard_errors()),
         ranges=dict(found.ranges),
         contributions=dict(found.contributions),
         certificate=found.certificate,

@@ -12,12 +12,12 @@ from neurojax.fit.space import Space
 from neurojax.membrane.compartment import Cell
 
 Progress = Callable[[str, int, int, float, str], None]
-"""Called as progress(stage, done, total, best error, its unit), to tell a waiting person."""
+"""Called as progress(stage, done, total, best error, its unit), for a person who waits."""
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """One stage of a fit, told so that a person can follow it."""
+    """What one stage of a fit did, for its report."""
 
     name: str  # "draw", "evolve", "nudge", "polish" ...
     unit: str  # of the errors

@@ -1,4 +1,7 @@
-"""Which parameters are free, and the unit box in which every optimiser moves them."""
+"""Which parameters are free, and the unit box in which every optimiser moves them.
+
+Points may be NumPy arrays, on the host in float64, or JAX arrays inside a program.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -56,18 +60,19 @@ class Space:
         """Parameter values by name, `[pop]` each, of the points z `[P, pop]` (or `[P]`)."""
         log, low, high = self._edges()
         at = [low[k] + (high[k] - low[k]) * z[k] for k in range(len(self))]
+        exp = _numpy_for(z).exp
         return {
-            f.name: jnp.exp(a) if log[k] else a
+            f.name: exp(a) if log[k] else a
             for k, (f, a) in enumerate(zip(self.free, at, strict=True))
         }
 
     def slopes(self, z: Any) -> Any:
         """d value / d z, `[P, pop]`."""
         log, low, high = self._edges()
-        values = self.values(z)
-        return jnp.stack(
+        values, xp = self.values(z), _numpy_for(z)
+        return xp.stack(
             [
-                (high[k] - low[k]) * (values[f.name] if log[k] else jnp.ones_like(z[k]))
+                (high[k] - low[k]) * (values[f.name] if log[k] else xp.ones_like(z[k]))
                 for k, f in enumerate(self.free)
             ]
         )
@@ -91,7 +96,7 @@ class Space:
         if reject is None:
             return draw((len(self), n))
         z = draw((len(self), 64 * n))
-        badness = np.asarray(reject(self.values(z)))
+        badness = np.broadcast_to(reject(self.values(z)), z.shape[1:])
         return z[:, np.argsort(badness, kind="stable")[:n]]
 
     def prior_residuals(self, z: Any) -> Any:
@@ -99,10 +104,9 @@ class Space:
 
         Linear in z: the derivative is `prior_slopes`. Their squares add up to -2 log prior.
         """
-        at, slopes = self._priors(), self.prior_slopes()
-        shape = (0, *np.shape(z)[1:])
+        at, slopes, xp = self._priors(), self.prior_slopes(), _numpy_for(z)
         rows = [slopes[q, k] * (z[k] - middle) for q, (k, middle, _) in enumerate(at)]
-        return jnp.stack(rows) if rows else jnp.zeros(shape)
+        return xp.stack(rows) if rows else xp.zeros((0, *np.shape(z)[1:]))
 
     def prior_slopes(self) -> np.ndarray:
         """d prior residual / d z, `[Q, P]`, the same everywhere."""
@@ -175,6 +179,11 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     if not chosen:
         raise ValueError("no free parameter: name at least one")
     return Space(tuple(chosen))
+
+
+def _numpy_for(z: Any) -> Any:
+    """The module whose functions suit an array."""
+    return jnp if isinstance(z, jax.Array) else np
 
 
 def _checked_prior(prior: Any, name: str, unit: str, scale: str) -> tuple[float, float]:

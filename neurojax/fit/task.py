@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.fit.holding import level
+from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep, counted, noise_of, prepare
@@ -28,6 +29,8 @@ class Task:
     as in scores and free runs, a constant current holds the cell at the potential recorded before
     each current-clamp stimulus, so that a drift of the rest does not pass for a response. Such a
     current makes up for what only moves the rest, as a leak's E_rev does: give it a prior.
+    precision: "single", in which sweeps are simulated in float32, or "exact", in float64: slower,
+    and never in the kernels of a GPU, for the last digits of a few starts.
 
     Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
     """
@@ -41,12 +44,15 @@ class Task:
     weights: Sequence[float] | None = None
     seed: int = 0
     hold: bool = False
+    precision: Precision = "single"
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
+        checked(self.precision)
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
         shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
+        defaults["cell"] = suited(self.cell, self.precision)
         if not self.dt:
             defaults["dt"] = 0.025 if clamp == "current" else self.traces[0].dt_ms
         if self.keep is None:
@@ -61,29 +67,32 @@ class Task:
         return self.traces[0].clamp
 
     def rng(self, *stream: int) -> np.random.Generator:
-        """The random numbers of one stage, told apart from others' by `stream`."""
+        """The random numbers of one stage, independent of those of another `stream`."""
         return np.random.default_rng([self.seed, *stream])
 
     def problem(self, objective: Objective | None = None, every: int = 1) -> Problem:
         """The sum of an objective over the sweeps, read every `every` steps, with derivatives.
 
-        `objective(trace, record_ms)` makes the fold that a simulation of a sweep is told by, from
+        `objective(trace, record_ms)` makes the fold that scores a simulation of a sweep, from
         records at record_ms, 2 record_ms and so on. Default: the squared error of the potential
         (current clamp) or of the current (voltage clamp), averaged over all samples that count.
         """
         return self.once(("problem", objective, every), lambda: self._problem(objective, every))
 
     def _problem(self, objective: Objective | None, every: int) -> Problem:
-        sweeps = sweeps_for(self.cell, self.traces, self.dt, every, self.keep, self.hold)
+        how = every, self.keep, self.hold, self.precision
+        sweeps = sweeps_for(self.cell, self.traces, self.dt, *how)
         weights = len(sweeps) * shares_of(self.weights, len(sweeps))
         if objective is not None:
-            folds = [objective(t, self.dt * every) for t in self.traces]
+            with computing(self.precision):  # it may compute with the data
+                folds = [objective(t, self.dt * every) for t in self.traces]
             sweeps = [s._replace(error=f) for s, f in zip(sweeps, folds, strict=True)]
             weights = weights / len(sweeps)
         prior = 0.0
         if any(f.prior for f in self.space.free):
             prior = self._noise_power() if objective is None else 1 / len(sweeps)
-        return Problem(self.cell, self.space, sweeps, weights, self.dt, every, self.clamp, prior)
+        how = self.dt, every, self.clamp, prior, self.precision
+        return Problem(self.cell, self.space, sweeps, weights, *how)
 
     def _noise_power(self) -> float:
         """How much one standard deviation squared is of the mean squared error.
@@ -106,6 +115,12 @@ class Task:
         if dt is None or dt == self.dt:
             return self
         return self.once(("stepped", dt), lambda: replace(self, dt=dt))
+
+    def simulated(self, precision: Precision | None) -> Task:
+        """The same task in another precision (None: as it is)."""
+        if precision is None or precision == self.precision:
+            return self
+        return self.once(("precision", precision), lambda: replace(self, precision=precision))
 
     def jittered(self, share: float) -> Task:
         """The same task with each sweep twice, its current stronger and weaker by `share` of it."""
@@ -134,9 +149,11 @@ def sweeps_for(
     every: int = 1,
     keep: Sequence[np.ndarray | None] | None = None,
     hold: bool = False,
+    precision: Precision = "single",
 ) -> list[Sweep]:
     """Traces as a cell sees them, through its pipette if it has one; see `Task` and `prepare`."""
-    sweeps = prepare(traces, dt, every, keep, cell=cell)
+    with computing(precision):
+        sweeps = prepare(traces, dt, every, keep, cell=cell)
     if hold and one_clamp(traces) == "current":
         sweeps = [s._replace(level=level(t)) for s, t in zip(sweeps, traces, strict=True)]
     return sweeps

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.hierarchical import pooling
-from neurojax.fit.hierarchical.descent import CohortDescent, Plan
+from neurojax.fit.hierarchical.cohort_descent import CohortDescent, Plan
 from neurojax.fit.optimisers import schur_complement
+from neurojax.fit.precision import RESOLUTION, ROUNDING, Precision, checked, suited
 from neurojax.fit.problem import Problem
 from neurojax.fit.result import Progress, StageRecord
 from neurojax.fit.space import Space, free
@@ -76,6 +76,7 @@ def cohort(
     every: int = 1,
     keep: Sequence[Sequence[np.ndarray]] | None = None,
     hold: bool = False,
+    precision: Precision = "single",
     iterations: int = 60,
     tolerance: float = 1e-7,
     seconds: float | None = None,
@@ -94,7 +95,7 @@ def cohort(
     default all samples count alike at first, and then each cell by the noise that its residual
     shows. couplings: to the data, mS/cm2, as in `Nudge` (voltage clamp: none). Every start draws
     the shared parameters once, and each cell's own `draws` times, of which it takes the best. dt,
-    every, keep, hold, seconds, seed and progress are those of `fit`.
+    every, keep, hold, precision, seconds, seed and progress are those of `fit`.
 
     Raises ValueError for no cell, mixed clamps, unknown names, priors, or when not one cell could
     be simulated.
@@ -103,32 +104,31 @@ def cohort(
         space = free(cell, space)
     clamp = one_clamp([trace for sweeps in recordings for trace in sweeps])
     in_common, of_population = _chosen(space, shared, pooled)
-    if told := [f.name for f in space.free if f.prior]:
+    if priors := [f.name for f in space.free if f.prior]:
         raise ValueError(
-            f"{told[0]} has a prior, which a cohort does not count: pool the parameter, so that "
+            f"{priors[0]} has a prior, which a cohort does not count: pool the parameter, so that "
             "the cells themselves tell its mean and spread, or bound it more tightly"
         )
     if couplings is None:
         couplings = (0.0,) if clamp == "voltage" else NUDGES
     dt = dt or (0.025 if clamp == "current" else recordings[0][0].dt_ms)
     budget = Budget(seconds, progress)
-    with jax.enable_x64(True):
-        lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep, hold)
-        plan = Plan(
-            in_common, of_population, lanes.samples,
-            None if noise is None else np.asarray(noise, dtype=float),
-            lanes.least_noise, tuple(couplings), iterations, tolerance,
-        )  # fmt: skip
-        with budget.stage("cohort", lanes.unit) as log:
-            descents = _run(lanes, plan, starts, draws, np.random.default_rng(seed), log)
-        if not any(c.alive.any() for c in descents):
-            raise ValueError(
-                "not one cell could be simulated to the end. Narrow the bounds of the free "
-                "parameters, or use a smaller dt"
-            )
-        descents.sort(key=lambda c: ((~c.alive).sum(), c.mean_square))
-        return _conclude(lanes, descents, budget)
-    raise KeyboardInterrupt
+    cell = suited(cell, checked(precision))
+    lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep, hold, precision)
+    plan = Plan(
+        in_common, of_population, lanes.samples,
+        None if noise is None else np.asarray(noise, dtype=float),
+        lanes.least_noise, tuple(couplings), iterations, max(tolerance, RESOLUTION[precision]),
+    )  # fmt: skip
+    with budget.stage("cohort", lanes.unit) as log:
+        descents = _run(lanes, plan, starts, draws, np.random.default_rng(seed), log)
+    if not any(c.alive.any() for c in descents):
+        raise ValueError(
+            "not one cell could be simulated to the end. Narrow the bounds of the free "
+            "parameters, or use a smaller dt"
+        )
+    descents.sort(key=lambda c: ((~c.alive).sum(), c.mean_square))
+    return _conclude(lanes, descents, budget)
 
 
 def _chosen(space: Space, shared: Sequence[str], pooled: Sequence[str]):
@@ -146,7 +146,7 @@ def _chosen(space: Space, shared: Sequence[str], pooled: Sequence[str]):
 class _Lanes:
     """Every sweep of every cell, and that for every start, as a cell of one population."""
 
-    def __init__(self, cell, space, recordings, clamp, dt, every, keep, hold):
+    def __init__(self, cell, space, recordings, clamp, dt, every, keep, hold, precision):
         masks = keep or [[counted(cell, t) for t in sweeps] for sweeps in recordings]
         if len(masks) != len(recordings):
             raise ValueError(f"masks for {len(masks)} cells, but {len(recordings)} cells")
@@ -156,9 +156,11 @@ class _Lanes:
                     f"{name} has {np.size(leaf)} values, but there are {len(recordings)} cells"
                 )
         made = [
-            sweeps_for(cell, s, dt, every, k, hold) for s, k in zip(recordings, masks, strict=True)
+            sweeps_for(cell, s, dt, every, k, hold, precision)
+            for s, k in zip(recordings, masks, strict=True)
         ]
         self.cell, self.space, self.clamp, self.dt, self.every = cell, space, clamp, dt, every
+        self.precision: Precision = precision
         self.cells, self.sweeps = len(made), [sweep for sweeps in made for sweep in sweeps]
         self.names = [s[0].name or f"cell {k}" for k, s in enumerate(recordings)]
         self.first = np.cumsum([0, *(len(s) for s in made[:-1])])  # sweep of each cell
@@ -177,10 +179,10 @@ class _Lanes:
         trials = [*trials, *[trials[0]] * (width - len(trials))]
         held = np.repeat([*couplings, *[couplings[0]] * (width - len(couplings))], n)
         z = np.concatenate([t[:, self.owner] for t in trials], axis=1)
-        found = self._problem(width)(jnp.asarray(z), held)
+        found = self._problem(width)(z, held)
         assert found.matrix is not None
         sums = [
-            np.add.reduceat(np.asarray(a).reshape(*a.shape[:-1], width, n), self.first, axis=-1)
+            np.add.reduceat(a.reshape(*a.shape[:-1], width, n), self.first, axis=-1)
             for a in (found.value, found.gradient, found.matrix)
         ]
         return [[a[..., k, :] for a in sums] for k in range(width)]
@@ -194,9 +196,8 @@ class _Lanes:
 
             cell = map_cells(of_sweeps, self.cell)
             sweep = _stacked(self.sweeps, width)
-            self._problems[width] = Problem(
-                cell, self.space, [sweep], np.ones(1), self.dt, self.every, self.clamp
-            )
+            how = self.dt, self.every, self.clamp, 0.0, self.precision
+            self._problems[width] = Problem(cell, self.space, [sweep], np.ones(1), *how)
         return self._problems[width]
 
 
@@ -298,10 +299,11 @@ def _conclude(lanes: _Lanes, descents: list[CohortDescent], budget: Budget) -> C
     best, space, plan = descents[0], lanes.space, descents[0].plan
     z = np.where(best.alive, best.z, np.nan)
     z[plan.shared] = best.z[plan.shared]
-    values = {k: np.asarray(v) for k, v in space.values(z).items()}
+    values = space.values(z)
+    rounding = max(1e-12, ROUNDING[lanes.precision])
     with np.errstate(invalid="ignore"):
-        deviation = np.sqrt(schur_complement.variances(best.posterior()[0], plan.shared))
-        errors = deviation * np.abs(np.asarray(space.slopes(z)))
+        deviation = np.sqrt(schur_complement.variances(best.posterior()[0], plan.shared, rounding))
+        errors = deviation * np.abs(space.slopes(z))
     common = [name for name, one in zip(space.names, plan.shared, strict=True) if one]
     at_starts = space.values(np.stack([c.z[:, 0] for c in descents], axis=1))
     return CohortFit(
@@ -317,7 +319,7 @@ def _conclude(lanes: _Lanes, descents: list[CohortDescent], budget: Budget) -> C
         unit=lanes.unit,
         lost=[name for name, alive in zip(lanes.names, best.alive, strict=True) if not alive],
         apart=[n for n, far in zip(lanes.names, best.apart & best.alive, strict=True) if far],
-        starts={name: np.asarray(at_starts[name]) for name in common},
+        starts={name: at_starts[name] for name in common},
         start_errors=np.array([np.sqrt(c.mean_square) for c in descents]),
         stages=budget.stages,
         interrupted=budget.interrupted,

@@ -1,11 +1,11 @@
-"""descent: many starts walk downhill at once, each at its own schedule and its own coupling."""
+"""descend: many starts minimise a cost function side by side, each until it gains no more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,24 +14,53 @@ import optax
 
 from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT, LevenbergState
-from neurojax.fit.problem import Problem
+from neurojax.fit.precision import RESOLUTION, Precision, computing
 
 LANES = 64
 """Starts that each device computes at once; where one ends, a waiting one takes its place."""
 
-PATIENCE = 6
-"""Iterations without a gain after which a start is done."""
+
+class CostFunction(Protocol):
+    """What is minimised: a `Problem`, or the pieces of multiple shooting."""
+
+    sweeps: Sequence[Any]  # simulated for each point
+    precision: Precision
+
+    def __call__(self, z: np.ndarray, coupling: np.ndarray) -> Any:
+        """The `value` `[n]` of points z `[P, n]`, under a coupling each, and what steps need."""
+        ...
+
+    def error(self, value: Any) -> Any:
+        """The error that a person reads of a value."""
+        ...
+
+
+class Steps(Protocol):
+    """An optimiser of many starts at once: how it goes on from what was found at points `[P, n]`.
+
+    A state is a tree of NumPy arrays `[n, ...]`. What it counts, steps `rejected` and `clipped`,
+    are fields of it.
+    """
+
+    def begin(self, z: np.ndarray) -> Any:
+        """The state of starts that have found nothing yet."""
+        ...
+
+    def move(self, state: Any, z: np.ndarray, found: Any) -> tuple[np.ndarray, Any]:
+        """Where to look next, `[P, n]`, and the new state."""
+        ...
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a start goes down: from coupling to coupling, at each until it gains no more."""
+    """How a start descends: from coupling to coupling, at each until it gains no more."""
 
-    couplings: Sequence[float] = (0.0,)  # to the data, mS/cm2, firm to faint; the last one counts
+    couplings: Sequence[float] = (0.0,)  # to the data, mS/cm2, strong to weak; the last one counts
     iterations: int = 60  # at most, at each coupling
-    tolerance: float = 1e-6  # of its error: what is less is no gain, at the last coupling
+    tolerance: float = 1e-6  # of its value: what is less is no gain, at the last coupling
     coarse: float = 1e-2  # and at those before
-    optimiser: optax.GradientTransformation = LEVENBERG_MARQUARDT
+    patience: int = 6  # iterations without a gain after which a start is done
+    optimiser: optax.GradientTransformation | Steps = LEVENBERG_MARQUARDT
 
 
 def lanes(n: int) -> int:
@@ -43,46 +72,63 @@ def lanes(n: int) -> int:
 
 
 def descend(
-    problem: Problem, z: np.ndarray, schedule: Schedule, log: StageLog, width: int | None = None
+    problem: CostFunction,
+    z: np.ndarray,
+    schedule: Schedule,
+    log: StageLog,
+    width: int | None = None,
+    fixed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each start's best point `[P, n]` at the last coupling, and its value `[n]`, from z `[P, n]`.
 
     A start that is not finite ends at once, with an infinite value. When the stage's time is up, or
     on Ctrl-C, every start is still looked at once, for it is the last coupling that counts. One
-    program serves all calls of one `width`, the number of starts at a time.
+    program serves all calls of one `width`, the number of starts at a time. Coordinates `fixed`
+    `[P, n]` stay where they are.
     """
-    walkers = _Walkers(
-        problem, np.asarray(z, dtype=np.float64), schedule, width or lanes(z.shape[1])
-    )
+    z = np.asarray(z, dtype=np.float64)
+    fixed = np.zeros(z.shape, dtype=bool) if fixed is None else fixed
+    descent = _Descent(problem, z, schedule, width or lanes(z.shape[1]), fixed)
     try:
-        while walkers.under_way and not log.hurried:
-            walkers.move()
-            log.step(*walkers.progress(), walkers.simulated, walkers.errors())
+        while descent.under_way and not log.hurried:
+            descent.move()
+            log.step(*descent.progress(), descent.simulated, descent.errors())
     except KeyboardInterrupt:
         log.budget.interrupted = True
-    walkers.conclude()
-    if isinstance(walkers.state, LevenbergState):
-        log.count(walkers.rejected, walkers.clipped)
-    return walkers.best_z, walkers.best
+    descent.conclude()
+    if descent.counts:
+        log.count(descent.rejected, descent.clipped)
+    return descent.best_z, descent.best
 
 
-class _Walkers:
-    """A start in each lane, under way; others that wait; and what came of all, `[n]` each."""
+class _Descent:
+    """One start in each lane, others that wait, and the results of all, `[n]` each."""
 
-    def __init__(self, problem: Problem, z: np.ndarray, schedule: Schedule, width: int):
+    def __init__(
+        self,
+        problem: CostFunction,
+        z: np.ndarray,
+        schedule: Schedule,
+        width: int,
+        fixed: np.ndarray,
+    ):
         self.problem, self.schedule, self.n = problem, schedule, z.shape[1]
         self.couplings = np.asarray(schedule.couplings, dtype=np.float64)
-        self.best_z, self.best = z.copy(), np.full(self.n, np.inf)
+        self.best_z, self.best, self.fixed = z.copy(), np.full(self.n, np.inf), fixed
         self.seen = np.zeros(self.n, dtype=bool)  # at the last coupling
         lanes = np.arange(width)
-        self.who = np.where(lanes < self.n, lanes, -1)  # -1: nobody is in this lane any more
-        self.waiting = min(width, self.n)
+        self.who = np.where(lanes < self.n, lanes, -1)  # the start in each lane, -1: none
+        self.waiting = min(width, self.n)  # the next start that has not begun
         self.z = z[:, lanes % self.n].copy()  # where to look next
         self.here, self.value = self.z.copy(), np.full(width, np.inf)  # best at this coupling
         self.level, self.age, self.quiet = (np.zeros(width, dtype=int) for _ in range(3))
-        self.optimiser = optax.with_extra_args_support(schedule.optimiser)
-        self.state: Any = jax.vmap(self.optimiser.init, -1, -1)(jnp.asarray(self.z))
-        self.rejected = self.clipped = 0  # steps of Levenberg-Marquardt
+        self.least = np.maximum(
+            [schedule.coarse, schedule.tolerance], RESOLUTION[problem.precision]
+        )
+        self.steps = _steps(schedule.optimiser, problem.precision)
+        self.state = self.steps.begin(self.z)
+        self.counts = hasattr(self.state, "rejected")
+        self.rejected = self.clipped = 0
 
     @property
     def under_way(self) -> bool:
@@ -99,7 +145,7 @@ class _Walkers:
         return self.level == self.couplings.size - 1
 
     def progress(self) -> tuple[int, int, float]:
-        """Mean iterations done and to come at most, and the best error at the faintest coupling."""
+        """Mean iterations done and to come at most, and the best error at the weakest coupling."""
         ahead = self.n - self.waiting
         done = self.level * self.schedule.iterations + self.age
         whole = self.couplings.size * self.schedule.iterations
@@ -119,26 +165,34 @@ class _Walkers:
 
     def move(self) -> None:
         """One iteration in every lane; a start that is done goes on to what comes next."""
-        z = jnp.asarray(self.z)
-        found = self.problem(z, self.couplings[self.level])
-        fresh = jnp.asarray(self.age == 0)
-        onward, self.state = _move(self.optimiser, self.state, fresh, z, found)
-        value = np.nan_to_num(np.asarray(found.value), nan=np.inf)
-        least = np.where(self._last, self.schedule.tolerance, self.schedule.coarse)
-        gained = value < (1 - least) * self.value
-        self._keep(value)
+        found = self.problem(self.z, self.couplings[self.level])
+        onward = self._onward(found)
+        value = np.nan_to_num(found.value, nan=np.inf)
+        gained = value < (1 - self.least[self._last.astype(int)]) * self.value
+        better = value < self.value
+        self.here = np.where(better, self.z, self.here)
+        self.value = np.where(better, value, self.value)
         self.quiet = np.where(gained, 0, self.quiet + 1)
         self.age += 1
-        self.z = np.array(onward)
-        done = (self.quiet >= PATIENCE) | (self.age >= self.schedule.iterations)
+        self.z = onward
+        done = (self.quiet >= self.schedule.patience) | (self.age >= self.schedule.iterations)
         done |= ~np.isfinite(self.value)
         for lane in map(int, np.flatnonzero(done & (self.who >= 0))):
             self._go_on(lane)
 
-    def _keep(self, value: np.ndarray) -> None:
-        better = value < self.value
-        self.here = np.where(better, self.z, self.here)
-        self.value = np.where(better, value, self.value)
+    def _onward(self, found: Any) -> np.ndarray:
+        """Where each lane looks next. An optimiser begins anew where a start or a coupling does."""
+        if (fresh := self.age == 0).any():
+            new = self.steps.begin(self.z)
+            self.state = jax.tree.map(lambda a, b: _where(fresh, a, b), new, self.state)
+        fixed = self.fixed[:, self.who]
+        if fixed.any():
+            found = found._replace(gradient=np.where(fixed, 0.0, found.gradient))
+            if found.matrix is not None:
+                both = fixed[:, None] | fixed[None]
+                found = found._replace(matrix=np.where(both, 0.0, found.matrix))
+        onward, self.state = self.steps.move(self.state, self.z, found)
+        return np.where(fixed, self.z, onward)
 
     def _go_on(self, lane: int) -> None:
         """To the next coupling; or, from the last one, this lane to the next start."""
@@ -164,7 +218,7 @@ class _Walkers:
         self.best_z[:, start], self.best[start] = self.here[:, lane], self.value[lane]
 
     def _count(self, lane: int) -> None:
-        if isinstance(self.state, LevenbergState):
+        if self.counts:
             self.rejected += int(self.state.rejected[lane])
             self.clipped += int(self.state.clipped[lane])
 
@@ -180,19 +234,66 @@ class _Walkers:
         for k in range(0, unseen.size, self.who.size):
             some = unseen[k : k + self.who.size]
             padded = np.resize(some, self.who.size)
-            found = self.problem(jnp.asarray(self.best_z[:, padded]), self.couplings[-1:])
-            value = np.nan_to_num(np.asarray(found.value), nan=np.inf)
-            self.best[some] = value[: some.size]
+            found = self.problem(
+                self.best_z[:, padded], np.repeat(self.couplings[-1:], len(padded))
+            )
+            self.best[some] = np.nan_to_num(found.value, nan=np.inf)[: some.size]
+
+
+def _where(which: np.ndarray, a: Any, b: Any) -> Any:
+    """a where `which` `[n]`, else b, for arrays `[n, ...]`."""
+    return np.where(which.reshape(-1, *[1] * (np.ndim(a) - 1)), a, b)
+
+
+def _steps(optimiser: optax.GradientTransformation | Steps, precision: Precision) -> Steps:
+    if not isinstance(optimiser, optax.GradientTransformation):
+        return optimiser
+    if isinstance(optimiser.init(np.zeros(1)), LevenbergState):
+        return _OnHost(optimiser)
+    return _InProgram(optax.with_extra_args_support(optimiser), precision)
+
+
+@dataclass(frozen=True)
+class _OnHost:
+    """Levenberg-Marquardt, whose linear algebra is float64 on the host."""
+
+    optimiser: Any
+
+    def begin(self, z: np.ndarray) -> Any:
+        return self.optimiser.init(z.T)
+
+    def move(self, state: Any, z: np.ndarray, found: Any) -> tuple[np.ndarray, Any]:
+        matrix = np.moveaxis(found.matrix, -1, 0)
+        with np.errstate(all="ignore"):  # of starts that are lost
+            moves, state = self.optimiser.update(
+                found.gradient.T, state, z.T, value=found.value, matrix=matrix
+            )
+        return (z.T + moves).T, state
+
+
+@dataclass(frozen=True)
+class _InProgram:
+    """Any other transformation of optax, one start beside the other."""
+
+    optimiser: Any
+    precision: Precision
+
+    def begin(self, z: np.ndarray) -> Any:
+        with computing(self.precision):
+            return jax.tree.map(np.asarray, jax.vmap(self.optimiser.init)(jnp.asarray(z.T)))
+
+    def move(self, state: Any, z: np.ndarray, found: Any) -> tuple[np.ndarray, Any]:
+        matrix = None if found.matrix is None else np.moveaxis(found.matrix, -1, 0)
+        found = found.gradient.T, found.value, matrix
+        with computing(self.precision):
+            moves, state = _moves(self.optimiser, state, z.T, *found)
+            moves, state = jax.tree.map(np.asarray, (moves, state))
+        return np.clip(z + moves.T, 0.0, 1.0), state
 
 
 @partial(jax.jit, static_argnames="optimiser")
-def _move(optimiser, state, fresh, z, found):
-    """Where each lane looks next, and its optimiser's state, made anew where it is `fresh`."""
-    new = jax.vmap(optimiser.init, -1, -1)(z)
-    state = jax.tree.map(partial(jnp.where, fresh), new, state)
-
+def _moves(optimiser: Any, state: Any, z: Any, gradient: Any, value: Any, matrix: Any) -> Any:
     def update(gradient, state, z, value, matrix):
-        moves, state = optimiser.update(gradient, state, z, value=value, matrix=matrix)
-        return jnp.clip(z + moves, 0.0, 1.0), state
+        return optimiser.update(gradient, state, z, value=value, matrix=matrix)
 
-    return jax.vmap(update, -1, -1)(found.gradient, state, z, found.value, found.matrix)
+    return jax.vmap(update)(gradient, state, z, value, matrix)

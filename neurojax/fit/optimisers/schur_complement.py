@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RADIUS = 0.6
-"""No step is longer in any coordinate of the unit box."""
+from neurojax.fit.optimisers.trust_region import shortening
 
 
 def step(
@@ -38,33 +37,36 @@ def step(
     else:
         out[~shared] = -np.linalg.solve(A, rhs)[..., 0].T
     out = np.where(np.isfinite(out), out, 0.0)
-    longest = np.abs(out).max(axis=0, initial=1e-300)
+    longest = np.abs(out).max(axis=0)
     if shared.any():
-        longest = np.maximum(longest, np.abs(out[shared]).max())
-        out[shared] *= min(1.0, RADIUS / np.abs(out[shared]).max(initial=1e-300))
-    out[~shared] *= np.minimum(1.0, RADIUS / longest)
+        of_shared = np.abs(out[shared]).max()
+        out[shared] *= shortening(of_shared)
+        longest = np.maximum(longest, of_shared)
+    out[~shared] *= shortening(longest)
     return out
 
 
-def variances(H: np.ndarray, shared: np.ndarray) -> np.ndarray:
+def variances(H: np.ndarray, shared: np.ndarray, rounding: float = 1e-12) -> np.ndarray:
     """The diagonal of the inverse of the whole matrix, `[P, cell]`.
 
-    Infinite where the data do not determine a parameter.
+    Infinite where the data say nothing of a parameter. `rounding` is the relative error of H: what
+    is determined by less than that becomes very uncertain.
     """
     out = np.full((len(shared), H.shape[-1]), np.inf)
     A, B, C = _blocks(H, shared, np.ones_like(H[0], dtype=bool))
     k = np.arange(A.shape[-1])
-    A[:, k, k] *= 1 + 1e-12  # what is undetermined becomes very uncertain, not an error
+    A[:, k, k] *= 1 + rounding
     own = np.linalg.inv(A)
     out[~shared] = np.diagonal(own, axis1=-2, axis2=-1).T
     if shared.any():
         through = own @ B
-        inverse = np.linalg.pinv(C - (np.swapaxes(B, -1, -2) @ through).sum(0), hermitian=True)
+        C = C + rounding * np.diag(np.diag(C))
+        inverse = np.linalg.inv(C - (np.swapaxes(B, -1, -2) @ through).sum(0))
         out[~shared] += np.einsum("cij,jk,cik->ic", through, inverse, through)
         out[shared] = np.diag(inverse)[:, None]
     diagonal = np.einsum("iic->ic", H)
-    told = np.where(shared[:, None], diagonal.sum(1, keepdims=True), diagonal) > 0
-    return np.where(told & (out > 0), out, np.inf)
+    seen = np.where(shared[:, None], diagonal.sum(1, keepdims=True), diagonal) > 0
+    return np.where(seen & (out > 0), out, np.inf)
 
 
 def _blocks(H: np.ndarray, shared: np.ndarray, free: np.ndarray):

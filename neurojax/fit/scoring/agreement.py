@@ -95,7 +95,7 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
 
     In current clamp a constant current (see `held_at`) holds the model at the potential recorded
     before the stimulus, so that a drift from sweep to sweep does not pass for a response; `bias_pA`
-    tells it. With `held=False` the model is at its own rest.
+    gives it. With `held=False` the model is at its own rest.
 
     Raises RecordingError for a cell without a resting state at this holding level, or one that
     diverges.

@@ -14,6 +14,7 @@ import numpy as np
 from neurojax.engine import runner, scan
 from neurojax.engine.observables import amplifier_potential
 from neurojax.fit.holding import held_at
+from neurojax.fit.precision import computing
 from neurojax.fit.problem import Objective
 from neurojax.fit.scoring.score import UNIT, score, targets
 from neurojax.fit.space import Space
@@ -55,19 +56,24 @@ class FeatureScorer:
         aim = task.jittered(jitter)
         self.targets = aim.once("targets", lambda: targets(aim.traces, aim.dt, aim.weights))
         self.sweeps = len(self.targets.sweeps)
-        self.i = jnp.asarray(self.targets.i)
+        with computing(task.precision):
+            self.i = [jnp.asarray(i) for i in self.targets.i.T]
 
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]:
         t, target = self.task, self.targets
-        at = jnp.asarray(z.astype(jnp.result_type(float)))
-        place = runner.place_of(t.cell, at)
-        v, off = _simulate(t.cell, at, self.i, target.level, t.dt, t.space, target.every, place)
-        told = score(np.moveaxis(np.asarray(v), -1, 0), target, np.asarray(off))
-        parts = {k: self.feature_weights.get(k, 1.0) * x for k, x in told._asdict().items()}
-        if r := list(np.asarray(t.space.prior_residuals(z))):
+        with computing(t.precision):
+            at = jnp.asarray(z)
+            place = runner.place_of(t.cell, at)
+            how = t.dt, t.space, target.every, place
+            levels = [Level(*of_sweep) for of_sweep in zip(*target.level, strict=True)]
+            each = zip(self.i, levels, strict=True)
+            v, off = zip(*[_simulate(t.cell, at, i, level, *how) for i, level in each], strict=True)
+        found = score(np.moveaxis(np.stack(v), -1, 0), target, np.stack(off))
+        parts = {k: self.feature_weights.get(k, 1.0) * x for k, x in found._asdict().items()}
+        if r := list(t.space.prior_residuals(z)):
             parts["priors"] = sum(x * x for x in r) / len(t.traces)
         errors = np.sum(list(parts.values()), axis=0)
-        return np.where(np.isfinite(told.total), errors, np.inf), parts
+        return np.where(np.isfinite(found.total), errors, np.inf), parts
 
 
 class ObjectiveScorer:
@@ -78,27 +84,24 @@ class ObjectiveScorer:
         self.unit, self.sweeps = self.problem.unit, len(self.problem.sweeps)
 
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Parts]:
-        values = self.problem.values(jnp.asarray(z.astype(jnp.result_type(float))))
+        values = self.problem.values(z)
         return np.nan_to_num(self.problem.error(values), nan=np.inf), {}
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
 def _simulate(cell: Cell, z, i, level: Level, dt, space: Space, every: int, place):
-    """Potentials `[sweep, n, record]` of cells z `[P, n]` under currents i `[step, sweep]`.
+    """Potentials `[n, record]` of cells z `[P, n]` under a current i `[step]`.
 
-    Every cell is held at the potential at which each sweep began; how far from there it would rest
-    by itself is `[sweep, n]` mV.
+    Every cell is held at the potential at which the sweep began; how far from there it would rest
+    by itself is `[n]` mV.
     """
 
-    def program(cell, theta):
-        def one(level, i):
-            held = held_at(space.apply(cell, theta), *level)
-            electrode = current_through(cell, i)
-            _, v, _ = scan.run(held.cell, held.state, electrode, dt, amplifier_potential, every)
-            return v, held.off
+    def program(cell, theta, level, electrode):
+        held = held_at(space.apply(cell, theta), *level)
+        how = electrode, dt, amplifier_potential, every
+        return scan.run(held.cell, held.state, *how)[1], held.off
 
-        return jax.vmap(one, in_axes=(0, 1))(level, i)
-
-    live = i.shape[1] * runner.live_arrays(cell)
-    v, off = runner.run_population(program, place, live, cell=cell, theta=space.values(z))
-    return jnp.moveaxis(v, 1, -1), off
+    things = {"cell": cell, "theta": space.values(z), "level": level}
+    electrode, live = current_through(cell, i), runner.live_arrays(cell)
+    v, off = runner.run_population(program, place, live, **things, electrode=electrode)
+    return v.T, off

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.descent import lanes
+from neurojax.fit.precision import Precision, computing
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.task import Task
@@ -32,7 +31,8 @@ class Certify:
 
     Always: the free run of every sweep, held-out ones among them, and the ensemble of candidates
     whose error is `within` (a part) of the best. Where their error is a sum of squares
-    also the Fisher information, with standard errors and the directions that the data leave open.
+    also the Fisher information, always in float64, with standard errors and the directions that the
+    data leave open. Profiles and draws are of the task's precision.
 
     noise: what the uncertainty of parameters is reckoned from. "residual", the default, counts all
     that the fit leaves over as noise, with the time that it lasts: intervals then allow for a model
@@ -41,7 +41,7 @@ class Certify:
     do: how repeated recordings of a cell that is exactly like the model would scatter. For an
     objective of one's own its weights are taken for standard deviations.
     objective: what the last stage minimised, if not the squared error; see `Task.problem`. After a
-    search on features, in tolerances, `loss.spike_features` tells what those determine.
+    search on features, in tolerances, `loss.spike_features` shows what those determine.
     profiles: values to either side of each parameter's best at which the others are fitted anew,
     8 to 15 (0: no profiles). draws: from the posterior, by `sampler` "laplace" (the normal
     approximation, at once) or "nuts" (needs blackjax; thousands of simulations), in `chains`.
@@ -73,7 +73,7 @@ class Certify:
             raise ValueError("nothing to certify: name a stage before it, such as Polish()")
         values = {k: float(v) for k, v in task.space.values(found.best).items()}
         known: dict[str, Any] = {"ranges": found.ranges}
-        with jax.enable_x64(True), budget.stage(self.name, found.unit) as log:
+        with budget.stage(self.name, found.unit) as log:
             known["ensemble"] = ensemble(task.space, found, self.within)
             known["free_runs"] = _free_runs(task, task.space.apply(task.cell, values))
             log.evaluations += len(known["free_runs"])
@@ -96,17 +96,18 @@ class Certify:
         return problem.unit == found.unit and problem.sweeps[0].error.squares() is not None
 
     def _weigh(self, task: Task, found: Candidates, known: dict[str, Any], log: StageLog) -> None:
-        """Everything that the sum of squares tells, from the cheapest to the dearest."""
+        """All that follows from the sum of squares, the cheapest first."""
         problem, best = self._problem(task), found.best
         # As many at a time as the stage before had, whose program then serves.
         width = lanes(len(found))
-        here = problem(jnp.asarray(np.repeat(best[:, None], width, axis=1)))
+        # Of small eigenvalues float32 would leave nothing, and one point is quick in float64.
+        here = self._problem(task.simulated("exact"))(np.repeat(best[:, None], width, axis=1))
         log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
-        matrix, value = np.asarray(here.matrix)[..., 0], float(np.asarray(here.value)[0])
+        matrix, value = here.matrix[..., 0], float(here.value[0])
         if not np.isfinite(matrix).all():
             known["missing"] = "no Fisher information: a derivative at the best point is not finite"
             return
-        r, J = np.asarray(task.space.prior_residuals(best)), task.space.prior_slopes()
+        r, J = task.space.prior_residuals(best), task.space.prior_slopes()
         value -= problem.prior * float(r @ r)
         matrix = matrix - problem.prior * J.T @ J
         information = self._likelihood(task, problem, best, value, known)
@@ -153,15 +154,21 @@ def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
     """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
     seen = [None] * len(task.traces) if task.keep is None else task.keep
     unseen = [None if task.keep is None else counted(task.cell, t) for t in task.held_out]
+    how = task.dt, task.precision
+    fitted = zip(task.traces, seen, strict=True)
+    held_out = zip(task.held_out, unseen, strict=True)
     return [
-        *(_free_run(cell, t, k, task.dt, False) for t, k in zip(task.traces, seen, strict=True)),
-        *(_free_run(cell, t, k, task.dt, True) for t, k in zip(task.held_out, unseen, strict=True)),
+        *(_free_run(cell, trace, keep, *how, False) for trace, keep in fitted),
+        *(_free_run(cell, trace, keep, *how, True) for trace, keep in held_out),
     ]
 
 
-def _free_run(cell: Cell, trace: Trace, keep, dt: float, held_out: bool) -> FreeRun:
+def _free_run(
+    cell: Cell, trace: Trace, keep, dt: float, precision: Precision, held_out: bool
+) -> FreeRun:
     try:
-        model = free_run(cell, trace, dt)
+        with computing(precision):
+            model = free_run(cell, trace, dt)
     except RecordingError as error:
         return FreeRun(trace, None, None, held_out, str(error))
     return FreeRun(trace, model, agreement(trace, model, keep), held_out)

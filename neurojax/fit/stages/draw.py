@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
 from neurojax.fit.space import Space
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import environment, steady_state
+from neurojax.membrane.compartment import Cell, environment, steady_state
 from neurojax.recording.trace import Trace
 
 RATE_LIMITS = (1.67e-5, 1e3)
@@ -43,18 +44,17 @@ class Draw:
 
     def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """Each start that is finite, best first."""
-        with jax.enable_x64(True):
-            problem = task.stepped(self.dt).problem()
-            with budget.stage(self.name, problem.unit) as log:
-                n = self.starts * self.draws
-                z = task.space.random(n, task.seed, partial(_rate_excess, task))
-                z, errors = _best_of_its_draws(problem, z, self.draws, self.coupling)
-                log.step(1, 1, errors.min(), evaluations=n * len(problem.sweeps))
-                log.conclude(errors)
-                if found is not None:
-                    z = np.concatenate([found.z, z], axis=1)
-                    errors = np.concatenate([found.errors, errors])
-                return Candidates.sorted(z, errors, problem.unit)
+        problem = task.stepped(self.dt).problem()
+        with budget.stage(self.name, problem.unit) as log:
+            n = self.starts * self.draws
+            z = task.space.random(n, task.seed, partial(_rate_excess, task))
+            z, errors = _best_of_its_draws(problem, z, self.draws, self.coupling)
+            log.step(1, 1, errors.min(), evaluations=n * len(problem.sweeps))
+            log.conclude(errors)
+            if found is not None:
+                z = np.concatenate([found.z, z], axis=1)
+                errors = np.concatenate([found.errors, errors])
+            return Candidates.sorted(z, errors, problem.unit)
         raise KeyboardInterrupt
 
 
@@ -72,7 +72,7 @@ def found_or_drawn(
 
 def _best_of_its_draws(problem: Problem, z: np.ndarray, draws: int, coupling: float):
     """Of points `[P, draws * n]` the best of each n, and their errors, from every tenth record."""
-    simulated, data = problem.thinned(jnp.asarray(z), coupling)
+    simulated, data = problem.thinned(z, coupling)
     gain = np.ones(z.shape[1])
     space = problem.space
     g_bars = [name for name in space.names if name.endswith(".g_bar")]
@@ -88,18 +88,22 @@ def _best_of_its_draws(problem: Problem, z: np.ndarray, draws: int, coupling: fl
 
 def _scaled(space: Space, z: np.ndarray, g_bars: list[str], gain: np.ndarray):
     """The points, their conductances times `gain` as far as bounds allow, and that gain."""
-    values = {k: np.asarray(v) for k, v in space.values(z).items()}
+    values = space.values(z)
     for f in space.free:
         if f.name in g_bars:
             gain = np.clip(gain, f.low / values[f.name], f.high / values[f.name])
     return space.point(values | {name: values[name] * gain for name in g_bars}), gain
 
 
-def _rate_excess(task: Task, theta) -> jax.Array:
+def _rate_excess(task: Task, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     """By how many e-folds `[n]` gates leave RATE_LIMITS over the traces' potentials."""
-    cell = task.space.apply(task.cell, theta)
+    with computing(task.precision):
+        return np.asarray(_excess(task, task.space.apply(task.cell, theta)))
+
+
+def _excess(task: Task, cell: Cell) -> jax.Array:
     low, high = np.log(RATE_LIMITS)
-    excess = jnp.zeros(jnp.shape(next(iter(theta.values()))))
+    excess = jnp.zeros(())
     for v in _extremes(task.traces):
         s = steady_state(cell, v)
         for key, channel in cell.channels.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
 from neurojax.fit.budget import Budget
@@ -18,13 +17,13 @@ from neurojax.fit.task import Task
 NUDGES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.0)
 """Coupling to the data, mS/cm2, from strong to none."""
 
-_EXACT = 1e-6
-"""Errors below this are rounding: a model can reproduce data without noise exactly."""
+_ROUNDING = {"single": 3e-3, "exact": 1e-6}
+"""Errors (mV) below this are rounding: a model can reproduce data without noise."""
 
 
 @dataclass(frozen=True)
 class Nudge:
-    """Levenberg-Marquardt on the squared error of the potential, coupled to the data (float64).
+    """Levenberg-Marquardt on the squared error of the potential, coupled to the data.
 
     A coupled cell cannot lose the spikes of its data, so its error has hardly a wrong minimum. Each
     start goes through `couplings` (mS/cm2) for itself: to a weaker one when it gains nothing more
@@ -55,21 +54,20 @@ class Nudge:
         found = found_or_drawn(task, found, budget, fresh, self.name)
         schedule = Schedule(tuple(self.couplings), self.iterations, self.tolerance)
         z, rng = found.z, task.rng(2)
-        with jax.enable_x64(True):
-            problem = task.problem(self.objective, self.every)
-            values = np.full(z.shape[1], np.inf)
-            with budget.stage(self.name, problem.unit) as log:
-                z, values = descend(problem, z, schedule, log)
-                for _ in range(self.again):
-                    errors = problem.error(values)
-                    stuck = np.isfinite(errors) & (errors > self.worse * max(errors.min(), _EXACT))
-                    if log.hurried or not stuck.any():
-                        break
-                    kicked = z[:, stuck] + self.kick * rng.uniform(-1, 1, z[:, stuck].shape)
-                    width = lanes(z.shape[1])
-                    other, new = descend(problem, np.clip(kicked, 0, 1), schedule, log, width)
-                    better = new < values[stuck]
-                    z[:, stuck] = np.where(better, other, z[:, stuck])
-                    values[stuck] = np.where(better, new, values[stuck])
-                log.conclude(problem.error(values))
-            return Candidates.sorted(z, problem.error(values), problem.unit)
+        problem = task.problem(self.objective, self.every)
+        values, rounding = np.full(z.shape[1], np.inf), _ROUNDING[task.precision]
+        with budget.stage(self.name, problem.unit) as log:
+            z, values = descend(problem, z, schedule, log)
+            for _ in range(self.again):
+                errors = problem.error(values)
+                stuck = np.isfinite(errors) & (errors > self.worse * max(errors.min(), rounding))
+                if log.hurried or not stuck.any():
+                    break
+                kicked = z[:, stuck] + self.kick * rng.uniform(-1, 1, z[:, stuck].shape)
+                width = lanes(z.shape[1])
+                other, new = descend(problem, np.clip(kicked, 0, 1), schedule, log, width)
+                better = new < values[stuck]
+                z[:, stuck] = np.where(better, other, z[:, stuck])
+                values[stuck] = np.where(better, new, values[stuck])
+            log.conclude(problem.error(values))
+        return Candidates.sorted(z, problem.error(values), problem.unit)

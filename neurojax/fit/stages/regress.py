@@ -1,4 +1,4 @@
-"""Regress: the cell is made to follow its recording, and its conductances are read off."""
+"""Regress: with the recorded potential imposed, conductances are a linear regression."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from neurojax.fit.optimisers.current_balance import (
     products,
     rows,
 )
+from neurojax.fit.precision import computing, on_host
 from neurojax.fit.space import Free, Space
 from neurojax.fit.task import Task
 from neurojax.membrane.compartment import Cell, parameters
@@ -42,7 +43,7 @@ class Regress:
     best so far, for no more than `share` of the time left. The `keep` best go on.
 
     The error is the root mean square of the current that the balance leaves open, pA. A start for
-    a search, not an end: a cell that runs freely has no teacher.
+    a search, not an end: nothing is said of a cell that runs freely.
 
     Source: Huys, Ahrens & Paninski 2006, J Neurophysiol 96:872, doi:10.1152/jn.00079.2006.
     """
@@ -64,7 +65,7 @@ class Regress:
             raise ValueError("regress balances injected currents: it needs current-clamp traces")
         best = Candidates(np.empty((len(task.space), 0)), np.empty(0), "pA")
         rng, batches = task.rng(3), self.rounds * max(1, self.draws // _BATCH)
-        with jax.enable_x64(True), budget.stage(self.name, "pA", self.share) as log:
+        with budget.stage(self.name, "pA", self.share) as log:
             forced = _Forced(task, self.dt, max(1, round(0.5 * self.window_ms / self.dt)))
             for k in range(batches):
                 if k and log.hurried:
@@ -94,9 +95,9 @@ def _near(best: Candidates, n: int, rng: np.random.Generator) -> np.ndarray:
 def _imposed(cell: Cell, trace: Trace, row: Row, dt: float) -> Electrode:
     """What makes a cell follow the sweep that a row was made of."""
     ends = np.r_[0.5 * (row.v[1:] + row.v[:-1]), row.v[-1]]
-    told = repeated(cell, trace, dt)
-    told = jax.tree.map(lambda a: a[: ends.size] if jnp.ndim(a) else a, told)
-    return coupled(cell, told._replace(v_cmd=jnp.asarray(ends)), IDEAL_CLAMP_G, dt)
+    repeat = repeated(cell, trace, dt)
+    repeat = jax.tree.map(lambda a: a[: ends.size] if jnp.ndim(a) else a, repeat)
+    return coupled(cell, repeat._replace(v_cmd=ends), IDEAL_CLAMP_G, dt)
 
 
 class _Forced:
@@ -116,20 +117,24 @@ class _Forced:
             row = row._replace(weight=weight * row.weight)
             self.windows += float(row.weight.sum())
             self.noise += float(row.weight.sum()) * noise_of_rise(trace, dt, block)
-            imposed = _imposed(task.cell, trace, row, dt)
             fold = Balance(columns=columns, block=block, data=row)
-            self.sweeps.append((before(task.cell, imposed), imposed, fold, trace.v_mV[0]))
+            with computing(task.precision):
+                imposed = _imposed(task.cell, trace, row, dt)
+                held = before(task.cell, imposed)
+            self.sweeps.append((held, imposed, fold, trace.v_mV[0]))
 
     def solved(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The points z `[P, n]` with the best linear parameters, and their errors `[n]`, pA."""
-        task, at = self.task, jnp.asarray(z)
-        place = runner.place_of(task.cell, at)
-        each = [
-            products(cell, task.space, at, imposed, fold, v, self.dt, place)
-            for cell, imposed, fold, v in self.sweeps
-        ]
-        M = np.sum([np.asarray(m) for m in each], axis=0)
-        values = {k: np.asarray(v) for k, v in task.space.values(z).items()}
+        task = self.task
+        with computing(task.precision):
+            at = jnp.asarray(z)
+            place = runner.place_of(task.cell, at)
+            each = [
+                products(cell, task.space, at, imposed, fold, v, self.dt, place)
+                for cell, imposed, fold, v in self.sweeps
+            ]
+            M = np.sum(on_host(each), axis=0)
+        values = task.space.values(z)
         known = {
             k: np.broadcast_to(v, z.shape[1:])
             for k, (v, info) in parameters(task.cell).items()

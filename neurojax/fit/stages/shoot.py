@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,15 +13,19 @@ import numpy as np
 
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
-from neurojax.fit.budget import Budget, StageLog
+from neurojax.engine.program import Gradient
+from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.holding import begin
 from neurojax.fit.optimisers import multiple_shooting
+from neurojax.fit.optimisers.descent import Schedule, descend
+from neurojax.fit.optimisers.levenberg import levenberg_marquardt
+from neurojax.fit.precision import computing, on_host
 from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
 from neurojax.loss import Level, Sweep, Target, VoltageError
-from neurojax.membrane.axes import map_cells
+from neurojax.membrane.axes import batch_shape, map_cells
 from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State, steady_state
 from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode, n_steps
@@ -31,10 +35,19 @@ from neurojax.run.gradients import differentiate
 GAP_MV, GAP = 1.0, 0.01
 """A gap of one: of the potential, and of a gate or anything else in a state."""
 
+_GAIN, _PATIENCE = 1e-3, 4
+"""A part of the error that is a gain, and iterations without one after which a start is done."""
+
+_BEGUN = levenberg_marquardt(damping=1.0)
+"""The optimiser while first states follow the data."""
+
+_APART = {"single": 1e-3, "exact": 1e-6}
+"""How far apart cells are, in the unit box, whose first states are compared."""
+
 
 @dataclass(frozen=True)
 class Shoot:
-    """Gauss-Newton on pieces of the sweeps, whose gaps weigh more and more (float64).
+    """Gauss-Newton on pieces of the sweeps, whose gaps weigh more and more.
 
     A sweep is cut into pieces of `segment_ms`, all simulated at once. At first each begins in the
     state of a cell clamped to the recorded potential, so that no error grows from piece to piece.
@@ -56,37 +69,29 @@ class Shoot:
     name: str = "shoot"
 
     def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
-        """Each start's end, judged by the error of its free run; best first.
+        """Each start's end with the error of its free run; best first.
 
         Raises ValueError for voltage clamp.
         """
         fresh = Draw(self.starts, self.draws, coupling=10.0)
-        found = found_or_drawn(task, found, budget, fresh, self.name)
-        z = found.z
-        with jax.enable_x64(True):
-            problem = task.problem(every=self.every)
-            with budget.stage(self.name, problem.unit) as log:
-                pieces = _cut(problem.sweeps, self.segment_ms, task.dt, self.every)
-                shots = _Shots(task, pieces, z, self.every)
-                try:
-                    self._join(shots, log)
-                except KeyboardInterrupt:
-                    budget.interrupted = True
-                errors = problem.error(problem.values(jnp.asarray(shots.z)))
-                log.conclude(errors)
-                return Candidates.sorted(shots.z, errors, problem.unit)
-        return found
-
-    def _join(self, shots: _Shots, log: StageLog) -> None:
-        total = (1 + len(self.gap_weights)) * self.iterations
-        for k, weight in enumerate((None, *self.gap_weights)):
-            shots.weigh(weight)
-            for m in range(self.iterations):
-                if log.hurried or shots.converged:
-                    break
-                shots.move()
-                best = float(np.sqrt(shots.cost.min()))
-                log.step(k * self.iterations + m + 1, total, best, evaluations=shots.z.shape[1])
+        begun = found_or_drawn(task, found, budget, fresh, self.name)
+        problem, z = task.problem(every=self.every), begun.z
+        with budget.stage(self.name, problem.unit) as log:
+            pieces = _cut(problem.sweeps, self.segment_ms, task.dt, self.every)
+            clamped = _Clamped(task, pieces, self.every)
+            schedule = Schedule(
+                iterations=self.iterations, tolerance=_GAIN, patience=_PATIENCE, optimiser=_BEGUN
+            )
+            z, _ = descend(clamped, z, schedule, log, z.shape[1])
+            free = _Free(task, pieces, self.every)
+            schedule = replace(
+                schedule, couplings=tuple(self.gap_weights), coarse=_GAIN, optimiser=free.steps
+            )
+            u = np.concatenate([z, clamped.states(z)])
+            z = descend(free, u, schedule, log, z.shape[1])[0][: len(z)]
+            log.conclude(errors := problem.error(problem.values(z)))
+            return Candidates.sorted(z, errors, problem.unit)
+        return begun
 
 
 class _Pieces(NamedTuple):
@@ -132,64 +137,77 @@ def _cut(sweeps: Sequence[Sweep], segment_ms: float, dt: float, every: int) -> _
     )
 
 
-class _Shots:
-    """All starts under way: their points z `[P, n]`, and states x `[D, n, K]` of pieces."""
+class _Simulated:
+    """Pieces of all starts, simulated in the precision of the task."""
 
-    def __init__(self, task: Task, pieces: _Pieces, z: np.ndarray, every: int):
-        self.task, self.pieces, self.every, self.z = task, pieces, every, z
-        self.x, self.follows = self._clamp(z)
-        scale, self.low, self.high = _scales(task.cell)
-        self.gap = scale[:, None] ** -2 * ~pieces.first[1:]  # [D, K - 1]
-        self.flight = self._fly(self.z, self.x)
+    def __init__(self, task: Task, pieces: _Pieces, every: int):
+        self.task, self.pieces, self.every = task, pieces, every
+        self.precision, self.sweeps = task.precision, task.traces
+        self.P, self.K = len(task.space), pieces.first.size
 
-    def _fly(self, z, x) -> multiple_shooting.Flight:
-        place = runner.place_of(self.task.cell, z)
-        how = self.task.dt, self.every, place
-        return _fly(self.task.cell, self.task.space, z, x, self.pieces, *how)
+    def error(self, value: Any) -> Any:
+        """The root of the mean squared error, gaps included."""
+        return np.sqrt(value)
 
-    def _clamp(self, z):
+    def simulated(self, z: np.ndarray, x: np.ndarray) -> multiple_shooting.Pieces:
+        """The pieces of points z `[P, n]` that begin in x `[n, K, D]`."""
+        with computing(self.precision):
+            z, x = jnp.asarray(z), jnp.moveaxis(jnp.asarray(x), -1, 0)
+            how = self.task.dt, self.every, runner.place_of(self.task.cell, z)
+            found = on_host(_fly(self.task.cell, self.task.space, z, x, self.pieces, *how))
+        return multiple_shooting.Pieces(*(np.moveaxis(a, (-2, -1), (0, 1)) for a in found))
+
+    def clamped(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first states `[n, K, D]` of clamped cells z, and their slopes `[n, K, P, D]`.
+
+        The slopes are differences between cells that are a little apart, for directions only.
+        """
+        (P, n), apart = z.shape, _APART[self.precision]
+        apart = np.where(z > 0.5, -apart, apart)  # inwards
+        beside = z[:, None] + apart * np.eye(P)[..., None]
+        cells = np.concatenate([z[:, None], beside], axis=1).reshape(P, -1)
         how = self.pieces, self.task.dt, self.pieces.counts
-        return _clamped(self.task.cell, self.task.space, jnp.asarray(z), *how)
+        with computing(self.precision):
+            at = jnp.asarray(cells)
+            place = runner.place_of(self.task.cell, at)
+            x = on_host(_clamped(self.task.cell, self.task.space, at, *how, place))
+        x = np.moveaxis(x.reshape(len(x), 1 + P, n, -1), 0, -1)  # [1 + P, n, K, D]
+        slopes = (x[1:] - x[0]) / apart[..., None, None]
+        return x[0], np.moveaxis(slopes, 0, -2)
 
-    def weigh(self, weight: float | None) -> None:
-        """Begin anew with another weight of the gaps; None: with states of the clamped cell."""
-        self.led = weight is None
-        self.weights = (weight or 0.0) * self.gap
-        self.damping, self.quiet = np.ones(self.z.shape[1]), np.zeros(self.z.shape[1], dtype=int)
-        self.cost = self._cost(self.flight, self.x)
 
-    def _cost(self, flight, x) -> np.ndarray:
-        return np.nan_to_num(
-            np.asarray(multiple_shooting.cost(flight, x, self.weights)), nan=np.inf
+class _Clamped(_Simulated):
+    """Pieces that begin in the states of a cell that is clamped to the data: parameters alone."""
+
+    def __call__(self, z: np.ndarray, coupling: Any) -> Gradient:
+        x, follows = self.clamped(z)
+        pieces = self.simulated(z, x)
+        half, matrix = multiple_shooting.following(pieces, follows)
+        return Gradient(pieces.value.sum(-1), 2 * half.T, np.moveaxis(matrix, 0, -1))
+
+    def states(self, z: np.ndarray) -> np.ndarray:
+        """The first states `[K D, n]`, as free unknowns."""
+        x, _ = self.clamped(z)
+        return x.reshape(len(x), -1).T
+
+
+class _Free(_Simulated):
+    """Pieces whose first states are free: points `[P + K D, n]`, under a weight of gaps each."""
+
+    def __init__(self, task: Task, pieces: _Pieces, every: int):
+        super().__init__(task, pieces, every)
+        with computing(self.precision):
+            scale, low, high = _scales(task.cell)
+        self.steps = multiple_shooting.Shooting(self.P, low, high)
+        self.gap = scale**-2 * ~pieces.first[1:, None]  # [K - 1, D]
+
+    def __call__(self, u: np.ndarray, weight: np.ndarray) -> multiple_shooting.Found:
+        p, x = self.steps.split(u.T)
+        pieces = self.simulated(p.T, x)
+        weights = np.reshape(weight, (-1, 1, 1)) * self.gap
+        return multiple_shooting.found(
+            pieces, x, np.broadcast_to(weights, (len(p), *self.gap.shape))
         )
-
-    @property
-    def converged(self) -> bool:
-        """Whether no start gains any more at this weight."""
-        return bool((self.quiet >= 4).all())
-
-    def move(self) -> None:
-        """One step of every start."""
-        follows = self.follows
-        if self.led:
-            dz = multiple_shooting.led(self.flight, self.z, self.follows, self.damping)
-            z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
-            x, follows = self._clamp(z)
-        else:
-            dz, dx = multiple_shooting.step(self.flight, self.z, self.x, self.weights, self.damping)
-            z = np.clip(self.z + np.asarray(dz), 0.0, 1.0)
-            x = np.clip(self.x + np.asarray(dx), self.low[:, None, None], self.high[:, None, None])
-        flight = self._fly(z, x)
-        cost = self._cost(flight, x)
-        better = cost < self.cost
-        self.quiet = np.where(cost < 0.999 * self.cost, 0, self.quiet + 1)
-        self.z, now = np.where(better, z, self.z), (x, follows, flight)
-        self.x, self.follows, self.flight = jax.tree.map(
-            lambda a, b: jnp.where(better[:, None], a, b),
-            now, (self.x, self.follows, self.flight),
-        )  # fmt: skip
-        self.cost = np.where(better, cost, self.cost)
-        self.damping = np.clip(self.damping * np.where(better, 0.3, 4.0), 1e-9, 1e9)
 
 
 @pytree
@@ -222,7 +240,7 @@ def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multiple_shooting.Flight:
+def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multiple_shooting.Pieces:
     """Simulate all pieces of all starts, with tangents in the parameters and first states."""
     (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
     cell = before(cell, pieces.electrode)
@@ -243,40 +261,38 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multipl
     squares = differentiate(*how, VoltageError(data=target), every, place, matrix=True)
     end = differentiate(*how, _End(), n_steps(electrode), place, matrix=True)
     assert squares.matrix is not None
-    flight = multiple_shooting.Flight(
+    found = multiple_shooting.Pieces(
         squares.value,
         0.5 * squares.gradient * slope,
         squares.matrix * slope[:, None] * slope[None],
         end.value,
         end.gradient * slope[:, None],
     )
-    return jax.tree.map(lambda a: a.reshape(*a.shape[:-1], n, K), flight)
+    return jax.tree.map(lambda a: a.reshape(*a.shape[:-1], n, K), found)
 
 
-@partial(jax.jit, static_argnames=("space", "counts"))
-def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts):
-    """The states `[D, n, K]` in which pieces begin when cells z are clamped to the data.
+@partial(jax.jit, static_argnames=("space", "counts", "place"))
+def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts, place):
+    """States `[D, n, K]` in which pieces begin when cells z `[P, n]` are clamped to the data."""
+    steps, begun = len(pieces.electrode.v_cmd), []
+    theta, live = space.values(z), runner.live_arrays(cell)
 
-    And their slopes in z, `[P, D, n, K]`.
-    """
-    x, slope = jax.linearize(lambda z: _begin(cell, space, z, pieces, dt, counts), z)
-    unit = jnp.eye(len(z))[..., None] * jnp.ones_like(z)
-    return x, jax.vmap(slope)(unit)
+    def program(cell, theta, start, electrode):
+        cell = space.apply(cell, theta)
+        _, s = begin(before(cell, electrode), *start, batch_shape(theta))
+        imposed = coupled(cell, electrode, IDEAL_CLAMP_G, dt)
+        return s, scan.run(cell, s, imposed, dt, lambda cell, s: s, steps)[1]
 
-
-def _begin(cell, space: Space, z, pieces: _Pieces, dt, counts):
-    cell, n, begun = space.apply(cell, space.values(z)), len(pieces.electrode.v_cmd), []
     for first, count in zip(np.cumsum([0, *counts]), counts, strict=False):
         here = slice(first, first + count)
         electrode = jax.tree.map(
             lambda a, here=here: a[:, here].T.reshape(-1) if jnp.ndim(a) else a, pieces.electrode
         )
-        v_start, level = jax.tree.map(lambda a, first=first: a[first], pieces.start)
-        _, s = begin(before(cell, electrode), v_start, level, z.shape[1:])
-        imposed = coupled(cell, electrode, IDEAL_CLAMP_G, dt)
-        _, seen, _ = scan.run(cell, s, imposed, dt, lambda cell, s: s, n)
+        start = jax.tree.map(lambda a, first=first: a[first], pieces.start)
+        things = {"cell": cell, "theta": theta, "start": start, "electrode": electrode}
+        s, seen = runner.run_population(program, place, live, **things)
         # Imposed are the data in the middle of each step; a piece begins at their end.
         ends = pieces.target.data[-1, here, None]
-        x = _vector(cell, with_v(cell, seen, ends))
+        x = _vector(cell, with_v(space.apply(cell, theta), seen, ends))
         begun += [_vector(cell, s)[:, None], x[:, :-1]]
     return jnp.moveaxis(jnp.concatenate(begun, axis=1), 1, -1)

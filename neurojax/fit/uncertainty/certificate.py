@@ -100,8 +100,8 @@ class FreeRun(NamedTuple):
 
     def sentence(self) -> str:
         """The agreement in words, after the sweep."""
-        told = self.agreement.sentence() if self.agreement else self.failure
-        return f"sweep {self.data.sweep}{' (held out)' if self.held_out else ''}: {told}"
+        result = self.agreement.sentence() if self.agreement else self.failure
+        return f"sweep {self.data.sweep}{' (held out)' if self.held_out else ''}: {result}"
 
 
 class Posterior(NamedTuple):
@@ -199,24 +199,24 @@ class Certificate:
     def sentences(self) -> list[str]:
         """What a person should know, in English, what was never seen first."""
         runs = sorted(self.free_runs, key=lambda run: not run.held_out)
-        told = [run.sentence() for run in runs]
-        told += _of_noise(self)
+        lines = [run.sentence() for run in runs]
+        lines += _of_noise(self)
         for f in self.space.free:
             if f.name in self.intervals:
-                told.append(_of_parameter(f, self.values[f.name], self.intervals[f.name]))
-        told += [d.sentence for d in self.directions]
-        told += [self.missing] if self.missing else []
-        told += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
+                lines.append(_of_parameter(f, self.values[f.name], self.intervals[f.name]))
+        lines += [d.sentence for d in self.directions]
+        lines += [self.missing] if self.missing else []
+        lines += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
         if self.chi2_to_minimum > 1:
-            told.append(
+            lines.append(
                 "the best point is not yet a minimum: chi-squared falls by "
                 f"{self.chi2_to_minimum:.2g} nearby; polish longer"
             )
         if self.posterior is not None:
-            told.append(self.posterior.sentence())
+            lines.append(self.posterior.sentence())
         if self.ensemble is not None:
-            told.append(self.ensemble.sentence)
-        return told
+            lines.append(self.ensemble.sentence)
+        return lines
 
     def at_bounds(self, within: float = 1e-3) -> dict[str, str]:
         """ "lower" or "upper" by name, for what ended there, `within` a part of the distance."""
@@ -249,14 +249,14 @@ def _of_parameter(f: Free, best: float, interval: Interval) -> str:
 
 def _of_noise(c: Certificate) -> list[str]:
     """The noise of the recording, and whether the misfit is more than that."""
-    told = []
+    lines = []
     if c.noise is not None:
-        told.append(f"noise of the recording {c.noise.sentence()} (from its quiet part)")
+        lines.append(f"noise of the recording {c.noise.sentence()} (from its quiet part)")
     if c.misfit is not None:
         more = "" if c.noise is None else f", {c.misfit.sd / c.noise.sd:.2g} times the noise"
-        told.append(f"misfit {c.misfit.sentence()}{more}")
+        lines.append(f"misfit {c.misfit.sentence()}{more}")
     if c.counted == "residual":
-        told.append("intervals count the misfit as noise, with the time that it lasts")
+        lines.append("intervals count the misfit as noise, with the time that it lasts")
     elif c.counted == "quiet":
-        told.append("intervals count the noise alone: they hold if the model is right")
-    return told
+        lines.append("intervals count the noise alone: they hold if the model is right")
+    return lines

@@ -27,16 +27,18 @@ def ensemble(space: Space, found: Candidates, tolerance: float = 0.05) -> Ensemb
         groups.append([k]) if group is None else group.append(k)
     values = space.values(good.z)
     spread = {k: (float(np.min(v)), float(np.max(v))) for k, v in values.items()}
-    told = _told(space, good.z, len(found), tolerance, groups, spread)
-    return Ensemble(len(good), len(found), tolerance, [np.array(g) for g in groups], spread, told)
+    sentence = _sentence(space, good.z, len(found), tolerance, groups, spread)
+    return Ensemble(
+        len(good), len(found), tolerance, [np.array(g) for g in groups], spread, sentence
+    )
 
 
-def _told(space: Space, z: np.ndarray, of: int, tolerance: float, groups, spread) -> str:
+def _sentence(space: Space, z: np.ndarray, of: int, tolerance: float, groups, spread) -> str:
     n = z.shape[1]
     ends = "end" if n > 1 else "ends"
-    told = f"{n} of {of} candidates {ends} within {100 * tolerance:.3g} % of the best error"
+    sentence = f"{n} of {of} candidates {ends} within {100 * tolerance:.3g} % of the best error"
     if len(groups) == 1:
-        return told + ("; they agree on every parameter" if n > 1 else "")
+        return sentence + ("; they agree on every parameter" if n > 1 else "")
     widest = np.argsort(-np.ptp(z, axis=1))[:3]
     differ = []
     for k in widest[np.ptp(z, axis=1)[widest] > APART]:
@@ -46,4 +48,4 @@ def _told(space: Space, z: np.ndarray, of: int, tolerance: float, groups, spread
         else:
             unit = f" {f.unit}" if f.unit not in ("", "1") else ""
             differ.append(f"{high - low:.2g}{unit} in {f.name}")
-    return f"{told}, in {len(groups)} groups; they differ by {' and '.join(differ)}: degenerate"
+    return f"{sentence}, in {len(groups)} groups; they differ by {' and '.join(differ)}: degenerate"

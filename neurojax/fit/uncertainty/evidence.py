@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
 from neurojax.fit.problem import Problem
@@ -13,7 +12,7 @@ from neurojax.loss import noise_of
 from neurojax.recording.trace import Trace
 
 _THINNED = 10  # records of `Problem.thinned` stand for so many
-_STEP = 1e-5  # of the box, for differences in float64
+_STEP = {"single": 1e-3, "exact": 1e-5}  # of the box, for differences
 
 
 def quiet_noise(traces: Sequence[Trace]) -> NoiseLevel | None:
@@ -28,9 +27,10 @@ def misfit(problem: Problem, z: np.ndarray, value: float) -> NoiseLevel:
     Its standard deviation allows for the P parameters that were fitted to it.
     """
     P, n = z.size, problem.samples
-    shift = np.where(z > 0.5, -_STEP, _STEP) * np.eye(P)  # inwards
+    step = _STEP[problem.precision]
+    shift = np.where(z > 0.5, -step, step) * np.eye(P)  # inwards
     points = np.concatenate([z[:, None], z[:, None] + shift], axis=1)
-    simulated, data = problem.thinned(jnp.asarray(points))
+    simulated, data = problem.thinned(points)
     J = (simulated[:, 1:] - simulated[:, :1]) / np.diag(shift)
     records = 1 + _THINNED * (lasting(J, simulated[:, 0] - data) - 1)
     sd = np.sqrt(value * n / max(n - P, 1))

@@ -11,7 +11,7 @@ Z95 = 1.959964
 """Standard deviations to either side that hold 95 % of a normal distribution."""
 
 LOOSE = 0.05
-"""Directions open by more than this part of the bounds' distance are told."""
+"""Directions open by more than this part of the bounds' distance are reported."""
 
 _NAMED = 0.2  # of the largest weight of a direction: parameters with less are not named in it
 _AT_MOST = 3  # parameters are named
@@ -70,12 +70,12 @@ def directions(space: Space, fisher: np.ndarray, loose: float = LOOSE) -> list[D
             break
         vector = vector * np.sign(vector[largest])
         undetermined = 2 * reach >= 1
-        told = _told(space, vector, min(reach, 1.0), undetermined)
-        found.append(Direction(vector, float(half), bool(undetermined), told))
+        sentence = _sentence(space, vector, min(reach, 1.0), undetermined)
+        found.append(Direction(vector, float(half), bool(undetermined), sentence))
     return found
 
 
-def _told(space: Space, vector: np.ndarray, reach: float, undetermined: bool) -> str:
+def _sentence(space: Space, vector: np.ndarray, reach: float, undetermined: bool) -> str:
     """A direction in words: which parameter is open, or which undo each other and how."""
     order = np.argsort(-np.abs(vector))
     named = [int(k) for k in order if abs(vector[k]) > _NAMED * abs(vector[order[0]])]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from neurojax.fit.budget import StageLog
+from neurojax.fit.optimisers.descent import Schedule, descend, lanes
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Problem
 from neurojax.fit.space import Space
@@ -17,9 +14,8 @@ from neurojax.fit.uncertainty.certificate import Interval, Profile
 CHI2 = 3.841459
 """The 95 % quantile of chi-squared with one degree of freedom: the rise that ends an interval."""
 
-_SETTLED = 0.01  # of chi-squared: an iteration that moves no profile by more is the last
-_FAR = 30.0  # chi-squared above the least where a profile need not settle
-_ITERATIONS = 20  # at most
+_SETTLED = 0.01  # of chi-squared: less is no gain
+_ITERATIONS, _PATIENCE = 20, 2  # at most, and without a gain
 _OPTIMISER = levenberg_marquardt(damping=1e-2)  # it begins beside an optimum
 
 
@@ -35,74 +31,47 @@ def profiles(
     """Profiles of all parameters about the best point `[P]` of the box, in one population.
 
     Also by how much chi-squared falls from there to the nearest minimum, about which they are made.
-    Each parameter is held at `grid` values to either side, while Levenberg-Marquardt moves all
-    others. `covariance` `[P, P]` in coordinates of the box tells where: half of the values are
+    Each parameter is fixed at `grid` values to either side, while Levenberg-Marquardt moves all
+    others. `covariance` `[P, P]` in coordinates of the box says where: half of the values are
     within three standard deviations, the rest reach to the bound. information: chi-squared per
     value of the problem. width: how many points at once have a program already.
 
     Source: Raue et al. 2009, Bioinformatics 25:1923, doi:10.1093/bioinformatics/btp358.
     """
-    lanes = np.repeat(best[:, None], width, axis=1)
-    z, chi2, first = _settle(problem, lanes, np.zeros(lanes.shape, bool), information, log)
-    starts, held = _starts(z[:, 0], covariance, grid)
-    z, found, _ = _settle(problem, starts, held, information, log)
-    return _told(problem.space, z, held, found), float(first[0] - chi2[0])
-
-
-def _settle(
-    problem: Problem, z: np.ndarray, held: np.ndarray, information: float, log: StageLog
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where points z `[P, n]` end with their `held` coordinates, and chi-squared last and first."""
-    state: Any = jax.vmap(_OPTIMISER.init, -1, -1)(jnp.asarray(z))
-    ends, least, first = z, np.full(z.shape[1], np.inf), np.empty(0)
-    for k in range(_ITERATIONS):
-        found = problem(jnp.asarray(z))
-        chi2 = information * np.nan_to_num(np.asarray(found.value), nan=np.inf)
-        first = first if k else chi2
-        gained = np.where(np.isfinite(chi2), least - chi2, 0.0)
-        ends, least = np.where(chi2 < least, z, ends), np.minimum(least, chi2)
-        told = float(problem.error(least.min() / information))
-        log.step(k + 1, _ITERATIONS, told, chi2.size * len(problem.sweeps))
-        near = least < least.min() + _FAR
-        if log.hurried or not (gained[near] > _SETTLED).any():
-            break
-        onward, state = _move(state, jnp.asarray(z), found, held)
-        z = np.array(onward)
-    log.count(int(state.rejected.sum()), int(state.clipped.sum()))
-    return ends, least, first
-
-
-@jax.jit
-def _move(state, z, found, held):
-    """The next points: no step along the coordinate that is held, nor from it to the others."""
-
-    def update(state, z, value, gradient, matrix, held):
-        gradient = jnp.where(held, 0.0, gradient)
-        matrix = jnp.where(held[:, None] | held, 0.0, matrix)
-        moves, state = _OPTIMISER.update(gradient, state, z, value=value, matrix=matrix)
-        return jnp.where(held, z, jnp.clip(z + moves, 0.0, 1.0)), state
-
-    return jax.vmap(update, -1, -1)(state, z, found.value, found.gradient, found.matrix, held)
+    # As much less than a chi-squared as settles a profile, as a part of the least value.
+    here = information * float(problem(np.repeat(best[:, None], width, axis=1)).value[0])
+    schedule = Schedule(
+        iterations=_ITERATIONS,
+        tolerance=_SETTLED / max(here, _SETTLED),
+        patience=_PATIENCE,
+        optimiser=_OPTIMISER,
+    )
+    minimum, value = descend(problem, best[:, None], schedule, log, width)
+    starts, fixed = _starts(minimum[:, 0], covariance, grid)
+    width = width if width > 1 else lanes(starts.shape[1])
+    z, values = descend(problem, starts, schedule, log, width, fixed)
+    chi2 = information * values
+    return _read_off(problem.space, z, fixed, chi2), here - information * float(value[0])
 
 
 def _starts(best: np.ndarray, covariance: np.ndarray, grid: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points `[P, P * 2 * grid + 1]` and which coordinate of each is held.
+    """Points `[P, P * 2 * grid + 1]` and which coordinate of each is fixed.
 
     For each parameter those below and those above; the others begin where a linear model would have
-    them. The last is the best point itself, held in none, in case it can still gain.
+    them. The last is the best point itself, fixed in none, in case it can still gain.
     """
     P = best.size
-    z, held = [], []
+    z, fixed = [], []
     for k in range(P):
         along = covariance[:, k] / covariance[k, k]
         sd = float(np.clip(np.sqrt(covariance[k, k]), 1e-9, 0.2))
         for sign, reach in ((-1, best[k]), (1, 1 - best[k])):
             for offset in _offsets(sd, reach, grid):
                 z.append(np.clip(best + sign * offset * along, 0.0, 1.0))
-                held.append(np.arange(P) == k)
+                fixed.append(np.arange(P) == k)
     z.append(best)
-    held.append(np.zeros(P, dtype=bool))
-    return np.array(z).T, np.array(held).T
+    fixed.append(np.zeros(P, dtype=bool))
+    return np.array(z).T, np.array(fixed).T
 
 
 def _offsets(sd: float, reach: float, n: int) -> np.ndarray:
@@ -115,10 +84,12 @@ def _offsets(sd: float, reach: float, n: int) -> np.ndarray:
     ]
 
 
-def _told(space: Space, z: np.ndarray, held: np.ndarray, chi2: np.ndarray) -> dict[str, Profile]:
+def _read_off(
+    space: Space, z: np.ndarray, fixed: np.ndarray, chi2: np.ndarray
+) -> dict[str, Profile]:
     found = {}
     for k, f in enumerate(space.free):
-        mine = np.r_[np.flatnonzero(held[k]), -1]
+        mine = np.r_[np.flatnonzero(fixed[k]), -1]
         at, rise = z[k, mine], chi2[mine]
         order = np.argsort(at, kind="stable")
         at, rise = at[order], rise[order] - rise.min()

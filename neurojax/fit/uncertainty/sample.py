@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib
 import time
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.fit.precision import computing, on_host
 from neurojax.fit.problem import Problem
 from neurojax.fit.uncertainty.certificate import Posterior
 
@@ -71,7 +73,7 @@ def nuts(
     slope = centre * (1 - centre)  # of z by its logit
     root = np.linalg.cholesky(covariance) / slope[:, None]
     origin = np.log(centre / (1 - centre))
-    judged = _judged(problem)
+    differentiated = _differentiated(problem)
 
     def point(w):
         return jax.nn.sigmoid(origin + root @ w)
@@ -79,7 +81,7 @@ def nuts(
     def logdensity(w):
         u = origin + root @ w
         z = jax.nn.sigmoid(u)
-        value, gradient = judged(jax.lax.stop_gradient(z))
+        value, gradient = differentiated(jax.lax.stop_gradient(z))
         # The value, whose derivative in z is the gradient that came with it.
         value = value + gradient @ (z - jax.lax.stop_gradient(z))
         volume = (jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u)).sum()
@@ -91,24 +93,25 @@ def nuts(
 
     def chain(key, w):
         def move(carry, xs):
-            state, pace = carry
+            state, adaptation = carry
             key, warming = xs
-            now, settled, *_ = pace  # logarithms of the step
-            size = jnp.exp(jnp.where(warming, now, settled))
+            now, averaged, *_ = adaptation  # logarithms of the step
+            size = jnp.exp(jnp.where(warming, now, averaged))
             state, info = step(key, state, logdensity, size, mass, max_num_doublings=_DOUBLINGS)
-            adapted = adapt(pace, info.acceptance_rate)
-            pace = jax.tree.map(lambda a, b: jnp.where(warming, a, b), adapted, pace)
-            return (state, pace), (point(state.position), info.is_divergent)
+            adapted = adapt(adaptation, info.acceptance_rate)
+            adaptation = jax.tree.map(partial(jnp.where, warming), adapted, adaptation)
+            return (state, adaptation), (point(state.position), info.is_divergent)
 
         warming = jnp.arange(warmup - (-draws // chains)) < warmup
         keys = jax.random.split(key, warming.size)
         return jax.lax.scan(move, (first(w, logdensity), begin(0.5)), (keys, warming))[1]
 
-    key, other = jax.random.split(jax.random.key(seed))
-    start = jax.random.normal(other, (chains, best.size), dtype=jnp.result_type(float))
-    z, divergent = jax.jit(jax.vmap(chain))(jax.random.split(key, chains), start)
+    with computing(problem.precision):
+        key, other = jax.random.split(jax.random.key(seed))
+        start = jax.random.normal(other, (chains, best.size), dtype=jnp.result_type(float))
+        run = jax.jit(jax.vmap(chain))
+        z, divergent = on_host(run(jax.random.split(key, chains), start))
     z, divergent = z[:, warmup:], divergent[:, warmup:]
-    z = np.asarray(z, dtype=np.float64)
     return Posterior(
         samples=_named(problem, z.reshape(-1, best.size).T),
         method="nuts",
@@ -131,24 +134,24 @@ def rhat(draws: np.ndarray) -> np.ndarray:
     return np.sqrt((half - 1) / half + between / within)
 
 
-def _judged(problem: Problem) -> Any:
+def _differentiated(problem: Problem) -> Any:
     """Value and gradient of one point `[P]`; under vmap, of all points as one population."""
 
     @jax.custom_batching.custom_vmap
-    def judged(z):
-        found = problem(z[:, None])
+    def differentiated(z):
+        found = problem.traced(z[:, None])
         return found.value[0], found.gradient[:, 0]
 
-    @judged.def_vmap
+    @differentiated.def_vmap
     def _(size, batched, z):
-        found = problem(z.T)
+        found = problem.traced(z.T)
         return (found.value, found.gradient.T), (True, True)
 
-    return judged
+    return differentiated
 
 
 def _named(problem: Problem, z: np.ndarray) -> dict[str, np.ndarray]:
-    return {k: np.asarray(v, dtype=np.float64) for k, v in problem.space.values(z).items()}
+    return problem.space.values(z)
 
 
 def blackjax() -> Any:

@@ -1,4 +1,8 @@
-"""CohortDescent: how one start of a cohort goes downhill, all its cells at once."""
+"""CohortDescent: one start of a cohort goes downhill, all its cells at once.
+
+It is not `optimisers.descent`: there starts are independent; here cells share parameters, and a
+step is accepted for all of them or for each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy as np
 
 from neurojax.fit.hierarchical import pooling
 from neurojax.fit.optimisers import schur_complement
+from neurojax.fit.optimisers.trust_region import at_bound, next_damping
 
 PATIENCE = 5
 """Iterations without a gain after which a phase is over."""
@@ -18,11 +23,11 @@ COARSE = 1e-2
 """Share of the sum of squares that is a gain while the cells are still coupled to their data."""
 
 STUCK, RESCUES = 3.0, 2
-"""How far above the median a residual shows another basin; how often such cells try again."""
+"""A residual this many times the median is of another minimum; how often such cells try again."""
 
 
 class Phase(NamedTuple):
-    """A stretch of the way: under one coupling, mS/cm2."""
+    """A part of the descent, under one coupling, mS/cm2."""
 
     coupling: float
     what: str  # "fit", "rescue" of stuck cells, or "pool"
@@ -51,11 +56,12 @@ class Plan:
 
 
 class CohortDescent:
-    """One start: look at `trial` `[P, cell]` under `coupling`, and tell `advance` what was found.
+    """One start: simulate `trial` `[P, cell]` under `coupling`, and give the result to `advance`.
 
-    Steps are joint, of all cells and what they share, accepted when the sum over the cells falls.
-    After one that failed each cell goes alone, and decides alone. Cells that are stuck in the end,
-    far above the others, go once more through all couplings, from where the median cell is.
+    A joint step moves all cells and what they share, and is accepted when the sum over the cells
+    falls. After a rejected one each cell's own parameters move alone, and are accepted alone. Cells
+    whose residual is far above the others' in the end go once more through all couplings, from the
+    median of the others.
     """
 
     def __init__(self, plan: Plan, z: np.ndarray):
@@ -101,7 +107,7 @@ class CohortDescent:
         return precision, mean
 
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """`likelihood` with the population as prior; cells apart tell nothing of what is shared."""
+        """`likelihood` with the population as prior; for what is shared without cells apart."""
         H, g = self.likelihood()
         precision, mean = self._prior()
         shared, apart = self.plan.shared, self.apart
@@ -114,9 +120,9 @@ class CohortDescent:
 
     @property
     def apart(self) -> np.ndarray:
-        """Cells `[cell]` whose residual is so far above the others' that they are elsewhere.
+        """Cells `[cell]` in another minimum: their residual is far above that of the others.
 
-        Their wrong basins must not hold back what the others share.
+        They must not influence what the others share.
         """
         if not self.alive.any():
             return ~self.alive
@@ -131,7 +137,7 @@ class CohortDescent:
 
     # -- from trial to trial -----------------------------------------------------------------------
     def advance(self, value: np.ndarray, gradient: np.ndarray, matrix: np.ndarray) -> None:
-        """Take note of the trial's mean squares `[cell]`, their gradient and matrix; go on."""
+        """From the trial's mean squares `[cell]`, their gradient and matrix to the next trial."""
         value = np.where(np.isfinite(value), value, np.inf)
         kind = self.kind
         if kind == "look" and self.phase.what != "rescue":
@@ -141,12 +147,10 @@ class CohortDescent:
         if kind == "joint":
             near = ~self.apart
             better = np.full_like(fell, new[near].sum() < old[near].sum())
-            self.damping *= 0.4 if better.all() else 4.0
-            self.damping = min(max(self.damping, 1e-9), 1e8)
+            self.damping = next_damping(self.damping, better.all())
         elif kind == "solo":
             better = fell & (self.stuck | (self.phase.what != "rescue"))
-            own = self.own_damping * np.where(fell, 0.4, 4.0)
-            self.own_damping = np.clip(own, 1e-9, 1e8)
+            self.own_damping = next_damping(self.own_damping, fell)
         else:
             better = np.ones_like(fell)
         counts = better & (~self.apart if kind == "joint" else True)
@@ -174,10 +178,8 @@ class CohortDescent:
             return
         self.kind = kind
         H, g = self.posterior()
-        held = ((self.z <= 0) & (g > 0)) | ((self.z >= 1) & (g < 0))
-        total = g.sum(1, keepdims=True)
-        for_all = ((self.z <= 0) & (total > 0)) | ((self.z >= 1) & (total < 0))
-        held = np.where(self.plan.shared[:, None], for_all | (kind == "solo"), held)
+        for_all = at_bound(self.z, g.sum(1, keepdims=True)) | (kind == "solo")
+        held = np.where(self.plan.shared[:, None], for_all, at_bound(self.z, g))
         # Together all are damped alike, or what is shared could not move along with what is own.
         own = self.own_damping if kind == "solo" else np.full_like(self.own_damping, self.damping)
         move = schur_complement.step(H, g, self.plan.shared, held, own, self.damping)
@@ -221,7 +223,7 @@ class CohortDescent:
             self.z = np.where(self.stuck & (self.value < value), self.z, z)
 
     def finish_early(self) -> None:
-        """To the last coupling: all that is left is a look at it."""
+        """Go to the last coupling at once: only one simulation is left."""
         if self.phase.what == "rescue":
             self.z = self.left[0]
         self.ahead, self.phase = [], Phase(self.plan.couplings[-1], "fit")
@@ -242,12 +244,12 @@ class CohortDescent:
     def _pool(self) -> None:
         if not self.plan.pooled.any():
             return
-        told = self.evidence()
+        evidence = self.evidence()
         if self.population is None:
             z = self.z[self.plan.pooled][:, self.alive]
             spread = np.maximum(z.std(axis=1), pooling.NARROWEST)
             self.population = pooling.Population(z.mean(axis=1), spread)
-        self.population = pooling.estimate(*told, self.population)
+        self.population = pooling.estimate(*evidence, self.population)
 
     def evidence(self) -> tuple[np.ndarray, np.ndarray]:
         """What the data of living cells say of the pooled parameters, see `pooling.of_pooled`."""
