@@ -1,1 +1,1 @@
-"""Time loops as GPU kernels: which arrays hold cells, what a lane computes, how it is launched."""
+"""Time loops as GPU kernels: a program for one cell made one for many, and what a lane computes."""
