@@ -230,6 +230,13 @@ def test_the_adjoint_through_segments_that_are_run_again(monkeypatch):
     assert kernels(slopes(small(3), NAMES[3:6], memory_MB=0.019)) >= 3
 
 
+def test_no_array_of_cells_is_transposed():
+    # JAX's vmap would put the cells first, kernels have them last.
+    own = simulated(small(), ELECTRODES["current of each"], 2)
+    for run in (own, slopes(small(), NAMES)):
+        assert "stablehlo.transpose" not in lowered(run)
+
+
 # -- transformations ------------------------------------------------------------------------------
 def test_transformations_of_a_simulation():
     leak = nj.Cell(channels={"leak": SquidLeak()})
