@@ -225,9 +225,9 @@ def test_the_adjoint_of_a_fold_that_counts(monkeypatch):
 
 def test_the_adjoint_through_segments_that_are_run_again(monkeypatch):
     monkeypatch.setattr(gradients, "CROSSOVER", 2)
-    # 0.019 MB for a block of cells: two segments and one record. Forward, and in a scan over the
+    # 0.02 MB for a block of cells: two segments and one record. Forward, and in a scan over the
     # segments forward again and back.
-    assert kernels(slopes(small(3), NAMES[3:6], memory_MB=0.019)) >= 3
+    assert kernels(slopes(small(3), NAMES[3:6], memory_MB=0.02)) >= 3
 
 
 def test_no_array_of_cells_is_transposed():
