@@ -24,16 +24,19 @@ SEGMENT = 64
 """Steps a segment, where memory allows: its states then stay in the cache."""
 
 
-def segment_records(records: int, every: int, state_bytes: int, memory: int) -> int:
+def segment_records(
+    records: int, every: int, state_bytes: int, memory: int, fold_bytes: int = 0
+) -> int:
     """Records a segment: checkpoints and one segment's states fit into `memory` bytes.
 
     All of them where every state fits: nothing is then run twice. `state_bytes` is the size of one
-    state of all cells that run together. Raises ValueError, with the least that would do, when
-    nothing fits.
+    state of all cells that run together, `fold_bytes` that of the fold's carry, which is kept once
+    a record. Raises ValueError, with the least that would do, when nothing fits.
     """
 
     def needed(length: int) -> int:
-        return state_bytes * (-(-records // length) + length * (every + 1))
+        checkpoints = -(-records // length) * (state_bytes + fold_bytes)
+        return checkpoints + length * ((every + 1) * state_bytes + fold_bytes)
 
     if needed(records) <= memory:
         return records
@@ -68,11 +71,15 @@ def run(
     p = prepare(build, theta, electrode, dt, fold, every)
     xs = p.ticks, p.rows
     records = jax.tree.leaves(p.ticks)[0].shape[0]
-    first = jax.eval_shape(p.start, p.theta)
-    size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(first))
-    if together is not None:
-        size = size // math.prod(p.pop) * together
-    length = segment_records(records, every, size, memory)
+    cells = math.prod(p.pop)
+
+    def size(tree):
+        """Bytes of a tree, of all cells that run together."""
+        bytes_ = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(tree))
+        return bytes_ // cells * (cells if together is None else together)
+
+    state, carry = jax.eval_shape(p.start, p.theta)
+    length = segment_records(records, every, size(state), memory, size(carry))
     whole = records // length * length
     steps = _steps(p)
 
