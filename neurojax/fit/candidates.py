@@ -14,7 +14,7 @@ class Candidates:
     """Points of the unit box with their errors, best first; what is not finite has been left out.
 
     What a stage learns of its best point goes with them: `contributions` of parts of an objective
-    to the error, `standard_errors`, reckoned when asked for, `ranges` in which each parameter can
+    to the error, `standard_errors`, computed when asked for, `ranges` in which each parameter can
     move alone until the error has grown by one of its unit, and the `certificate`.
     """
 

@@ -42,7 +42,7 @@ class Plan:
     samples: np.ndarray  # [cell]
     noise: np.ndarray | None  # [cell], in the unit of the error; None: to be estimated
     least_noise: np.ndarray  # [cell]: estimates are not below
-    couplings: Sequence[float]  # mS/cm2, firm to faint
+    couplings: Sequence[float]  # mS/cm2, strong to weak
     iterations: int  # at most, in each phase
     tolerance: float
 
@@ -82,7 +82,7 @@ class CohortDescent:
 
     @property
     def free(self) -> bool:
-        """Whether the cells run free of their data now, as far as they ever will."""
+        """Whether the last coupling is reached, which is mostly none."""
         return self.phase.coupling == self.plan.couplings[-1] and self.phase.what != "rescue"
 
     @property

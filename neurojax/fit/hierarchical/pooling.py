@@ -1,7 +1,7 @@
-"""Partial pooling: cells are draws from a population whose mean and spread they themselves tell.
+"""Partial pooling: cells are draws from a population whose mean and spread are estimated.
 
 Each cell's data say where its parameters are, z_c with precision H_c; the population says they lie
-around a mean with a spread. A cell that its data determine badly leans on the population.
+around a mean with a spread. A cell whose data determine little is drawn towards the population.
 """
 
 from __future__ import annotations

@@ -34,17 +34,18 @@ class Certify:
     also the Fisher information, always in float64, with standard errors and the directions that the
     data leave open. Profiles and draws are of the task's precision.
 
-    noise: what the uncertainty of parameters is reckoned from. "residual", the default, counts all
-    that the fit leaves over as noise, with the time that it lasts: intervals then allow for a model
-    that is not quite right, which is nearly always so. "quiet" counts only the noise of the
-    recording before its stimulus, independent from sample to sample, as published posteriors mostly
-    do: how repeated recordings of a cell that is exactly like the model would scatter. For an
-    objective of one's own its weights are taken for standard deviations.
+    noise: what the uncertainty of parameters is computed from. "residual", the default, counts the
+    whole residual of the fit as noise, with the time that it lasts: intervals then allow for a
+    model that is not quite right, as nearly all are. "quiet" counts only the noise of the recording
+    before its stimulus, independent from sample to sample, as most published posteriors do: it is
+    how repeated recordings of a cell exactly like the model would scatter. For an objective of your
+    own its weights are taken as standard deviations.
     objective: what the last stage minimised, if not the squared error; see `Task.problem`. After a
     search on features, in tolerances, `loss.spike_features` shows what those determine.
-    profiles: values to either side of each parameter's best at which the others are fitted anew,
-    8 to 15 (0: no profiles). draws: from the posterior, by `sampler` "laplace" (the normal
-    approximation, at once) or "nuts" (needs blackjax; thousands of simulations), in `chains`.
+    profiles: how many values to either side of each parameter's best are tried while the others
+    are fitted again, 8 to 15 (0: no profiles). draws: from the posterior, by `sampler` "laplace"
+    (the normal approximation, at once) or "nuts" (needs blackjax; thousands of simulations), in
+    `chains`.
     """
 
     noise: Literal["residual", "quiet"] = "residual"
