@@ -132,3 +132,34 @@ def test_residuals_that_remain_and_curve_do_not_make_it_creep():
     where, best = descend(residual, z, levenberg_marquardt(damping=1e-3), 30)
     np.testing.assert_allclose(best, 1.2, rtol=1e-12)
     np.testing.assert_allclose(where, np.tile([[0.4], [0.3]], 16), atol=1e-6)
+
+
+def test_many_starts_on_the_host_go_as_each_in_a_program():
+    optimiser = optax.with_extra_args_support(levenberg_marquardt(damping=0.1))
+    z = np.random.default_rng(4).random((6, 2))
+    z[0, 0] = 0.0  # at a bound
+    on_host, in_program = z, jnp.asarray(z)
+    host_state: Any = optimiser.init(on_host)
+    state: Any = jax.vmap(optimiser.init)(in_program)
+
+    def found(z):
+        J = jax.vmap(jax.jacfwd(rosenbrock))(z)
+        r = jax.vmap(rosenbrock)(z)
+        value = jnp.where(jnp.arange(6) == 5, jnp.nan, (r * r).sum(-1))  # the last one is lost
+        return 2 * jnp.einsum("nrp,nr->np", J, r), value, jnp.einsum("nrp,nrq->npq", J, J)
+
+    def update(gradient, state, z, value, matrix):
+        return optimiser.update(gradient, state, z, value=value, matrix=matrix)
+
+    for _ in range(8):
+        gradient, value, matrix = map(np.asarray, found(jnp.asarray(on_host)))
+        with np.errstate(all="ignore"):
+            moves, host_state = update(gradient, host_state, on_host, value, matrix)
+        on_host = on_host + moves
+        gradient, value, matrix = found(in_program)
+        moves, state = jax.vmap(update)(gradient, state, in_program, value, matrix)
+        in_program = in_program + moves
+    assert isinstance(on_host, np.ndarray)
+    np.testing.assert_allclose(on_host, in_program, rtol=1e-6)
+    np.testing.assert_array_equal(host_state.rejected, state.rejected)
+    np.testing.assert_array_equal(on_host[5], z[5])
