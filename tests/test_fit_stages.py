@@ -16,6 +16,8 @@ from neurojax.fit import (
     Nudge,
     Polish,
     Search,
+    Task,
+    default_stages,
     fit,
     free,
     free_run,
@@ -109,6 +111,32 @@ def test_nudging_recovers_a_spiking_cell():
     np.testing.assert_allclose(fitted.starts["na.g_bar"], 120, rtol=1e-4)
     assert [s.name for s in fitted.stages] == ["draw", "nudge"]
     assert len(fitted.starts["na.g_bar"]) == 8
+
+
+def test_the_stages_suit_the_recording(passive):
+    cell, i = passive
+    quiet = nj.Trace(clamp="current", dt_ms=0.1, v_mV=np.full(200, -62.0), i_pA=np.zeros(200))
+    spike = -62.0 + 90.0 * np.exp(-(((np.arange(200) - 90) / 8) ** 2))
+    clamped = dataclasses.replace(quiet, clamp="voltage")
+    for trace, names in (
+        (quiet, ["draw", "polish", "certify"]),
+        (dataclasses.replace(quiet, v_mV=spike), ["search", "certify"]),
+        (clamped, ["draw", "coarse polish", "polish", "certify"]),
+    ):
+        stages = default_stages(Task(cell, free(cell, BOUNDS), [trace]))
+        assert [stage.name for stage in stages] == names
+
+
+def test_a_voltage_clamp_fit_finds_a_leak():
+    cell = nj.Cell(channels={"leak": SquidLeak(g_bar=0.2, E_rev=-62.0)}, area=1e-5)
+    v = np.repeat((-80.0, -40.0, -60.0), 20)
+    silent = nj.Trace(clamp="voltage", dt_ms=0.5, v_mV=v, i_pA=np.zeros(v.size))
+    with jax.enable_x64(True):
+        data = free_run(cell, silent, 0.5)
+    fitted = fit(cell, [data], {name: BOUNDS[name] for name in ("leak.g_bar", "leak.E_rev")})
+    assert fitted.values["leak.g_bar"] == pytest.approx(0.2, rel=1e-4)
+    assert fitted.values["leak.E_rev"] == pytest.approx(-62.0, rel=1e-4)
+    assert fitted.unit == "pA" and fitted.certificate is not None
 
 
 @pytest.mark.slow
