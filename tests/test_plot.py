@@ -52,7 +52,7 @@ def made_fit(standard_errors=True):
     values["k.E_rev"] = next(f.low for f in space.free if f.name == "k.E_rev")
     errors = np.array([0.1, 0.101, 0.5])
     stages = [
-        StageRecord("search", "1", 2.0, 100, np.array([3.0, 0.2]), errors, dropped=2),
+        StageRecord("search", "tolerances", 2.0, 100, np.array([3.0, 0.2]), errors, dropped=2),
         StageRecord(
             "free run", "mV", 1.0, 30, np.array([1.0, 0.3, 0.1]), errors, rejected=7, clipped=3
         ),
@@ -157,7 +157,7 @@ def test_a_residual_is_model_minus_data():
 
 def test_a_fit_is_drawn_with_and_without_standard_errors():
     figure = plot.convergence(made_fit().stages)
-    assert {"error", "error (mV)", "1 search", "2 free run"} <= texts(figure)
+    assert {"error (tolerances)", "error (mV)", "1 search", "2 free run"} <= texts(figure)
     figure.canvas.draw()
     legends = [a.get_legend().get_window_extent() for a in figure.axes if a.get_legend()]
     assert len(legends) == 2  # and none lies on the lines of a panel

@@ -125,7 +125,7 @@ def test_how_it_was_made_is_told(html):
     for told in ("ab" * 32, "cell <1>.abf", "a & b", "neurojax fit 'x y.abf' squid", "jaxlib"):
         assert told in text, told
     assert "made sweep 1: bridge <off>" in text
-    assert "search" in text and "Lost starts" in text
+    assert "search" in text and "Lost starts" in text and "each in its tolerance" in text
 
 
 @pytest.mark.parametrize(
