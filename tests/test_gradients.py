@@ -210,6 +210,7 @@ def test_the_cheaper_way_is_taken(monkeypatch):
         ({"wrt": []}, "name at least one"),
         ({"of": nj.SpikeCount()}, "SpikeCount counts: it has no derivative"),
         ({"of": nj.SpikeRate()}, "SpikeRate counts: it has no derivative"),
+        ({"of": nj.total({"n": nj.SpikeCount()})}, "SpikeCount counts: it has no derivative"),
         ({"wrt": ["C_m", "C_m"]}, "'C_m' is named more than once"),
         ({"dt": 0.0}, "expected a positive time step"),
         ({"every": 0}, "every = 0"),

@@ -36,8 +36,10 @@ class Fold:
 
     `data` is what the records are compared with, if anything: arrays with a leading record axis, of
     which `update` gets the row of its record. A fold whose rows have axes of their own declares
-    them: `data: Any = field(None, axes=("record", "place"))`.
+    them: `data: Any = field(None, axes=("record", "place"))`. One that `counts` has no derivative.
     """
+
+    counts: ClassVar[bool] = False
 
     data: Any = field(None, axes=("record",))
 
@@ -88,6 +90,8 @@ class SpikeCount(Fold):
     half millisecond: a spike between two records is missed.
     """
 
+    counts = True
+
     threshold: Leaf = param(THRESHOLD, "mV", -100.0, 100.0)
     prominence: Leaf = param(PROMINENCE, "mV", 0.1, 200.0)
 
@@ -135,6 +139,8 @@ class Histogram(Fold):
     `bins` of them lie between low and high, in the observable's unit. What lies outside counts in
     the first or last.
     """
+
+    counts = True
 
     of: str = static("v")
     low: Leaf = -100.0

@@ -213,6 +213,8 @@ class FirstLost(Fold):
     The initial state is record 0. Parts are in the order of `parts`.
     """
 
+    counts = True
+
     def init(self, cell, s):
         return jnp.int32(0), jnp.where(self._gone(s), 0, -1).astype(jnp.int32)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine import adjoint, runner, tangent
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Fold, Total
 from neurojax.engine.program import Gradient, Theta
 from neurojax.membrane.axes import batch_shape, population
 from neurojax.membrane.channel import Leaf, check_is_a_number
@@ -59,7 +59,7 @@ def gradient(
 @partial(jax.jit, static_argnames=("wrt", "every", "place", "memory"))
 def _gradient(cell, initial, electrode, dt, fold, wrt, every, place, memory):
     pop = batch_shape(cell, initial, electrode, fold)
-    _check_fold(cell, fold, jax.eval_shape(lambda: start(cell, initial, pop)))
+    _check_fold(fold)
     build, shared, theta = builder(cell, initial, wrt, pop)
     return differentiate(build, shared, theta, electrode, dt, fold, every, place, memory=memory)
 
@@ -141,14 +141,13 @@ def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
         raise ValueError(f"{twice[0]!r} is named more than once")
 
 
-def _check_fold(cell: Cell, fold: Fold, s: State) -> None:
-    """Raise ValueError for a fold without a derivative."""
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), s)
-    carry = jax.eval_shape(lambda: fold.init(cell, zeros))
-    if not any(jnp.issubdtype(a.dtype, jnp.floating) for a in jax.tree.leaves(carry)):
-        raise ValueError(
-            f"{type(fold).__name__} counts: it has no derivative. Take a fold of real numbers"
-        )
+def _check_fold(fold: Fold) -> None:
+    """Raise ValueError for a fold without a derivative, or a total with such a part."""
+    for each in (fold, *(fold.parts.values() if isinstance(fold, Total) else ())):
+        if each.counts:
+            raise ValueError(
+                f"{type(each).__name__} counts: it has no derivative. Take a fold of real numbers"
+            )
 
 
 def _state_names(s: State) -> dict[str, Any]:
