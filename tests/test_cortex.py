@@ -1,8 +1,10 @@
 """Cortical cells against NEURON's runs of the published model, and against scipy."""
 
 import os
+from functools import cache
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,9 +35,8 @@ def cell(diam_um, g_leak, E_leak, g_na, g_k, g_m=0.0, **more) -> nj.Cell:
         "leak": CortexLeak(g_bar=g_leak, E_rev=E_leak),
         "na": CortexNa(g_bar=g_na),
         "k": CortexKdr(g_bar=g_k),
+        "m": CortexKm(g_bar=g_m),
     }
-    if g_m:
-        channels["m"] = CortexKm(g_bar=g_m)
     area = np.pi * (diam_um * 1e-4) ** 2
     return nj.Cell(channels=channels | more, area=area, celsius=36.0)
 
@@ -43,21 +44,35 @@ def cell(diam_um, g_leak, E_leak, g_na, g_k, g_m=0.0, **more) -> nj.Cell:
 # current (uA) and spike times (ms) that NEURON finds at a fixed step of 0.001 ms
 RS = cell(96, 0.1, -70.0, 50.0, 5.0, 0.07), 0.75e-3, [320.554, 348.522, 387.944, 456.690, 592.105]
 FS = cell(67, 0.15, -70.0, 50.0, 10.0), 0.5e-3, [317.023, 337.195, 357.367]
+WITHOUT_M = cell(96, 0.1, -70.0, 50.0, 5.0), 0.75e-3, []
+TOGETHER = jax.tree.map(lambda *leaves: np.array(leaves), RS[0], FS[0], WITHOUT_M[0])
+CURRENTS = np.array([RS[1], FS[1], WITHOUT_M[1]])
 
 
-def run(cell, current, dt):
-    """The published protocol: gates settled at -70 mV, a current from 300 to 700 ms."""
-    i = nj.steps(current, start=300.0, stop=700.0, duration=720.0, dt=dt)
-    v = np.asarray(nj.simulate(cell, nj.current_clamp(i), dt, initial=-70.0).v, dtype=np.float64)
-    v = np.concatenate([[-70.0], v])
+@cache
+def runs(dt):
+    """The published protocol: gates settled at -70 mV, a current from 300 to 700 ms.
+
+    v `[step, cell]` of all three cells at once, by as many steps at every dt: one program.
+    """
+    with jax.enable_x64(True):
+        i = nj.steps(CURRENTS, start=300.0, stop=700.0, duration=720.0, dt=dt)
+        whole = np.pad(i, [(0, round(720.0 / 0.005) - len(i)), (0, 0)])
+        v = nj.simulate(TOGETHER, nj.current_clamp(whole), dt, initial=-70.0).v[: len(i)]
+    return np.concatenate([np.full((1, 3), -70.0), v])
+
+
+def run(model, dt):
+    """Potentials of a cell, and its spike times (ms)."""
+    v = runs(dt)[:, [RS, FS, WITHOUT_M].index(model)]
     k = np.flatnonzero((v[:-1] < 0) & (v[1:] >= 0))
     return v, (k + v[k] / (v[k] - v[k + 1])) * dt
 
 
 @pytest.mark.parametrize(("model", "n"), [(RS, 5), (FS, 20)], ids=["RS", "FS"])
-def test_spike_times_of_neuron(model, n, x64):
-    cell, current, times = model
-    _, spikes = run(cell, current, 0.005)
+def test_spike_times_of_neuron(model, n):
+    times = model[2]
+    _, spikes = run(model, 0.005)
     assert len(spikes) == n
     np.testing.assert_allclose(spikes[:3], times[:3], atol=0.1)
     # NEURON's run is first order in time, and the long intervals of an adapting cell amplify that:
@@ -69,14 +84,13 @@ def test_spike_times_of_neuron(model, n, x64):
 
 
 @pytest.mark.parametrize(("name", "model"), [("RS", RS), ("FS", FS)])
-def test_voltage_of_neuron(name, model, x64):
+def test_voltage_of_neuron(name, model):
     path = RECORDINGS / "nmodl_ref" / f"pospischil_{name}.npz"
     if not path.exists():
         pytest.skip(f"no reference voltage {path.name}; set NEUROJAX_RECORDINGS")
     with np.load(path) as file:
         dt_ref, reference = float(file["dt_ms"]), file["V_mV"].astype(np.float64)
-    cell, current, _ = model
-    v, _ = run(cell, current, 0.01)
+    v, _ = run(model, 0.01)
     v = v[:: round(dt_ref / 0.01)]
     before = round(316.0 / dt_ref)  # up to the foot of the first spike
     np.testing.assert_allclose(v[:before], reference[:before], atol=0.03)
@@ -177,7 +191,7 @@ def test_spike_times_of_scipy(x64):
     before = solve_ivp(slope, (0, 300), y, args=(0.0,), **tight)
     during = solve_ivp(slope, (300, 700), before.y[:, -1], args=(current,), events=upward, **tight)
     exact = during.t_events[0]
-    coarse, fine = (run(cell, current, dt)[1] for dt in (0.01, 0.005))
+    coarse, fine = (run(RS, dt)[1] for dt in (0.01, 0.005))
     np.testing.assert_allclose(fine, exact, atol=0.03)
     order = np.log2(np.abs(coarse - exact).max() / np.abs(fine - exact).max())
     assert order > 1.9, order
@@ -185,18 +199,18 @@ def test_spike_times_of_scipy(x64):
 
 def test_adaptation():
     # The M current lengthens every interval; without it they are equal.
-    with_m = np.diff(run(*RS[:2], 0.025)[1])
+    with_m = np.diff(run(RS, 0.01)[1])
     assert (np.diff(with_m) > 1).all()
-    without = np.diff(run(cell(96, 0.1, -70.0, 50.0, 5.0), RS[1], 0.025)[1])[1:]
+    without = np.diff(run(WITHOUT_M, 0.01)[1])[1:]
     assert np.ptp(without) < 0.1
 
 
 def test_low_threshold_cell_rebounds():
     # The T current, inactivated at rest, is freed by hyperpolarisation and fires after it.
     i = nj.steps(-0.1e-3, start=50.0, stop=350.0, duration=600.0, dt=0.025)
-    for g_t, spikes in ((0.4, 2), (0.0, 0)):
-        lts = cell(96, 0.01, -65.0, 50.0, 5.0, t=CortexCaT(g_bar=g_t))
-        v = np.asarray(nj.simulate(lts, nj.current_clamp(i), 0.025).v)
-        k = np.flatnonzero((v[:-1] < 0) & (v[1:] >= 0)) * 0.025
+    lts = cell(96, 0.01, -65.0, 50.0, 5.0, t=CortexCaT(g_bar=np.array([0.4, 0.0])))
+    v = np.asarray(nj.simulate(lts, nj.current_clamp(i), 0.025).v)
+    for lane, spikes in zip(v.T, (2, 0), strict=True):
+        k = np.flatnonzero((lane[:-1] < 0) & (lane[1:] >= 0)) * 0.025
         assert len(k) == spikes
         assert (k > 350).all()
