@@ -30,7 +30,32 @@ def ringing(t, v):
     return f, np.hypot(2e-3 * np.pi * f, decay) / (2 * decay)
 
 
+def driven(cell, dt, steps, i, inputs, record=("v",), every=1):
+    """What a population does under currents and inputs `[step, cell]`, idle to the end of `steps`.
+
+    Of one number of steps and cells, each kind of cell has one program.
+    """
+    shape = np.shape(next(iter(inputs.values())))
+
+    def whole(a):
+        return np.pad(np.broadcast_to(a, shape), [(0, steps - shape[0]), (0, 0)])
+
+    electrode = nj.electrode.stimulus(
+        nj.current_clamp(whole(i)), **{name: whole(a) for name, a in inputs.items()}
+    )
+    run = nj.simulate(cell, electrode, dt, record=record, every=every)
+    kept = shape[0] // every
+    return np.asarray(run.t)[:kept], {k: np.asarray(x)[:kept] for k, x in run.data.items()}
+
+
 # -- hair cell ------------------------------------------------------------------------------------
+def hair_cells(dt, displacement, i=0.0, **parameters):
+    """Five of them."""
+    cell = nj.replace(cells.hair_cell(), {k.replace("__", "."): x for k, x in parameters.items()})
+    record = ("v", "ca_i", "met.i")
+    return driven(cell, dt, 26_000, i, {"displacement": displacement}, record)
+
+
 def test_a_hair_cell_resonates_as_the_model_of_hudspeth_and_lewis(x64):
     # Without transduction, from the rest and eigenvalues of their equations: current (pA),
     # potential (mV), calcium (uM), frequency (Hz), quality.
@@ -41,14 +66,14 @@ def test_a_hair_cell_resonates_as_the_model_of_hudspeth_and_lewis(x64):
             (50.0, -50.28107, 12.14379, 138.8, 11.8),
         ]
     )
-    cell = nj.replace(cells.hair_cell(), {"met.g_bar": 0.0})
     dt, end = 0.01, 260.0
-    i = table[:, 0] * 1e-6 + nj.steps(1e-6 * np.ones(3), start=200.0, stop=end, duration=end, dt=dt)
-    run = nj.simulate(cell, nj.current_clamp(i), dt, record=("v", "ca_i"))
-    t, v = np.asarray(run.t), np.asarray(run.v)
+    i = 1e-6 * np.array([*table[:, 0], 0.0, 0.0])
+    i = i + nj.steps(1e-6 * np.ones(5), start=200.0, stop=end, duration=end, dt=dt)
+    t, data = hair_cells(dt, np.zeros_like(i), i, met__g_bar=0.0)
+    v, ca_i = data["v"][:, :3], data["ca_i"][:, :3]
     before = np.searchsorted(t, 199.9)
     np.testing.assert_allclose(v[before], table[:, 1], atol=0.03)
-    np.testing.assert_allclose(run.data["ca_i"][before] * 1e3, table[:, 2], rtol=4e-3)
+    np.testing.assert_allclose(ca_i[before] * 1e3, table[:, 2], rtol=4e-3)
     for k in range(2):  # 1 pA more, and it rings
         f, quality = ringing(t[before:], v[before:, k])
         assert f == pytest.approx(table[k, 3], rel=0.04)
@@ -85,20 +110,19 @@ def test_transduction_adapts_fast_and_slowly():
     assert moved[at[0], 2] / moved[at[1], 2] == pytest.approx(1 - np.exp(-1), rel=0.06)
 
 
-def test_receptor_potential_of_a_hair_cell():
-    cell, dt = cells.hair_cell(), 0.02
-    assert float(nj.at_rest(cell).v) == pytest.approx(-51.694, abs=2e-3)
+def test_receptor_potential_of_a_hair_cell(x64):
+    dt = 0.02
+    assert float(nj.at_rest(cells.hair_cell()).v) == pytest.approx(-51.694, abs=2e-3)
     x = np.array([-0.5, 0.0, 0.1, 0.3, 1.0])
     steps = nj.steps(x, start=5.0, stop=65.0, duration=100.0, dt=dt)
-    electrode = nj.electrode.stimulus(displacement=steps)
-    run = nj.simulate(cell, electrode, dt, record=("v", "met.i"))
-    v = np.asarray(run.v) + 51.694
+    _, data = hair_cells(dt, steps)
+    v = data["v"] + 51.694
     peak = v[: round(20 / dt)].max(axis=0)
     assert np.abs(v[:, 1]).max() < 0.02
     assert (np.diff(peak[1:]) > 0).all() and 8 < peak[-1] < 15  # it saturates near 10 mV
     assert v[: round(40 / dt), 0].min() < -2  # the other way it hyperpolarises
     # About 100 pA flow at most; adapted, small steps leave little.
-    assert 90 < -np.asarray(run.data["met.i"]).min() * 15 < 160
+    assert 90 < -data["met.i"].min() * 15 < 160
     assert v[round(60 / dt), 2] < 0.25 * peak[2]
 
 
@@ -120,7 +144,13 @@ def test_a_rod_in_darkness(x64):
     assert 20 * float(dark) == pytest.approx(-37.7, abs=0.1)  # pA; 40 at strong hyperpolarisation
 
 
-def test_flashes_of_light_as_another_integration_has_them():
+def rods(dt, light):
+    """v and cGMP (uM) of four of them every 0.5 or 2.5 ms, under light `[step, cell]`."""
+    t, data = driven(cells.rod(), dt, 40_000, 0.0, {"light": light}, ("v", "cgmp"), 5)
+    return t, data["v"], 1e3 * data["cgmp"]
+
+
+def test_flashes_of_light_as_another_integration_has_them(x64):
     # LSODA of the same equations: flashes of 20 ms, in units of light; smallest potential (mV) and
     # its time (ms), part of the dark current that is suppressed at most and its time.
     table = {
@@ -131,10 +161,7 @@ def test_flashes_of_light_as_another_integration_has_them():
     }
     units, dt = np.array(list(table)), 0.1
     flash = nj.steps(units * FLASH / 0.02, start=0.0, stop=20.0, duration=1200.0, dt=dt)
-    run = nj.simulate(
-        cells.rod(), nj.electrode.stimulus(light=flash), dt, record=("v", "cgmp"), every=5
-    )
-    t, v, cgmp = np.asarray(run.t), np.asarray(run.v), 1e3 * np.asarray(run.data["cgmp"])
+    t, v, cgmp = rods(dt, flash)
     open_part = cgmp**3 / (cgmp**3 + 1e3) * (1008 / 8)
     for k, (lowest, at, part, part_at) in enumerate(table.values()):
         assert v[:, k].min() == pytest.approx(lowest, abs=0.12)
@@ -144,23 +171,20 @@ def test_flashes_of_light_as_another_integration_has_them():
             assert t[open_part[:, k].argmin()] == pytest.approx(part_at + 20, abs=8)
 
 
-@pytest.mark.slow
 def test_one_photon_and_steady_light(x64):
     # A photon suppresses 1 pA within a second (Baylor, Lamb & Yau 1979, to which it is scaled); 32
     # then suppress half. Steady light of 1000 units: -46.9305 mV, as published, after 20 s.
     dt, end = 0.5, 20_000.0
-    light = np.zeros((round(end / dt), 3))
+    light = np.zeros((round(end / dt), 4))
     light[: round(20 / dt), :2] = np.array([1.0, 32.0]) / 0.02
     light[:, 2] = 1000 / 3.2e-3
-    electrode = nj.electrode.stimulus(light=light)
-    run = nj.simulate(cells.rod(), electrode, dt, record=("v", "cgmp"), every=20)
-    t, cgmp = np.asarray(run.t), 1e3 * np.asarray(run.data["cgmp"])
+    t, v, cgmp = rods(dt, light)
     dark = 5040 * cgmp**3 / (cgmp**3 + 1e3)  # pA
     one = 40 - dark[:, 0]
     assert one.max() == pytest.approx(1.0, abs=0.02)
     assert 900 < t[one.argmax()] < 1000
     assert dark[:, 1].min() == pytest.approx(20, abs=0.4)
-    assert float(run.v[-1, 2]) == pytest.approx(-46.9305, abs=0.01)
+    assert v[-1, 2] == pytest.approx(-46.9305, abs=0.01)
 
 
 # -- touch ----------------------------------------------------------------------------------------
@@ -185,26 +209,33 @@ def spikes(v, level=0.0):
     return ((v[:-1] < level) & (v[1:] >= level)).sum(axis=0)
 
 
+def touch_receptors(dt, indentation, i=0.0, area=None):
+    """v of five of them."""
+    cell = cells.touch_receptor()
+    cell = nj.replace(cell, {"area": area or cell.area})
+    return driven(cell, dt, 20_500, i, {"indentation": indentation})[1]["v"]
+
+
 def test_the_node_of_frankenhaeuser_and_huxley(x64):
     # LSODA: rest, and the peak after 1 mA/cm2 for 0.12 ms; half of it fires nothing.
     cell = nj.replace(cells.touch_receptor(), {"area": 1.0})
     assert float(nj.at_rest(cell).v) == pytest.approx(-69.999074, abs=1e-5)
     dt = 0.002
-    i = nj.steps(np.array([500.0, 1000.0]), start=0.0, stop=0.12, duration=3.0, dt=dt)
-    v = np.asarray(nj.simulate(cell, nj.current_clamp(i), dt).v)
+    currents = np.array([500.0, 1000.0, 0.0, 0.0, 0.0])
+    i = nj.steps(currents, start=0.0, stop=0.12, duration=3.0, dt=dt)
+    v = touch_receptors(dt, np.zeros_like(i), i, area=1.0)
     assert v[:, 0].max() < -50
     assert v[:, 1].max() == pytest.approx(45.0565, abs=0.02)
     assert (v[:, 1].argmax() + 1) * dt == pytest.approx(0.2142, abs=0.005)
 
 
-def test_a_rapidly_adapting_ending_tells_onset_and_vibration():
+def test_a_rapidly_adapting_ending_tells_onset_and_vibration(x64):
     dt, end = 0.01, 205.0
     t = (np.arange(round(end / dt)) + 0.5) * dt
     hold = nj.steps(np.array([3.0, 4.0, 6.0]), start=5.0, stop=end, duration=end, dt=dt)
     waves = 6 * np.maximum(np.sin(2e-3 * np.pi * np.outer(t - 5, [20.0, 50.0])), 0)
     waves[t < 5] = 0
-    electrode = nj.electrode.stimulus(indentation=np.concatenate([hold, waves], axis=1))
-    v = np.asarray(nj.simulate(cells.touch_receptor(), electrode, dt).v)
+    v = touch_receptors(dt, np.concatenate([hold, waves], axis=1))
     # One spike as the skin is pressed, none while it stays; one in each cycle of a vibration.
     assert spikes(v).tolist() == [0, 1, 1, 4, 10]
 
@@ -240,7 +271,8 @@ def test_a_glial_cell_is_an_electrode_for_potassium():
     # from 3 to 100 mM; with less outside it falls behind.
     assert nj.units.thermal_voltage(20.0) * np.log(10) == pytest.approx(58.17, abs=0.01)
     cool = nj.replace(cell, {"celsius": 20.0})
-    v = np.asarray(nj.simulate(cool, nj.electrode.stimulus(k_o=bath), dt).v[-1])
+    run = nj.simulate(cool, nj.electrode.stimulus(k_o=bath), dt, record=("v", "E_k"))
+    v = np.asarray(run.v[-1])
     assert (v[-1] - v[1]) / np.log10(100 / 3) == pytest.approx(58.2, abs=2.0)
     assert v[1] - v[0] < 48 and 0 < v[1] - E_k[1] < 4
 
