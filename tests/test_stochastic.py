@@ -53,7 +53,6 @@ def expected_opening():
     return (inf + (n0 - inf) * np.exp(-rate * t)) ** 4
 
 
-@pytest.mark.slow
 def test_the_mean_is_that_of_the_deterministic_channel(opening):
     seen, _ = opening
     p = expected_opening()[:, None]
@@ -107,30 +106,27 @@ def test_variance_against_mean_tells_the_single_channel():
     assert (-mean).max() / -exact > 20
 
 
-@pytest.mark.slow
-def test_noise_makes_a_small_patch_fire():
+@pytest.mark.parametrize("langevin", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_noise_makes_a_small_patch_fire(langevin):
     # Rates by an independent simulation: multinomial draws from the exponential of the rate
     # matrices, 300 patches of 400 ms each; +- 0.3, 0.23, 0.12. They fall with the area as those of
     # Skaugen & Walloe 1979 and Chow & White 1996.
     areas, expected = np.array([50.0, 100.0, 200.0]), np.array([20.64, 9.47, 1.98])
-    for langevin in (False, True):
-        cell = nj.stochastic(
-            squid(np.repeat(areas, 192)), gamma_pS=20.0, seed=11, langevin=langevin
-        )
-        assert np.unique(cell.channels["na"].n_channels).tolist() == [3000, 6000, 12000]
-        assert np.unique(cell.channels["k"].n_channels).tolist() == [900, 1800, 3600]
-        r = nj.simulate(
-            cell,
-            nj.current_clamp(np.zeros(10_000)),
-            record=(),
-            every=10,
-            initial=-65.0,
-            folds={"rate": nj.SpikeRate(), "open": nj.Mean(of="na.m3h1")},
-        )
-        rates = np.asarray(r.folds["rate"]).reshape(3, -1)
-        error = np.hypot(rates.std(axis=1) / 192**0.5, [0.3, 0.23, 0.12])
-        assert r.ok.all()
-        np.testing.assert_array_less(np.abs(rates.mean(axis=1) - expected) / error, 3.5)
+    cell = nj.stochastic(squid(np.repeat(areas, 192)), gamma_pS=20.0, seed=11, langevin=langevin)
+    assert np.unique(cell.channels["na"].n_channels).tolist() == [3000, 6000, 12000]
+    assert np.unique(cell.channels["k"].n_channels).tolist() == [900, 1800, 3600]
+    r = nj.simulate(
+        cell,
+        nj.current_clamp(np.zeros(10_000)),
+        record=(),
+        every=10,
+        initial=-65.0,
+        folds={"rate": nj.SpikeRate(), "open": nj.Mean(of="na.m3h1")},
+    )
+    rates = np.asarray(r.folds["rate"]).reshape(3, -1)
+    error = np.hypot(rates.std(axis=1) / 192**0.5, [0.3, 0.23, 0.12])
+    assert r.ok.all()
+    np.testing.assert_array_less(np.abs(rates.mean(axis=1) - expected) / error, 3.5)
 
 
 # -- whose numbers they are -----------------------------------------------------------------------
@@ -140,6 +136,25 @@ CLAMP = nj.current_clamp(np.full(40, 5e-6))
 def patches(n, **kind):
     cell = nj.Cell(channels={"k": SquidK(), "leak": SquidLeak()}, area=np.full(n, 20 * UM2))
     return nj.stochastic(cell, gamma_pS=20.0, **kind)
+
+
+def stepped(cell, s=None, steps=10):
+    """The state some steps after -60 mV, or after a state: uncompiled."""
+    s = nj.steady_state(cell, -60.0) if s is None else s
+    for _ in range(steps):
+        s = nj.step(cell, s, nj.Electrode(5e-6, 0.0, 0.0), 0.025)
+    return s
+
+
+def test_a_cell_has_the_same_numbers_wherever_it_is():
+    cells = patches(5, seed=4)
+    together = stepped(cells)
+    assert len(np.unique(together.v)) == 5
+    alone = stepped(jax.tree.map(lambda a: a[4:] if jnp.ndim(a) else a, cells))
+    portions = stepped(cells, stepped(cells, steps=4), steps=6)
+    for whole, one, part in zip(*map(jax.tree.leaves, (together, alone, portions)), strict=True):
+        np.testing.assert_allclose(one, whole[4:], rtol=1e-6)
+        np.testing.assert_array_equal(part, whole)
 
 
 @pytest.mark.slow
@@ -168,10 +183,9 @@ def test_numbers_depend_on_neither_devices_nor_blocks_nor_portions(monkeypatch):
     np.testing.assert_allclose(np.concatenate([first.v, second.v]), together.v, rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_equal_seeds_give_equal_noise_and_others_other():
     def last(cell):
-        return np.asarray(nj.simulate(cell, CLAMP, every=40, initial=-60.0).v[-1])
+        return np.asarray(stepped(cell).v)
 
     one, same, other = (last(patches(200, seed=s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
@@ -194,7 +208,6 @@ def test_each_channel_of_a_cell_has_numbers_of_its_own():
     assert set(cell.channels["leak"].__dict__) == set(SquidLeak().__dict__)
 
 
-@pytest.mark.slow
 def test_any_gates_and_schemes_can_have_noise():
     cell = nj.Cell(
         channels={"na": InterneuronNa(), "k": Shaker(), "leak": SquidLeak()}, area=100 * UM2
@@ -202,10 +215,11 @@ def test_any_gates_and_schemes_can_have_noise():
     noisy = nj.stochastic(cell, n_channels={"na": 200, "k": 50}, seed=1)
     assert isinstance(noisy.channels["na"], Counted) and isinstance(noisy.channels["k"], Counted)
     assert noisy.channels["na"].states == ("h0", "h1")
-    clamp = nj.current_clamp(np.zeros(40))
-    r = nj.simulate(noisy, clamp, initial=-65.0, record=("na.m", "na.h1", "k.q"))
-    assert r.ok.all()
-    np.testing.assert_allclose(r.data["na.h1"] * 200, np.round(r.data["na.h1"] * 200), atol=1e-3)
+    s = stepped(noisy, steps=4)
+    assert all(bool(jnp.isfinite(a)) for a in jax.tree.leaves(s))
+    m, h1, q = (nj.observe.observe(noisy, s, name) for name in ("na.m", "na.h1", "k.q"))
+    assert 0 < m < 1 and jnp.isfinite(q)
+    np.testing.assert_allclose(h1 * 200, np.round(h1 * 200), atol=1e-3)
     assert culprits(noisy) == {}
     assert nj.parameters(noisy)["na.n_channels"][0] == 200
 
@@ -222,7 +236,7 @@ def test_derivatives_pass_gaussian_noise_but_not_numbers():
     def last(g, langevin):
         cell = nj.Cell(channels={"k": SquidK(g_bar=g), "leak": SquidLeak()}, area=20 * UM2)
         cell = nj.stochastic(cell, n_channels=1000, seed=3, langevin=langevin)
-        return nj.simulate(cell, CLAMP, initial=-60.0).v[-1]
+        return stepped(cell).v
 
     slope = jax.jvp(lambda g: last(g, True), (36.0,), (1.0,))[1]
     np.testing.assert_allclose(
