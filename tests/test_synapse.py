@@ -14,6 +14,8 @@ from neurojax.channels import (
     SynapseGabaB,
     SynapseNmda,
 )
+from neurojax.engine.observables import observe
+
 
 PULSE, DT, END = 1.0, 0.02, 400.0
 """A vesicle, as the papers have it: 1 mM for 1 ms."""
@@ -67,7 +69,7 @@ def test_magnesium_blocks_as_jahr_and_stevens_found(x64):
     # Their two-parameter form at 1 mM, and half block where mg exp(-0.062 v) = 3.57.
     v = np.array([-100.0, -60.0, -20.0, 0.0, 40.0])
     cell = nj.Cell(channels={"nmda": SynapseNmda()}, inputs={"glu": 0.0})
-    b = nj.observe.observe(cell, nj.steady_state(cell, jnp.asarray(v)), "nmda.b")
+    b = observe(cell, nj.steady_state(cell, jnp.asarray(v)), "nmda.b")
     np.testing.assert_allclose(
         b, [0.00719295, 0.07962637, 0.50814068, 0.78118162, 0.97708016], rtol=1e-5
     )
