@@ -16,7 +16,6 @@ from neurojax.channels import (
 )
 from neurojax.engine.observables import observe
 
-
 PULSE, DT, END = 1.0, 0.02, 400.0
 """A vesicle, as the papers have it: 1 mM for 1 ms."""
 
