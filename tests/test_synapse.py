@@ -1,5 +1,9 @@
 """Receptors of transmitters against closed forms, matrix exponentials and the papers' numbers."""
 
+from functools import cache
+from itertools import accumulate
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,8 +28,15 @@ def pulse(name, height=1.0, width=PULSE, end=END, dt=DT):
     return {name: nj.steps(height, start=0.0, stop=width, duration=end, dt=dt)}
 
 
-def open_parts(record, v=-70.0, end=END, dt=DT):
-    """What receptors do after a pulse of all transmitters, with v held: `[step]` by name."""
+SEEN = ("ampa.r", "nmda.r", "gaba_a.r", "gaba_b.i", "gaba_b.Bf", "gaba_b.Bb", "gaba_b.Fb")
+
+
+@cache
+def open_parts(dt=DT):
+    """What receptors do after a pulse of all transmitters at -70 mV: `[step]` by name.
+
+    As many steps whatever they last, so that it is one program.
+    """
     receptors = {
         "ampa": SynapseAmpa(),
         "nmda": SynapseNmda(),
@@ -34,10 +45,14 @@ def open_parts(record, v=-70.0, end=END, dt=DT):
         "detailed": HippocampusAmpa(),
     }
     cell = nj.Cell(channels=receptors, inputs={"glu": 0.0, "gaba": 0.0})
-    vesicle = pulse("glu", end=end, dt=dt) | pulse("gaba", end=end, dt=dt)
-    clamp = nj.voltage_clamp(np.full(round(end / dt), v))
-    run = nj.simulate(cell, nj.electrode.stimulus(clamp, **vesicle), dt, record=record)
-    return np.asarray(run.t), {k: np.asarray(x, np.float64) for k, x in run.data.items()}
+    steps = round(END / DT)
+    vesicle = pulse("glu", end=steps * dt, dt=dt) | pulse("gaba", end=steps * dt, dt=dt)
+    clamp = nj.voltage_clamp(np.full(steps, -70.0))
+    with jax.enable_x64(True):
+        run = nj.simulate(
+            cell, nj.electrode.stimulus(clamp, **vesicle), dt, record=(*SEEN, "detailed.O")
+        )
+    return np.asarray(run.t), {k: np.asarray(x) for k, x in run.data.items()}
 
 
 def matrix(channel, v, **c):
@@ -54,7 +69,7 @@ def matrix(channel, v, **c):
 def test_two_states_rise_and_decay_as_their_closed_form(x64):
     # Destexhe, Mainen & Sejnowski 1998: alpha (1/mM/ms), beta (1/ms).
     rates = {"ampa": (1.1, 0.19), "nmda": (0.072, 0.0066), "gaba_a": (5.0, 0.18)}
-    t, r = open_parts([f"{k}.r" for k in rates])
+    t, r = open_parts()
     for name, (alpha, beta) in rates.items():
         peak = alpha / (alpha + beta) * (1 - np.exp(-(alpha + beta) * PULSE))
         rise = alpha / (alpha + beta) * (1 - np.exp(-(alpha + beta) * t))
@@ -87,7 +102,7 @@ def test_g_protein_delays_and_sums_what_gaba_b_does(x64):
     # The two linear equations by themselves, their fourth power, and its peak: 102 ms after a short
     # pulse, where K4 exp(-K4 t) = K2 exp(-K2 t).
     K1, K2, K3, K4, KD = 0.52, 0.0013, 0.098, 0.033, 100.0
-    t, x = open_parts(["gaba_b.i", "gaba_b.Bf", "gaba_b.Bb", "gaba_b.Fb"])
+    t, x = open_parts()
     rate = K1 + K2
     A = np.array([[-rate, 0.0, K1], [K3, -K4, 0.0], [0.0, 0.0, 0.0]])
     B = np.array([[-K2, 0.0, 0.0], [K3, -K4, 0.0], [0.0, 0.0, 0.0]])
@@ -110,7 +125,7 @@ def test_g_protein_delays_and_sums_what_gaba_b_does(x64):
 
 def test_the_detailed_ampa_receptor_desensitises(x64):
     dt = 0.0025  # a site lets go within 0.01 ms
-    _, x = open_parts(["detailed.O"], end=20.0, dt=dt)
+    _, x = open_parts(dt)
     channel = HippocampusAmpa()
     on, off = (matrix(channel, 0.0, glu=glu) for glu in (1.0, 0.0))
     start = np.eye(6)[0]
@@ -122,7 +137,8 @@ def test_the_detailed_ampa_receptor_desensitises(x64):
     rows = np.round(at / dt).astype(int) - 1
     np.testing.assert_allclose(x["detailed.O"][rows], np.array(exact)[:, 3], rtol=3e-3)
     # Held at 1 mM it peaks within 2 ms and falls by more than half, at 0 it recovers.
-    held = [(scipy.linalg.expm(on * s) @ start)[3] for s in np.arange(0.0, 200.0, 0.1)]
+    tenth = scipy.linalg.expm(on * 0.1)
+    held = [x[3] for x in accumulate(range(2000), lambda x, _: tenth @ x, initial=start)]
     assert np.argmax(held) * 0.1 < 4 and held[-1] < 0.5 * max(held)
     steady = channel.steady_state(jnp.asarray(0.0), glu=jnp.asarray(1.0))
     assert float(steady["O"]) == pytest.approx(held[-1], rel=1e-3)
