@@ -240,3 +240,10 @@ def test_a_million_cells_are_counted_in_less_than_a_gigabyte():
     done = subprocess.run([sys.executable, "-c", RSS], capture_output=True, text=True, env=clean)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1000
+
+
+def test_arrays_are_counted_on_a_cell_of_shapes_too():
+    """A gradient knows its cell by shapes only; some pools are worked out from parameters."""
+    cell = nj.model.load_model("sinus_fabbri").cell
+    shapes = jax.eval_shape(lambda cell: cell, cell)
+    assert runner.live_arrays(shapes) == runner.live_arrays(cell)

@@ -90,7 +90,9 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
     A step with tangents also keeps the entries of its Jacobian, and what they are made from.
     """
     state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
-    state += sum(len(ion.pools(name)) for name, ion in cell.ions.items())
+    # The cell may be one of shapes only, in which pools cannot be worked out.
+    pools = {k: jax.eval_shape(lambda ion, k=k: ion.pools(k), ion) for k, ion in cell.ions.items()}
+    state += sum(map(len, pools.values()))
     own = sum(bool(array.pop) for array in arrays(cell))
     return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
 
