@@ -114,7 +114,7 @@ def test_nudging_recovers_a_spiking_cell():
 
 
 def test_the_stages_suit_the_recording(passive):
-    cell, i = passive
+    cell, _ = passive
     quiet = nj.Trace(clamp="current", dt_ms=0.1, v_mV=np.full(200, -62.0), i_pA=np.zeros(200))
     spike = -62.0 + 90.0 * np.exp(-(((np.arange(200) - 90) / 8) ** 2))
     clamped = dataclasses.replace(quiet, clamp="voltage")
