@@ -54,12 +54,14 @@ def settling():
 
 def rests():
     """Where membranes of all ratios settle, mV, without chloride and with it: `[2, ratio]`."""
-    P_k = 1e-6 * RATIOS / (RATIOS + 1)  # the sum of P_K and P_Na is the same in all
-    chloride = np.array([[0.0], [CHLORIDE]])
-    leak = nj.channels.GoldmanLeak(P_bar=P_k, ratio_na=1 / RATIOS, ratio_cl=chloride)
+    ratios = np.tile(RATIOS, 2)  # a population: all without chloride, then all with it
+    P_k = 1e-6 * ratios / (ratios + 1)  # the sum of P_K and P_Na is the same in all
+    chloride = np.repeat([0.0, CHLORIDE], RATIOS.size)
+    leak = nj.channels.GoldmanLeak(P_bar=P_k, ratio_na=1 / ratios, ratio_cl=chloride)
     cell = nj.Cell(channels={"leak": leak}, ions=IONS, celsius=CELSIUS)
     still = nj.current_clamp(np.zeros(round(400.0 / DT)))
-    return np.asarray(nj.simulate(cell, still, DT, every=4000, initial=-60.0).v[-1])
+    settled = nj.simulate(cell, still, DT, every=4000, initial=-60.0).v[-1]
+    return np.asarray(settled).reshape(2, RATIOS.size)
 
 
 def goldman(ratios, chloride=0.0):

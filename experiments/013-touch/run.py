@@ -17,6 +17,7 @@ from neurojax.membrane import rates
 DT, EVERY = 0.025, 4  # ms, steps between records
 DURATION, ONSET, OFFSET = 400.0, 50.0, 350.0  # ms
 INDENTATIONS = np.array([0.0, 2.0, 4.0, 6.0, 8.0, 12.0])  # um
+STIMULI = INDENTATIONS.size + 1  # and a vibration
 VIBRATION, FREQUENCY = 12.0, 50.0  # um from valley to peak, Hz
 SHOWN = (1, 2, 3, 5)  # of the indentations
 BLUE, ORANGE, SKY = "#1b3a6b", "#e07b39", "#2f7fb8"
@@ -55,9 +56,12 @@ class Transducer(nj.Channel):
 
 
 def endings(sodium):
-    """A rapidly and a slowly adapting ending, `[ending, 1]`, with the channels of their fibre."""
+    """Endings with the channels of their fibre: one of each for every stimulus.
+
+    First all that adapt rapidly, then all that adapt slowly.
+    """
     fibre = nj.cells.interneuron_wang_buzsaki()
-    slow = np.array([[0.0], [1.0]])  # the second ending has both kinds of transducer
+    slow = np.repeat([0.0, 1.0], STIMULI)  # the slow ones have both kinds of transducer
     touch = {
         "rapid": Transducer(g_bar=0.15, tau=8.0),
         "slow": Transducer(g_bar=0.06 * slow, tau=200.0, left=0.5),
@@ -67,20 +71,20 @@ def endings(sodium):
 
 
 def stimuli():
-    """Indentations that are held, and a vibration: um, `[step, ending, stimulus]`."""
+    """Indentations that are held, and a vibration, on the endings of either kind: um."""
     t = (np.arange(round(DURATION / DT)) + 0.5) * DT
     on = ((t >= ONSET) & (t < OFFSET))[:, None]
     held = on * INDENTATIONS
     shaken = on[:, 0] * VIBRATION * 0.5 * (1 - np.cos(2e-3 * np.pi * FREQUENCY * (t - ONSET)))
     all_of_them = np.concatenate([held, shaken[:, None]], axis=1)
-    return np.repeat(all_of_them[:, None, :], 2, axis=1).astype(np.float32)
+    return np.tile(all_of_them, 2).astype(np.float32)
 
 
 def simulate(sodium):
     """Time (ms) from the onset, and the potential `[record, ending, stimulus]`."""
     touched = nj.electrode.stimulus(displacement=stimuli())
     r = nj.simulate(endings(sodium), touched, DT, every=EVERY)
-    return np.asarray(r.t) - ONSET, np.asarray(r.v)
+    return np.asarray(r.t) - ONSET, np.asarray(r.v).reshape(-1, 2, STIMULI)
 
 
 def draw_ending(graded_axes, raster_axes, name, t, graded, times):
