@@ -10,9 +10,21 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import jax
 import jaxlib
 import pytest
+from jaxtyping import install_import_hook
 
-import neurojax
-from neurojax.config import cache_dir
+# Rooms whose functions are called a few times a run: shapes and dtypes of what goes in and comes
+# out are checked. Subprocesses, and a user's programs, run without.
+install_import_hook(
+    [
+        "neurojax.theory",
+        "neurojax.recording",
+        "neurojax.rig",
+    ],
+    "checked.checked",
+)
+
+import neurojax  # noqa: E402
+from neurojax.config import cache_dir  # noqa: E402
 
 # Two CPU devices on any machine, so that what is spread over devices is tested too. Compiled
 # programs are kept from run to run, small ones too: apart from a user's, and for each jaxlib.

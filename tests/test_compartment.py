@@ -141,7 +141,7 @@ def test_replace_changes_one_thing():
         ({"NA.G_BAR": 1.0}, r"did you mean 'na.g_bar'"),
         ({"ca.g_bar": 1.0}, r"no parameter 'ca.g_bar'"),
         ({"na.g_bar": -1.0}, r"na.g_bar = -1 mS/cm2 is outside \[0, 1000\] mS/cm2"),
-        ({"leak.E_rev": [-60.0, 20.0]}, r"leak.E_rev = 20 mV is outside \[-110, 0\] mV"),
+        ({"leak.E_rev": np.array([-60.0, 20.0])}, r"leak.E_rev = 20 mV is outside \[-110, 0\] mV"),
         ({"C_m": float("nan")}, r"C_m = nan uF/cm2 is outside"),
     ],
 )

@@ -12,17 +12,24 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from numbers import Real as RealNumber
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array, Real
 
 from neurojax.membrane.rates import Gating, relax
 
-Leaf = Any
-"""A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`."""
+Leaf: TypeAlias = (
+    int | float | np.floating[Any] | np.integer[Any] | Real[np.ndarray, "..."] | Real[Array, "..."]
+)
+"""A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`.
+
+It is computed in float32 or float64; whole numbers become either. See `check_real`.
+"""
 
 Gates = dict[str, jax.Array]
 
@@ -51,6 +58,24 @@ def check_is_a_number(name: str, info: ParamInfo) -> None:
         raise ValueError(
             f"{name} is an array [{', '.join(info.axes)}]: only a parameter that is one number for "
             "each cell can be free or differentiated in"
+        )
+
+
+def check_real(name: str, value: Any) -> None:
+    """Raise ValueError for a value that is no number, nor an array of float32 or float64.
+
+    Whole numbers pass, they become floats; None stands for what is not there.
+    """
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        number = value is None or (isinstance(value, RealNumber) and not isinstance(value, bool))
+        of_dtype = ""
+    else:
+        number = dtype in (np.float32, np.float64) or getattr(dtype, "kind", "") in ("i", "u")
+        of_dtype = f" of dtype {dtype}"
+    if not number:
+        raise ValueError(
+            f"{name} = {value!r}{of_dtype}: expected a number, or an array of float32 or float64"
         )
 
 
@@ -118,14 +143,14 @@ def static(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"static": True})
 
 
-@dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(param, field, static)
-)
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def pytree(cls: type[T]) -> type[T]:
     """A frozen, keyword-only dataclass that JAX sees as a pytree of its fields.
 
     `axes_of_fields` says of each field with arrays which axes these own, see `axes`.
     """
+    if not hasattr(cls, "__post_init__"):
+        cls.__post_init__ = _check_params  # pyright: ignore[reportAttributeAccessIssue]
     cls = dataclass(frozen=True, eq=False, kw_only=True)(cls)
     fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
     data = [f.name for f in fields if not f.metadata.get("static")]
@@ -149,6 +174,12 @@ def pytree(cls: type[T]) -> type[T]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def _check_params(thing: Any) -> None:
+    """Raise ValueError for a parameter that is no number."""
+    for name in params(thing):
+        check_real(f"{type(thing).__name__}.{name}", getattr(thing, name))
 
 
 def params(thing: Any) -> dict[str, ParamInfo]:

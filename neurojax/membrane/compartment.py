@@ -22,6 +22,7 @@ from neurojax.membrane.channel import (
     Leaf,
     ParamInfo,
     check_range,
+    check_real,
     param,
     params,
     pytree,
@@ -336,11 +337,12 @@ def settable(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
 def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     """The cell with other parameter values, by path name.
 
-    Raises ValueError for an unknown name (with the nearest valid one) or a value outside the
-    parameter's bounds. Traced values are taken as they are.
+    Raises ValueError for an unknown name (with the nearest valid one), a value that is no number,
+    see `check_real`, or one outside the parameter's bounds. Traced values are taken as they are.
     """
     known = settable(cell)
     for name, value in values.items():
+        check_real(name, value)
         check_value(name, value, known)
     return substitute(cell, values)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.units import MINUTE
 
@@ -29,7 +30,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One sweep of a recording, [sample] each: what was commanded and what was measured.
+    """One sweep of a recording: what was commanded and what was measured.
 
     In current clamp `i_pA` was injected (depolarising positive) and `v_mV` measured; in voltage
     clamp `v_mV` was commanded and `i_pA` measured (outward positive).
@@ -39,8 +40,8 @@ class Trace:
 
     clamp: Literal["current", "voltage"]
     dt_ms: float
-    v_mV: np.ndarray
-    i_pA: np.ndarray
+    v_mV: Float[np.ndarray, " sample"]
+    i_pA: Float[np.ndarray, " sample"]
     name: str = ""
     sweep: int = 0
     holding: float = 0.0  # pA in current clamp, mV in voltage clamp
@@ -76,7 +77,7 @@ class Trace:
             )
 
     @property
-    def t_ms(self) -> np.ndarray:
+    def t_ms(self) -> Float[np.ndarray, " sample"]:
         """Sample times, ms."""
         return np.arange(self.v_mV.size) * self.dt_ms
 
@@ -135,7 +136,7 @@ class Trace:
         least = max(5 * noise, 0.05 * max(-low, high), 1e-9)
         return [h for h in (min(low, 0.0), max(high, 0.0)) if abs(h) > least]
 
-    def changes(self) -> np.ndarray:
+    def changes(self) -> Float[np.ndarray, " change"]:
         """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
         deviation, level, block = self._levels()
         height = max(map(abs, self._heights(level)), default=0.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
+from jaxtyping import Float, Real
 
 from neurojax.membrane import access
 from neurojax.membrane.channel import ParamInfo, check_range
@@ -49,28 +50,30 @@ class Rig:
         """Series resistance that compensation leaves."""
         return access.left_by(self.compensation, self.R_s_MOhm)
 
-    def at_membrane(self, command: np.ndarray) -> np.ndarray:
-        """A command `[step]` or `[step, sweep]` as the membrane is to follow it, mV."""
+    def at_membrane(
+        self, command: Real[np.ndarray, " step *sweep"]
+    ) -> Float[np.ndarray, " step *sweep"]:
+        """A command as the membrane is to follow it, mV."""
         return access.membrane_side(np.asarray(command, float), self.junction_mV)
 
-    def electrode(self, command) -> Electrode:
-        """What a command `[step]` or `[step, sweep]` (mV) does to the cell."""
+    def electrode(self, command: Real[np.ndarray, " step *sweep"]) -> Electrode:
+        """What a command (mV) does to the cell."""
         return voltage_clamp(self.at_membrane(command), self.R_left_MOhm)
 
     def measured(
         self,
-        i_ionic: np.ndarray,
-        v: np.ndarray,
-        command: np.ndarray,
+        i_ionic: Float[np.ndarray, "step sweep"],
+        v: Float[np.ndarray, "step sweep"],
+        command: Float[np.ndarray, "step sweep"],
         dt: float,
         *,
         area: float,
         C_m: float,
         seed: int = 0,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Times (ms) and current (pA) `[sample, sweep]` as the rig writes them.
+    ) -> tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "sample sweep"]]:
+        """Times (ms) and current (pA) as the rig writes them.
 
-        i_ionic (uA/cm2) and v (mV) `[step, sweep]` are those after each step of the command.
+        i_ionic (uA/cm2) and v (mV) are those after each step of the command.
         Without a series resistance the membrane's transient has no width, and is left out.
 
         Raises ValueError for a sampling rate above that of the simulation.

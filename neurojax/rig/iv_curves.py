@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.optimize
+from jaxtyping import Float, Real
 
 from neurojax.rig.voltage_clamp import Clamped
+
+PerSweep: TypeAlias = Float[np.ndarray, " sweep"]
+
+Points: TypeAlias = Sequence[float] | Real[np.ndarray, " point"]
+"""Measured points, as many of the one as of the other."""
 
 
 class Boltzmann(NamedTuple):
@@ -25,25 +32,25 @@ class Boltzmann(NamedTuple):
         return self.amplitude / (1 + np.exp(-(np.asarray(v) - self.V_half) / self.k))
 
 
-def peak(clamped: Clamped, window: str = "test") -> np.ndarray:
-    """The current of largest size in a window, `[sweep]` pA."""
+def peak(clamped: Clamped, window: str = "test") -> PerSweep:
+    """The current of largest size in a window, pA."""
     i = clamped.window(window)
     return np.take_along_axis(i, np.abs(i).argmax(axis=0)[None], axis=0)[0]
 
 
-def steady(clamped: Clamped, window: str = "test", part: float = 0.1) -> np.ndarray:
-    """The mean current of the last part of a window, `[sweep]` pA."""
+def steady(clamped: Clamped, window: str = "test", part: float = 0.1) -> PerSweep:
+    """The mean current of the last part of a window, pA."""
     i = clamped.window(window)
     return i[-max(1, round(part * len(i))) :].mean(axis=0)
 
 
-def at_start(clamped: Clamped, window: str = "tail", skip: float = 0.0) -> np.ndarray:
-    """The current `skip` ms after a window begins, `[sweep]` pA: the amplitude of a tail."""
+def at_start(clamped: Clamped, window: str = "tail", skip: float = 0.0) -> PerSweep:
+    """The current `skip` ms after a window begins, pA: the amplitude of a tail."""
     dt = float(clamped.t[1] - clamped.t[0])
     return clamped.window(window)[round(skip / dt)]
 
 
-def reversal(v: np.ndarray, i: np.ndarray) -> float:
+def reversal(v: Points, i: Points) -> float:
     """The potential (mV) at which an I-V curve crosses zero, by interpolation.
 
     Raises ValueError where it crosses nowhere, or more than once.
@@ -60,14 +67,16 @@ def reversal(v: np.ndarray, i: np.ndarray) -> float:
     return zeros[0]
 
 
-def conductance(v: np.ndarray, i: np.ndarray, E_rev: float, nearest: float = 5.0) -> np.ndarray:
+def conductance(
+    v: Points, i: Points, E_rev: float, nearest: float = 5.0
+) -> Float[np.ndarray, " point"]:
     """Chord conductance i / (v - E_rev), pA/mV = nS; NaN within `nearest` mV of E_rev."""
     force = np.asarray(v, float) - E_rev
     near = np.abs(force) < nearest
     return np.where(near, np.nan, np.asarray(i, float) / np.where(near, 1.0, force))
 
 
-def fit_boltzmann(v: np.ndarray, y: np.ndarray) -> Boltzmann:
+def fit_boltzmann(v: Points, y: Points) -> Boltzmann:
     """The Boltzmann curve nearest to points, NaN left out.
 
     Raises ValueError for fewer than 4 points.
@@ -90,7 +99,7 @@ def fit_boltzmann(v: np.ndarray, y: np.ndarray) -> Boltzmann:
     return Boltzmann(*map(float, found), errors=errors)  # pyright: ignore[reportArgumentType]
 
 
-def fit_exponential(t: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+def fit_exponential(t: Points, y: Points) -> tuple[float, float, float]:
     """tau (ms), amplitude and final value of y(t) = final + amplitude exp(-t / tau)."""
     t, y = np.asarray(t, float) - t[0], np.asarray(y, float)
     start = [max((t[-1] - t[0]) / 3, 1e-3), y[0] - y[-1], y[-1]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Real
 
-Values = Sequence[float] | np.ndarray
+Values: TypeAlias = Sequence[float] | Real[np.ndarray, " sweep"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +21,13 @@ class Protocol:
     """
 
     name: str
-    v: np.ndarray  # [step, sweep] mV, during each step
+    v: Float[np.ndarray, "step sweep"]  # mV, during each step
     dt: float  # ms
-    levels: np.ndarray  # [sweep] what differs between the sweeps, mV or ms
+    levels: Real[np.ndarray, " sweep"]  # what differs between the sweeps, mV or ms
     windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
-    def t(self) -> np.ndarray:
+    def t(self) -> Float[np.ndarray, " step"]:
         """The end of each step, ms."""
         return (np.arange(len(self.v)) + 1) * self.dt
 
@@ -56,12 +58,12 @@ class Protocol:
 
 def epochs(
     name: str,
-    parts: Sequence[tuple[str, float, float | np.ndarray]],
+    parts: Sequence[tuple[str, float, float | Real[np.ndarray, " sweep"]]],
     *,
-    levels: np.ndarray,
+    levels: Values,
     dt: float,
 ) -> Protocol:
-    """A protocol of constant parts one after another: (window's name or "", ms, mV or `[sweep]`).
+    """A protocol of constant parts one after another: (window's name or "", ms, mV).
 
     Raises ValueError for a part that takes less than a step.
     """
@@ -204,7 +206,9 @@ def sine(dt: float = 0.1) -> Protocol:
     return Protocol("sine wave", v[:, None], dt, np.array([0.0]), {"test": (3000.0, 6500.0)})
 
 
-def action_potential_clamp(v: np.ndarray, dt_recorded: float, dt: float = 0.025) -> Protocol:
+def action_potential_clamp(
+    v: Real[np.ndarray, " sample"], dt_recorded: float, dt: float = 0.025
+) -> Protocol:
     """A recorded potential (mV, one sample every `dt_recorded` ms) as the command."""
     v = np.asarray(v, dtype=float)
     duration = (v.size - 1) * dt_recorded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.engine.observables import check_observables
 from neurojax.membrane.axes import batch_shape
@@ -21,12 +22,12 @@ class Clamped:
 
     protocol: Protocol
     rig: Rig
-    t: np.ndarray  # [sample] ms
-    i: np.ndarray  # [sample, sweep] pA, outward positive
-    data: dict[str, np.ndarray]  # [step, sweep] observables of the cell itself, "v" among them
+    t: Float[np.ndarray, " sample"]  # ms
+    i: Float[np.ndarray, "sample sweep"]  # pA, outward positive
+    data: dict[str, Float[np.ndarray, "step sweep"]]  # of the cell itself, "v" among them
 
-    def window(self, name: str) -> np.ndarray:
-        """Currents `[sample, sweep]` within one of the protocol's windows."""
+    def window(self, name: str) -> Float[np.ndarray, "sample sweep"]:
+        """Currents within one of the protocol's windows."""
         start, stop = self.protocol.windows[name]
         half = 0.5 * self.protocol.dt
         return self.i[(self.t > start - half) & (self.t < stop - half)]

@@ -14,8 +14,8 @@ import numpy as np
 from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.axes import batch_shape, population
-from neurojax.membrane.channel import Leaf
+from neurojax.membrane.axes import arrays, batch_shape, population
+from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.stochastic import check_noise
@@ -48,6 +48,8 @@ def check_run(
 ) -> None:
     """Raise ValueError for a run that cannot be made."""
     check_ions(cell, electrode)
+    for array in arrays({"cell": cell, "electrode": electrode}):
+        check_real(array.name, array.value)
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
     steps = n_steps(electrode)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.ions import Ion
@@ -15,7 +16,7 @@ from neurojax.units import thermal_voltage
 
 def goldman_potential(
     permeabilities: Mapping[str, Leaf], ions: Mapping[str, Ion], celsius: Leaf, pump: Leaf = 1.0
-) -> jax.Array:
+) -> Float[Array, "*pop"]:
     """The potential (mV) at which the constant-field currents of ions of valence -1, 1, 2 cancel.
 
     Permeabilities by ion, in any unit: only ratios count. `pump` is how many sodium a pump moves
@@ -53,9 +54,9 @@ def goldman_potential(
 class Donnan(NamedTuple):
     """A Donnan equilibrium."""
 
-    v: jax.Array  # mV, inside against outside
-    inside: dict[str, jax.Array]  # mM
-    excess: jax.Array  # mM, osmolarity inside over outside, of the mobile ions
+    v: Float[Array, "*pop"]  # mV, inside against outside
+    inside: dict[str, Float[Array, "*pop"]]  # mM
+    excess: Float[Array, "*pop"]  # mM, osmolarity inside over outside, of the mobile ions
 
 
 def donnan(fixed: Leaf, ions: Mapping[str, Ion], celsius: Leaf) -> Donnan:
@@ -94,9 +95,9 @@ def donnan(fixed: Leaf, ions: Mapping[str, Ion], celsius: Leaf) -> Donnan:
 class Volume(NamedTuple):
     """A cell that pumps sodium out, neutral and in osmotic balance."""
 
-    v: jax.Array  # mV
-    inside: dict[str, jax.Array]  # mM of na, k and cl
-    impermeant: jax.Array  # mM of what cannot leave: its amount over this is the volume
+    v: Float[Array, "*pop"]  # mV
+    inside: dict[str, Float[Array, "*pop"]]  # mM of na, k and cl
+    impermeant: Float[Array, "*pop"]  # mM of what cannot leave: its amount over this is the volume
 
 
 def pumped_volume(
@@ -105,7 +106,7 @@ def pumped_volume(
     g_k: Leaf,
     ions: Mapping[str, Ion],
     celsius: Leaf,
-    valence: Any = -1.0,
+    valence: Leaf = -1.0,
 ) -> Volume:
     """Where a cell settles whose 3 Na : 2 K pump (net current i_pump, uA/cm2) balances its leaks.
 

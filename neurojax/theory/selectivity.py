@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.units import GAS_CONSTANT, ZERO_CELSIUS
@@ -44,7 +43,7 @@ SEQUENCES = (
 _COULOMB = 1389.354577  # kJ Angstrom/mol between two elementary charges
 
 
-def anionic_site(radius: Leaf) -> dict[str, jax.Array]:
+def anionic_site(radius: Leaf) -> dict[str, Float[Array, "*pop"]]:
     """What each ion gains, kJ/mol, by touching a monovalent anion of this radius (Angstrom).
 
     The smaller, the stronger its field: -1389 / (r_ion + radius). Weak fields leave hydration to
@@ -78,7 +77,7 @@ class Cage:
     give: Leaf = param(0.0, "Angstrom", 0.0, 2.0)
     radius_o: Leaf = param(1.40, "Angstrom", 1.0, 2.0)
 
-    def binding(self) -> dict[str, jax.Array]:
+    def binding(self) -> dict[str, Float[Array, "*pop"]]:
         """What each ion gains, kJ/mol. Raises ValueError for another number of oxygens."""
         if self.oxygens not in _COSINES:
             raise ValueError(f"oxygens = {self.oxygens}: expected one of {sorted(_COSINES)}")
@@ -87,8 +86,8 @@ class Cage:
             ion: self._energy(jnp.maximum(r + self.radius_o, closed)) for ion, r in RADIUS.items()
         }
 
-    def _energy(self, d: Any) -> Any:
-        d, charge = (jnp.asarray(a)[..., None] for a in (d, self.charge))  # [..., pair]
+    def _energy(self, d: Float[Array, "*pop"]) -> Float[Array, "*pop"]:
+        d, charge = (jnp.asarray(a)[..., None] for a in (d, self.charge))  # [*pop, pair]
         ends = ((d, -charge), (d + _CARBONYL, charge))
         drawn = self.oxygens * charge * (1 / ends[1][0] - 1 / d)
         cosine = _COSINES[self.oxygens]
@@ -103,7 +102,7 @@ class Cage:
 _CARBONYL = 1.23  # Angstrom, from carbon to oxygen
 
 
-def _cosines(directions: list) -> np.ndarray:
+def _cosines(directions: list[tuple[float, float, float]]) -> np.ndarray:
     """The cosine of the angle between the directions of each pair."""
     unit = np.array(directions, dtype=float)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
@@ -119,7 +118,7 @@ _COSINES = {
 }
 
 
-def preference(binding: Mapping[str, Any], over: str = "k") -> dict[str, jax.Array]:
+def preference(binding: Mapping[str, Leaf], over: str = "k") -> dict[str, Float[Array, "*pop"]]:
     """ddG of each ion, kJ/mol: its way from water into the site, less that of the ion `over`.
 
     Positive where that one is preferred.
@@ -128,7 +127,7 @@ def preference(binding: Mapping[str, Any], over: str = "k") -> dict[str, jax.Arr
     return {ion: g - moved[over] for ion, g in moved.items()}
 
 
-def permeability_ratio(ddG: Any, celsius: Leaf = 25.0) -> jax.Array:
+def permeability_ratio(ddG: Leaf, celsius: Leaf = 25.0) -> Float[Array, "*pop"]:
     """P_X / P_K = exp(-ddG / RT), ddG in kJ/mol.
 
     As if the site's occupancy decided alone, and both ions moved on at one rate.
@@ -136,7 +135,7 @@ def permeability_ratio(ddG: Any, celsius: Leaf = 25.0) -> jax.Array:
     return jnp.exp(-1e3 * jnp.asarray(ddG) / (GAS_CONSTANT * (celsius + ZERO_CELSIUS)))
 
 
-def sequence(binding: Mapping[str, Any]) -> str:
+def sequence(binding: Mapping[str, Leaf]) -> str:
     """The ions in their order, the best liked first: "k>rb>cs>na>li"."""
     ddG = preference(binding, next(iter(binding)))
     return ">".join(sorted(ddG, key=lambda ion: float(ddG[ion])))

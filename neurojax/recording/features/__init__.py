@@ -11,11 +11,12 @@ stands out by 20 mV on either side.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Array, Float
 
-from neurojax.recording.features.detection import Spikes, spikes
+from neurojax.recording.features.detection import Samples, Spikes, spikes
 from neurojax.recording.features.passive import Subthreshold, subthreshold
 from neurojax.recording.features.shape import Shapes, shapes
 from neurojax.recording.features.tolerances import TOLERANCES, Tolerance, tolerances_of
@@ -53,12 +54,12 @@ class Features(NamedTuple):
 
 
 def features(
-    v: Any,
+    v: Samples,
     dt: float,
     window: tuple[float, float] | None = None,
-    step_pA: Any | None = None,
+    step_pA: float | Float[np.ndarray | Array, "*pop"] | None = None,
 ) -> Features:
-    """Features of v `[sample, *pop]` (mV), sampled every dt ms, under a step (on, off) in ms.
+    """Features of v (mV), sampled every dt ms, under a step (on, off) in ms.
 
     Without a window the whole trace counts as the step, and what needs a time before it is NaN;
     without the height of the step so is the input resistance.

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, crossed, vertex
 
 _BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which a spike's width is looked for
 
 
+Samples: TypeAlias = Float[np.ndarray | Array, " sample *pop"]
+"""A potential in time, of one cell or of each of a population, mV."""
+
+PerCell: TypeAlias = Float[np.ndarray, "*pop"]
+PerSpike: TypeAlias = Float[np.ndarray, "*pop spike"]
+
+
 class Spikes(NamedTuple):
     """The spikes of a trace, or of each cell: rows end in NaN where a cell has fewer."""
 
-    number: np.ndarray  # [*pop]
-    times: np.ndarray  # [*pop, spike] ms of the peak, interpolated between samples
-    peaks: np.ndarray  # [*pop, spike] mV
-    troughs: np.ndarray  # [*pop, spike - 1] mV, the lowest potential between two spikes
-    widths: np.ndarray  # [*pop, spike] ms at half height, from the lowest of the 10 ms that follow
+    number: Int[np.ndarray, "*pop"]
+    times: PerSpike  # ms of the peak, interpolated between samples
+    peaks: PerSpike  # mV
+    troughs: Float[np.ndarray, "*pop spike-1"]  # mV, the lowest potential between two spikes
+    widths: PerSpike  # ms at half height, from the lowest of the 10 ms that follow
 
 
 def spikes(
-    v: Any,
+    v: Samples,
     dt: float,
     threshold: float = THRESHOLD,
     prominence: float = PROMINENCE,
     most: int | None = None,
 ) -> Spikes:
-    """Find spikes in v `[sample, *pop]` (mV), sampled every dt ms; the first sample is at time 0.
+    """Find spikes in v (mV), sampled every dt ms; the first sample is at time 0.
 
     What a spike is, `recording.spike` says. All are counted, but only the first `most` of each cell
     are described. Cells that are not finite have no spikes.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Array, Float
 
-from neurojax.recording.features.detection import THRESHOLD
+from neurojax.recording.features.detection import THRESHOLD, PerCell, Samples
 
 TAIL = 0.1
 """The part of the time before a step, and of the step, whose median is base and steady."""
@@ -24,27 +25,30 @@ class Subthreshold(NamedTuple):
     NaN where a feature does not exist, as the sag of a depolarised cell.
     """
 
-    base: Any  # mV, median of the last tenth of the time before the step (voltage_base)
-    steady: Any  # mV, median of the last tenth of the step (steady_state_voltage_stimend)
-    lowest: Any  # mV within the step (minimum_voltage)
-    after: Any  # mV, mean from the end of the step to the end (steady_state_voltage)
-    sag: Any  # mV, steady - lowest, of a hyperpolarised cell (sag_amplitude)
-    sag_ratio: Any  # sag / (base - lowest) (sag_ratio1)
-    tau: Any  # ms, the membrane charging from the onset of the step
-    decay_tau: Any  # ms, after the step (decay_time_constant_after_stim)
-    resistance_MOhm: Any  # (steady - base) / step, MOhm (ohmic_input_resistance_vb_ssse)
+    base: PerCell  # mV, median of the last tenth of the time before the step (voltage_base)
+    steady: PerCell  # mV, median of the last tenth of the step (steady_state_voltage_stimend)
+    lowest: PerCell  # mV within the step (minimum_voltage)
+    after: PerCell  # mV, mean from the end of the step to the end (steady_state_voltage)
+    sag: PerCell  # mV, steady - lowest, of a hyperpolarised cell (sag_amplitude)
+    sag_ratio: PerCell  # sag / (base - lowest) (sag_ratio1)
+    tau: PerCell  # ms, the membrane charging from the onset of the step
+    decay_tau: PerCell  # ms, after the step (decay_time_constant_after_stim)
+    resistance_MOhm: PerCell  # (steady - base) / step, MOhm (ohmic_input_resistance_vb_ssse)
 
 
 def subthreshold(
-    v: Any, dt: float, window: tuple[float, float], step_pA: Any | None = None
+    v: Samples,
+    dt: float,
+    window: tuple[float, float],
+    step_pA: float | Float[np.ndarray | Array, "*pop"] | None = None,
 ) -> Subthreshold:
-    """What v `[sample, *pop]` (mV), sampled every dt ms, does under a step (on, off) in ms.
+    """What v (mV), sampled every dt ms, does under a step (on, off) in ms.
 
     Medians, so that a spike or an artefact does not count. `tau` is that of one exponential from
     the onset until 95 % of the way to the extreme of the step, so that neither sag nor slow drift
     is taken for the membrane; NaN for a cell above -20 mV. eFEL's time_constant goes on until v
     moves less than 0.005 mV/ms and fits whatever is slow with it. The resistance needs the height
-    of the step (pA, `[*pop]` or one for all).
+    of the step (pA).
     """
     with np.errstate(invalid="ignore"):  # cells that are lost are NaN, quietly
         return _subthreshold(np.asarray(v, dtype=float), dt, window, step_pA)
@@ -86,7 +90,7 @@ def _ratio(a: Any, b: Any) -> np.ndarray:
     return np.where(b != 0, a / np.where(b != 0, b, 1.0), np.nan)
 
 
-def _charging(step: np.ndarray, base: np.ndarray, dt: float) -> np.ndarray:
+def _charging(step: np.ndarray, base: float | np.ndarray, dt: float) -> np.ndarray:
     """Time constant (ms) of u = v - base in a step: u' = (u_inf - u) / tau, integrated once.
 
     u(t) = u(0) - (1 / tau) integral of u + (u_inf / tau) t is linear in its three constants, and

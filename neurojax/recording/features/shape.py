@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from neurojax.recording.features.detection import Spikes, around, width_at
+from neurojax.recording.features.detection import PerSpike, Samples, Spikes, around, width_at
 
 ONSET_SLOPE = 10.0
 """A spike begins where v rises faster than this, mV/ms (V/s) ..."""
@@ -20,20 +20,20 @@ PAUSE = 0.2
 
 
 class Shapes(NamedTuple):
-    """The shape of each spike, `[*pop, spike]`; NaN where there is none, or no onset."""
+    """The shape of each spike; NaN where there is none, or no onset."""
 
-    onset_times: np.ndarray  # ms, where v last began to rise at 10 mV/ms (eFEL: AP_begin_time)
-    onsets: np.ndarray  # mV there (AP_begin_voltage)
-    amplitudes: np.ndarray  # mV from onset to peak (AP_amplitude)
-    half_widths: np.ndarray  # ms halfway between onset and peak (AP_duration_half_width)
-    upstrokes: np.ndarray  # mV/ms, the steepest rise (AP_peak_upstroke)
-    downstrokes: np.ndarray  # mV/ms, the steepest fall, negative (AP_peak_downstroke)
-    ahps: np.ndarray  # mV, the first after-hyperpolarisation (AHP_depth_abs)
-    ahp_delays: np.ndarray  # ms from the peak to it (AHP_time_from_peak)
+    onset_times: PerSpike  # ms, where v last began to rise at 10 mV/ms (eFEL: AP_begin_time)
+    onsets: PerSpike  # mV there (AP_begin_voltage)
+    amplitudes: PerSpike  # mV from onset to peak (AP_amplitude)
+    half_widths: PerSpike  # ms halfway between onset and peak (AP_duration_half_width)
+    upstrokes: PerSpike  # mV/ms, the steepest rise (AP_peak_upstroke)
+    downstrokes: PerSpike  # mV/ms, the steepest fall, negative (AP_peak_downstroke)
+    ahps: PerSpike  # mV, the first after-hyperpolarisation (AHP_depth_abs)
+    ahp_delays: PerSpike  # ms from the peak to it (AHP_time_from_peak)
 
 
-def shapes(v: Any, dt: float, found: Spikes) -> Shapes:
-    """Shape of the spikes found in v `[sample, *pop]` (mV), sampled every dt ms.
+def shapes(v: Samples, dt: float, found: Spikes) -> Shapes:
+    """Shape of the spikes found in v (mV), sampled every dt ms.
 
     Peaks and crossings are interpolated between samples, where eFEL takes the nearest sample of its
     0.1 ms. The after-hyperpolarisation is the first low after the peak, before v goes 0.2 ms

@@ -62,7 +62,9 @@ TOLERANCES = {
 _SILENT = 0.2  # spikes: where none was recorded, one too many is worse than in a train
 
 
-def tolerances_of(found: Spikes, on: float, off: float, onset: float | None = None) -> dict:
+def tolerances_of(
+    found: Spikes, on: float, off: float, onset: float | None = None
+) -> dict[str, float]:
     """Every tolerance in its unit, for a sweep with these spikes under a stimulus from on to off.
 
     `onset` (ms) is where the latency of its first spike counts from (default: on). One spike or

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from neurojax.recording.features.detection import Spikes
+from neurojax.recording.features.detection import PerCell, Spikes
 
 
 class Firing(NamedTuple):
@@ -15,15 +16,15 @@ class Firing(NamedTuple):
     NaN where a feature does not exist, as the interval of a cell with one spike.
     """
 
-    number: Any  # spikes within the step
-    latency: Any  # ms from the onset of the step to the first peak (eFEL: time_to_first_spike)
-    rate: Any  # Hz, spikes over the duration of the step
-    mean_frequency: Any  # Hz, spikes over the time from onset to the last (mean_frequency)
-    intervals: Any  # [*pop, spike - 1] ms between peaks (all_ISI_values)
-    mean_interval: Any  # ms
-    irregularity: Any  # standard deviation of the intervals over their mean
-    adaptation: Any  # mean of (next - this) / (next + this) interval; positive when firing slows
-    late_adaptation: Any  # the same without the first interval (adaptation_index2)
+    number: Int[np.ndarray, "*pop"]  # spikes within the step
+    latency: PerCell  # ms from the onset of the step to the first peak (eFEL: time_to_first_spike)
+    rate: PerCell  # Hz, spikes over the duration of the step
+    mean_frequency: PerCell  # Hz, spikes over the time from onset to the last (mean_frequency)
+    intervals: Float[np.ndarray, "*pop spike-1"]  # ms between peaks (all_ISI_values)
+    mean_interval: PerCell  # ms
+    irregularity: PerCell  # standard deviation of the intervals over their mean
+    adaptation: PerCell  # mean of (next - this) / (next + this) interval; positive: firing slows
+    late_adaptation: PerCell  # the same without the first interval (adaptation_index2)
 
 
 def firing(found: Spikes, window: tuple[float, float]) -> Firing:
