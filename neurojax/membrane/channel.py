@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +23,10 @@ from jaxtyping import Array, Real
 
 from neurojax.membrane.rates import Gating, relax
 
-Leaf: TypeAlias = (
-    int | float | np.floating[Any] | np.integer[Any] | Real[np.ndarray, "..."] | Real[Array, "..."]
-)
+if TYPE_CHECKING:  # what numbers, NumPy and JAX make of each other is more than it can follow
+    Leaf = Any
+else:
+    Leaf = int | float | np.floating | np.integer | Real[np.ndarray, "..."] | Real[Array, "..."]
 """A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`.
 
 It is computed in float32 or float64; whole numbers become either. See `check_real`.
