@@ -219,8 +219,9 @@ class Total(Fold):
         return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
 
     def squares(self):
-        squares = {k: part.squares() for k, part in self.parts.items()}
-        if None in squares.values():
+        found = {k: part.squares() for k, part in self.parts.items()}
+        squares = {k: s for k, s in found.items() if s is not None}
+        if len(squares) < len(found):
             return None
         records = {k: s.of_record for k, s in squares.items() if s.of_record}
         runs = {k: s.of_run for k, s in squares.items() if s.of_run}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.engine import scan
 from neurojax.engine.folds import Fold, SquaredResiduals
@@ -33,9 +34,9 @@ DIFFERENTIABLE = ("elementwise", "tree")
 class Gradient(NamedTuple):
     """The result of a fold for each cell and its derivative in P parameters, in theta's order."""
 
-    value: jax.Array  # [*pop]
-    gradient: jax.Array  # [P, *pop]
-    matrix: jax.Array | None  # [P, P, *pop] of a sum of squares: J'J, by tangents only
+    value: jax.Array | np.ndarray  # [*pop]
+    gradient: jax.Array | np.ndarray  # [P, *pop]
+    matrix: jax.Array | np.ndarray | None  # [P, P, *pop] of a sum of squares: J'J, by tangents only
 
 
 class Program(NamedTuple):
@@ -45,7 +46,7 @@ class Program(NamedTuple):
     constants: Callable[[Theta], Any]
     start: Callable[[Theta], tuple[State, Any]]  # the first state and the fold's first carry
     sub_steps: list[SubStep]  # move(constants, s, e)
-    update: Callable[[Any, Any, State, Any], Any]  # the fold's, of (constants, carry, s, row)
+    update: Callable[..., Any]  # the fold's, of (constants, carry, s, row)
     squares: SquaredResiduals | None  # of (constants, s, row), and of the last carry
     finish: Callable[[Any], jax.Array]
     ticks: Electrode  # `[record, every, ...]`

@@ -122,7 +122,7 @@ def run_population(program: Callable, place: Place, live: int, /, **things: Any)
 
     if place.kernel is None and pop in ((), (1,)):
         return whole(leaves)
-    if not pop:
+    if place.kernel is not None and not pop:
         return kernel.fused(whole, own, place.kernel)(leaves)
     (n,) = pop
     devices = _devices(n, place)

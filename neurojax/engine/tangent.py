@@ -60,7 +60,7 @@ def run(
             k, K = moved(update, "tree", constants, own, (k, s), list(zip(K, S, strict=True)))
         if of_record:
 
-            def residuals(c, s):
+            def residuals(c, s, of_record=of_record):
                 return of_record(c, s, row)
 
             sums = _added(sums, *moved(residuals, p.reading, constants, own, s, S))
@@ -138,11 +138,11 @@ def _added(sums: list[Sum], r: jax.Array, J: list) -> list[Sum]:
 
 
 def _gauss_newton(sums: list[Sum], P: int) -> Gradient:
-    value, *sums = (total.value() for total in sums)
-    half = iter(sums[P:])
+    value, *numbers = (total.value() for total in sums)
+    half = iter(numbers[P:])
     rows: list[list] = [[None] * P for _ in range(P)]
     for a in range(P):
         for b in range(a, P):
             rows[a][b] = rows[b][a] = next(half)
     matrix = jnp.stack([jnp.stack(row) for row in rows])
-    return Gradient(value, 2 * jnp.stack(sums[:P]), matrix)
+    return Gradient(value, 2 * jnp.stack(numbers[:P]), matrix)

@@ -99,7 +99,7 @@ class Problem:
             parts = on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
         r = self.space.prior_residuals(z)
         data = [w * x for w, x in zip(self.weights, parts, strict=True)]
-        return sum(data, self.prior * (r * r).sum(0))
+        return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
     def standard_errors(self, z: np.ndarray) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import nan
 
 from neurojax.units import check_known
 
@@ -17,9 +18,10 @@ def chosen_tolerances(
 
     Raises ValueError for a feature that is none of the names, or a tolerance that is not positive.
     """
-    given = dict(asked) if isinstance(asked, Mapping) else {name: known.get(name) for name in asked}
-    for name, tolerance in given.items():
+    if not isinstance(asked, Mapping):
+        asked = {name: known.get(name, nan) for name in asked}
+    for name, tolerance in asked.items():
         check_known(name, names, what)
         if not tolerance > 0:
             raise ValueError(f"tolerance of {name!r} is {tolerance}: expected a positive number")
-    return {name: float(tolerance) for name, tolerance in given.items()}
+    return {name: float(tolerance) for name, tolerance in asked.items()}

@@ -48,7 +48,7 @@ class SubStep(NamedTuple):
     """
 
     name: str
-    move: Callable[[Any, State, Electrode, Any], State]
+    move: Callable[..., State]
     coupling: str
 
 

@@ -252,7 +252,7 @@ def contributions(fit: Fit) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.24 * len(parts) + 0.7))
     axes = figure.subplots()
     names, values = zip(*parts, strict=True)
-    names = [FEATURES.get(name, name) for name in names]
+    names = [FEATURES.get(name) or name for name in names]
     axes.barh(names, values, color=FAINT, height=0.62)
     for row, value in enumerate(values):
         axes.text(value, row, f" {number(value, 2)}", va="center", fontsize=8)

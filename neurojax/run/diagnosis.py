@@ -168,7 +168,7 @@ def _tangent_growth(
 
     def length(S):
         parts = [S.v / MILLIVOLTS, *jax.tree.leaves(S.x), *jax.tree.leaves(S.c)]
-        return jnp.sqrt(sum(part * part for part in parts).sum(axes))
+        return jnp.sqrt(jnp.asarray(sum(part * part for part in parts)).sum(axes))
 
     def step(s, S, Z, e):
         s, both = tangent.advance(p, constants, own, s, [*S, *Z], e)
@@ -191,7 +191,8 @@ def _tangent_growth(
     one = jax.tree.map(lambda leaf: leaf / length(one), one)
     grown = jnp.zeros((G, *p.pop), s.v.dtype)
     _, grown = jax.lax.scan(record, ((s, [one] * G, Z), grown), p.ticks)
-    return tuple(jnp.moveaxis(a, 0, 1) for a in grown)
+    of_state, of_parameters = (jnp.moveaxis(a, 0, 1) for a in grown)
+    return of_state, of_parameters
 
 
 def _exponents(grown: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -23,10 +23,15 @@ LANES = 64
 class CostFunction(Protocol):
     """What is minimised: a `Problem`, or the pieces of multiple shooting."""
 
-    sweeps: Sequence[Any]  # simulated for each point
-    precision: Precision
+    @property
+    def sweeps(self) -> Sequence[Any]:
+        """What is simulated for each point."""
+        ...
 
-    def __call__(self, z: np.ndarray, coupling: np.ndarray) -> Any:
+    @property
+    def precision(self) -> Precision: ...
+
+    def __call__(self, z: np.ndarray, coupling: np.ndarray, /) -> Any:
         """The `value` `[n]` of points z `[P, n]`, under a coupling each, and what steps need."""
         ...
 

@@ -104,7 +104,7 @@ class Certify:
         # Of small eigenvalues float32 would leave nothing, and one point is quick in float64.
         here = self._problem(task.simulated("exact"))(np.repeat(best[:, None], width, axis=1))
         log.step(1, 1, float(found.errors[0]), len(problem.sweeps))
-        matrix, value = here.matrix[..., 0], float(here.value[0])
+        matrix, value = np.asarray(here.matrix)[..., 0], float(here.value[0])
         if not np.isfinite(matrix).all():
             known["missing"] = "no Fisher information: a derivative at the best point is not finite"
             return

@@ -20,7 +20,7 @@ from neurojax.fit.holding import begin
 from neurojax.fit.optimisers import multiple_shooting
 from neurojax.fit.optimisers.descent import Schedule, descend
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
-from neurojax.fit.precision import computing, on_host
+from neurojax.fit.precision import Precision, computing, on_host
 from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
@@ -105,7 +105,7 @@ class _Pieces(NamedTuple):
     @property
     def counts(self) -> tuple[int, ...]:
         """Pieces of each sweep."""
-        return tuple(np.diff([*np.flatnonzero(self.first), self.first.size]).tolist())
+        return tuple(np.diff(np.append(np.flatnonzero(self.first), self.first.size)).tolist())
 
 
 def _cut(sweeps: Sequence[Sweep], segment_ms: float, dt: float, every: int) -> _Pieces:
@@ -142,7 +142,8 @@ class _Simulated:
 
     def __init__(self, task: Task, pieces: _Pieces, every: int):
         self.task, self.pieces, self.every = task, pieces, every
-        self.precision, self.sweeps = task.precision, task.traces
+        self.precision: Precision = task.precision
+        self.sweeps = task.traces
         self.P, self.K = len(task.space), pieces.first.size
 
     def error(self, value: Any) -> Any:
@@ -152,9 +153,9 @@ class _Simulated:
     def simulated(self, z: np.ndarray, x: np.ndarray) -> multiple_shooting.Pieces:
         """The pieces of points z `[P, n]` that begin in x `[n, K, D]`."""
         with computing(self.precision):
-            z, x = jnp.asarray(z), jnp.moveaxis(jnp.asarray(x), -1, 0)
-            how = self.task.dt, self.every, runner.place_of(self.task.cell, z)
-            found = on_host(_fly(self.task.cell, self.task.space, z, x, self.pieces, *how))
+            at, begun = jnp.asarray(z), jnp.moveaxis(jnp.asarray(x), -1, 0)
+            how = self.task.dt, self.every, runner.place_of(self.task.cell, at)
+            found = on_host(_fly(self.task.cell, self.task.space, at, begun, self.pieces, *how))
         return multiple_shooting.Pieces(*(np.moveaxis(a, (-2, -1), (0, 1)) for a in found))
 
     def clamped(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -279,7 +280,8 @@ def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts, place):
 
     def program(cell, theta, start, electrode):
         cell = space.apply(cell, theta)
-        _, s = begin(before(cell, electrode), *start, batch_shape(theta))
+        v_start, level = start
+        _, s = begin(before(cell, electrode), v_start, level, batch_shape(theta))
         imposed = coupled(cell, electrode, IDEAL_CLAMP_G, dt)
         return s, scan.run(cell, s, imposed, dt, lambda cell, s: s, steps)[1]
 
