@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def test_metadata():
     assert {"io", "test", "dev"} <= set(about.get_all("Provides-Extra"))
     (script,) = metadata.entry_points(group="console_scripts", name="neurojax")
     assert callable(script.load())
+
+
+def test_its_types_are_there_for_others():
+    """The file that says so is beside the package, and goes into the wheel."""
+    assert (Path(neurojax.__file__).parent / "py.typed").is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["neurojax"]
 
 
 def test_license_and_changelog():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 import neurojax as nj
 from neurojax.channels.squid import SquidNa
@@ -59,3 +60,10 @@ def test_a_run_names_what_is_no_number():
     warm = nj.Cell(channels={"na": SquidNa()}, celsius=np.array(True))
     with pytest.raises(ValueError, match=r"^cell.celsius = .* of dtype bool"):
         nj.simulate(warm, nj.current_clamp(np.zeros(4)))
+
+
+def test_signatures_are_checked_while_tests_run():
+    with pytest.raises(TypeCheckError, match="parameter 'v'"):
+        nj.features.spikes(np.zeros(100, dtype=complex), 0.1)
+    with pytest.raises(TypeCheckError, match="parameter 'i'"):
+        nj.iv_curves.conductance(np.zeros(3), np.zeros(4), E_rev=-80.0)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from neurojax.engine import scan
 from neurojax.engine.folds import Fold, SquaredResiduals
@@ -34,9 +35,11 @@ DIFFERENTIABLE = ("elementwise", "tree")
 class Gradient(NamedTuple):
     """The result of a fold for each cell and its derivative in P parameters, in theta's order."""
 
-    value: jax.Array | np.ndarray  # [*pop]
-    gradient: jax.Array | np.ndarray  # [P, *pop]
-    matrix: jax.Array | np.ndarray | None  # [P, P, *pop] of a sum of squares: J'J, by tangents only
+    value: Float[Array | np.ndarray, "*pop"]
+    gradient: Float[Array | np.ndarray, " P *pop"]
+    matrix: (
+        Float[Array | np.ndarray, "P P *pop"] | None
+    )  # of a sum of squares: J'J, by tangents only
 
 
 class Program(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
-import jax
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from neurojax.engine.folds import Squares
 from neurojax.engine.observables import amplifier_current, amplifier_potential
@@ -19,8 +19,8 @@ from neurojax.recording.trace import Trace
 class Target(NamedTuple):
     """What one record is compared with: data in mV or pA, and the weight of its residual."""
 
-    data: Any
-    weight: Any
+    data: Float[np.ndarray | Array, " record"]
+    weight: Float[np.ndarray | Array, " record"]
 
 
 @pytree
@@ -29,11 +29,11 @@ class VoltageError(Squares):
 
     unit: ClassVar[str] = "mV"
 
-    def measured(self, cell: Cell, s: State) -> jax.Array:
+    def measured(self, cell: Cell, s: State) -> Float[Array, "*pop"]:
         """What the amplifier reads of a state, in `unit`."""
         return amplifier_potential(cell, s)
 
-    def residual(self, cell, s, row):
+    def residual(self, cell: Cell, s: State, row: Any) -> Float[Array, " residual *pop"]:
         return ((self.measured(cell, s) - row.data) * row.weight)[None]
 
 
@@ -46,12 +46,15 @@ class CurrentError(VoltageError):
 
     unit: ClassVar[str] = "pA"
 
-    def measured(self, cell, s):
+    def measured(self, cell: Cell, s: State) -> Float[Array, "*pop"]:
         return amplifier_current(cell, s)
 
 
 def trace_error(
-    trace: Trace, record_ms: float, keep: np.ndarray | None = None, tolerance: float = 1.0
+    trace: Trace,
+    record_ms: float,
+    keep: Bool[np.ndarray, " sample"] | None = None,
+    tolerance: float = 1.0,
 ) -> VoltageError:
     """Mean squared error of what a trace measured (mV or pA), in tolerances, over what counts.
 
@@ -61,10 +64,12 @@ def trace_error(
     return scaled(error, 1 / tolerance / np.sqrt(error.data.weight.sum()))
 
 
-def error_of(trace: Trace, record_ms: float, keep: np.ndarray | None = None) -> VoltageError:
+def error_of(
+    trace: Trace, record_ms: float, keep: Bool[np.ndarray, " sample"] | None = None
+) -> VoltageError:
     """Sum of squared errors of what a trace measured, in records `record_ms` apart.
 
-    `keep` marks the samples `[sample]` that count. A record between samples is compared with their
+    `keep` marks the samples that count. A record between samples is compared with their
     linear interpolation, and counts where its nearest sample does. Raises ValueError when a mask
     does not fit.
     """

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Bool
 
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.pipette import pipette_of
 from neurojax.recording import features
 from neurojax.recording.spike import MARGIN_MS
 from neurojax.recording.trace import Trace
+
+Keep: TypeAlias = Bool[np.ndarray, " sample"]
+"""Which samples of a trace count."""
 
 
 class MaskWarning(UserWarning):
@@ -19,8 +24,8 @@ class MaskWarning(UserWarning):
 
 def capacitive_mask(
     trace: Trace, *, before_ms: float = 0.2, after_ms: float = 4.6, jump_mV: float = 5.0
-) -> np.ndarray:
-    """Samples to keep `[sample]` of a voltage-clamp trace: all but those at steps of the command.
+) -> Keep:
+    """Samples to keep of a voltage-clamp trace: all but those at steps of the command.
 
     A capacitive transient follows each jump of the command; it is left out of the objective, never
     cut from the data. Warns where more than half of a sweep is left out.
@@ -40,7 +45,7 @@ def capacitive_mask(
     return keep
 
 
-def counted(cell: Cell, trace: Trace) -> np.ndarray | None:
+def counted(cell: Cell, trace: Trace) -> Keep | None:
     """Samples that count unless one says otherwise; None for all.
 
     All but capacitive transients, which a cell without a pipette has not.
@@ -52,8 +57,8 @@ def counted(cell: Cell, trace: Trace) -> np.ndarray | None:
 
 def artefact_mask(
     trace: Trace, *, before_ms: float = 0.1, after_ms: float = 1.0, jump: float = 0.2
-) -> np.ndarray:
-    """Samples to keep `[sample]` of a current-clamp trace: all but those at steps of its current.
+) -> Keep:
+    """Samples to keep of a current-clamp trace: all but those at steps of its current.
 
     A step, between neighbouring samples, is more than the share `jump` of the sweep's largest.
     There the electrode's own resistance and capacitance show.
@@ -66,13 +71,13 @@ def artefact_mask(
 
 def spike_mask(
     trace: Trace, *, before_ms: float = MARGIN_MS[0], after_ms: float = MARGIN_MS[1]
-) -> np.ndarray:
-    """Samples to keep `[sample]` of a current-clamp trace: all but those around peaks of spikes."""
+) -> Keep:
+    """Samples to keep of a current-clamp trace: all but those around peaks of spikes."""
     peaks = features.spikes(trace.v_mV, trace.dt_ms).times
     return _away(trace, np.rint(peaks / trace.dt_ms).astype(int), before_ms, after_ms)
 
 
-def _away(trace: Trace, samples: np.ndarray, before_ms: float, after_ms: float) -> np.ndarray:
+def _away(trace: Trace, samples: np.ndarray, before_ms: float, after_ms: float) -> Keep:
     keep = np.ones(trace.v_mV.size, dtype=bool)
     before, after = round(before_ms / trace.dt_ms), round(after_ms / trace.dt_ms)
     for k in samples:

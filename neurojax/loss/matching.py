@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 
-def match(cost: jax.Array, missing: jax.Array, extra: jax.Array) -> jax.Array:
-    """Which spike of the data is which of the model: true at pairs, `[data, model, *pop]`.
+def match(
+    cost: Float[Array, "data model *pop"],
+    missing: Float[Array, "data ..."],
+    extra: Float[Array, " model *pop"],
+) -> Bool[Array, "data model *pop"]:
+    """Which spike of the data is which of the model: true at pairs.
 
     Pairs are in order on both sides. Of all ways to pair them the one is chosen in which the sum is
-    least: a pair costs `cost` `[data, model, *pop]`, a spike of the data without one `missing`
-    `[data, 1, ...]`, one of the model `extra` `[model, *pop]`. Nothing is differentiated here.
+    least: a pair costs `cost`, a spike of the data without one `missing`, one of the model `extra`.
+    Nothing is differentiated here.
 
     Source: Victor & Purpura 1996, J Neurophysiol 76:1310, doi:10.1152/jn.1996.76.2.1310, in which a
     pair costs its distance.

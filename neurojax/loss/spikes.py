@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from neurojax.engine.folds import Fold
 from neurojax.engine.observables import observe
@@ -28,11 +29,11 @@ MEASURES = ("time", "peak", "trough", "width", "onset")
 class Found(NamedTuple):
     """The spikes of a run; rows of `table` past `number` mean nothing."""
 
-    number: jax.Array  # int32 `[*pop]`, all of them, in the table or not
-    table: dict[str, jax.Array]  # `[slot, *pop]` of each measure
-    last: jax.Array  # ms `[*pop]`, when the last one came
-    before: jax.Array  # ms `[*pop]`, and the one before it
-    since: jax.Array  # mV `[*pop]`, the highest since v rises again after the last one
+    number: Int[Array, "*pop"]  # all of them, in the table or not
+    table: dict[str, Float[Array, " slot *pop"]]  # by measure
+    last: Float[Array, "*pop"]  # ms, when the last one came
+    before: Float[Array, "*pop"]  # ms, and the one before it
+    since: Float[Array, "*pop"]  # mV, the highest since v rises again after the last one
 
 
 class _Carry(NamedTuple):

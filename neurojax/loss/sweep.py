@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from neurojax.loss.error import VoltageError, error_of, scaled
 from neurojax.membrane.compartment import Cell
@@ -36,13 +37,13 @@ def prepare(
     traces: Sequence[Trace],
     dt: float,
     every: int = 1,
-    keep: Sequence[np.ndarray | None] | None = None,
+    keep: Sequence[Bool[np.ndarray, " sample"] | None] | None = None,
     *,
     cell: Cell | None = None,
 ) -> list[Sweep]:
     """Traces as sweeps; their squared residuals sum to the mean squared error of all kept samples.
 
-    `keep` marks the samples `[sample]` of each trace that count. A record that falls between
+    `keep` marks the samples of each trace that count. A record that falls between
     samples is compared with their linear interpolation, and counts where its nearest sample does.
     The stimulus reaches a `cell` by its pipette, if it has one.
     In current clamp the electrode's v_cmd carries the data, so that coupling it (g > 0) nudges.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from neurojax.engine.folds import Fold
 from neurojax.loss.features import SHORT
@@ -14,6 +16,9 @@ from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, pytree
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
+
+Times: TypeAlias = Sequence[float] | Float[np.ndarray | Array, "..."]
+"""When spikes are, ms; NaN is none."""
 
 
 class _Around(NamedTuple):
@@ -154,7 +159,7 @@ def coincidence(trace: Trace, record_ms: float, window_ms: float = 4.0) -> Coinc
 
 
 def coincidence_factor(
-    times_ms: Any, data_ms: Any, duration_ms: float, window_ms: float = 2.0
+    times_ms: Times, data_ms: Times, duration_ms: float, window_ms: float = 2.0
 ) -> float:
     """Gamma of two spike trains: 1 when each has its partner within `window_ms`, 0 by chance.
 

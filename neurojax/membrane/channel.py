@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Real
+from jaxtyping import Array, Float, Real
 
 from neurojax.membrane.rates import Gating, relax
 
@@ -32,7 +32,7 @@ else:
 It is computed in float32 or float64; whole numbers become either. See `check_real`.
 """
 
-Gates = dict[str, jax.Array]
+Gates = dict[str, Float[Array, "*pop"]]
 
 T = TypeVar("T")
 

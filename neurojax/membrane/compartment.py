@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import (
@@ -90,9 +91,9 @@ class State(NamedTuple):
     """What the next step needs: membrane potential (mV), the gates of each channel, and by name the
     concentrations of pools ("ca_i", mM) and the inputs that change."""
 
-    v: jax.Array
+    v: Float[Array, "*pop"]
     x: dict[str, Gates]
-    c: dict[str, jax.Array] = {}
+    c: dict[str, Float[Array, "*pop"]] = {}
 
 
 # -- what a channel sees beside v -----------------------------------------------------------------
@@ -181,7 +182,7 @@ def ionic_current(
 
 
 # -- one step -------------------------------------------------------------------------------------
-def step(cell: Cell, s: State, e: Electrode, dt) -> State:
+def step(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """Exponential Euler by dt (ms): gates with v held, then v with gates held, and ions with v.
 
     Staggered in time: the gates of a state are those of half a step before its potential, which
@@ -193,7 +194,7 @@ def step(cell: Cell, s: State, e: Electrode, dt) -> State:
     return s
 
 
-def move_gates(cell: Cell, s: State, e: Electrode, dt) -> State:
+def move_gates(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """The gates by dt, with v and the ions held."""
     c = entered(s, e).c
     x = {
@@ -203,7 +204,7 @@ def move_gates(cell: Cell, s: State, e: Electrode, dt) -> State:
     return State(s.v, x, c)
 
 
-def move_potential(cell: Cell, s: State, e: Electrode, dt) -> State:
+def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """The potential by dt, with the gates held; the ions by the charge that moved it.
 
     What the currents carry adds up to the charge that the capacitance has lost, to rounding.
@@ -253,7 +254,7 @@ def carried_by(
     return carried
 
 
-def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
+def steady_state(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     """The state after the potential was held at v (mV) for ever, broadcast to the population.
 
     The ions are at their initial concentrations. Of channels with noise it is a draw.
@@ -262,7 +263,7 @@ def steady_state(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
     return s._replace(x={k: channel.begin(s.x[k]) for k, channel in cell.channels.items()})
 
 
-def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
+def _steady(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     shape = np.broadcast_shapes(shape, batch_shape(cell, v))
     dtype = jnp.result_type(float)
     v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
@@ -276,7 +277,7 @@ def _steady(cell: Cell, v, shape: tuple[int, ...] = ()) -> State:
     return jax.tree.map(lambda a: jnp.broadcast_to(a, shape), State(v, x, c))
 
 
-def steady_current(cell: Cell, v) -> jax.Array:
+def steady_current(cell: Cell, v: Leaf) -> Float[Array, "*pop"]:
     """Current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
     s = _steady(cell, v)
     currents = (channel_current(cell, k, s.v, s.x[k], s.c) for k in cell.channels)

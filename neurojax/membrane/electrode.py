@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Real
 
 from neurojax.membrane.access import R_S, conductance, none_or
-from neurojax.membrane.channel import check_range
+from neurojax.membrane.channel import Leaf, check_range
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
+
+InTime: TypeAlias = Real[np.ndarray | Array, " step *pop"]
+"""What changes from step to step: the same for all cells, or with an entry for each."""
 
 
 class Electrode(NamedTuple):
@@ -43,13 +47,13 @@ def n_steps(electrode: Electrode) -> int:
     return next(iter(lengths.values()))
 
 
-def current_clamp(i) -> Electrode:
-    """Inject a current `[step]` or `[step, pop]`, uA (uA/cm2 for a cell of the default area)."""
+def current_clamp(i: Leaf | InTime) -> Electrode:
+    """Inject a current, uA (uA/cm2 for a cell of the default area)."""
     return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
 
 
-def stimulus(electrode: Electrode | None = None, **inputs) -> Electrode:
-    """Change the cell's inputs in time, `[step]` or `[step, pop]` each: `stimulus(glu=...)`.
+def stimulus(electrode: Electrode | None = None, **inputs: Leaf | InTime) -> Electrode:
+    """Change the cell's inputs in time: `stimulus(glu=...)`.
 
     Concentrations that the cell holds are inputs too, as "k_o". With an electrode, its current or
     clamp at the same time. See `Cell.inputs`.
@@ -59,8 +63,8 @@ def stimulus(electrode: Electrode | None = None, **inputs) -> Electrode:
     return electrode._replace(inputs=electrode.inputs | new)
 
 
-def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
-    """Impose a command potential `[step]` or `[step, pop]`, mV, during each step.
+def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:
+    """Impose a command potential, mV, during each step.
 
     R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
     current. After a step v then stands at the command of the next, as the samples of a recording
@@ -73,7 +77,7 @@ def voltage_clamp(v_cmd, R_s_MOhm: float = 0.0) -> Electrode:
     return Electrode(i=0.0, v_cmd=v_cmd, g=conductance(R_s_MOhm))
 
 
-def _ideal_clamp(v_end) -> Electrode:
+def _ideal_clamp(v_end: InTime) -> Electrode:
     """Set v to `v_end` at the end of each step."""
     return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=IDEAL_CLAMP_G)
 
@@ -84,15 +88,15 @@ def is_ideal_clamp(electrode: Electrode) -> bool:
 
 
 def steps(
-    amplitude,
+    amplitude: Leaf,
     *,
     start: float,
     stop: float,
     duration: float,
     dt: float,
     holding: float = 0.0,
-) -> np.ndarray:
-    """A rectangular step `[step]`, or `[step, pop]` for an array of amplitudes, in their unit.
+) -> Float[np.ndarray, " step *pop"]:
+    """A rectangular step of one amplitude, or of one for each cell, in their unit.
 
     Times in ms. Raises ValueError when the step does not lie within the run.
     """
@@ -106,7 +110,9 @@ def steps(
     return np.where(on.reshape(-1, *[1] * amplitude.ndim), amplitude, 0.0) + holding
 
 
-def resample(samples: np.ndarray, dt_from: float, dt_to: float, *, at: float) -> np.ndarray:
+def resample(
+    samples: Float[np.ndarray, " sample"], dt_from: float, dt_to: float, *, at: float
+) -> Float[np.ndarray, " step"]:
     """Samples taken every `dt_from` ms, linearly interpolated to the steps of `dt_to` ms.
 
     `at` is where in each step: 0.5 its middle (second order for currents), 1.0 its end.
@@ -128,6 +134,6 @@ def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
     return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=0.5), R_s_MOhm)
 
 
-def nudged(electrode: Electrode, v_data, g) -> Electrode:
-    """The same experiment with the cell coupled to a recorded potential `[step]` by g (mS)."""
+def nudged(electrode: Electrode, v_data: InTime, g: Leaf) -> Electrode:
+    """The same experiment with the cell coupled to a recorded potential by g (mS)."""
     return electrode._replace(v_cmd=jnp.asarray(v_data), g=g)

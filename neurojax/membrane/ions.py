@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.membrane.rates import exp_linear, relax_mean
@@ -77,7 +78,7 @@ class Ion:
         return self.pump_max * part / (1 + part)
 
 
-def change_of_pool(i: Any, valence: int, depth: Any) -> Any:
+def change_of_pool(i: Leaf, valence: int, depth: Leaf) -> Leaf:
     """How fast a current density (uA/cm2) fills a volume of `depth` um per membrane area: mM/ms."""
     return _POOL * i / (valence * depth)
 
@@ -88,7 +89,9 @@ def relaxed(rate: Callable, c: jax.Array, dt) -> jax.Array:
     return c + dt * f * relax_mean(-dt * slope)
 
 
-def nernst_potential(inside: Any, outside: Any, valence: int, celsius: Any) -> jax.Array:
+def nernst_potential(
+    inside: Leaf, outside: Leaf, valence: int, celsius: Leaf
+) -> Float[Array, "*pop"]:
     """E = (RT/zF) ln(outside/inside), mV: where an ion's two driving forces are in balance.
 
     Source: Nernst 1888, Z phys Chem 2:613.
@@ -96,7 +99,9 @@ def nernst_potential(inside: Any, outside: Any, valence: int, celsius: Any) -> j
     return thermal_voltage(celsius) / valence * jnp.log(outside / inside)
 
 
-def ghk_current(v: Any, inside: Any, outside: Any, valence: int, celsius: Any) -> jax.Array:
+def ghk_current(
+    v: Leaf, inside: Leaf, outside: Leaf, valence: int, celsius: Leaf
+) -> Float[Array, "*pop"]:
     """Current density of an ion (uA/cm2, outward positive) through a permeability of 1 cm/s.
 
     i = z F u (c_i - c_o exp(-u)) / (1 - exp(-u)) with u = z v F/RT; at v = 0, where that is 0/0, it
@@ -109,7 +114,7 @@ def ghk_current(v: Any, inside: Any, outside: Any, valence: int, celsius: Any) -
     return valence * FARADAY * (inside * exp_linear(u) - outside * exp_linear(-u))
 
 
-def elementary_charges(charge: Any, area_um2: Any = 1.0) -> Any:
+def elementary_charges(charge: Leaf, area_um2: Leaf = 1.0) -> Leaf:
     """How many elementary charges a charge density is, of uA/cm2 times ms, on a membrane's area.
 
     Of C_m times v: the ions whose surplus on one side makes v. Of the integral of what channels

@@ -13,22 +13,23 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 
 class Gating(NamedTuple):
     """What voltage does to one gating variable x' = rate * (inf - x)."""
 
-    inf: jax.Array  # steady state, 1
-    rate: jax.Array  # 1 / time constant, 1/ms
+    inf: Float[Array, "*pop"]  # steady state, 1
+    rate: Float[Array, "*pop"]  # 1 / time constant, 1/ms
 
 
-def from_rates(alpha: jax.Array, beta: jax.Array) -> Gating:
+def from_rates(alpha: Float[Array, "*pop"], beta: Float[Array, "*pop"]) -> Gating:
     """Opening and closing rates (1/ms) as steady state and rate."""
     rate = alpha + beta
     return Gating(alpha / rate, rate)
 
 
-def from_tau(inf: jax.Array, tau: jax.Array) -> Gating:
+def from_tau(inf: Float[Array, "*pop"], tau: Float[Array, "*pop"]) -> Gating:
     """Steady state and time constant (ms) as steady state and rate."""
     return Gating(inf, 1 / tau)
 

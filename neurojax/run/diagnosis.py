@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.dtypes import float0
+from jaxtyping import Float
 
 from neurojax.engine import tangent
 from neurojax.engine.folds import Fold, Mean
@@ -54,12 +55,12 @@ class Health(NamedTuple):
     """How fit a run is for gradients; `str` tells it in words."""
 
     wrt: tuple[str, ...]
-    t_ms: np.ndarray  # [record]
-    exponent: np.ndarray  # [*pop] 1/ms, of tangents of the state; positive where they grow
-    growth: np.ndarray  # [record, *pop] how much they have grown, natural logarithm
-    sensitivity: np.ndarray  # [P, record, *pop] the same of the state's change by each parameter
-    horizon_ms: np.ndarray  # [*pop] until they have grown a thousandfold (float64: a millionfold)
-    nudging: np.ndarray  # [*pop] mS/cm2, the weakest tried with which they shrink; 0: without
+    t_ms: Float[np.ndarray, " record"]
+    exponent: Float[np.ndarray, "*pop"]  # 1/ms, of tangents of the state; positive where they grow
+    growth: Float[np.ndarray, " record *pop"]  # how much they have grown, natural logarithm
+    sensitivity: Float[np.ndarray, "P record *pop"]  # of the state's change by each parameter
+    horizon_ms: Float[np.ndarray, "*pop"]  # until a thousandfold growth (float64: a millionfold)
+    nudging: Float[np.ndarray, "*pop"]  # mS/cm2, the weakest with which they shrink; 0: without
     lost: tuple[Lost, ...]
     notes: tuple[str, ...]  # what else is wrong, in words
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
@@ -26,19 +27,19 @@ ENGINES = {"scan": scan, "prefix": prefix}
 
 
 class Recording(NamedTuple):
-    """What was recorded: one row per record, `[record, *pop]` each.
+    """What was recorded: one row per record.
 
     NumPy arrays where it was gathered part by part, see `simulate`.
     """
 
-    t: jax.Array  # [record] ms, the end of the step recorded
-    data: dict[str, jax.Array]
-    ok: jax.Array  # [*pop] False where the integration left the finite numbers
+    t: Float[Array, " record"]  # ms, the end of the step recorded
+    data: dict[str, Float[Array, " record *pop"]]
+    ok: Bool[Array, "*pop"]  # False where the integration left the finite numbers
     final: State  # to go on from
     folds: dict[str, Any]  # results of the folds, by the names that they were given
 
     @property
-    def v(self) -> jax.Array:
+    def v(self) -> Float[Array, " record *pop"]:
         """Membrane potential, mV."""
         return self.data["v"]
 
