@@ -13,14 +13,10 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Rooms whose functions are called a few times a run: shapes and dtypes of what goes in and comes
-# out are checked. Subprocesses, and a user's programs, run without.
+# out are checked, where a function does not check them itself, as a `Trace` does. Subprocesses, and
+# a user's programs, run without.
 install_import_hook(
-    [
-        "neurojax.theory",
-        "neurojax.recording",
-        "neurojax.rig",
-    ],
-    "checked.checked",
+    ["neurojax.theory", "neurojax.recording.features", "neurojax.rig"], "checked.checked"
 )
 
 import neurojax  # noqa: E402
