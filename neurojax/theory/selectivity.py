@@ -86,7 +86,7 @@ class Cage:
             ion: self._energy(jnp.maximum(r + self.radius_o, closed)) for ion, r in RADIUS.items()
         }
 
-    def _energy(self, d: Float[Array, "*pop"]) -> Float[Array, "*pop"]:
+    def _energy(self, d: Array) -> Array:
         d, charge = (jnp.asarray(a)[..., None] for a in (d, self.charge))  # [*pop, pair]
         ends = ((d, -charge), (d + _CARBONYL, charge))
         drawn = self.oxygens * charge * (1 / ends[1][0] - 1 / d)
