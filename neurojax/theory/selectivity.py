@@ -118,7 +118,7 @@ _COSINES = {
 }
 
 
-def preference(binding: Mapping[str, Leaf], over: str = "k") -> dict[str, Float[Array, "*pop"]]:
+def preference(binding: Mapping[str, Leaf], over: str = "k") -> dict[str, Leaf]:
     """ddG of each ion, kJ/mol: its way from water into the site, less that of the ion `over`.
 
     Positive where that one is preferred.
