@@ -119,7 +119,7 @@ def test_the_stages_suit_the_recording(passive):
     spike = -62.0 + 90.0 * np.exp(-(((np.arange(200) - 90) / 8) ** 2))
     clamped = dataclasses.replace(quiet, clamp="voltage")
     for trace, names in (
-        (quiet, ["draw", "polish", "certify"]),
+        (quiet, ["draw", "first polish", "polish", "certify"]),
         (dataclasses.replace(quiet, v_mV=spike), ["search", "certify"]),
         (clamped, ["draw", "coarse polish", "polish", "certify"]),
     ):
