@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
-from neurojax.engine.program import Build, Gradient, Program, Theta, prepare
-from neurojax.engine.sums import Sum, zero_sum
+from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
+from neurojax.engine.sums import zero_sum
 from neurojax.membrane.electrode import Electrode
 
 SEGMENT = 64
@@ -80,25 +80,18 @@ def run(
 
     state, carry = jax.eval_shape(p.start, p.theta)
     length = segment_records(records, every, size(state), memory, size(carry))
-    whole = records // length * length
     steps = _steps(p)
 
     def value(theta):
         carry = p.start(theta)
         values = [theta[k] for k in p.theta]  # a dict that JAX took apart is in another order
-        for part, n in ((slice(0, whole), length), (slice(whole, records), records - whole)):
-            if n:
-                cut = jax.tree.map(lambda a, part=part, n=n: _segments(a[part], n), xs)
-                carry = _through(steps)(values, carry, cut)
+        for cut in in_segments(xs, length):
+            carry = _through(steps)(values, carry, cut)
         return p.finish(carry[1])
 
     result, pull = jax.vjp(value, p.theta)
     (slopes,) = pull(jnp.ones_like(result))
     return Gradient(result, jnp.stack([slopes[k] for k in p.theta]), None)
-
-
-def _segments(a: jax.Array, length: int) -> jax.Array:
-    return a.reshape(-1, length, *a.shape[1:])
 
 
 class _Steps(NamedTuple):
@@ -189,6 +182,8 @@ def _replay(p: _Steps, carry: Any, xs: Any) -> tuple[Any, Any]:
 def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
     """The sums for each parameter and the adjoint, pulled back through every step of a replay."""
 
+    nothing = [jnp.zeros_like(total.total) for total in carry[0]]
+
     def pulled(f, sums, adjoint, *args):
         """The sums with what f(constants, *args) adds to them, and the adjoints of the args."""
         _, pull = jax.vjp(f, p.constants, *args)
@@ -205,19 +200,23 @@ def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
     def record_back(carry, x):
         sums, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
-        sums, (k_adjoint, of_last) = pulled(
-            lambda c, k, s: p.update(c, k, s, row), sums, k_adjoint, k, last
+        # The few terms of a record are summed plainly: only long sums lose digits.
+        few, (k_adjoint, of_last) = pulled(
+            lambda c, k, s: p.update(c, k, s, row), nothing, k_adjoint, k, last
         )
         adjoint = jax.tree.map(jnp.add, adjoint, of_last)
-        (sums, adjoint), _ = jax.lax.scan(tick_back, (sums, adjoint), (before, es), reverse=True)
+        (few, adjoint), _ = jax.lax.scan(tick_back, (few, adjoint), (before, es), reverse=True)
+        sums = [total.plus(term) for total, term in zip(sums, few, strict=True)]
         return (sums, (adjoint, k_adjoint)), None
 
     return jax.lax.scan(record_back, carry, (states, xs), reverse=True)[0]
 
 
-def _along(tangent: list, slopes: list, total: Sum) -> Sum:
+def _along(tangent: list, slopes: list, total: jax.Array) -> jax.Array:
     """The total with tangent * slope of every constant that depends on a parameter."""
-    terms = [t * slope for t, slope in zip(tangent, slopes, strict=True) if t is not None]
-    # A parameter may reach every compartment of its cell.
-    terms = [x.sum(tuple(range(x.ndim - total.total.ndim))) for x in terms]
-    return total.plus(sum(terms[1:], terms[0])) if terms else total
+    for t, slope in zip(tangent, slopes, strict=True):
+        if t is not None:
+            term = t * slope
+            # A parameter may reach every compartment of its cell.
+            total = total + term.sum(tuple(range(term.ndim - total.ndim)))
+    return total

@@ -132,6 +132,18 @@ def prepare(
     )
 
 
+def in_segments(xs: Any, length: int) -> list[Any]:
+    """What records read, as `[segment, record, ...]`: whole segments, then one of the rest."""
+    records = jax.tree.leaves(xs)[0].shape[0]
+    whole = records // length * length
+    parts = ((slice(0, whole), length), (slice(whole, records), records - whole))
+    return [
+        jax.tree.map(lambda a, part=part, n=n: a[part].reshape(-1, n, *a.shape[1:]), xs)
+        for part, n in parts
+        if part.stop > part.start
+    ]
+
+
 def _check(sub_steps: list[SubStep]) -> None:
     """Raise ValueError for a coupling without a derivative."""
     for name, _, coupling in sub_steps:

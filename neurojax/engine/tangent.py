@@ -16,10 +16,13 @@ import jax.numpy as jnp
 from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
 from neurojax.engine.passes.materialise import materialised
-from neurojax.engine.program import Build, Gradient, Program, Theta, prepare
+from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
 from neurojax.engine.sums import Sum, zero_sum
 from neurojax.membrane.compartment import State
 from neurojax.membrane.electrode import Electrode
+
+SEGMENT = 128
+"""Records at most whose products are summed plainly: their rounding is far below one of them."""
 
 
 def run(
@@ -63,20 +66,31 @@ def run(
             def residuals(c, s, of_record=of_record):
                 return of_record(c, s, row)
 
-            sums = _added(sums, *moved(residuals, p.reading, constants, own, s, S))
+            terms = _products(*moved(residuals, p.reading, constants, own, s, S))
+            sums = [total + term for total, term in zip(sums, terms, strict=True)]
         return ((s, S), (k, K), sums), None
 
     P = len(seeds)
     size = 1 + P + P * (P + 1) // 2 if p.squares else 0
     sums = [zero_sum(p.pop, s.v.dtype)] * size
-    first = ((s, S), (k, K) if carried else ((), []), sums)
-    (_, (k, K), sums), _ = jax.lax.scan(record, first, (p.ticks, p.rows))
+    nothing = [jnp.zeros(p.pop, s.v.dtype)] * (size if of_record else 0)
+
+    def segment(carry, xs):
+        *state, sums = carry
+        (*state, few), _ = jax.lax.scan(record, (*state, nothing), xs)
+        return (*state, _added(sums, few) if of_record else sums), None
+
+    records = jax.tree.leaves(p.ticks)[0].shape[0]
+    carry = ((s, S), (k, K) if carried else ((), []), sums)
+    for xs in in_segments((p.ticks, p.rows), _segment(records) if of_record else records):
+        carry, _ = jax.lax.scan(segment, carry, xs)
+    _, (k, K), sums = carry
     if not p.squares:
         value, push = linearize(p.finish, k)
         return Gradient(value, jnp.stack([dense(push(K_p), value) for K_p in K]), None)
     if of_run:
         r, push = linearize(of_run, k)
-        sums = _added(sums, r, [dense(push(K_p), r) for K_p in K])
+        sums = _added(sums, _products(r, [dense(push(K_p), r) for K_p in K]))
     return _gauss_newton(sums, P)
 
 
@@ -128,13 +142,26 @@ def _combined(total: Any, columns: list, S: list) -> Any:
     return jax.tree.unflatten(tree, out)
 
 
-def _added(sums: list[Sum], r: jax.Array, J: list) -> list[Sum]:
-    """r'r, J'r and the upper half of J'J, with one more record's r `[R, *pop]` and J."""
+def _segment(records: int) -> int:
+    """Records whose products are summed plainly, before a compensated sum takes them.
+
+    A divisor of their number where there is a large one: a rest is a program of its own.
+    """
+    largest = max(n for n in range(1, SEGMENT + 1) if records % n == 0)
+    return largest if largest > SEGMENT // 8 else min(SEGMENT, records)
+
+
+def _products(r: jax.Array, J: list) -> list[jax.Array]:
+    """r'r, J'r and the upper half of J'J of a record's residuals r `[R, *pop]` and their slopes."""
     P = len(J)
     products = [
         r * r, *(j * r for j in J), *(J[a] * J[b] for a in range(P) for b in range(a, P))
     ]  # fmt: skip
-    return [total.plus(product.sum(0)) for total, product in zip(sums, products, strict=True)]
+    return [product.sum(0) for product in products]
+
+
+def _added(sums: list[Sum], terms: list[jax.Array]) -> list[Sum]:
+    return [total.plus(term) for total, term in zip(sums, terms, strict=True)]
 
 
 def _gauss_newton(sums: list[Sum], P: int) -> Gradient:
