@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernels import needs_kernels
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak
@@ -172,7 +173,7 @@ def test_blocks_devices_and_launches_cut_what_is_declared_and_nothing_else():
             )
 
 
-@pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11")
+@needs_kernels
 @pytest.mark.parametrize("E_rev", [E_REV, -60.0], ids=["population", "one cell"])
 def test_kernels_take_them_too(E_rev, monkeypatch):
     how = mixed(E_rev), np.array([1.0, 5.0, -3.0]), folds(N)

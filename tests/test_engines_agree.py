@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernels import needs_kernels
 
 import neurojax as nj
 from neurojax.channels import (
@@ -122,7 +123,7 @@ def test_a_passive_cell_under_every_engine_is_exact(x64):
     assert float(fold.matrix[0, 0]) == pytest.approx(N, rel=1e-9)
 
 
-@pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11")
+@needs_kernels
 def test_a_kernel_spikes_as_the_scan_does(monkeypatch):
     squid = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})
     cells = nj.replace(squid, {"na.g_bar": np.linspace(110.0, 130.0, 8)})

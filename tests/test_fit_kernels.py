@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernels import needs_kernels
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
@@ -30,9 +31,7 @@ from neurojax.fit import (
 from neurojax.fit.scoring import scorer
 from neurojax.fit.stages import regress, shoot
 
-pytestmark = pytest.mark.skipif(
-    jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11 (and Python 3.12)"
-)
+pytestmark = needs_kernels
 
 DT = 0.05
 GPU = runner.Place(None, "gpu", kernel.Kernel())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channels import SquidLeak
+from neurojax.channels import SquidLeak, SquidNa
 from neurojax.fit import Budget, Candidates, Polish, Task, fit, free, free_run
 from neurojax.fit.optimisers.descent import Schedule, descend
 
@@ -68,3 +68,11 @@ def test_coordinates_that_are_fixed_stay(trace):
         ends, values = descend(problem(trace, "exact"), z, Schedule(), stage, fixed=fixed)
     assert ends[0, 1] == 0.4 and (ends[1:, 1] != 0.4).all() and ends[0, 0] != 0.4
     assert values[0] < 1e-9 < values[1]
+
+
+def test_a_task_keeps_the_order_of_channels(trace):
+    channels = {"z": SquidNa(g_bar=jnp.float32(120.0)), "a": SquidLeak()}
+    cell = nj.Cell(channels=channels)
+    task = Task(cell, free(cell, ["z.g_bar"]), [trace], precision="exact")
+    assert list(task.cell.channels) == ["z", "a"]
+    assert isinstance(task.cell.channels["z"].g_bar, np.ndarray)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernels import needs_kernels
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
@@ -29,7 +30,7 @@ def nvidia() -> list:
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not nvidia(), reason="there is no NVIDIA GPU"),
-    pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="GPU kernels need JAX 0.11"),
+    needs_kernels,
 ]
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold
-from neurojax.membrane.compartment import Cell, State, environment
+from neurojax.membrane.compartment import Cell, State, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 
@@ -24,9 +24,10 @@ def check(cell: Cell, electrode: Electrode) -> None:
         raise ValueError(
             "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"
         )
-    if pools := [k for name, ion in cell.ions.items() for k in ion.pools(name)]:
+    if changing := pools(cell):
         raise ValueError(
-            f"engine 'prefix': {', '.join(pools)} change with the current, which no command tells"
+            f"engine 'prefix': {', '.join(changing)} change with the current, "
+            "which no command tells"
         )
 
 

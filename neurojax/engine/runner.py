@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
 from neurojax.membrane.axes import arrays, population
-from neurojax.membrane.compartment import Cell
+from neurojax.membrane.compartment import Cell, pools
 
 CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
@@ -91,8 +91,7 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
     """
     state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
     # The cell may be one of shapes only, in which pools cannot be worked out.
-    pools = {k: jax.eval_shape(lambda ion, k=k: ion.pools(k), ion) for k, ion in cell.ions.items()}
-    state += sum(map(len, pools.values()))
+    state += len(jax.eval_shape(pools, cell))
     own = sum(bool(array.pop) for array in arrays(cell))
     return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
 

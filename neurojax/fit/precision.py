@@ -5,12 +5,15 @@ Parameters, and the linear algebra of steps, are float64 on the host in either.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import jax
 import numpy as np
+
+from neurojax.membrane.compartment import Cell
 
 Precision = Literal["single", "exact"]
 """States and tangents: float32, as kernels of a GPU compute; or float64, for the last digits."""
@@ -44,14 +47,22 @@ def computing(precision: Precision) -> Iterator[None]:
                 yield
 
 
-def suited(tree: Any, precision: Precision) -> Any:
-    """The tree with JAX arrays of the other precision as NumPy arrays, which suit either."""
+def suited(cell: Cell, precision: Precision) -> Cell:
+    """The cell with JAX arrays of the other precision as NumPy arrays, which suit either."""
     other = np.dtype(np.float64 if precision == "single" else np.float32)
 
     def copied(a: Any) -> Any:
         return np.asarray(a, np.float64) if isinstance(a, jax.Array) and a.dtype == other else a
 
-    return jax.tree.map(copied, tree)
+    made = jax.tree.map(copied, cell)
+    # JAX gives dictionaries back in the order of the alphabet: channels keep the cell's.
+    parts = {f.name: getattr(cell, f.name) for f in dataclasses.fields(cell)}
+    ordered = {
+        name: {key: getattr(made, name)[key] for key in part}
+        for name, part in parts.items()
+        if isinstance(part, dict)
+    }
+    return dataclasses.replace(made, **ordered)
 
 
 def on_host(tree: Any) -> Any:

@@ -106,6 +106,11 @@ def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     return {**held, **c}
 
 
+def pools(cell: Cell) -> dict[str, Leaf]:
+    """The concentrations that are state, by name, and their initial values, mM."""
+    return {k: c for name, ion in cell.ions.items() for k, c in ion.pools(name).items()}
+
+
 def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     """The keywords that a channel's formulas take: the concentrations and so on that it reads."""
     reads = cell.channels[key].reads
@@ -209,13 +214,13 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
     What the currents carry adds up to the charge that the capacitance has lost, to rounding.
     """
-    pools = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
+    of_ion = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
 
     def fluxes(v):
         currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
         electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
         total = sum(currents.values(), jnp.zeros_like(v)) + electrode
-        if not any(pools.values()):
+        if not any(of_ion.values()):
             return total, {}
         parts = [channel_ion_fluxes(cell, k, i, v, s.x[k], s.c) for k, i in currents.items()]
         return total, carried_by(cell, parts, electrode)
@@ -230,8 +235,8 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     mean = {name: carried[name] + slopes[name] * ahead for name in carried}
     c = dict(s.c)
     for name, ion in cell.ions.items():
-        if pools[name]:
-            c |= ion.advance(name, {k: s.c[k] for k in pools[name]}, mean, dt)
+        if of_ion[name]:
+            c |= ion.advance(name, {k: s.c[k] for k in of_ion[name]}, mean, dt)
     return State(v, s.x, c)
 
 
@@ -267,9 +272,7 @@ def _steady(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     shape = np.broadcast_shapes(shape, batch_shape(cell, v))
     dtype = jnp.result_type(float)
     v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
-    c = {}
-    for name, ion in cell.ions.items():
-        c |= {k: jnp.asarray(value, dtype) for k, value in ion.pools(name).items()}
+    c = {k: jnp.asarray(value, dtype) for k, value in pools(cell).items()}
     x = {
         k: channel.steady_state(v, **environment(cell, k, c))
         for k, channel in cell.channels.items()

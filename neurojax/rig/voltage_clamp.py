@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from neurojax.engine.observables import check_observables
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell, check_ions
+from neurojax.membrane.compartment import Cell, check_ions, pools
 from neurojax.recording.trace import Origin, Trace
 from neurojax.rig.amplifier import Rig
 from neurojax.rig.protocols import Protocol
@@ -82,13 +82,12 @@ def clamp(
 
 
 def _run(cell: Cell, protocol: Protocol, rig: Rig, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    has_pools = any(ion.pools(name) for name, ion in cell.ions.items())
     run = simulate(
         cell,
         rig.electrode(protocol.v),
         protocol.dt,
         record=names,
         initial=rig.at_membrane(protocol.v)[0],
-        engine="prefix" if rig.R_left_MOhm == 0 and not has_pools else "scan",
+        engine="prefix" if rig.R_left_MOhm == 0 and not pools(cell) else "scan",
     )
     return {name: np.asarray(x) for name, x in run.data.items()}

@@ -27,7 +27,7 @@ from neurojax.fit.task import Task
 from neurojax.loss import Level, Sweep, Target, VoltageError
 from neurojax.membrane.axes import batch_shape, map_cells
 from neurojax.membrane.channel import pytree
-from neurojax.membrane.compartment import Cell, State, steady_state
+from neurojax.membrane.compartment import Cell, State, pools, steady_state
 from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled, with_v
 from neurojax.run.gradients import differentiate
@@ -224,8 +224,7 @@ class _End(Fold):
 
 def _vector(cell: Cell, s: State) -> jax.Array:
     """A state as a vector: the potential, then gates and pools, without the inputs."""
-    pools = {k: s.c[k] for name, ion in cell.ions.items() for k in ion.pools(name)}
-    return jnp.stack(jax.tree.leaves(s._replace(c=pools)))
+    return jnp.stack(jax.tree.leaves(s._replace(c={k: s.c[k] for k in pools(cell)})))
 
 
 def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
