@@ -98,7 +98,7 @@ class KirK(Channel):
     carries = {"k": 1.0}
     celsius_ref = 23.0
 
-    def current(self, v, x, celsius: Leaf = None, **c: Any):
+    def current(self, v, x, celsius: Leaf | None = None, **c: Any):
         temperature = self.temperature(celsius)
         E_k = nernst_potential(c["k_i"], c["k_o"], 1, temperature)
         m = sigmoid((E_k + self.V_half + self.v_shift - v) / self.slope)

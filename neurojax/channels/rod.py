@@ -30,7 +30,7 @@ class RodCgmp(Channel):
     reads = ("cgmp",)
     celsius_ref = 17.0
 
-    def current(self, v, x, celsius: Leaf = None, **c):
+    def current(self, v, x, celsius: Leaf | None = None, **c):
         return self.i_max * hill(c["cgmp"], self.K, 3) * (jnp.exp((v - self.E_rev) / 17) - 1)
 
 
@@ -164,7 +164,7 @@ class RodNaCaExchanger(Channel):
     carries = {"ca": 1.0}
     celsius_ref = 17.0
 
-    def current(self, v, x, celsius: Leaf = None, **c):
+    def current(self, v, x, celsius: Leaf | None = None, **c):
         return self.i_max * jnp.exp(-(v + 14) / 70) * _excess(self, c["ca_i"])
 
 
@@ -182,7 +182,7 @@ class RodCaPump(Channel):
     carries = {"ca": 1.0}
     celsius_ref = 17.0
 
-    def current(self, v, x, celsius: Leaf = None, **c):
+    def current(self, v, x, celsius: Leaf | None = None, **c):
         return self.i_max * _excess(self, c["ca_i"]) * jnp.ones_like(v)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Real
 
 from neurojax.membrane.rates import Gating, relax
 
-if TYPE_CHECKING:  # what numbers, NumPy and JAX make of each other is more than it can follow
+if TYPE_CHECKING:  # which takes the product of a NumPy array and one of JAX for NumPy's
     Leaf = Any
 else:
     Leaf = int | float | np.floating | np.integer | Real[np.ndarray, "..."] | Real[Array, "..."]
@@ -69,7 +69,7 @@ def check_real(name: str, value: Any) -> None:
     """
     dtype = getattr(value, "dtype", None)
     if dtype is None:
-        number = value is None or (isinstance(value, RealNumber) and not isinstance(value, bool))
+        number = value is None or (not isinstance(value, bool) and isinstance(value, RealNumber))
         of_dtype = ""
     else:
         number = dtype in (np.float32, np.float64) or getattr(dtype, "kind", "") in ("i", "u")
@@ -159,15 +159,15 @@ def pytree(cls: type[T]) -> type[T]:
     axes = {f.name: f.metadata.get("axes", ()) for f in fields if f.name in data}
     cls.axes_of_fields = axes  # pyright: ignore[reportAttributeAccessIssue]
 
-    def flatten(thing):
+    def flatten(thing: T) -> tuple[list[Any], tuple[Any, ...]]:
         # JAX compares this, not the class: without it, one channel's program may run as another's.
         return [getattr(thing, k) for k in data], (cls, *(getattr(thing, k) for k in program))
 
-    def flatten_with_keys(thing):
+    def flatten_with_keys(thing: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
         leaves, aux = flatten(thing)
         return [(jax.tree_util.GetAttrKey(k), a) for k, a in zip(data, leaves, strict=True)], aux
 
-    def unflatten(aux, leaves):
+    def unflatten(aux: tuple[Any, ...], leaves: Iterable[Any]) -> T:
         thing = object.__new__(cls)
         for k, a in zip([*data, *program], [*leaves, *aux[1:]], strict=True):
             object.__setattr__(thing, k, a)
@@ -237,18 +237,24 @@ class Channel:
         """All gating variables: those with a time course, and those that follow v."""
         return x | self.instant(v - self.v_shift, **c)
 
-    def temperature(self, celsius: Leaf) -> Leaf:
+    def temperature(self, celsius: Leaf | None) -> Leaf:
         """The temperature that its formulas take, degC: the cell's, or else its own."""
         return self.celsius_ref if celsius is None else celsius
 
-    def q10_factor(self, q10: float, celsius: Leaf) -> Leaf:
+    def q10_factor(self, q10: float, celsius: Leaf | None) -> Leaf:
         """How many times what is written at `celsius_ref` is at the cell's temperature, if any."""
         if celsius is None or q10 == 1:
             return 1.0
         return jnp.exp(math.log(q10) / 10 * (celsius - self.celsius_ref))
 
     def current(
-        self, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, E_nernst: Leaf = None, **c: Any
+        self,
+        v: jax.Array,
+        x: Gates,
+        celsius: Leaf | None = None,
+        *_: Any,
+        E_nernst: Any = None,
+        **c: Any,
     ) -> jax.Array:
         """Current density, uA/cm2, outward positive.
 
@@ -261,12 +267,12 @@ class Channel:
         return g * (v - (E_nernst if E_rev is None else E_rev))
 
     def ion_fluxes(
-        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf = None, *_: Any, **c: Any
+        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf | None = None, *_: Any, **c: Any
     ) -> dict[str, jax.Array]:
         """What of its current i ions carry, uA/cm2: by ion, or by part of an ion's pools."""
         return {ion: share * i for ion, share in self.carries.items()}
 
-    def kinetics(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> dict[str, Gating]:
+    def kinetics(self, v: jax.Array, celsius: Leaf | None = None, **c: Any) -> dict[str, Gating]:
         """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.
 
         Without a temperature the channel is at its own `celsius_ref`.
@@ -279,19 +285,23 @@ class Channel:
             faster[k] = Gating(g.inf, g.rate * scale)
         return faster
 
-    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
+    def propagator(
+        self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> dict[str, Any]:
         """(a, b) of x(t + dt) = a * x + b for each gate, v held."""
         moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius, **c).items()}
         return {k: (1 - part, g.inf * part) for k, (g, part) in moves.items()}
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
+    def advance(
+        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> Gates:
         """The gates one step dt (ms) later, v held: a * x + b in its precise form."""
         return {
             k: x[k] + (g.inf - x[k]) * relax(dt * g.rate)
             for k, g in self.kinetics(v, celsius, **c).items()
         }
 
-    def steady_state(self, v, **c: Any) -> Gates:
+    def steady_state(self, v: jax.Array, **c: Any) -> Gates:
         """The gates after v was held for ever."""
         return {k: g.inf for k, g in self.gating(v - self.v_shift, **c).items()}
 

@@ -216,7 +216,7 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """
     of_ion = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
 
-    def fluxes(v):
+    def fluxes(v: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
         electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
         total = sum(currents.values(), jnp.zeros_like(v)) + electrode
@@ -287,6 +287,10 @@ def steady_current(cell: Cell, v: Leaf) -> Float[Array, "*pop"]:
     return sum(currents, jnp.zeros_like(s.v))
 
 
+Bracket = tuple[jax.Array, jax.Array]
+"""Two potentials, mV, between which the current turns outward."""
+
+
 @partial(jax.jit, static_argnames=("low", "high"))
 def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
@@ -296,14 +300,14 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
     """
     shape = batch_shape(cell, i)
 
-    def imbalance(v):
+    def imbalance(v: jax.Array) -> jax.Array:
         return steady_current(cell, v) - i / cell.area
 
     fixed = jax.lax.stop_gradient(cell)
     held = jax.lax.stop_gradient(jnp.asarray(i))
     grid = jnp.linspace(low, high, 401)
 
-    def imbalance_fixed(v):
+    def imbalance_fixed(v: jax.Array) -> jax.Array:
         return jnp.broadcast_to(steady_current(fixed, v) - held / fixed.area, shape)
 
     on_grid = jax.lax.map(lambda v: imbalance_fixed(jnp.broadcast_to(v, shape)), grid)
@@ -311,7 +315,7 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
     first = jnp.argmax(turns, axis=0)
     a, b = grid[first], grid[first + 1]
 
-    def halve(_, bracket):
+    def halve(_: jax.Array, bracket: Bracket) -> Bracket:
         a, b = bracket
         m = 0.5 * (a + b)
         below = imbalance_fixed(m) < 0
@@ -360,6 +364,7 @@ def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInf
 def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     """`replace` without checks, for values that were checked where they entered."""
     own = {k: v for k, v in values.items() if "." not in k}
+    parts: dict[str, dict[str, Any]]
     parts = {"channels": dict(cell.channels), "ions": dict(cell.ions)}
     for name, value in values.items():
         if "." in name:

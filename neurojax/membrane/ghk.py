@@ -39,11 +39,11 @@ class ConstantField(Channel):
         """The permeability that the ions share, cm/s."""
         return self.P_bar * math.prod(x[k] ** p for k, p in self.powers.items())  # type: ignore[attr-defined]
 
-    def current(self, v: jax.Array, x: Gates, celsius: Leaf = None, **c: Any) -> jax.Array:
+    def current(self, v: jax.Array, x: Gates, celsius: Leaf | None = None, **c: Any) -> jax.Array:
         return sum(self._fluxes(v, x, celsius, **c).values())  # type: ignore[return-value]
 
     def ion_fluxes(
-        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf = None, **c: Any
+        self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf | None = None, **c: Any
     ) -> dict[str, jax.Array]:
         return self._fluxes(v, x, celsius, **c)
 

@@ -59,7 +59,7 @@ class Scheme(Channel):
         """Mean gating charge of a channel, elementary charges."""
         return sum((q * x[k] for k, q in self.charges().items()), jnp.zeros_like(x[self.states[0]]))
 
-    def gating_current(self, v, x: Gates, celsius: Leaf = None, **c: Any) -> jax.Array:
+    def gating_current(self, v, x: Gates, celsius: Leaf | None = None, **c: Any) -> jax.Array:
         """Mean gating current of a channel, outward, elementary charges per ms (0.1602 fA)."""
         q = self.charges()
         flows = (
@@ -68,12 +68,12 @@ class Scheme(Channel):
         )
         return sum(flows, jnp.zeros_like(v))
 
-    def rates(self, v: jax.Array, celsius: Leaf = None, **c: Any) -> Rates:
+    def rates(self, v: jax.Array, celsius: Leaf | None = None, **c: Any) -> Rates:
         """`transitions` as the cell sees them: shifted along v, scaled in time and heat."""
         scale = self.q10_factor(self.q10.get("all", 1.0), celsius) / self.tau_scale
         return {k: rate * scale for k, rate in self.transitions(v - self.v_shift, **c).items()}
 
-    def exchanges(self, v, dt, celsius: Leaf = None, **c: Any) -> list[list[Exchange]]:
+    def exchanges(self, v, dt, celsius: Leaf | None = None, **c: Any) -> list[list[Exchange]]:
         """The parts of a step, layer by layer."""
         rates = self.rates(v, celsius, **c)
         layers = _layers(type(self), tuple(rates))
@@ -86,7 +86,7 @@ class Scheme(Channel):
         halves = [[exchange(a, b, dt / 2) for a, b in layer] for layer in layers[:-1]]
         return [*halves, [exchange(a, b, dt) for a, b in layers[-1]], *reversed(halves)]
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
+    def advance(self, x: Gates, v, dt, celsius: Leaf | None = None, **c: Any) -> Gates:
         x = dict(x)
         for a, b, forth, back in chain(*self.exchanges(v, dt, celsius, **c)):
             # Bounded, so that rounding makes no occupancy negative.
@@ -94,7 +94,7 @@ class Scheme(Channel):
             x[a], x[b] = x[a] - flow, x[b] + flow
         return x
 
-    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
+    def propagator(self, v, dt, celsius: Leaf | None = None, **c: Any) -> dict[str, Any]:
         """Where a channel that was in a state is a step dt later, v held: by state and state."""
         unit = {k: jnp.zeros_like(v) for k in self.states}
         one = jnp.ones_like(v)
@@ -194,7 +194,7 @@ class _OfGates(Scheme):
     def gate_names(cls) -> list[str]:
         return [*cls.states, *(k for k in cls.powers if k not in cls.followed)]
 
-    def rates(self, v, celsius: Leaf = None, **c: Any) -> Rates:
+    def rates(self, v, celsius: Leaf | None = None, **c: Any) -> Rates:
         kinetics = self.kinetics(v, celsius, **c)
         return self._transitions({k: kinetics[k] for k in self.followed})
 

@@ -71,7 +71,7 @@ class Noisy(Scheme):
             n = n - drawn[state]
         return x | {k: number / whole for k, number in drawn.items()}
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf = None, **c: Any) -> Gates:
+    def advance(self, x: Gates, v, dt, celsius: Leaf | None = None, **c: Any) -> Gates:
         # A count in the bits of a float, from those of 1.0: exact for 2^30 steps, then infinite.
         count = lax.bitcast_convert_type(x["ticks"].astype(jnp.float32), jnp.uint32)
         ticks = lax.bitcast_convert_type(count + np.uint32(1), jnp.float32)
@@ -79,7 +79,7 @@ class Noisy(Scheme):
         moved = self._moved({k: x[k] for k in self.states}, layers, count)
         return moved | {"ticks": ticks.astype(x["ticks"].dtype)}
 
-    def propagator(self, v, dt, celsius: Leaf = None, **c: Any) -> dict[str, Any]:
+    def propagator(self, v, dt, celsius: Leaf | None = None, **c: Any) -> dict[str, Any]:
         raise TypeError(f"{type(self).__name__} moves by chance: it has no propagator")
 
     def _uniforms(self, step: Any, most: int, like: jax.Array) -> jax.Array:
