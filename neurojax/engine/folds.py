@@ -26,8 +26,8 @@ Carry = Any
 class SquaredResiduals(NamedTuple):
     """The weighted residuals `[R, *pop]` whose squares a fold sums."""
 
-    of_record: Callable | None  # from (cell, s, row)
-    of_run: Callable | None  # from (the last carry, the duration)
+    of_record: Callable[[Cell, State, Any], jax.Array] | None
+    of_run: Callable[[Carry, Any], jax.Array] | None  # of the last carry, and the duration
 
 
 @pytree
@@ -95,14 +95,14 @@ class SpikeCount(Fold):
     threshold: Leaf = param(THRESHOLD, "mV", -100.0, 100.0)
     prominence: Leaf = param(PROMINENCE, "mV", 0.1, 200.0)
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return _Counted(jnp.zeros(s.v.shape, jnp.int32), course(s.v, jnp))
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         here, begins, _ = follow(carry.course, s.v, jnp, self.threshold, self.prominence)
         return _Counted(carry.number + begins, here)
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return carry.number
 
 
@@ -110,7 +110,7 @@ class SpikeCount(Fold):
 class SpikeRate(SpikeCount):
     """Spikes per second `[*pop]`, Hz, over the whole run."""
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return carry.number / (1e-3 * duration)
 
 
@@ -120,14 +120,14 @@ class Mean(Fold):
 
     of: str = static("v")
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return zero_sum(s.v.shape, s.v.dtype), 0
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         total, records = carry
         return total.plus(observe(cell, s, self.of)), records + 1
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         total, records = carry
         return total.value() / records
 
@@ -147,10 +147,10 @@ class Histogram(Fold):
     high: Leaf = 50.0
     bins: int = static(30)
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return jnp.zeros((self.bins, *s.v.shape), jnp.int32)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         # Compared with every edge instead of scattered: a scatter would break up the time loop.
         edges = self.low + (self.high - self.low) / self.bins * jnp.arange(1, self.bins)
         x = observe(cell, s, self.of)
@@ -168,17 +168,17 @@ class Squares(Fold):
         """Weighted residuals `[R, *pop]` of a record."""
         raise TypeError(f"{type(self).__name__} has no residual")
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return zero_sum(s.v.shape[len(cell.state_axes) :], s.v.dtype)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         r = self.residual(cell, s, row)
         return carry.plus((r * r).sum(0))
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return carry.value()
 
-    def squares(self):
+    def squares(self) -> SquaredResiduals | None:
         return SquaredResiduals(self.residual, None)
 
 
@@ -190,11 +190,11 @@ class Residuals(Fold):
         """Weighted residuals `[R, *pop]`, from the last carry and the duration of the run (ms)."""
         raise TypeError(f"{type(self).__name__} has no residuals")
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         r = self.residuals(carry, duration)
         return (r * r).sum(0)
 
-    def squares(self):
+    def squares(self) -> SquaredResiduals | None:
         return SquaredResiduals(None, self.residuals)
 
 
@@ -209,16 +209,16 @@ class Total(Fold):
     weights: dict[str, Leaf]
     data: ClassVar[Any] = property(lambda self: {k: part.data for k, part in self.parts.items()})  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return {k: part.init(cell, s) for k, part in self.parts.items()}
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         return {k: p.update(carry[k], cell, s, row[k]) for k, p in self.parts.items()}
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
 
-    def squares(self):
+    def squares(self) -> SquaredResiduals | None:
         found = {k: part.squares() for k, part in self.parts.items()}
         squares = {k: s for k, s in found.items() if s is not None}
         if len(squares) < len(found):
@@ -226,13 +226,13 @@ class Total(Fold):
         records = {k: s.of_record for k, s in squares.items() if s.of_record}
         runs = {k: s.of_run for k, s in squares.items() if s.of_run}
 
-        def weighted(residuals):
+        def weighted(residuals: dict[str, jax.Array]) -> jax.Array:
             return jnp.concatenate([jnp.sqrt(self.weights[k]) * r for k, r in residuals.items()])
 
-        def of_record(cell, s, row):
+        def of_record(cell: Cell, s: State, row: Any) -> jax.Array:
             return weighted({k: f(cell, s, row[k]) for k, f in records.items()})
 
-        def of_run(carry, duration):
+        def of_run(carry: Carry, duration: Any) -> jax.Array:
             return weighted({k: f(carry[k], duration) for k, f in runs.items()})
 
         return SquaredResiduals(of_record if records else None, of_run if runs else None)

@@ -65,7 +65,7 @@ class Shape(Feature):
     of: str = static("peak")
     worst: Leaf = 10.0
 
-    def value(self, seen):
+    def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         found, table = seen.found, seen.found.table
         if self.of == "amplitude":
             return table["peak"] - table["onset"], there(found, "peak")
@@ -74,7 +74,7 @@ class Shape(Feature):
             return table["onset"] - table["trough"], there(lows, "trough")
         return table[self.of], there(lows if self.of == "trough" else found, self.of)
 
-    def residuals(self, seen):
+    def residuals(self, seen: Seen) -> jax.Array:
         value, exists = self.value(seen)
         target, known = (along(a, value) for a in (self.target, self.known))
         x = jnp.where(exists, value - target, 0.0) / self.tolerance
@@ -86,7 +86,7 @@ class Shape(Feature):
 class Latency(Feature):
     """The time of the first spike, ms; without any it is beyond the end, the lower v the later."""
 
-    def value(self, seen):
+    def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         found, never = seen.found, seen.stop * (1 + seen.short(seen.found.since))
         return jnp.where(found.number > 0, found.table["time"][0], never)[None], jnp.array(True)
 
@@ -102,7 +102,7 @@ class Rate(Feature):
     start_ms: Leaf = 0.0
     stop_ms: Leaf = jnp.inf
 
-    def value(self, seen):
+    def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         found, start = seen.found, jnp.maximum(self.start_ms, seen.start)
         stop = jnp.minimum(self.stop_ms, seen.stop)
         many = found.number >= 2
@@ -120,7 +120,7 @@ class Adaptation(Feature):
     Nothing is compared where there are fewer than three spikes.
     """
 
-    def value(self, seen):
+    def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         time, number = seen.found.table["time"], seen.found.number
         this, following = time[1:-1] - time[:-2], time[2:] - time[1:-1]
         exists = rows(len(this), number) + 2 < number
@@ -146,10 +146,10 @@ class Times(Feature):
 
     missing_ms: Leaf = 20.0
 
-    def value(self, seen):
+    def value(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
         return seen.found.table["time"], there(seen.found, "time")
 
-    def residuals(self, seen):
+    def residuals(self, seen: Seen) -> jax.Array:
         time, exists = self.value(seen)
         target, known = along(self.target, time), along(self.known, time)
         worst = self.missing_ms / self.tolerance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -26,7 +28,7 @@ def match(
     alone = jnp.concatenate([zero, jnp.cumsum(extra, axis=0)])  # the first k of the model, unpaired
     places = jnp.arange(len(alone)).reshape(-1, *[1] * (alone.ndim - 1))
 
-    def forth(least, row):
+    def forth(least: jax.Array, row: Any) -> tuple[jax.Array, Any]:
         """The least sum of the first k spikes of the model, with one more of the data."""
         cost, missing = row
         skipped = least + missing
@@ -36,7 +38,7 @@ def match(
         origin = jax.lax.cummax(jnp.where(here <= best, places, 0), axis=0)
         return best + alone, (origin, (paired < skipped).astype(places.dtype))
 
-    def back(k, row):
+    def back(k: jax.Array, row: Any) -> tuple[jax.Array, jax.Array]:
         """From the last spike of the data to the first, with k of the model left."""
         origin, paired = row
         k = jnp.where(places == k, origin, 0).sum(0)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine.folds import Residuals
+from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import amplifier_potential
 from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, field, pytree, static
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.trace import Trace
 
 
@@ -40,11 +42,11 @@ class PhasePlane(Residuals):
     target: Any = field(None, axes=("place of v", "place of dv/dt"))  # share of records
     scale: Leaf = 1.0
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         v = amplifier_potential(cell, s)
         return v, zero_sum((*self.bins, *v.shape), v.dtype)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         (earlier, density), v = carry, amplifier_potential(cell, s)
         middle, slope = 0.5 * (v + earlier), (v - earlier) / self.record_ms
         across = _shared((middle - self.low) / (self.high - self.low), self.bins[0])
@@ -52,7 +54,7 @@ class PhasePlane(Residuals):
         along = _shared(0.5 + 0.5 * speed, self.bins[1])
         return v, density.plus(across[:, None] * along[None])
 
-    def residuals(self, carry, duration):
+    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
         density = self.density(carry, duration)
         off = (density - along(self.target, density)) * self.scale
         return off.reshape(-1, *density.shape[2:])

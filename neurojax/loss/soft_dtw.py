@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import sampled
 from neurojax.membrane.channel import Leaf, field, pytree
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.trace import Trace
 
 _FAR = 1e9
@@ -45,12 +46,12 @@ class SoftDTW(Fold):
     records: Leaf
     first: Any = field(axes=("place",))  # D before the first record
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         places = jnp.shape(self.first)[0]
         zero = jnp.zeros((places, *s.v.shape), s.v.dtype)
         return zero + along(self.first, zero)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         v = amplifier_potential(cell, s)
         data, far = (along(a, carry) for a in (row.v, row.cost))
         cost = ((v - data) / self.scale_mV) ** 2
@@ -70,7 +71,7 @@ class SoftDTW(Fold):
         least = jax.lax.stop_gradient(x.min(0))
         return least - self.gamma * jnp.log(jnp.exp((least - x) / self.gamma).sum(0))
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return carry[len(carry) // 2] / self.records
 
 

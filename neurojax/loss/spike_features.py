@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine.folds import Residuals
+from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import observe
 from neurojax.loss.features import KINDS, NEEDS, Feature, Seen
 from neurojax.loss.spikes import MEASURES, SpikeTable, rows
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import pytree
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.features import THRESHOLD, Spikes, tolerances_of
 from neurojax.recording.features import spikes as spikes_of
 from neurojax.recording.trace import Trace
@@ -41,20 +43,20 @@ class SpikeFeatures(Residuals):
         """The observable that spikes."""
         return self.table.of
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         v = observe(cell, s, self.of)
         slots = self.table.slots if "time" in self.features else 0
         # Below any potential, so that the first record counts.
         return self.table.init(cell, s), jnp.full((slots, *v.shape), -1e3, v.dtype)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         carry, high = carry
         if row is not None:
             v = observe(cell, s, self.of)
             high = jnp.where(rows(self.table.slots, v) == row, jnp.maximum(high, v), high)
         return self.table.update(carry, cell, s, row), high
 
-    def residuals(self, carry, duration):
+    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
         seen = self.seen(carry, duration)
         each = [feature.residuals(seen) for _, feature in sorted(self.features.items())]
         return jnp.concatenate([r + jnp.zeros_like(seen.found.last) for r in each])

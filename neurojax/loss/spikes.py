@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.observables import observe
 from neurojax.membrane.channel import Leaf, pytree, static
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import (
     PROMINENCE,
     THRESHOLD,
@@ -79,7 +80,7 @@ class SpikeTable(Fold):
     start_ms: Leaf = 0.0
     stop_ms: Leaf = jnp.inf
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         v = observe(cell, s, self.of)
         zero, no = jnp.zeros_like(v), jnp.zeros(v.shape, bool)
         table = {k: jnp.zeros((self.slots, *v.shape), v.dtype) for k in self.measures}
@@ -90,12 +91,12 @@ class SpikeTable(Fold):
             counts=no, wide=no, onset=v, found=found,
         )  # fmt: skip
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         c, v = carry, observe(cell, s, self.of)
         start, old = c.records * self.record_ms, c.found
         slope = (v - c.v) / self.record_ms
 
-        def passed(level, up=True):
+        def passed(level: Leaf, up: bool = True) -> tuple[jax.Array, jax.Array]:
             """Whether v has just passed a level, and when, ms."""
             where, part = crossed(c.v, v, level, jnp, up)
             return where, start + self.record_ms * part
@@ -151,7 +152,7 @@ class SpikeTable(Fold):
         part = (self.rate - c.slope) / jnp.where(quick, slope - c.slope, 1.0)
         return c.v + (part - 0.5) * jnp.where(part < 0.5, c.v - c.earlier, v - c.v)
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         found = carry.found
         return {k: jnp.where(there(found, k), a, jnp.nan) for k, a in found.table.items()}
 

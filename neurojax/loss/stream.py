@@ -37,10 +37,10 @@ def streamed(fold: Fold, v: Any, record_ms: float) -> Any:
 
 @jax.jit
 def _carried(fold: Fold, v: jax.Array) -> Carry:
-    def state(v):
+    def state(v: jax.Array) -> State:
         return State(v=v, x={}, c={})
 
-    def record(carry, xs):
+    def record(carry: Carry, xs: Any) -> tuple[Carry, None]:
         v, row = xs
         return fold.update(carry, _BARE, state(v), row), None
 

@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.engine.folds import Residuals
+from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import amplifier_potential
 from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import Leaf, field, pytree
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.features import TOLERANCES
 from neurojax.recording.trace import Trace
 
@@ -51,11 +53,11 @@ class StepResponse(Residuals):
     tolerances: dict[str, Leaf]
     target: Any = field(None, axes=("feature",))  # in the order of the tolerances' names
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         zero = zero_sum(s.v.shape, s.v.dtype)
         return _Weights(zero, zero, zero), jnp.full_like(s.v, -1e3)  # below any potential
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         (sums, beyond), v = carry, amplifier_potential(cell, s)
         sums = _Weights(*(total.plus(w * v) for total, w in zip(sums, row, strict=True)))
         further = jnp.maximum(beyond, self.direction * v)
@@ -81,7 +83,7 @@ class StepResponse(Residuals):
         found = self.features(carry)
         return jnp.stack([found[k] / t for k, t in sorted(self.tolerances.items())])
 
-    def residuals(self, carry, duration):
+    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
         value = self.in_tolerances(carry)
         return value - along(self.target, value)
 

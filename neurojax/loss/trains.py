@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Carry, Fold
 from neurojax.loss.features import SHORT
 from neurojax.loss.spikes import SpikeTable
 from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, pytree
+from neurojax.membrane.compartment import Cell, State
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 
@@ -68,14 +70,14 @@ class VanRossum(Train):
     tau_ms: Leaf
     own: Leaf  # half the sum over pairs of spikes of the data
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         zero = jnp.zeros_like(s.v)
         return self.table.init(cell, s), zero, zero
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         (old, trace, total), step = carry, self.table.record_ms
 
-        def decayed(x):
+        def decayed(x: Leaf) -> jax.Array:
             return jnp.exp(-x / self.tau_ms)
 
         new = self.table.update(old, cell, s, None)
@@ -86,7 +88,7 @@ class VanRossum(Train):
         total = total + jnp.where(fires, 0.5 + trace * decayed(at) - data, 0.0)
         return new, trace * decayed(step) + jnp.where(fires, decayed(step - at), 0.0), total
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         table, _, total = carry
         return total + self.own + self.missing(table.found)
 
@@ -95,7 +97,7 @@ def van_rossum(trace: Trace, record_ms: float, tau_ms: float = 10.0) -> VanRossu
     """The van Rossum distance of a run's spikes from those of a trace."""
     table, times, n = _times(trace, record_ms)
 
-    def sums(at, of):
+    def sums(at: np.ndarray, of: np.ndarray) -> np.ndarray:
         """Of exp(-x / tau) over all x = at - of that are not negative."""
         x = at[:, None] - of
         return np.where(x >= 0, np.exp(-np.maximum(x, 0.0) / tau_ms), 0.0).sum(axis=1)
@@ -128,17 +130,17 @@ class Coincidence(Train):
 
     window_ms: Leaf
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return self.table.init(cell, s), jnp.zeros_like(s.v)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         old, total = carry
         new = self.table.update(old, cell, s, None)
         fires = new.found.number > old.found.number
         away = jnp.where(fires, new.found.last - row, 0.0) / self.window_ms
         return new, total + jnp.where(fires, jnp.exp(-0.5 * away**2), 0.0)
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         table, total = carry
         number = table.found.number
         covered = jnp.minimum(number / duration * self.window_ms * np.sqrt(2 * np.pi), 0.9)
