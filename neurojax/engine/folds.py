@@ -26,8 +26,8 @@ Carry = Any
 class SquaredResiduals(NamedTuple):
     """The weighted residuals `[R, *pop]` whose squares a fold sums."""
 
-    of_record: Callable[[Cell, State, Any], jax.Array] | None
-    of_run: Callable[[Carry, Any], jax.Array] | None  # of the last carry, and the duration
+    of_record: Callable[..., jax.Array] | None  # from (cell, s, row)
+    of_run: Callable[..., jax.Array] | None  # from (the last carry, the duration)
 
 
 @pytree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -39,7 +39,7 @@ class Budget:
     @contextmanager
     def stage(
         self, name: str, unit: str, share: float = 1.0, end: float = math.inf
-    ) -> Iterator[StageLog]:
+    ) -> Generator[StageLog]:
         """Record one stage, which may take `share` of the time left; Ctrl-C in it ends it.
 
         That is the time until the deadline, or until `end` (of the monotonic clock) if sooner.

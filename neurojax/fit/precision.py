@@ -6,7 +6,7 @@ Parameters, and the linear algebra of steps, are float64 on the host in either.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ def checked(precision: str) -> Precision:
 
 
 @contextmanager
-def computing(precision: Precision) -> Iterator[None]:
+def computing(precision: Precision) -> Generator[None]:
     """JAX computes in this precision inside the `with` block: "exact" on the CPU only.
 
     A GPU would have to do without kernels in float64, and be slower than the CPU beside it.

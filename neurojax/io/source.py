@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
+def reading(path: Path, kind: str) -> Generator[None]:
     """Turn whatever a third-party reader raises into a RecordingError that names the file."""
     try:
         yield

@@ -8,7 +8,7 @@ of the population, in its last axis; nothing is guessed from sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -115,7 +115,7 @@ def population(**trees: Any) -> tuple[int, ...]:
     return told.pop if told else ()
 
 
-def map_cells(f: Any, tree: Any) -> Any:
+def map_cells(f: Callable[[Any], Any], tree: Any) -> Any:
     """The tree with f applied to every array that has an entry for each cell."""
     leaves, structure = jax.tree.flatten(tree)
     mapped = [f(x) if a.pop else x for x, a in zip(leaves, arrays(tree), strict=True)]

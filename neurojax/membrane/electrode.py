@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,10 +26,10 @@ class Electrode(NamedTuple):
     changes.
     """
 
-    i: Any  # injected current, uA, depolarising positive
-    v_cmd: Any  # command potential, mV
-    g: Any  # coupling conductance, mS
-    inputs: dict[str, Any] = {}  # what else reaches the cell, see `Cell.inputs`
+    i: Leaf | InTime  # injected current, uA, depolarising positive
+    v_cmd: Leaf | InTime  # command potential, mV
+    g: Leaf | InTime  # coupling conductance, mS
+    inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
 
 
 IDEAL_CLAMP_G = 1e9

@@ -47,11 +47,13 @@ class ConstantField(Channel):
     ) -> dict[str, jax.Array]:
         return self._fluxes(v, x, celsius, **c)
 
-    def _fluxes(self, v, x, celsius, **c) -> dict[str, jax.Array]:
+    def _fluxes(
+        self, v: jax.Array, x: Gates, celsius: Leaf | None, **c: Any
+    ) -> dict[str, jax.Array]:
         scale = self.q10_factor(self.q10_g, celsius)
         temperature = self.temperature(celsius)
 
-        def flux(ion):
+        def flux(ion: str) -> jax.Array:
             return ghk_current(v, c[f"{ion}_i"], c[f"{ion}_o"], self.valences[ion], temperature)
 
         permeabilities = self.permeabilities(self.gates(v, x, **c))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,11 +33,11 @@ class Ion:
     valence: int = static(1)
     inside: Leaf = param(10.0, "mM", 1e-6, 1000.0)
     outside: Leaf = param(100.0, "mM", 1e-6, 1000.0)
-    depth: Leaf = param(None, "um", 1e-3, 1e4)
-    depth_o: Leaf = param(None, "um", 1e-3, 1e4)
+    depth: Leaf | None = param(None, "um", 1e-3, 1e4)
+    depth_o: Leaf | None = param(None, "um", 1e-3, 1e4)
     buffer: Leaf = param(0.0, "1", 0.0, 1e4)
-    tau: Leaf = param(None, "ms", 1e-3, 1e7)
-    pump_max: Leaf = param(None, "mM/ms", 1e-9, 10.0)
+    tau: Leaf | None = param(None, "ms", 1e-3, 1e7)
+    pump_max: Leaf | None = param(None, "mM/ms", 1e-9, 10.0)
     pump_K: Leaf = param(1e-3, "mM", 1e-6, 100.0)
     pump_hill: int = static(1)
 
@@ -48,7 +47,7 @@ class Ion:
         return {k: c for k, (depth, c) in sides.items() if depth is not None}
 
     def advance(
-        self, name: str, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt
+        self, name: str, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt: Leaf
     ) -> dict[str, jax.Array]:
         """The ion's pools a step dt (ms) later, under mean current densities (uA/cm2, outward).
 
@@ -62,8 +61,8 @@ class Ion:
             moved[f"{name}_o"] = c[f"{name}_o"] + dt * change_of_pool(i, self.valence, self.depth_o)
         return moved
 
-    def _advance_inside(self, c: jax.Array, i: jax.Array, dt) -> jax.Array:
-        def rate(c):
+    def _advance_inside(self, c: jax.Array, i: jax.Array, dt: Leaf) -> jax.Array:
+        def rate(c: jax.Array) -> jax.Array:
             total = -change_of_pool(i, self.valence, self.depth)
             if self.tau is not None:
                 total = total - (c - self.inside) / self.tau
@@ -73,7 +72,7 @@ class Ion:
 
         return relaxed(rate, c, dt)
 
-    def _pumped(self, c: Any) -> Any:
+    def _pumped(self, c: Leaf) -> Leaf:
         part = (c / self.pump_K) ** self.pump_hill
         return self.pump_max * part / (1 + part)
 
@@ -83,7 +82,7 @@ def change_of_pool(i: Leaf, valence: int, depth: Leaf) -> Leaf:
     return _POOL * i / (valence * depth)
 
 
-def relaxed(rate: Callable, c: jax.Array, dt) -> jax.Array:
+def relaxed(rate: Callable[[jax.Array], jax.Array], c: jax.Array, dt: Leaf) -> jax.Array:
     """c after a step dt of c' = rate(c), exponential Euler: exact where the rate is linear in c."""
     f, slope = jax.jvp(rate, (c,), (jnp.ones_like(c),))
     return c + dt * f * relax_mean(-dt * slope)

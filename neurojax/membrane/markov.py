@@ -19,13 +19,16 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Gates, Leaf, pytree
-from neurojax.membrane.rates import relax_mean
+from neurojax.membrane.rates import Gating, relax_mean
 from neurojax.units import nearest, thermal_voltage
 
-Rates = Mapping[tuple[str, str], Any]
-"""Rate constants (1/ms) by the state left and the state entered."""
+Transition = tuple[str, str]
+"""The state left and the state entered."""
 
-Exchange = tuple[str, str, Any, Any]
+Rates = Mapping[Transition, Leaf]
+"""Rate constants, 1/ms."""
+
+Exchange = tuple[str, str, jax.Array, jax.Array]
 """Two states, and which part of each goes over to the other."""
 
 
@@ -59,7 +62,9 @@ class Scheme(Channel):
         """Mean gating charge of a channel, elementary charges."""
         return sum((q * x[k] for k, q in self.charges().items()), jnp.zeros_like(x[self.states[0]]))
 
-    def gating_current(self, v, x: Gates, celsius: Leaf | None = None, **c: Any) -> jax.Array:
+    def gating_current(
+        self, v: jax.Array, x: Gates, celsius: Leaf | None = None, **c: Any
+    ) -> jax.Array:
         """Mean gating current of a channel, outward, elementary charges per ms (0.1602 fA)."""
         q = self.charges()
         flows = (
@@ -73,12 +78,14 @@ class Scheme(Channel):
         scale = self.q10_factor(self.q10.get("all", 1.0), celsius) / self.tau_scale
         return {k: rate * scale for k, rate in self.transitions(v - self.v_shift, **c).items()}
 
-    def exchanges(self, v, dt, celsius: Leaf | None = None, **c: Any) -> list[list[Exchange]]:
+    def exchanges(
+        self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> list[list[Exchange]]:
         """The parts of a step, layer by layer."""
         rates = self.rates(v, celsius, **c)
         layers = _layers(type(self), tuple(rates))
 
-        def exchange(a, b, h):
+        def exchange(a: str, b: str, h: Leaf) -> Exchange:
             forth, back = h * rates.get((a, b), 0.0), h * rates.get((b, a), 0.0)
             mean = relax_mean(forth + back)
             return a, b, forth * mean, back * mean
@@ -86,7 +93,9 @@ class Scheme(Channel):
         halves = [[exchange(a, b, dt / 2) for a, b in layer] for layer in layers[:-1]]
         return [*halves, [exchange(a, b, dt) for a, b in layers[-1]], *reversed(halves)]
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf | None = None, **c: Any) -> Gates:
+    def advance(
+        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> Gates:
         x = dict(x)
         for a, b, forth, back in chain(*self.exchanges(v, dt, celsius, **c)):
             # Bounded, so that rounding makes no occupancy negative.
@@ -94,13 +103,15 @@ class Scheme(Channel):
             x[a], x[b] = x[a] - flow, x[b] + flow
         return x
 
-    def propagator(self, v, dt, celsius: Leaf | None = None, **c: Any) -> dict[str, Any]:
+    def propagator(
+        self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> dict[str, Any]:
         """Where a channel that was in a state is a step dt later, v held: by state and state."""
         unit = {k: jnp.zeros_like(v) for k in self.states}
         one = jnp.ones_like(v)
         return {k: self.advance(unit | {k: one}, v, dt, celsius, **c) for k in self.states}
 
-    def steady_state(self, v, **c: Any) -> Gates:
+    def steady_state(self, v: jax.Array, **c: Any) -> Gates:
         """The occupancies after v was held for ever.
 
         Source: Grassmann, Taksar & Heyman 1985, Oper Res 33:1107, doi:10.1287/opre.33.5.1107:
@@ -130,14 +141,18 @@ class Scheme(Channel):
 
 
 @cache
-def _layers(cls: type[Scheme], transitions: tuple) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _layers(
+    cls: type[Scheme], transitions: tuple[Transition, ...]
+) -> tuple[tuple[Transition, ...], ...]:
     """The pairs of states that exchange, in layers that use no state twice; the largest is last.
 
     Raises ValueError for a class that makes no scheme.
     """
     _check(cls, transitions)
-    layers: list[list[tuple[str, str]]] = []
-    for pair in dict.fromkeys(tuple(sorted(k, key=cls.states.index)) for k in transitions):
+    layers: list[list[Transition]] = []
+    place = cls.states.index
+    pairs = ((a, b) if place(a) < place(b) else (b, a) for a, b in transitions)
+    for pair in dict.fromkeys(pairs):
         free = (layer for layer in layers if not set(pair) & set(chain(*layer)))
         layer = next(free, None)
         if layer is None:
@@ -146,7 +161,7 @@ def _layers(cls: type[Scheme], transitions: tuple) -> tuple[tuple[tuple[str, str
     return tuple(tuple(layer) for layer in sorted(layers, key=len))
 
 
-def _check(cls: type[Scheme], transitions: tuple) -> None:
+def _check(cls: type[Scheme], transitions: tuple[Transition, ...]) -> None:
     name, have = cls.__name__, ", ".join(cls.states)
     if not cls.states:
         raise ValueError(f"{name} has no states: a scheme lists them")
@@ -168,7 +183,7 @@ def _check(cls: type[Scheme], transitions: tuple) -> None:
 
 
 @cache
-def _check_returns(cls: type[Scheme], transitions: tuple) -> None:
+def _check_returns(cls: type[Scheme], transitions: tuple[Transition, ...]) -> None:
     """Raise ValueError for a class that makes no scheme, or has not one steady state."""
     _check(cls, transitions)
     for way, what in ((1, "reached from"), (-1, "left for")):
@@ -194,15 +209,15 @@ class _OfGates(Scheme):
     def gate_names(cls) -> list[str]:
         return [*cls.states, *(k for k in cls.powers if k not in cls.followed)]
 
-    def rates(self, v, celsius: Leaf | None = None, **c: Any) -> Rates:
+    def rates(self, v: jax.Array, celsius: Leaf | None = None, **c: Any) -> Rates:
         kinetics = self.kinetics(v, celsius, **c)
         return self._transitions({k: kinetics[k] for k in self.followed})
 
-    def transitions(self, v, *_: Any, **c: Any) -> Rates:
+    def transitions(self, v: jax.Array, *_: Any, **c: Any) -> Rates:
         gating = self.gating(v, **c)
         return self._transitions({k: gating[k] for k in self.followed})
 
-    def _transitions(self, gating: Mapping) -> Rates:
+    def _transitions(self, gating: Mapping[str, Gating]) -> Rates:
         rates = {}
         for state, numbers in self.counts.items():
             for k, (gate, open_now) in enumerate(zip(self.followed, numbers, strict=True)):
@@ -269,7 +284,9 @@ def as_scheme(channel: Channel) -> Channel:
     return _scheme_class(type(channel))(**fields)
 
 
-def charge_rates(v, rate, z, *, v_half=0.0, part=0.5, celsius: float = 20.0) -> tuple[Any, Any]:
+def charge_rates(
+    v: Leaf, rate: Leaf, z: Leaf, *, v_half: Leaf = 0.0, part: Leaf = 0.5, celsius: float = 20.0
+) -> tuple[jax.Array, jax.Array]:
     """Rate constants forth and back of a step that moves z elementary charges outward.
 
     Both are `rate` (1/ms) at v_half (mV); of the charge a `part` has moved at the barrier.

@@ -12,7 +12,7 @@ import numpy as np
 
 from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
 from neurojax.membrane.compartment import (
     Cell,
     State,
@@ -20,7 +20,7 @@ from neurojax.membrane.compartment import (
     steady_current,
     steady_state,
 )
-from neurojax.membrane.electrode import Electrode, n_steps, resample
+from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
 from neurojax.membrane.rates import Gating
 from neurojax.recording.trace import Trace
 from neurojax.units import MINUTE, PA
@@ -65,20 +65,29 @@ class Pipette(Channel):
     v_shift: ClassVar[float] = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
     tau_scale: ClassVar[float] = 1.0  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def resistance(self, minutes: Any) -> Any:
+    def resistance(self, minutes: Leaf) -> Leaf:
         """Series resistance, kOhm."""
         return access.kilohms(access.drifted(self.R_s, self.drift, minutes, jnp))
 
-    def membrane_v(self, seen: Any, rise: Any, i_cmd: Any, minutes: Any) -> Any:
+    def membrane_v(self, seen: Leaf, rise: Leaf, i_cmd: Leaf, minutes: Leaf) -> Leaf:
         """The membrane potential, mV, where current clamp reads `seen`, rising by `rise` mV/ms."""
         extra = access.charging(self.C_pip, rise) * PA - self.arriving(i_cmd)
         return access.membrane_side(seen, self.junction) + self.resistance(minutes) * extra
 
-    def arriving(self, i_cmd: Any) -> Any:
+    def arriving(self, i_cmd: Leaf) -> Leaf:
         """What the cell gets of a current in current clamp, uA."""
         return access.arriving(i_cmd, self.offset)
 
-    def gating(self, v, area, v_cmd, i_cmd, clamped, minutes, **_):
+    def gating(
+        self,
+        v: jax.Array,
+        area: Leaf,
+        v_cmd: Leaf,
+        i_cmd: Leaf,
+        clamped: Leaf,
+        minutes: Leaf,
+        **_: Any,
+    ) -> dict[str, Gating]:
         # A held potential does not depend on v, nor a current on its way: one of the two is on.
         R = self.resistance(minutes)
         free = 1 - clamped
@@ -88,38 +97,49 @@ class Pipette(Channel):
         return {"v": Gating(inf, clamped / self.tau_clamp + free * charging)}
 
     def current(
-        self, v, x, celsius=None, *, area, v_cmd, i_cmd, clamped, minutes, v_rise, coupling
-    ):
+        self,
+        v: jax.Array,
+        x: Gates,
+        celsius: Leaf | None = None,
+        *,
+        area: Leaf,
+        v_cmd: Leaf,
+        i_cmd: Leaf,
+        clamped: Leaf,
+        minutes: Leaf,
+        v_rise: Leaf,
+        coupling: Leaf,
+    ) -> jax.Array:
         clamp = (v - x["v"]) / (self.resistance(minutes) * area)
         missing = self.offset * PA / area  # of the current that the electrode injects
         pull = coupling * (v - self.membrane_v(v_cmd, v_rise, i_cmd, minutes))
         return clamped * clamp + (1 - clamped) * (missing + pull)
 
-    def amplifier_current(self, v, x, **c) -> jax.Array:
+    def amplifier_current(self, v: jax.Array, x: Gates, **c: Leaf) -> jax.Array:
         """What the amplifier reads in voltage clamp, pA, outward positive."""
         (gate,) = self.gating(v, **c).values()
         charging = access.charging(self.C_pip, (gate.inf - x["v"]) * gate.rate)
         return (x["v"] - v) / self.resistance(c["minutes"]) / PA + charging + self.offset
 
-    def amplifier_potential(self, x) -> jax.Array:
+    def amplifier_potential(self, x: Gates) -> jax.Array:
         """What the amplifier reads in current clamp, mV."""
         return access.amplifier_side(x["v"], self.junction)
 
 
 # -- the amplifier's side --------------------------------------------------------------------------
-def voltage_clamp(v_cmd, minutes: Any = 0.0) -> Electrode:
+def voltage_clamp(v_cmd: Leaf | InTime, minutes: Leaf | InTime = 0.0) -> Electrode:
     """Hold a cell's pipette at a command `[step]` or `[step, pop]`, mV."""
     inputs = {"v_cmd": jnp.asarray(v_cmd), "clamped": 1.0, "minutes": minutes}
     return Electrode(i=0.0, v_cmd=0.0, g=0.0, inputs=inputs)
 
 
-def current_clamp(i, minutes: Any = 0.0) -> Electrode:
+def current_clamp(i: Leaf | InTime, minutes: Leaf | InTime = 0.0) -> Electrode:
     """Inject a current `[step]` or `[step, pop]`, uA, and read its pipette."""
     i = jnp.asarray(i)
     return Electrode(i=i, v_cmd=0.0, g=0.0, inputs={"i_cmd": i, "minutes": minutes})
 
 
-def current_through(cell: Cell, i) -> Electrode:
+def current_through(cell: Cell, i: Leaf | InTime) -> Electrode:
     """Inject a current `[step]` or `[step, ...]`, uA, through the cell's pipette if it has one."""
     inputs = {"i_cmd": i} if pipette_of(cell) else {}
     return Electrode(i=i, v_cmd=0.0, g=0.0, inputs=inputs)
@@ -138,7 +158,7 @@ def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
     return (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
 
 
-def coupled(cell: Cell, electrode: Electrode, g: Any, dt: Any) -> Electrode:
+def coupled(cell: Cell, electrode: Electrode, g: Leaf, dt: Leaf) -> Electrode:
     """The electrode that pulls a cell by g to where its v_cmd `[step, ...]` was read, mV.
 
     g is a number or `[pop]`, mS/cm2; a large one imposes the recording. Without a pipette what was
@@ -171,7 +191,7 @@ def before(cell: Cell, electrode: Electrode) -> Cell:
     return dataclasses.replace(cell, inputs={**cell.inputs, **first})
 
 
-def membrane_v(cell: Cell, seen: Any, rise: Any, c: Mapping[str, Leaf]) -> Any:
+def membrane_v(cell: Cell, seen: Leaf, rise: Leaf, c: Mapping[str, Leaf]) -> Leaf:
     """The membrane potential, mV, where current clamp read `seen`, rising by `rise` mV/ms.
 
     c are what of the cell's inputs changes.
@@ -183,7 +203,7 @@ def membrane_v(cell: Cell, seen: Any, rise: Any, c: Mapping[str, Leaf]) -> Any:
     return found[1].membrane_v(seen, rise, around["i_cmd"], around["minutes"])
 
 
-def with_v(cell: Cell, s: State, seen: Any) -> State:
+def with_v(cell: Cell, s: State, seen: Leaf) -> State:
     """The state of a coupled cell with its potentials where current clamp reads `seen`, mV."""
     found = pipette_of(cell)
     v = jnp.broadcast_to(membrane_v(cell, seen, s.c.get("v_rise", 0.0), s.c), s.v.shape)

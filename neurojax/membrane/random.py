@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike, DTypeLike
 
 Word = jax.Array
 """32 bits, uint32."""
@@ -22,7 +23,9 @@ Word = jax.Array
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
-def threefry(key: tuple[Any, Any], counter: tuple[Any, Any], rounds: int = 13) -> tuple[Word, Word]:
+def threefry(
+    key: tuple[ArrayLike, ArrayLike], counter: tuple[Any, Any], rounds: int = 13
+) -> tuple[Word, Word]:
     """Two random words of a key of two words and a counter of two.
 
     Source: Salmon, Moraes, Dror & Shaw 2011, Proc SC'11:16, doi:10.1145/2063384.2063405: Threefry
@@ -42,7 +45,7 @@ def threefry(key: tuple[Any, Any], counter: tuple[Any, Any], rounds: int = 13) -
     return x, y
 
 
-def uniform(word: Word, dtype: Any) -> jax.Array:
+def uniform(word: Word, dtype: DTypeLike) -> jax.Array:
     """A number between 0 and 1, neither included, fine near 0: to 2^-33."""
     # Through signed integers, the only ones that every GPU instruction set converts.
     half = (word >> np.uint32(1)).astype(jnp.int32).astype(dtype)
@@ -100,13 +103,17 @@ def binomial(n: jax.Array, p: jax.Array, u: jax.Array, z: jax.Array) -> jax.Arra
     return jnp.where(p > 0.5, n - number, number)
 
 
+Count = tuple[jax.Array, jax.Array, jax.Array]
+"""A number so far, its probability, and that of more."""
+
+
 def _counted(n: jax.Array, p: jax.Array, u: jax.Array) -> jax.Array:
     """The number k of successes above which lies less than u: by summing up from none."""
     odds = p / (1 - p)
     log_none = n * jnp.log1p(-p)
     start = jnp.zeros_like(u), jnp.exp(log_none), -jnp.expm1(log_none)
 
-    def one_more(k, carry):
+    def one_more(k: jax.Array, carry: Count) -> Count:
         number, here, above = carry
         number = number + jnp.where(u < above, 1.0, 0.0)
         k = k.astype(u.dtype)

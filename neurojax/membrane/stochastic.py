@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ class Noisy(Scheme):
     number: Leaf = np.uint32(0)
     stream: int = static(0)
 
-    def steady_state(self, v, **c: Any) -> Gates:
+    def steady_state(self, v: jax.Array, **c: Any) -> Gates:
         """The probabilities of the states after v was held for ever."""
         return super().steady_state(v, **c) | {"ticks": jnp.ones_like(v)}
 
@@ -71,7 +71,9 @@ class Noisy(Scheme):
             n = n - drawn[state]
         return x | {k: number / whole for k, number in drawn.items()}
 
-    def advance(self, x: Gates, v, dt, celsius: Leaf | None = None, **c: Any) -> Gates:
+    def advance(
+        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> Gates:
         # A count in the bits of a float, from those of 1.0: exact for 2^30 steps, then infinite.
         count = lax.bitcast_convert_type(x["ticks"].astype(jnp.float32), jnp.uint32)
         ticks = lax.bitcast_convert_type(count + np.uint32(1), jnp.float32)
@@ -79,7 +81,9 @@ class Noisy(Scheme):
         moved = self._moved({k: x[k] for k in self.states}, layers, count)
         return moved | {"ticks": ticks.astype(x["ticks"].dtype)}
 
-    def propagator(self, v, dt, celsius: Leaf | None = None, **c: Any) -> dict[str, Any]:
+    def propagator(
+        self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+    ) -> dict[str, Any]:
         raise TypeError(f"{type(self).__name__} moves by chance: it has no propagator")
 
     def _uniforms(self, step: Any, most: int, like: jax.Array) -> jax.Array:
@@ -102,10 +106,10 @@ class Noisy(Scheme):
 class Counted(Noisy):
     """Whole channels: of those in a state a binomial number goes over."""
 
-    def _some(self, n, p, u):
+    def _some(self, n: jax.Array, p: jax.Array, u: jax.Array) -> jax.Array:
         return binomial(n, p, u, normal(u))
 
-    def _moved(self, x, layers, step):
+    def _moved(self, x: Gates, layers: list[list[Exchange]], step: jax.Array) -> Gates:
         whole = jnp.round(self.n_channels)
         n = _numbers(x, whole)
         u = self._uniforms(step, 2 * len(list(chain(*layers))), next(iter(x.values())))
@@ -136,10 +140,10 @@ class Langevin(Noisy):
     and unbounded as in Orio & Soudry 2012, PLoS ONE 7:e36670, doi:10.1371/journal.pone.0036670.
     """
 
-    def _some(self, n, p, u):
+    def _some(self, n: jax.Array, p: jax.Array, u: jax.Array) -> jax.Array:
         return n * p + _root(n * p * (1 - p)) * normal(u)
 
-    def _moved(self, x, layers, step):
+    def _moved(self, x: Gates, layers: list[list[Exchange]], step: jax.Array) -> Gates:
         x, exchanges = dict(x), list(chain(*layers))
         z = normal(self._uniforms(step, len(exchanges), next(iter(x.values()))))
         whole = jnp.round(self.n_channels)
@@ -171,7 +175,7 @@ def _without_slope(chance: jax.Array) -> jax.Array:
 
 
 @_without_slope.defjvp
-def _(primals, tangents):
+def _(primals: Any, tangents: Any) -> NoReturn:
     raise TypeError(
         "numbers of channels have no derivative: take the cell without noise, or langevin=True"
     )
@@ -219,7 +223,7 @@ def as_noisy(
     )
 
 
-def _word(name: str, value: Leaf) -> Any:
+def _word(name: str, value: Leaf) -> jax.Array | np.ndarray:
     if isinstance(value, Tracer):
         return value.astype(jnp.uint32)
     array = np.asarray(value)

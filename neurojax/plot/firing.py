@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,8 +66,8 @@ def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
     for role, colour in (("fitted", FITTED), ("predicted", PREDICTED)):
         of = np.array([view.role == role for view in views])
         if of.any():
-            look = {"color": colour, "mfc": "none", "mew": 1.6, "ms": 8, "label": f"model, {role}"}
-            axes.plot(heights[of], model[of], "o", **look)
+            look: dict[str, Any] = {"color": colour, "mfc": "none", "mew": 1.6, "ms": 8}
+            axes.plot(heights[of], model[of], "o", label=f"model, {role}", **look)
     axes.set(xlabel="step of current (pA)", ylabel="firing rate (Hz)", title="f-I curve")
     axes.margins(0.08)
     axes.set_ylim(bottom=min(0.0, -0.04 * max(data.max(), model.max())))
