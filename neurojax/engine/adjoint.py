@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
+from neurojax.engine.passes.jaxpr import Tree
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
 from neurojax.engine.sums import zero_sum
+from neurojax.membrane.compartment import State
 from neurojax.membrane.electrode import Electrode
 
 SEGMENT = 64
@@ -73,7 +75,7 @@ def run(
     records = jax.tree.leaves(p.ticks)[0].shape[0]
     cells = math.prod(p.pop)
 
-    def size(tree):
+    def size(tree: Tree) -> int:
         """Bytes of a tree, of all cells that run together."""
         bytes_ = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(tree))
         return bytes_ // cells * (cells if together is None else together)
@@ -82,7 +84,7 @@ def run(
     length = segment_records(records, every, size(state), memory, size(carry))
     steps = _steps(p)
 
-    def value(theta):
+    def value(theta: Theta) -> jax.Array:
         carry = p.start(theta)
         values = [theta[k] for k in p.theta]  # a dict that JAX took apart is in another order
         for cut in in_segments(xs, length):
@@ -101,9 +103,9 @@ class _Steps(NamedTuple):
     """
 
     constants: list[jax.Array]
-    tangents: list[list]  # of the constants, for each parameter; None for zero
-    advance: Callable[[list, Any, Any], Any]  # (constants, s, e)
-    update: Callable[[list, Any, Any, Any], Any]  # (constants, carry, s, row)
+    tangents: list[list[Any]]  # of the constants, for each parameter; None for zero
+    advance: Callable[[list[Any], Any, Any], Any]  # (constants, s, e)
+    update: Callable[[list[Any], Any, Any, Any], Any]  # (constants, carry, s, row)
     true: jax.Array
 
 
@@ -113,11 +115,11 @@ def _steps(p: Program) -> _Steps:
     tangents = [tangents_of(push(seed)) for seed in p.seeds()]
     moving = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
 
-    def chosen(values):
+    def chosen(values: list[Any]) -> list[Any]:
         return [x for x, moves in zip(values, moving, strict=True) if moves]
 
-    def of_chosen(f):
-        def g(constants, *args):
+    def of_chosen(f: Callable[..., Any]) -> Callable[..., Any]:
+        def g(constants: list[Any], *args: Any) -> Any:
             given = iter(constants)
             mixed = [next(given) if m else x for x, m in zip(leaves, moving, strict=True)]
             return f(jax.tree.unflatten(tree, mixed), *args)
@@ -128,28 +130,28 @@ def _steps(p: Program) -> _Steps:
     return _Steps(chosen(leaves), [chosen(t) for t in tangents], *functions, p.true)
 
 
-def _through(p: _Steps) -> Callable:
+def _through(p: _Steps) -> Callable[..., Any]:
     """The last carry (state, fold's carry), with its derivative in theta's values and the first.
 
     `xs` has leading axes `[segment, record]`.
     """
 
     @jax.custom_vjp
-    def through(values, carry, xs):
+    def through(values: list[Any], carry: Any, xs: Tree) -> Any:
         return ahead(values, carry, xs)[0]
 
-    def ahead(values, carry, xs):
+    def ahead(values: list[Any], carry: Any, xs: Tree) -> tuple[Any, Any]:
         if jax.tree.leaves(xs)[0].shape[0] == 1:
             last, kept = _replay(p, carry, jax.tree.map(lambda a: a[0], xs))
         else:
             last, kept = jax.lax.scan(lambda carry, x: (_replay(p, carry, x)[0], carry), carry, xs)
         return last, (values, kept, xs)
 
-    def back(kept, adjoint):
+    def back(kept: Any, adjoint: Any) -> tuple[Any, Any, None]:
         values, kept, xs = kept
         carry = [zero_sum(x.shape, x.dtype) for x in values], adjoint
 
-        def segment(carry, x):
+        def segment(carry: Any, x: Any) -> tuple[Any, None]:
             checkpoint, xs = x
             return _pull_back(p, carry, _replay(p, checkpoint, xs)[1], xs), None
 
@@ -167,10 +169,10 @@ def _replay(p: _Steps, carry: Any, xs: Any) -> tuple[Any, Any]:
     """The carry after a segment, and for each record: the states before its steps, the one after
     them, and the fold's carry before it."""
 
-    def tick(s, e):
+    def tick(s: State, e: Electrode) -> tuple[State, State]:
         return p.advance(p.constants, s, e), s
 
-    def record(carry, x):
+    def record(carry: Any, x: Any) -> tuple[Any, Any]:
         s, k = carry
         es, row = x
         last, before = jax.lax.scan(tick, s, es)
@@ -184,20 +186,22 @@ def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
 
     nothing = [jnp.zeros_like(total.total) for total in carry[0]]
 
-    def pulled(f, sums, adjoint, *args):
+    def pulled(
+        f: Callable[..., Any], sums: list[Any], adjoint: Any, *args: Any
+    ) -> tuple[list[Any], list[Any]]:
         """The sums with what f(constants, *args) adds to them, and the adjoints of the args."""
         _, pull = jax.vjp(f, p.constants, *args)
         slopes, *rest = pull(adjoint)
         return [_along(t, slopes, total) for t, total in zip(p.tangents, sums, strict=True)], rest
 
-    def step_back(sums, adjoint, s, e):
+    def step_back(sums: list[Any], adjoint: Any, s: State, e: Electrode) -> tuple[list[Any], Any]:
         sums, (adjoint,) = pulled(lambda c, s: p.advance(c, s, e), sums, adjoint, s)
         return sums, adjoint
 
-    def tick_back(carry, x):
+    def tick_back(carry: Any, x: Any) -> tuple[Any, None]:
         return materialised(step_back, p.true)(*carry, *x), None
 
-    def record_back(carry, x):
+    def record_back(carry: Any, x: Any) -> tuple[Any, None]:
         sums, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
         # The few terms of a record are summed plainly: only long sums lose digits.
@@ -212,7 +216,7 @@ def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
     return jax.lax.scan(record_back, carry, (states, xs), reverse=True)[0]
 
 
-def _along(tangent: list, slopes: list, total: jax.Array) -> jax.Array:
+def _along(tangent: list[Any], slopes: list[Any], total: jax.Array) -> jax.Array:
     """The total with tangent * slope of every constant that depends on a parameter."""
     for t, slope in zip(tangent, slopes, strict=True):
         if t is not None:

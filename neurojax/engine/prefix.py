@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold
+from neurojax.membrane.channel import Gates, Leaf
 from neurojax.membrane.compartment import Cell, State, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
@@ -35,7 +36,7 @@ def run(
     cell: Cell,
     s: State,
     electrode: Electrode,
-    dt: Any,
+    dt: Leaf,
     observe: scan.Observe,
     every: int = 1,
     folds: dict[str, Fold] | None = None,
@@ -60,7 +61,7 @@ def run(
     last = jax.tree.map(lambda a: a[-1], states)
     at_records = jax.tree.map(lambda a: a[every - 1 :: every], states)
 
-    def record(carry, xs):
+    def record(carry: dict[str, Carry], xs: Any) -> tuple[dict[str, Carry], None]:
         s, rows = xs
         return {k: f.update(carry[k], cell, s, rows[k]) for k, f in folds.items()}, None
 
@@ -72,29 +73,35 @@ def run(
     return last, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}
 
 
-def _gates(cell: Cell, key: str, x: Any, v: jax.Array, c: dict[str, jax.Array], dt: Any) -> Any:
+def _gates(
+    cell: Cell, key: str, x: Gates, v: jax.Array, c: dict[str, jax.Array], dt: Leaf
+) -> Gates:
     """The gates of a channel after each step `[step, *pop]`, from x, v held at `[step, *pop]`."""
     channel = cell.channels[key]
     if isinstance(channel, Scheme):
 
-        def step(x, seen):
+        def step(x: Gates, seen: Any) -> tuple[Gates, Gates]:
             v, c = seen
             x = channel.advance(x, v, dt, cell.celsius, **environment(cell, key, c))
             return x, x
 
         return jax.lax.scan(step, x, (v, c))[1]
 
-    def maps(v, c):
+    def maps(v: jax.Array, c: dict[str, jax.Array]) -> dict[str, list[jax.Array]]:
         found = channel.propagator(v, dt, cell.celsius, **environment(cell, key, c))
         return {k: [jnp.broadcast_to(m, v.shape) for m in ab] for k, ab in found.items()}
 
     return {k: _through(a, b, x[k]) for k, (a, b) in jax.vmap(maps)(v, c).items()}
 
 
+Pair = tuple[jax.Array, jax.Array]
+"""A map x <- a x + b of each step."""
+
+
 def _through(a: jax.Array, b: jax.Array, first: jax.Array) -> jax.Array:
     """x after each of the maps x <- a x + b, from the first."""
 
-    def after(one, other):
+    def after(one: Pair, other: Pair) -> Pair:
         (a1, b1), (a2, b2) = one, other
         return a2 * a1, a2 * b1 + b2
 

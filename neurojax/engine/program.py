@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax.engine import scan
-from neurojax.engine.folds import Fold, SquaredResiduals
+from neurojax.engine.folds import Carry, Fold, SquaredResiduals
 from neurojax.engine.passes import hoist
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep
@@ -47,7 +47,7 @@ class Program(NamedTuple):
 
     theta: dict[str, jax.Array]  # broadcast to [*pop]
     constants: Callable[[Theta], Any]
-    start: Callable[[Theta], tuple[State, Any]]  # the first state and the fold's first carry
+    start: Callable[[Theta], tuple[State, Carry]]  # the first state and the fold's first carry
     sub_steps: list[SubStep]  # move(constants, s, e)
     update: Callable[..., Any]  # the fold's, of (constants, carry, s, row)
     squares: SquaredResiduals | None  # of (constants, s, row), and of the last carry
@@ -92,12 +92,12 @@ def prepare(
     of_record, of_run = squares or (None, None)
     duration = records * every * dt
 
-    def start(theta):
+    def start(theta: Theta) -> tuple[State, Carry]:
         cell, s = build(theta)
         s = scan.first(_spread(cell, s, pop), electrode)
         return s, fold.init(cell, s)
 
-    def prepared(theta):
+    def prepared(theta: Theta) -> tuple[Any, Any]:
         """The constants, and the functions of them."""
         cell, (s, carry) = build(theta)[0], jax.eval_shape(start, theta)
         sub_steps = scan.prepare(cell, constant, dt, s, varying)
@@ -158,7 +158,7 @@ def _spread(cell: Cell, s: State, pop: tuple[int, ...]) -> State:
     """The state with leaves `[*pop]`, after the axes that they have by themselves."""
     own = len(cell.state_axes)
 
-    def leaf(a):
+    def leaf(a: Any) -> jax.Array:
         a = jnp.asarray(a)
         if not own <= a.ndim <= own + len(pop):
             raise ValueError(

@@ -19,6 +19,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
+from neurojax.engine.passes.jaxpr import Tree
 from neurojax.membrane.axes import arrays, population
 from neurojax.membrane.compartment import Cell, pools
 
@@ -106,7 +107,7 @@ def block_size(n: int, live: int, itemsize: int) -> int:
     return -(-even // LANES) * LANES
 
 
-def run_population(program: Callable, place: Place, live: int, /, **things: Any) -> Any:
+def run_population(program: Callable[..., Any], place: Place, live: int, /, **things: Any) -> Any:
     """program(**things) for the population that the things span, of results `[..., *pop]`.
 
     The program is written for one cell or many alike: it gets the things whole, for as many cells
@@ -116,7 +117,7 @@ def run_population(program: Callable, place: Place, live: int, /, **things: Any)
     """
     pop, leaves, tree, own = _leaves(things)
 
-    def whole(leaves: Sequence) -> Any:
+    def whole(leaves: Sequence[Any]) -> Any:
         return program(**jax.tree.unflatten(tree, leaves))
 
     if place.kernel is None and pop in ((), (1,)):
@@ -129,7 +130,7 @@ def run_population(program: Callable, place: Place, live: int, /, **things: Any)
         return _blocks(whole, leaves, own, n, live, place)
     padding = -n % devices
 
-    def spec(a):
+    def spec(a: Any) -> PartitionSpec:
         return PartitionSpec(*[None] * (jnp.ndim(a) - 1), "pop")
 
     leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
@@ -145,7 +146,7 @@ def run_population(program: Callable, place: Place, live: int, /, **things: Any)
     return jax.tree.map(lambda a: a[..., :n], out) if padding else out
 
 
-def _leaves(things: Any) -> tuple[tuple[int, ...], list, Any, list[bool]]:
+def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
     """The population of things, their leaves and tree, and which leaves have it.
 
     An axis of length 1 is taken off where there are more cells.
@@ -191,7 +192,7 @@ def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None
     return n if fits >= n else max(fits // (LEAST * devices), 1) * LEAST * devices
 
 
-def launches(f: Callable, size: int, /, **things: Any) -> Iterator[tuple[slice, Any]]:
+def launches(f: Callable[..., Any], size: int, /, **things: Any) -> Iterator[tuple[slice, Any]]:
     """f(**things) for `size` cells of the population at a time: (which cells, results on the host).
 
     Results are `[..., pop]`. While some cells are computed, those before them are copied and handed
@@ -233,7 +234,12 @@ def _padded(a: Any, padding: int) -> jax.Array:
 
 
 def _blocks(
-    whole: Callable, leaves: Sequence, own: Sequence[bool], n: int, live: int, place: Place
+    whole: Callable[..., Any],
+    leaves: Sequence[Any],
+    own: Sequence[bool],
+    n: int,
+    live: int,
+    place: Place,
 ) -> Any:
     """The population of one device: on a GPU at once, on the CPU a block after the other."""
     if place.kernel is not None:
@@ -245,7 +251,7 @@ def _blocks(
         leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
         return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 
-    def block(start):
+    def block(start: Any) -> Tree:
         return whole(
             [
                 jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if o else a
@@ -253,7 +259,7 @@ def _blocks(
             ]
         )
 
-    def body(k, out):
+    def body(k: jax.Array, out: Tree) -> Tree:
         # The last block begins early enough to be whole: some cells are computed twice.
         start = jnp.minimum(k * size, n - size)
         return jax.tree.map(

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.passes import hoist
+from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep, entered
 from neurojax.membrane.electrode import Electrode, n_steps
 
@@ -63,8 +64,8 @@ def prepare(
     tick = jax.tree.map(lambda f: jax.ShapeDtypeStruct(f.shape[2:], f.dtype), varying)
     fixed = (cell, constant, dt)
 
-    def prepared(sub_step):
-        def move(fixed, s, e):
+    def prepared(sub_step: SubStep) -> tuple[Any, SubStep]:
+        def move(fixed: Any, s: State, e: Electrode) -> State:
             cell, constant, dt = fixed
             return sub_step.move(cell, s, merge(constant, e), dt)
 
@@ -78,7 +79,7 @@ def run(
     cell: Cell,
     s: State,
     electrode: Electrode,
-    dt,
+    dt: Leaf,
     observe: Observe,
     every: int = 1,
     folds: dict[str, Fold] | None = None,
@@ -93,12 +94,12 @@ def run(
     sub_steps = prepare(cell, constant, dt, s, varying)
     unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 
-    def tick(s, e):
+    def tick(s: State, e: Electrode) -> tuple[State, None]:
         for constants, sub_step in sub_steps:
             s = sub_step.move(constants, s, e)
         return s, None
 
-    def record(carry, xs):
+    def record(carry: Any, xs: Any) -> tuple[Any, Any]:
         s, folded = carry
         es, rows = xs
         s, _ = jax.lax.scan(tick, s, es, unroll=unroll)
@@ -112,6 +113,6 @@ def run(
     return s, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}
 
 
-def value(cell: Cell, s: State, electrode: Electrode, dt, fold: Fold, every: int = 1) -> Any:
+def value(cell: Cell, s: State, electrode: Electrode, dt: Leaf, fold: Fold, every: int = 1) -> Any:
     """The result of one fold over a run, of which nothing is recorded."""
     return run(cell, s, electrode, dt, lambda cell, s: (), every, {"of": fold})[2]["of"]

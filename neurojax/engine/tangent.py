@@ -45,25 +45,25 @@ def run(
     # What is squared record by record needs no carry.
     carried = not p.squares or of_run
 
-    def step(s, S, e):
+    def step(s: State, S: Sequence[State], e: Electrode) -> tuple[State, list[State]]:
         return advance(p, constants, own, s, S, e)
 
-    def tick(carry, e):
+    def tick(carry: Any, e: Electrode) -> tuple[Any, None]:
         return materialised(step, p.true)(*carry, e), None
 
-    def record(carry, xs):
+    def record(carry: Any, xs: Any) -> tuple[Any, None]:
         (s, S), (k, K), sums = carry
         es, row = xs
         (s, S), _ = jax.lax.scan(tick, (s, S), es)
         if carried:
 
-            def update(c, ks):
+            def update(c: Any, ks: Any) -> Any:
                 return p.update(c, *ks, row)
 
             k, K = moved(update, "tree", constants, own, (k, s), list(zip(K, S, strict=True)))
         if of_record:
 
-            def residuals(c, s, of_record=of_record):
+            def residuals(c: Any, s: State, of_record: Any = of_record) -> jax.Array:
                 return of_record(c, s, row)
 
             terms = _products(*moved(residuals, p.reading, constants, own, s, S))
@@ -75,7 +75,7 @@ def run(
     sums = [zero_sum(p.pop, s.v.dtype)] * size
     nothing = [jnp.zeros(p.pop, s.v.dtype)] * (size if of_record else 0)
 
-    def segment(carry, xs):
+    def segment(carry: Any, xs: Any) -> tuple[Any, None]:
         *state, sums = carry
         (*state, few), _ = jax.lax.scan(record, (*state, nothing), xs)
         return (*state, _added(sums, few) if of_record else sums), None
@@ -95,7 +95,7 @@ def run(
 
 
 def advance(
-    p: Program, constants: Any, own: Sequence, s: State, S: Sequence[State], e: Electrode
+    p: Program, constants: Any, own: Sequence[Any], s: State, S: Sequence[State], e: Electrode
 ) -> tuple[State, list[State]]:
     """The state one step later, and its tangents.
 
@@ -109,8 +109,13 @@ def advance(
 
 
 def moved(
-    f: Callable, coupling: str, constants: Any, own: Sequence, x: Any, X: Sequence
-) -> tuple[Any, list]:
+    f: Callable[..., Any],
+    coupling: str,
+    constants: Any,
+    own: Sequence[Any],
+    x: Any,
+    X: Sequence[Any],
+) -> tuple[Any, list[Any]]:
     """f(constants, x) and its tangents, from the tangents `X` of x and `own` of the constants.
 
     Where f is elementwise, its derivative in each leaf of x is one column for all tangents. Else
@@ -122,7 +127,7 @@ def moved(
     leaves, tree = jax.tree.flatten(x)
     columns = []
     for j, leaf in enumerate(leaves):
-        unit: list = [None] * len(leaves)
+        unit: list[Any] = [None] * len(leaves)
         unit[j] = jnp.ones_like(leaf)
         columns.append(push(none_like(constants), jax.tree.unflatten(tree, unit)))
     summed = [
@@ -132,7 +137,7 @@ def moved(
     return value, [dense(tangent, value) for tangent in summed]
 
 
-def _combined(total: Any, columns: list, S: list) -> Any:
+def _combined(total: Any, columns: list[Any], S: list[Any]) -> Any:
     """total + sum of column * tangent over the leaves of a state, None being zero."""
     out, tree = tangents_of(total), jax.tree.structure(total, is_leaf=lambda leaf: leaf is None)
     for column, t in zip(columns, S, strict=True):
@@ -151,7 +156,7 @@ def _segment(records: int) -> int:
     return largest if largest > SEGMENT // 8 else min(SEGMENT, records)
 
 
-def _products(r: jax.Array, J: list) -> list[jax.Array]:
+def _products(r: jax.Array, J: list[Any]) -> list[jax.Array]:
     """r'r, J'r and the upper half of J'J of a record's residuals r `[R, *pop]` and their slopes."""
     P = len(J)
     products = [
@@ -167,7 +172,7 @@ def _added(sums: list[Sum], terms: list[jax.Array]) -> list[Sum]:
 def _gauss_newton(sums: list[Sum], P: int) -> Gradient:
     value, *numbers = (total.value() for total in sums)
     half = iter(numbers[P:])
-    rows: list[list] = [[None] * P for _ in range(P)]
+    rows: list[list[Any]] = [[None] * P for _ in range(P)]
     for a in range(P):
         for b in range(a, P):
             rows[a][b] = rows[b][a] = next(half)

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 
-def _expm1(x):
+def _expm1(x: jax.Array) -> jax.Array:
     # (exp(x) - 1) without cancellation: tanh(x / 2) = (e - 1) / (e + 1)
     return lax.tanh(x * 0.5) * (lax.exp(x) + 1)
 
 
-def _log1p(x):
+def _log1p(x: jax.Array) -> jax.Array:
     # Kahan: the rounding of 1 + x cancels. Where 1 + x is infinite, x is too.
     u = 1 + x
     itself = (u == 1) | (u == jnp.inf)
     return jnp.where(itself, x, lax.log(u) * x / jnp.where(itself, 1.0, u - 1))
 
 
-def _power(x, y):
+def _power(x: jax.Array, y: jax.Array) -> jax.Array:
     y = y.astype(x.dtype)
     size = jnp.exp2(y * jnp.log2(jnp.where(x == 0, 1.0, jnp.abs(x))))
     whole = _round(y) == y
@@ -35,7 +38,7 @@ def _power(x, y):
     return jnp.where(y == 0, 1.0, power)
 
 
-def _integer_pow(x, y):
+def _integer_pow(x: jax.Array, y: int) -> jax.Array:
     if y < 0:
         return 1 / _integer_pow(x, -y)
     result = None
@@ -46,16 +49,16 @@ def _integer_pow(x, y):
     return jnp.ones_like(x) if result is None else result
 
 
-def _round(x):
+def _round(x: jax.Array) -> jax.Array:
     return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
 
 
-def _floor(x):
+def _floor(x: jax.Array) -> jax.Array:
     nearest = _round(x)
     return jnp.where(nearest > x, nearest - 1, nearest)
 
 
-def _remainder(x, y):
+def _remainder(x: jax.Array, y: jax.Array) -> jax.Array:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return lax.rem(x, y)
     # Of the sizes, with the sign of x. Where the quotient was rounded over a whole number, it is
@@ -67,20 +70,20 @@ def _remainder(x, y):
     return jnp.where(x < 0, -rest, rest)
 
 
-def _polynomial(x, *coefficients):
+def _polynomial(x: jax.Array, *coefficients: jax.Array) -> jax.Array:
     total = coefficients[-1]
     for c in coefficients[-2::-1]:
         total = total * x + c
     return total
 
 
-def _converted(x, new_dtype):
+def _converted(x: jax.Array, new_dtype: DTypeLike) -> jax.Array:
     if jnp.issubdtype(new_dtype, jnp.bool_) and x.dtype != bool:
         return x != 0  # Mosaic has no conversion for it
     return x.astype(new_dtype)
 
 
-def select(which, *cases):
+def select(which: jax.Array, *cases: jax.Array) -> jax.Array:
     """The case that `which` names, a truth value or a number."""
     if which.dtype != bool:
         chosen = cases[0]
@@ -95,7 +98,7 @@ def select(which, *cases):
     return lax.bitcast_convert_type(lax.select_n(which, *as_float), jnp.int32).astype(dtype)
 
 
-REWRITTEN: dict[str, Callable] = {
+REWRITTEN: dict[str, Callable[..., Any]] = {
     "expm1": _expm1,
     "log1p": _log1p,
     "pow": _power,
@@ -120,7 +123,7 @@ PARAMETERS = ("y", "new_dtype")
 """Those of an equation's that a formula takes."""
 
 
-def fast_exp(x, power_of_two: Callable = lax.exp2):
+def fast_exp(x: jax.Array, power_of_two: Callable[..., Any] = lax.exp2) -> jax.Array:
     """exp(x) as a power of two: relative error below (2 + |x|) 1.2e-7.
 
     The rounding of x log2(e) is most of it; the hardware's own 2^y is good to 2 units in the last

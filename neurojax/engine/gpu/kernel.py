@@ -24,7 +24,7 @@ from jax.extend.core import JaxprEqn, Var
 
 from neurojax.engine.gpu.lane_shapes import Unsupported
 from neurojax.engine.gpu.mosaic import BLOCK, Kernel, launch
-from neurojax.engine.passes.jaxpr import Loop, bind, evaluate, flatten, shaped
+from neurojax.engine.passes.jaxpr import Loop, Tree, bind, evaluate, flatten, shaped
 from neurojax.engine.passes.materialise import not_materialised
 
 
@@ -63,7 +63,7 @@ def warn_of_scan(reason: str) -> None:
     )
 
 
-def fused(f: Callable, per_cell: Sequence[bool], how: Kernel) -> Callable:
+def fused(f: Callable[..., Any], per_cell: Sequence[bool], how: Kernel) -> Callable[..., Any]:
     """f(leaves), a program for one cell, for a population: its time loops as kernels.
 
     `per_cell` says which leaves belong to the cells, `[..., n]`; f gets them without that axis.
@@ -72,7 +72,7 @@ def fused(f: Callable, per_cell: Sequence[bool], how: Kernel) -> Callable:
     (RuntimeWarning) of a loop that remains one for another reason.
     """
 
-    def run(leaves: list) -> Any:
+    def run(leaves: list[Any]) -> Any:
         own, n = list(per_cell), BLOCK
         if any(own):
             n = next(jnp.shape(a)[-1] for a, o in zip(leaves, own, strict=True) if o)
@@ -130,7 +130,7 @@ def _axes(own: Sequence[bool]) -> list[int | None]:
     return [-1 if o else None for o in own]
 
 
-def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list) -> list:
+def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
     """The rule of a program for one cell that makes it one for many, with its loops as kernels."""
     own = [isinstance(x, _Cells) for x in inputs]
     if not any(own):
@@ -160,7 +160,9 @@ class _Population:
     known: dict[int, np.ndarray]  # constants that the program itself wrote down: indices, for one
 
     @staticmethod
-    def of(eqn: JaxprEqn, how: Kernel | None, own: Sequence[bool], arrays: Sequence) -> _Population:
+    def of(
+        eqn: JaxprEqn, how: Kernel | None, own: Sequence[bool], arrays: Sequence[Any]
+    ) -> _Population:
         """The loop of arrays of which some are the cells' own."""
         loop = Loop.of(eqn)
         n = next(jnp.shape(x)[-1] for x, o in zip(arrays, own, strict=True) if o)
@@ -173,13 +175,13 @@ class _Population:
         }
         return _Population(eqn, how, n, [*consts, *made[: loop.carry], *rows], made, known)
 
-    def outputs(self, arrays: Sequence) -> list:
+    def outputs(self, arrays: Sequence[Any]) -> list[Any]:
         """What the loop makes; differentiated or mapped it is a scan."""
         scan = partial(self.scan, None)
         mapped = custom_vmap(self.run)
 
         @mapped.def_vmap
-        def _(size, batched, *arrays):
+        def _(size: int, batched: list[bool], *arrays: Any) -> tuple[Any, list[bool]]:
             axes = [0 if b else None for b in batched]
             return jax.vmap(scan, axes)(*arrays), [True] * len(self.made)
 
@@ -191,7 +193,7 @@ class _Population:
         ]
         return [_Cells(y) if o else y for y, o in zip(loop(*of_cells), self.made, strict=True)]
 
-    def run(self, *arrays) -> list:
+    def run(self, *arrays: Any) -> list[Any]:
         """As one kernel, or else as a scan, of which the loops within may be kernels."""
         loop = Loop.of(self.eqn)
         inner = [Loop.of(e).split(e.invars) for e in loop.jaxpr.eqns if e.primitive.name == "scan"]
@@ -206,12 +208,12 @@ class _Population:
                 warn_of_scan(str(reason))
         return self.scan(self.how, *arrays)
 
-    def scan(self, how: Kernel | None, *arrays) -> list:
+    def scan(self, how: Kernel | None, *arrays: Any) -> list[Any]:
         """As a scan of which each turn is for all cells."""
         loop = Loop.of(self.eqn)
         consts, carry, rows = loop.split(arrays)
 
-        def turn(carry, rows):
+        def turn(carry: Tree, rows: Tree) -> tuple[list[Any], list[Any]]:
             given = zip([*consts, *carry, *rows], self.given, strict=True)
             given = [_Cells(x) if own else x for x, own in given]
             rule = partial(_for_cells, how)

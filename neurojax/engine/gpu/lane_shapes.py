@@ -27,7 +27,7 @@ class Unsupported(NotImplementedError):
     """A program that cannot be run as lanes; the message says why."""
 
 
-def filled(shape: tuple[int, ...], at: Callable[[tuple], Any]) -> Value:
+def filled(shape: tuple[int, ...], at: Callable[[tuple[Any, ...]], Any]) -> Value:
     """An object array of a shape, element by element."""
     out = np.empty(math.prod(shape), object)
     for k, index in enumerate(np.ndindex(shape)):
@@ -68,7 +68,7 @@ def moved(eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
     return [filled(y.shape, lambda at, y=y: elements[y[at]]) for y in outputs]
 
 
-COMBINED: dict[str, Callable] = {
+COMBINED: dict[str, Callable[..., Any]] = {
     "reduce_sum": lambda x, y: x + y,
     "reduce_prod": lambda x, y: x * y,
     "reduce_max": jnp.maximum,
@@ -82,7 +82,7 @@ COMBINED: dict[str, Callable] = {
 """How the elements along an axis are combined, one after the other."""
 
 
-def combined(eqn: JaxprEqn, x: Value, combine: Callable) -> Value:
+def combined(eqn: JaxprEqn, x: Value, combine: Callable[..., Any]) -> Value:
     """All elements along the axes of a reduction, or those up to each of a running one."""
     if "axes" in eqn.params:
         axes = eqn.params["axes"]

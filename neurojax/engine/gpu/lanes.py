@@ -47,13 +47,13 @@ class Lanes:
         width: int,
         loop: Rule | None = None,
         *,
-        reciprocal: Callable = lambda x: 1 / x,
-        power_of_two: Callable | None = None,
+        reciprocal: Callable[..., Any] = lambda x: 1 / x,
+        power_of_two: Callable[..., Any] | None = None,
     ):
         self.width, self.loop = width, loop
         self.reciprocal, self.power_of_two = reciprocal, power_of_two
 
-    def evaluate(self, jaxpr: Jaxpr, consts: Sequence, args: Sequence[Value]) -> list[Value]:
+    def evaluate(self, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Value]) -> list[Value]:
         """The outputs of a jaxpr, from inputs as object arrays (or whatever `loaded` takes)."""
         return evaluate(jaxpr, consts, args, self._rule, constant)
 
@@ -77,7 +77,7 @@ class Lanes:
         inputs = [np.broadcast_to(x, shape) for x in inputs]
         return [filled(shape, lambda at: self._one(eqn, [x[at] for x in inputs]))]
 
-    def _one(self, eqn: JaxprEqn, elements: list) -> Any:
+    def _one(self, eqn: JaxprEqn, elements: list[Any]) -> Any:
         """One element of an elementwise equation."""
         name = eqn.primitive.name
         if all(isinstance(e, np.generic) for e in elements):
@@ -164,13 +164,13 @@ def culprits(cell: Cell, dt: float = 0.025) -> dict[str, str]:
 
 
 @cache  # a program is the same for all numbers
-def _culprits(tree: Any, kinds: tuple, dtype: Any, dt: float) -> dict[str, str]:
+def _culprits(tree: Any, kinds: tuple[Any, ...], dtype: Any, dt: float) -> dict[str, str]:
     cell = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
     v = jax.ShapeDtypeStruct(batch_shape(cell), dtype)
     found = {}
     for key, channel in cell.channels.items():
 
-        def move(cell, v, key=key):
+        def move(cell: Cell, v: jax.Array, key: str = key) -> jax.Array:
             channel, seen = cell.channels[key], environment(cell, key, {})
             x = channel.advance(channel.steady_state(v, **seen), v, dt, cell.celsius, **seen)
             return channel_current(cell, key, v, x, {})

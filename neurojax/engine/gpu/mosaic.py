@@ -39,7 +39,7 @@ class _Stored:
     """A value in memory: rows of a reference, of which a kernel sees the lanes of its own block."""
 
     ref: Any
-    at: tuple  # index into its first axes
+    at: tuple[Any, ...]  # index into its first axes
     shape: tuple[int, ...]  # the leading axes that are left
     own: Any  # the block's lanes, None for what all cells share
     dtype: Any  # of the program; memory has another for truth values
@@ -47,14 +47,14 @@ class _Stored:
     def row(self, k: Any) -> _Stored:
         return _Stored(self.ref, (*self.at, k), self.shape[1:], self.own, self.dtype)
 
-    def _index(self, at: tuple) -> tuple:
+    def _index(self, at: tuple[Any, ...]) -> tuple[Any, ...]:
         lanes = () if self.own is None else (self.own,)
         return (*self.at, *at, *lanes) or (0,)
 
     def load(self) -> np.ndarray:
         return filled(self.shape, lambda at: _value(self.ref[self._index(at)], self.dtype))
 
-    def store(self, value: np.ndarray, vector: Callable) -> None:
+    def store(self, value: np.ndarray, vector: Callable[..., Any]) -> None:
         for at in np.ndindex(self.shape):
             element = _number(value[at]).astype(self.ref.dtype)
             self.ref[self._index(at)] = element if self.own is None else vector(element)
@@ -78,7 +78,7 @@ def launch(
     n: int,
     given: Sequence[bool],
     made: Sequence[bool],
-    inputs: Sequence,
+    inputs: Sequence[Any],
 ) -> list[jax.Array]:
     """The scan of one cell as a kernel for n, a multiple of BLOCK.
 
@@ -91,7 +91,7 @@ def launch(
     avals, owned = [shaped(v) for v in (*eqn.invars, *eqn.outvars)], [*given, *made]
     kept = [_kept(aval, (n,) * own) for aval, own in zip(avals, owned, strict=True)]
 
-    def body(nothing, *refs):
+    def body(nothing: Any, *refs: Any) -> None:
         block = pl.ds(jax.lax.axis_index("block") * BLOCK, BLOCK)
         stored = [
             _Stored(ref, (), aval.shape, block if own else None, aval.dtype)
@@ -104,7 +104,9 @@ def launch(
         targets = [[memory] for memory in stored[len(inputs) :]]
         _Body(how, nothing[...]).loop(eqn, sources, targets)
 
-    options: Any = {"interpret": plgpu.InterpretGPUParams()} if how.interpret else {}
+    options: dict[str, Any] = {}
+    if how.interpret:  # where JAX is new enough for it
+        options["interpret"] = plgpu.InterpretGPUParams()  # pyright: ignore[reportAttributeAccessIssue]
     run = plgpu.kernel(
         body,
         out_type=tuple(kept[len(inputs) :]),
@@ -152,7 +154,7 @@ def _instruction(name: str, x: jax.Array) -> jax.Array:
     kind = plgpu.ShapeDtypeStruct(x.shape, x.dtype, layout=layout)
 
     @plgpu.inline_mgpu(arg_types=(layout,), return_type=kind)
-    def instruction(ctx, x):
+    def instruction(ctx: Any, x: Any) -> Any:
         return x._pointwise(x._lift_fast_instr(name))
 
     return instruction(x)  # pyright: ignore[reportCallIssue]
@@ -185,7 +187,9 @@ class _Body:
         self.nothing = nothing
         self.wanted: dict[Var, list[_Stored]] = {}  # where the rows of inner loops are to go
 
-    def loop(self, eqn: JaxprEqn, inputs: list, targets: Sequence[Sequence[_Stored]]) -> list:
+    def loop(
+        self, eqn: JaxprEqn, inputs: list[Any], targets: Sequence[Sequence[_Stored]]
+    ) -> list[Any]:
         """A scan as a loop; its last carry. Carry and rows go to the targets of each."""
         loop = Loop.of(eqn)
         own = loop.per_cell([_per_cell(x) for x in inputs])[: loop.carry]
@@ -193,7 +197,7 @@ class _Body:
         consts = [loaded(c) for c in consts]
         carried = [v.aval for v in loop.jaxpr.invars[loop.consts : loop.consts + loop.carry]]
 
-        def turn(k, registers):
+        def turn(k: Any, registers: list[Any]) -> list[Any]:
             k = loop.length - 1 - k if loop.reverse else k
             leaving = [[t.row(k) for t in several] for several in targets[loop.carry :]]
             self.wanted = {}
@@ -216,7 +220,7 @@ class _Body:
             self._store(value, several)
         return last
 
-    def inner(self, eqn: JaxprEqn, inputs: list) -> list:
+    def inner(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         """A loop in the kernel: its carry stays in registers, its rows are part of outer rows."""
         carry = Loop.of(eqn).carry
         rows = [self.wanted.pop(v, []) for v in eqn.outvars[carry:]]
@@ -242,7 +246,7 @@ class _Body:
     def _vector(self, element: jax.Array) -> jax.Array:
         return element if jnp.ndim(element) else element + self.nothing.astype(element.dtype)
 
-    def _registers(self, values: Sequence, own: Sequence[bool]) -> list:
+    def _registers(self, values: Sequence[Any], own: Sequence[bool]) -> list[Any]:
         """The elements of values, one after the other, as numbers."""
         registers = []
         for value, vector in zip(values, own, strict=True):
@@ -259,7 +263,7 @@ def _per_cell(value: Any) -> bool:
     return any(jnp.ndim(element) for element in loaded(value).flat)
 
 
-def _values(registers: Sequence, avals: Sequence) -> list[np.ndarray]:
+def _values(registers: Sequence[Any], avals: Sequence[Any]) -> list[np.ndarray]:
     """Object arrays from their elements."""
     left = iter(registers)
     return [filled(a.shape, lambda at, a=a: _value(next(left), a.dtype)) for a in avals]

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+from jax.typing import DTypeLike
 
-from neurojax.engine.passes.jaxpr import bind, extend, flatten, read, shaped
+from neurojax.engine.passes.jaxpr import Env, bind, extend, flatten, read, shaped
 
 LARGEST_POWER = 10
 """How far apart slopes may lie: the k-th power multiplies the rounding of an exponential by k."""
@@ -34,7 +35,13 @@ _LARGEST_EXPONENT = {"float32": 80.0, "float64": 700.0}
 _OVERFLOW_GUARD = 60.0  # max(x, -80) and the like keep exp from overflowing: the cap does that here
 
 
-def prepare(f: Callable, fixed: Any, *moving: Any) -> tuple[list[jax.Array], Callable]:
+Read = Callable[[Any], Any]
+"""What gives the value of a variable or number."""
+
+
+def prepare(
+    f: Callable[..., Any], fixed: Any, *moving: Any
+) -> tuple[list[jax.Array], Callable[..., Any]]:
     """Constants, and a function with `advance(constants, *moving) == f(fixed, *moving)`.
 
     `moving` are examples: only their shapes and dtypes count.
@@ -47,7 +54,7 @@ def prepare(f: Callable, fixed: Any, *moving: Any) -> tuple[list[jax.Array], Cal
     known |= zip(jaxpr.invars[:n_fixed], jax.tree.leaves(fixed), strict=True)
     constants = split.first(known)
 
-    def advance(constants, *moving):
+    def advance(constants: list[Any], *moving: Any) -> Any:
         return jax.tree.unflatten(tree, split.then(constants, jax.tree.leaves(moving)))
 
     return constants, advance
@@ -62,7 +69,7 @@ class _Affine:
 
     base: Var
     slope: float
-    offset: Callable[[Callable], Any]
+    offset: Callable[[Read], Any]
     guard: tuple[Var, int, float] | None = None
 
     def scaled(self, by: float) -> _Affine:
@@ -85,7 +92,7 @@ class _Family(NamedTuple):
 
     base: Var
     slope: float
-    members: tuple[tuple[Any, _Affine, int], ...]  # equation, its argument, the power
+    members: tuple[tuple[JaxprEqn, _Affine, int], ...]  # its argument, the power
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class _Chain:
     base: Var
     factors: tuple[tuple[Any, bool], ...]
 
-    def factor(self, read: Callable) -> Any:
+    def factor(self, read: Read) -> Any:
         """All factors as one."""
         total = None
         for atom, divides in self.factors:
@@ -138,18 +145,18 @@ class _Split:
         return isinstance(atom, Literal) or atom in self.fixed
 
     # -- what is affine in what -------------------------------------------------------------------
-    def _arguments(self) -> list[tuple[Any, _Affine]]:
+    def _arguments(self) -> list[tuple[JaxprEqn, _Affine]]:
         """Exponentials whose argument is affine in something that moves."""
         forms: dict[Var, _Affine] = {}
         numbers: dict[Var, float] = {}  # arrays that hold one number
         found = []
 
-        def form(atom):
+        def form(atom: Any) -> _Affine | None:
             if self._is_fixed(atom):
                 return None
             return forms.get(atom) or _Affine(atom, 1.0, lambda read: 0.0)
 
-        def number(atom):
+        def number(atom: Any) -> float | None:
             if isinstance(atom, Literal) and jnp.ndim(atom.val) == 0:
                 return float(atom.val)
             return numbers.get(atom) if isinstance(atom, Var) else None
@@ -161,7 +168,7 @@ class _Split:
                     numbers[eqn.outvars[0]] = value
         for eqn in self.late:
             out = eqn.outvars[0]
-            if out.aval.dtype.name not in _LARGEST_EXPONENT:
+            if shaped(out).dtype.name not in _LARGEST_EXPONENT:
                 continue
             name = eqn.primitive.name
             if name == "exp" and (argument := form(eqn.invars[0])) and argument.slope:
@@ -170,7 +177,13 @@ class _Split:
                 forms[out] = made
         return found
 
-    def _form(self, name: str, eqn: Any, form: Callable, number: Callable) -> _Affine | None:
+    def _form(
+        self,
+        name: str,
+        eqn: JaxprEqn,
+        form: Callable[[Any], Any],
+        number: Callable[[Any], float | None],
+    ) -> _Affine | None:
         if name == "neg":
             return form(eqn.invars[0]).scaled(-1.0)
         if name == "select_n" and len(eqn.invars) == 3:
@@ -217,7 +230,7 @@ class _Split:
                 chains[eqn.outvars[0]] = chain
         return chains
 
-    def _factor(self, eqn: Any) -> tuple[Var, Any, bool] | None:
+    def _factor(self, eqn: JaxprEqn) -> tuple[Any, Any, bool] | None:
         """What is multiplied by something fixed, by what, and whether it divides."""
         if eqn.primitive.name not in ("mul", "div"):
             return None
@@ -226,12 +239,12 @@ class _Split:
             a, b = b, a
         if self._is_fixed(a) or not self._is_fixed(b):
             return None
-        out = eqn.outvars[0].aval
-        if out.dtype.name not in _LARGEST_EXPONENT or a.aval.shape != out.shape:
+        out = shaped(eqn.outvars[0])
+        if out.dtype.name not in _LARGEST_EXPONENT or shaped(a).shape != out.shape:
             return None
         return a, b, eqn.primitive.name == "div"
 
-    def _needed(self) -> list:
+    def _needed(self) -> list[JaxprEqn]:
         """The moving equations on which the outputs depend, with what they then read as inputs."""
         needed = {a for a in self.jaxpr.outvars if isinstance(a, Var)}
         kept = []
@@ -251,7 +264,7 @@ class _Split:
         return kept[::-1]
 
     # -- the two halves ---------------------------------------------------------------------------
-    def first(self, known: dict) -> list:
+    def first(self, known: Env) -> list[Any]:
         """The constants: what the moving half reads, reciprocals, and factors of exponentials."""
         env = dict(known)
         extend(env, self.early)
@@ -267,7 +280,7 @@ class _Split:
         reciprocals = [1 / env[v] for v in self.divisors]
         return [[env[v] for v in self.kept], reciprocals, factors, caps, products]
 
-    def then(self, constants: list, moving: list) -> list:
+    def then(self, constants: list[Any], moving: list[Any]) -> list[Any]:
         """The outputs, from the constants and the moving inputs."""
         kept, reciprocals, factors, caps, products = constants
         product = iter(products)
@@ -275,7 +288,7 @@ class _Split:
         reciprocal = dict(zip(self.divisors, reciprocals, strict=True))
         powers: dict[int, dict[int, jax.Array]] = {}
 
-        def member(eqn, base, *guard):
+        def member(eqn: JaxprEqn, base: jax.Array, *guard: jax.Array) -> jax.Array:
             at, j = self.member[eqn.outvars[0]]
             family = self.families[at]
             _, argument, k = family.members[j]
@@ -283,7 +296,7 @@ class _Split:
                 needed = tuple(sorted({k for *_, k in family.members}))
                 made = _powers(needed, family.slope * base, caps[at])
                 powers[at] = dict(zip(needed, made, strict=True))
-            value = jnp.broadcast_to(powers[at][k] * factors[at][j], eqn.outvars[0].aval.shape)
+            value = jnp.broadcast_to(powers[at][k] * factors[at][j], shaped(eqn.outvars[0]).shape)
             if argument.guard is None:
                 return value
             _, case, other = argument.guard
@@ -291,7 +304,7 @@ class _Split:
             cases = [value, jnp.full_like(value, constant)]
             return jax.lax.select_n(*guard, *(cases if case == 0 else cases[::-1]))
 
-        def rule(eqn, inputs):
+        def rule(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
             if eqn.outvars[0] in self.member:
                 return [member(eqn, *inputs)]
             if eqn.outvars[0] in self.chains:
@@ -306,7 +319,7 @@ class _Split:
         return [read(env, a) for a in self.jaxpr.outvars]
 
 
-def _families(found: list[tuple[Any, _Affine]]) -> list[_Family]:
+def _families(found: list[tuple[JaxprEqn, _Affine]]) -> list[_Family]:
     """Groups of exponentials, each of one variable and of slopes that are multiples of one."""
     families = []
     while found:
@@ -319,7 +332,7 @@ def _families(found: list[tuple[Any, _Affine]]) -> list[_Family]:
     return families
 
 
-def _powers_of(generator: _Affine, found: list[tuple[Any, _Affine]]) -> _Family:
+def _powers_of(generator: _Affine, found: list[tuple[JaxprEqn, _Affine]]) -> _Family:
     """The family that an exponential could lead."""
     base, slope = generator.base, generator.slope
     # Numbers in a formula are rounded to the precision that it is traced in.
@@ -333,7 +346,7 @@ def _powers_of(generator: _Affine, found: list[tuple[Any, _Affine]]) -> _Family:
     return _Family(base, slope, tuple(members))
 
 
-def _cap(offsets: list, powers: list[int], dtype) -> jax.Array:
+def _cap(offsets: list[Any], powers: list[int], dtype: DTypeLike) -> jax.Array:
     """How large the shared exponential may become before one of its powers overflows."""
     largest = _LARGEST_EXPONENT[jnp.dtype(dtype).name]
     room = [(largest - jnp.maximum(o, 0.0)) / k for o, k in zip(offsets, powers, strict=True)]
@@ -343,9 +356,12 @@ def _cap(offsets: list, powers: list[int], dtype) -> jax.Array:
     return jnp.exp(jax.lax.stop_gradient(least))
 
 
-def _same_floats(atoms: Sequence) -> bool:
+def _same_floats(atoms: Sequence[Any]) -> bool:
     a, b = (atom.aval for atom in atoms)
     return a.shape == b.shape and a.dtype == b.dtype and jnp.issubdtype(a.dtype, jnp.floating)
+
+
+Pair = tuple[jax.Array, jax.Array]
 
 
 @jax.custom_jvp
@@ -354,7 +370,7 @@ def _quotient(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 @_quotient.defjvp
-def _(primals, tangents):
+def _(primals: Pair, tangents: Pair) -> Pair:
     # One division for the value and all tangents; JAX's own rule makes three.
     (a, b), (da, db) = primals, tangents
     reciprocal = 1 / b
@@ -378,6 +394,8 @@ def _powers(which: tuple[int, ...], y: jax.Array, cap: jax.Array) -> list[jax.Ar
 
 
 @_powers.defjvp
-def _(which, primals, tangents):
+def _(
+    which: tuple[int, ...], primals: Pair, tangents: Pair
+) -> tuple[list[jax.Array], list[jax.Array]]:
     powers = _powers(which, *primals)
     return powers, [k * p * tangents[0] for k, p in zip(which, powers, strict=True)]

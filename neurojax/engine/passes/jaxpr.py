@@ -6,19 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+
+Tree = Any
+"""A pytree whose structure the caller chooses."""
+
+Env = dict[Var, Any]
+"""What stands for the values of variables."""
 
 CALLS = ("pjit", "jit", "closed_call")
 """Equations that only call another jaxpr: `evaluate` opens them."""
 
-Rule = Callable[[JaxprEqn, list], list]
+Rule = Callable[[JaxprEqn, list[Any]], list[Any]]
 """The outputs of an equation from its inputs, whatever stands for their values."""
 
 Own = Callable[[Any, Any], Any]
 """What stands for a number that the jaxpr holds in itself, from the number and its aval."""
 
 
-def bind(eqn: JaxprEqn, inputs: Sequence) -> list:
+def bind(eqn: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of an equation: the rule that changes nothing."""
     outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
     return list(outputs) if eqn.primitive.multiple_results else [outputs]
@@ -29,8 +35,8 @@ def _itself(number: Any, aval: Any) -> Any:
 
 
 def evaluate(
-    jaxpr: Jaxpr, consts: Sequence, args: Sequence, rule: Rule = bind, own: Own = _itself
-) -> list:
+    jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], rule: Rule = bind, own: Own = _itself
+) -> list[Any]:
     """The outputs of a jaxpr, every equation by the rule."""
     env = {v: own(c, v.aval) for v, c in zip(jaxpr.constvars, consts, strict=True)}
     env |= zip(jaxpr.invars, args, strict=True)
@@ -38,7 +44,7 @@ def evaluate(
     return [read(env, a, own) for a in jaxpr.outvars]
 
 
-def extend(env: dict, eqns: Iterable[JaxprEqn], rule: Rule = bind, own: Own = _itself) -> None:
+def extend(env: Env, eqns: Iterable[JaxprEqn], rule: Rule = bind, own: Own = _itself) -> None:
     """Add to the values of variables those that equations make."""
     for eqn in eqns:
         inputs = [read(env, a, own) for a in eqn.invars]
@@ -50,7 +56,7 @@ def extend(env: dict, eqns: Iterable[JaxprEqn], rule: Rule = bind, own: Own = _i
         env.update(zip(eqn.outvars, outputs, strict=True))
 
 
-def read(env: dict, atom: Any, own: Own = _itself) -> Any:
+def read(env: Env, atom: Any, own: Own = _itself) -> Any:
     """The value of a variable, or of a number written in the program."""
     return own(atom.val, atom.aval) if isinstance(atom, Literal) else env[atom]
 
@@ -60,13 +66,13 @@ def shaped(atom: Any) -> Any:
     return atom.aval
 
 
-def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
+def flatten(f: Callable[..., Any], *args: Any, rules: bool = True) -> tuple[ClosedJaxpr, Any]:
     """The closed jaxpr of f with inner jits in place of their calls, and the tree of its result.
 
     Without `rules`, functions that bring their own derivative are opened too.
     """
 
-    def rule(eqn: JaxprEqn, inputs: list) -> list:
+    def rule(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         if eqn.primitive.name == "custom_jvp_call":
             body = eqn.params["call_jaxpr"]
             # An exponential is to be seen: its own derivative is as good as any rule.
@@ -84,7 +90,7 @@ def flatten(f: Callable, *args: Any, rules: bool = True) -> tuple[Any, Any]:
     return flat, jax.tree.structure(shape)
 
 
-def called(eqn: JaxprEqn) -> tuple[Jaxpr, Sequence] | None:
+def called(eqn: JaxprEqn) -> tuple[Jaxpr, Sequence[Any]] | None:
     """The jaxpr and constants of an equation that is a call, even with a derivative of its own."""
     if eqn.primitive.name not in (*CALLS, "custom_jvp_call", "custom_vjp_call", "remat2"):
         return None
@@ -106,7 +112,7 @@ def equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
 class Loop(NamedTuple):
     """A scan's parts: its body, and how many of its inputs are constants and carry."""
 
-    body: Any  # a closed jaxpr
+    body: ClosedJaxpr
     consts: int
     carry: int
     length: int
@@ -122,10 +128,10 @@ class Loop(NamedTuple):
         return Loop(p["jaxpr"], consts, carry, p["length"], p["reverse"])
 
     @property
-    def jaxpr(self) -> Any:
+    def jaxpr(self) -> Jaxpr:
         return self.body.jaxpr
 
-    def split(self, values: Sequence) -> tuple[list, list, list]:
+    def split(self, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """Inputs as constants, carry and what each turn reads."""
         values = list(values)
         first, second = self.consts, self.consts + self.carry
@@ -142,10 +148,10 @@ class Loop(NamedTuple):
             carry = grown
 
 
-def _reached(body: Any, given: Sequence[bool]) -> list[bool]:
+def _reached(body: ClosedJaxpr, given: Sequence[bool]) -> list[bool]:
     """Which outputs of a closed jaxpr depend on given inputs."""
 
-    def rule(eqn, inputs):
+    def rule(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         if eqn.primitive.name == "scan":
             return Loop.of(eqn).per_cell(inputs)
         return [any(inputs)] * len(eqn.outvars)

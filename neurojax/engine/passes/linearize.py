@@ -17,7 +17,7 @@ from jax.extend.core import JaxprEqn
 from neurojax.engine.passes.jaxpr import bind, evaluate, shaped
 
 
-def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """f(*primals), and its derivative as a function of tangents.
 
     Leaves of tangents, given and returned, may be None: zero. Those of integers always are.
@@ -26,7 +26,7 @@ def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
     floating = [_floating(leaf) for leaf in leaves]
     shape = jax.tree.structure(jax.eval_shape(f, *primals))
 
-    def floats(*moving):
+    def floats(*moving: Any) -> tuple[list[Any], list[Any]]:
         given = iter(moving)
         all_ = [next(given) if x else leaf for x, leaf in zip(floating, leaves, strict=True)]
         out = jax.tree.leaves(f(*jax.tree.unflatten(tree, all_)))
@@ -36,7 +36,7 @@ def linearize(f: Callable, *primals: Any) -> tuple[Any, Callable[..., Any]]:
     value, along, rest = jax.linearize(floats, *moving, has_aux=True)
     linear = jax.make_jaxpr(along)(*moving)
 
-    def push(*tangents):
+    def push(*tangents: Any) -> Any:
         given = zip(tangents_of(tangents), floating, strict=True)
         along = [_Tangent(t) for t, x in given if x]
         pushed = iter(evaluate(linear.jaxpr, linear.consts, along, _pushed))
@@ -57,7 +57,7 @@ def _is_none(leaf: Any) -> bool:
     return leaf is None
 
 
-def tangents_of(tree: Any) -> list:
+def tangents_of(tree: Any) -> list[Any]:
     """The leaves of tangents, None among them."""
     return jax.tree.leaves(tree, is_leaf=_is_none)
 
@@ -83,7 +83,7 @@ class _Tangent(NamedTuple):
     value: Any
 
 
-def _pushed(eqn: JaxprEqn, inputs: list) -> list:
+def _pushed(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
     """The rule of equations that are linear in what is a tangent."""
     tangents = [x.value for x in inputs if isinstance(x, _Tangent)]
     if not tangents:

@@ -9,16 +9,16 @@ always holds, but XLA cannot know.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
-from neurojax.engine.passes.jaxpr import extend, flatten, read, shaped
+from neurojax.engine.passes.jaxpr import Env, extend, flatten, read, shaped
 
 _COST = {"exp": 20, "tanh": 20, "log": 20, "div": 8, "sqrt": 8}
 _FREE = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"}
@@ -30,7 +30,7 @@ _wanted = ContextVar("wanted", default=True)
 
 
 @contextmanager
-def not_materialised() -> Iterator[None]:
+def not_materialised() -> Generator[None]:
     """What is traced in here is not for XLA:CPU: nothing is materialised."""
     token = _wanted.set(False)
     try:
@@ -39,7 +39,7 @@ def not_materialised() -> Iterator[None]:
         _wanted.reset(token)
 
 
-def materialised(f: Callable, true: jax.Array) -> Callable:
+def materialised(f: Callable[..., Any], true: jax.Array) -> Callable[..., Any]:
     """f with its shared and costly values computed once, where that is XLA:CPU's weakness.
 
     `true` is True, but must be a value that only the run knows.
@@ -63,11 +63,11 @@ def materialised(f: Callable, true: jax.Array) -> Callable:
     return once
 
 
-def _variables(atoms: Iterable) -> list[Var]:
+def _variables(atoms: Iterable[Any]) -> list[Var]:
     return [a for a in atoms if not isinstance(a, Literal)]
 
 
-def _kept(jaxpr: Any, known: Iterable[Var]) -> list[Var]:
+def _kept(jaxpr: Jaxpr, known: Iterable[Var]) -> list[Var]:
     """Variables that cost something and are wanted in several places, in order of their making.
 
     A place is an output, or another variable that is kept: what is wanted twice in one place XLA
@@ -95,7 +95,9 @@ def _kept(jaxpr: Any, known: Iterable[Var]) -> list[Var]:
     return worth
 
 
-def _made_from(wanted: list[Var], env: dict, maker: dict) -> tuple[list[JaxprEqn], list[Var]]:
+def _made_from(
+    wanted: list[Var], env: Env, maker: dict[Var, JaxprEqn]
+) -> tuple[list[JaxprEqn], list[Var]]:
     """The equations that make what is wanted from what is known, in order, and what they read."""
     order: dict[int, JaxprEqn] = {}
     inputs: dict[Var, None] = {}
@@ -113,7 +115,7 @@ def _made_from(wanted: list[Var], env: dict, maker: dict) -> tuple[list[JaxprEqn
     return list(order.values()), list(inputs)
 
 
-def _levels(kept: list[Var], known: Iterable[Var], maker: dict) -> list[list[Var]]:
+def _levels(kept: list[Var], known: Iterable[Var], maker: dict[Var, JaxprEqn]) -> list[list[Var]]:
     """The kept variables in groups, none of which needs another of its group."""
     depth: dict[Var, int] = dict.fromkeys(known, 0)
     levels: list[list[Var]] = []
@@ -129,16 +131,16 @@ def _levels(kept: list[Var], known: Iterable[Var], maker: dict) -> list[list[Var
 
 
 def _in_conditional(
-    eqns: list[JaxprEqn], inputs: list[Var], out: list[Var], env: dict, true: Any
-) -> list:
+    eqns: list[JaxprEqn], inputs: list[Var], out: list[Var], env: Env, true: jax.Array
+) -> list[Any]:
     """Variables, computed where XLA fuses nothing of them into their users."""
 
-    def made(*values):
+    def made(*values: Any) -> list[Any]:
         inner = dict(zip(inputs, values, strict=True))
         extend(inner, eqns)
         return [inner[v] for v in out]
 
-    def never(*values):
+    def never(*values: Any) -> list[jax.Array]:
         return [jnp.zeros(kind.shape, kind.dtype) for kind in map(shaped, out)]
 
     return jax.lax.cond(true, made, never, *(env[i] for i in inputs))
