@@ -3,6 +3,7 @@
 from neurojax import channels, fit, io, loss, model, units
 from neurojax.config import configure
 from neurojax.engine.folds import (
+    At,
     Fold,
     Histogram,
     Mean,
@@ -16,6 +17,7 @@ from neurojax.engine.observables import observables
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.membrane import electrode
+from neurojax.membrane.cable import Cable, Section, assemble, ball_and_stick, cylinder
 from neurojax.membrane.channel import Channel, field, param, pytree, static
 from neurojax.membrane.compartment import (
     Cell,
@@ -48,6 +50,8 @@ from neurojax.theory.equilibrium import donnan, goldman_potential, pumped_volume
 __version__ = "0.1.0"
 
 __all__ = [
+    "At",
+    "Cable",
     "Cell",
     "Channel",
     "Clamped",
@@ -67,6 +71,7 @@ __all__ = [
     "Residuals",
     "Rig",
     "Scheme",
+    "Section",
     "SpikeCount",
     "SpikeRate",
     "Squares",
@@ -75,12 +80,15 @@ __all__ = [
     "Trace",
     "VoltageError",
     "as_scheme",
+    "assemble",
     "at_rest",
+    "ball_and_stick",
     "cells",
     "channels",
     "clamp",
     "configure",
     "current_clamp",
+    "cylinder",
     "donnan",
     "electrode",
     "elementary_charges",

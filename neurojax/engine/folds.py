@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
 from neurojax.engine.sums import zero_sum
+from neurojax.membrane.cable import Cable, Compartment, check_compartments, compartment_at
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
@@ -67,6 +68,11 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
     """
     for key, info in params(fold).items():
         check_range(f"fold {name!r}: {key}", getattr(fold, key), info)
+    if isinstance(fold, At):
+        if not isinstance(cell, Cable):
+            raise ValueError(f"fold {name!r}: the cell has no compartments to look at")
+        check_compartments(f"fold {name!r}: place", fold.place, *cell.state_shape)
+        fold, cell = fold.fold, Compartment(channels=cell.channels, ions=cell.ions)
     check_observables(cell, [of] if (of := getattr(fold, "of", None)) else [])
     for leaf in jax.tree.leaves(fold.data):
         rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0
@@ -236,6 +242,41 @@ class Total(Fold):
             return weighted({k: f(carry[k], duration) for k, f in runs.items()})
 
         return SquaredResiduals(of_record if records else None, of_run if runs else None)
+
+
+@pytree
+class At(Fold):
+    """A fold of one compartment of a cell: what the fold sees is a cell of this one alone.
+
+    `place` is the number of the compartment, or one for each cell.
+    """
+
+    fold: Fold
+    place: Leaf = field(0, axes=())
+    data: ClassVar[Any] = property(lambda self: self.fold.data)  # pyright: ignore[reportIncompatibleVariableOverride]
+    counts: ClassVar[Any] = property(lambda self: self.fold.counts)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _seen(self, cell: Cell, s: State) -> tuple[Cell, State]:
+        assert isinstance(cell, Cable)
+        return compartment_at(cell, s, self.place)
+
+    def init(self, cell, s):
+        return self.fold.init(*self._seen(cell, s))
+
+    def update(self, carry, cell, s, row):
+        return self.fold.update(carry, *self._seen(cell, s), row)
+
+    def finish(self, carry, duration):
+        return self.fold.finish(carry, duration)
+
+    def squares(self):
+        squares = self.fold.squares()
+        if squares is None or squares.of_record is None:
+            return squares
+        of_record = squares.of_record
+        return squares._replace(
+            of_record=lambda cell, s, row: of_record(*self._seen(cell, s), row)
+        )
 
 
 def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None) -> Total:

@@ -38,7 +38,7 @@ def observables(cell: Cell) -> list[str]:
             gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
-    amplifier = ["v_amp", "i_amp"]
+    amplifier = [] if cell.state_axes else ["v_amp", "i_amp"]
     around = [*concentrations(cell, {}), *potentials, *amplifier]
     return ["v", "i_ion", *currents, *gates, *around]
 
@@ -87,8 +87,15 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
     return channel.gates(s.v, s.x[key], **environment(cell, key, s.c))[what]
 
 
+def _check_is_one(cell: Cell) -> None:
+    """Raise ValueError for a cell with compartments, of which an amplifier sees one."""
+    if cell.state_axes:
+        raise ValueError("which compartment does the amplifier read? Say it with At(place, fold)")
+
+
 def amplifier_potential(cell: Cell, s: State) -> jax.Array:
     """The potential that an amplifier in current clamp reads, mV."""
+    _check_is_one(cell)
     found = pipette_of(cell)
     if found is None:
         return s.v
@@ -101,6 +108,7 @@ def amplifier_current(cell: Cell, s: State) -> jax.Array:
 
     Without a pipette the clamp is ideal, and this the ionic current of the whole membrane.
     """
+    _check_is_one(cell)
     found = pipette_of(cell)
     if found is None:
         return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)

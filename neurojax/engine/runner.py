@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
 from neurojax.engine.passes.jaxpr import Tree
-from neurojax.membrane.axes import arrays, population
+from neurojax.membrane.axes import aligned, arrays, population
 from neurojax.membrane.compartment import Cell, pools
 
 CACHE = 32 * 1024
@@ -62,6 +62,8 @@ def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
     if device.platform != "gpu":
         return Place(mesh, device.platform)
     reason = kernel.missing(device)
+    if reason is None and cell.state_axes:
+        reason = "kernels are of cells with one compartment"
     if reason is None and jnp.result_type(float) != jnp.float32:
         reason = "kernels compute in float32, and float64 is switched on"
     if reason is None:
@@ -94,7 +96,8 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
     # The cell may be one of shapes only, in which pools cannot be worked out.
     state += len(jax.eval_shape(pools, cell))
     own = sum(bool(array.pop) for array in arrays(cell))
-    return 2 * state * (1 + tangents + (8 if tangents else 0)) + own
+    compartments = math.prod(cell.state_shape)
+    return compartments * (2 * state * (1 + tangents + (8 if tangents else 0)) + own)
 
 
 def block_size(n: int, live: int, itemsize: int) -> int:
@@ -111,7 +114,7 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
     """program(**things) for the population that the things span, of results `[..., *pop]`.
 
     The program is written for one cell or many alike: it gets the things whole, for as many cells
-    as run together. Which arrays have an entry for each cell is declared, see `axes`. `live` is the
+    as run together, and `aligned`. Which arrays have an entry for each cell is declared, see `axes`. `live` is the
     number of arrays `[pop]` that its time loop works on. Results depend neither on blocks nor on
     devices. Raises ValueError for shapes that do not fit.
     """
@@ -149,7 +152,7 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
 def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
     """The population of things, their leaves and tree, and which leaves have it.
 
-    An axis of length 1 is taken off where there are more cells.
+    An axis of length 1 is taken off where there are more cells, and arrays are `aligned`.
     """
     pop = population(**things)
     leaves, tree = jax.tree.flatten(things)
@@ -158,6 +161,7 @@ def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
         jnp.asarray(a)[..., 0] if span == (1,) != pop else a
         for a, span in zip(leaves, spans, strict=True)
     ]
+    leaves = jax.tree.leaves(aligned(jax.tree.unflatten(tree, leaves), pop))
     return pop, leaves, tree, [bool(pop) and span == pop for span in spans]
 
 

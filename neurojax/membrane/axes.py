@@ -4,18 +4,36 @@ A field declares what its arrays own (`param(..., axes=("state",))`, `field`); b
 What a field holds owns the field's axes and then its own. An electrode's fields own the time axis,
 and are constants without it. An array with one axis more than it owns has one entry for each cell
 of the population, in its last axis; nothing is guessed from sizes.
+
+Fields of a cell with compartments own "comp": one number is the same for all compartments, and what
+differs only from cell to cell is `[1, pop]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane.electrode import Electrode
+
+
+OPTIONAL = frozenset({"step", "comp"})
+"""Axes without which an array is one number: the same at all times, or in all compartments."""
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["value"], meta_fields=["axes"])
+@dataclass(frozen=True)
+class Along:
+    """A value, such as a state, whose arrays own axes that only its owner knows."""
+
+    axes: tuple[str, ...]
+    value: Any
 
 
 class Array(NamedTuple):
@@ -51,21 +69,24 @@ def arrays(tree: Any) -> list[Array]:
     """The leaves of a tree in JAX's order, with their axes."""
     leaves, structure = jax.tree.flatten(tree)
     return [
-        Array(name, leaf, () if rig and np.ndim(leaf) == 0 else own)
-        for leaf, (name, own, rig) in zip(leaves, _declared(structure), strict=True)
+        Array(name, leaf, () if np.ndim(leaf) == 0 and OPTIONAL.issuperset(own) else own)
+        for leaf, (name, own) in zip(leaves, _declared(structure), strict=True)
     ]
 
 
 @lru_cache(maxsize=4096)
-def _declared(structure: Any) -> list[tuple[str, tuple[str, ...], bool]]:
-    """Of every leaf of trees of this structure its name, its axes, and whether it is a rig's."""
+def _declared(structure: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Of every leaf of trees of this structure its name and its axes."""
     tree = jax.tree.unflatten(structure, range(structure.num_leaves))
     return list(_walk(tree, (), ()))
 
 
 def _walk(
     tree: Any, own: tuple[str, ...], path: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if isinstance(tree, Along):
+        yield from _walk(tree.value, own + tree.axes, path)
+        return
     declared = getattr(tree, "axes_of_fields", None)
     if declared is not None:
         for name, axes in declared.items():
@@ -74,7 +95,7 @@ def _walk(
     rig = isinstance(tree, Electrode)
 
     def declares(node: Any) -> bool:
-        inner = hasattr(node, "axes_of_fields") or isinstance(node, Electrode)
+        inner = hasattr(node, "axes_of_fields") or isinstance(node, Along | Electrode)
         return inner and node is not tree
 
     for keys, node in jax.tree_util.tree_leaves_with_path(tree, is_leaf=declares):
@@ -82,7 +103,7 @@ def _walk(
         if declares(node):
             yield from _walk(node, own, here)
         else:
-            yield ".".join(here), (*own, "step") if rig else own, rig
+            yield ".".join(here), (*own, "step") if rig else own
 
 
 def _text(key: Any) -> str:
@@ -120,3 +141,16 @@ def map_cells(f: Callable[[Any], Any], tree: Any) -> Any:
     leaves, structure = jax.tree.flatten(tree)
     mapped = [f(x) if a.pop else x for x, a in zip(leaves, arrays(tree), strict=True)]
     return jax.tree.unflatten(structure, mapped)
+
+
+def aligned(tree: Any, pop: tuple[int, ...]) -> Any:
+    """The tree with arrays of compartments that all cells share as `[..., comp, 1]`.
+
+    All arrays then broadcast against `[comp, *pop]`. Twice is as good as once.
+    """
+    if not pop:
+        return tree
+    leaves, structure = jax.tree.flatten(tree)
+    shared = ("comp" in a.own and not a.pop for a in arrays(tree))
+    made = [jnp.asarray(x)[..., None] if s else x for x, s in zip(leaves, shared, strict=True)]
+    return jax.tree.unflatten(structure, made)

@@ -54,8 +54,11 @@ def natural_scale(low: float, high: float) -> str:
 
 
 def check_is_a_number(name: str, info: ParamInfo) -> None:
-    """Raise ValueError for a parameter that is an array, where one number is asked for."""
-    if info.axes:
+    """Raise ValueError for a parameter that is an array, where one number is asked for.
+
+    That of a cell with compartments may be an array or not: its value tells.
+    """
+    if set(info.axes) - {"comp"}:
         raise ValueError(
             f"{name} is an array [{', '.join(info.axes)}]: only a parameter that is one number for "
             "each cell can be free or differentiated in"
@@ -134,7 +137,7 @@ def field(default: Any = dataclasses.MISSING, *, axes: tuple[str, ...]) -> Any:
 
 
 def _field(default: Any, **metadata: Any) -> Any:
-    if isinstance(default, np.ndarray):  # which dataclasses take for something that may change
+    if isinstance(default, np.ndarray | dict):  # which dataclasses take for what may change
         return dataclasses.field(default_factory=lambda: default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from neurojax.membrane.axes import batch_shape
+from neurojax.membrane.axes import Along, aligned, batch_shape
 from neurojax.membrane.channel import (
     Channel,
     Gates,
@@ -75,11 +75,40 @@ class Cell:
     state_axes: ClassVar[tuple[str, ...]] = ()
     """The axes of a state's leaves before `pop`: ("comp",) of a cell with compartments."""
 
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """How long `state_axes` are."""
+        return ()
+
+    def check(self) -> None:
+        """Raise ValueError for a cell that cannot be simulated as it is."""
+
+    # -- what differs in a cell with compartments -------------------------------------------------
+    def painted(self, key: str, i: jax.Array) -> jax.Array:
+        """A current density of channel `key` where its density is 1, at the density that it has."""
+        return i
+
+    def entering(self, i: jax.Array) -> jax.Array:
+        """What a current through the electrode, uA, is to the membrane, uA/cm2."""
+        return i / self.area
+
+    def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
+        """How far v goes in a step in which the gates are held, mV.
+
+        `passed` is dt / C times the current at its beginning, z is dt / C times its slope.
+        """
+        return -passed * relax_mean(z)
+
+    def newton(self, v: jax.Array, i: jax.Array, g: jax.Array) -> jax.Array:
+        """How far v goes to where currents of density i and slope g are balanced, mV."""
+        return -i / g
+
     def sub_steps(self) -> tuple[SubStep, ...]:
         """The parts of a step, in their order: each changes what the others leave."""
+        coupling = "tree" if self.state_axes else "elementwise"
         return (
             SubStep("gates", move_gates, "elementwise"),
-            SubStep("potential", move_potential, "elementwise"),
+            SubStep("potential", move_potential, coupling),
         )
 
 
@@ -124,6 +153,12 @@ def channel_current(
     cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
 ) -> jax.Array:
     """Current density of one channel, uA/cm2, outward positive."""
+    return cell.painted(key, _unpainted_current(cell, key, v, x, c))
+
+
+def _unpainted_current(
+    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+) -> jax.Array:
     channel = cell.channels[key]
     seen = environment(cell, key, c)
     if getattr(channel, "E_rev", 0.0) is None:
@@ -136,8 +171,9 @@ def channel_current(
 def channel_ion_fluxes(
     cell: Cell, key: str, i: jax.Array, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
 ) -> dict[str, jax.Array]:
-    """What of a channel's current i ions carry, uA/cm2, outward positive."""
-    return cell.channels[key].ion_fluxes(i, v, x, cell.celsius, **environment(cell, key, c))
+    """What of a channel's current ions carry, uA/cm2, outward; i is it where its density is 1."""
+    fluxes = cell.channels[key].ion_fluxes(i, v, x, cell.celsius, **environment(cell, key, c))
+    return {ion: cell.painted(key, flux) for ion, flux in fluxes.items()}
 
 
 def nernst_of(cell: Cell, ion: str, known: Mapping[str, Leaf], celsius: Leaf) -> jax.Array:
@@ -194,6 +230,7 @@ def step(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     makes v second order from rest, or from any state whose gates are settled. The potential relaxes
     exactly along the slope conductance, which keeps stiff clamps stable at any dt.
     """
+    cell = aligned(cell, s.v.shape[len(cell.state_axes) :])
     for sub_step in cell.sub_steps():
         s = sub_step.move(cell, s, e, dt)
     return s
@@ -217,9 +254,10 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     of_ion = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
 
     def fluxes(v: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        currents = {k: channel_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
-        electrode = (e.g * (v - e.v_cmd) - e.i) / cell.area
-        total = sum(currents.values(), jnp.zeros_like(v)) + electrode
+        currents = {k: _unpainted_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
+        electrode = cell.entering(e.g * (v - e.v_cmd) - e.i)
+        total = sum((cell.painted(k, i) for k, i in currents.items()), jnp.zeros_like(v))
+        total = total + electrode
         if not any(of_ion.values()):
             return total, {}
         parts = [channel_ion_fluxes(cell, k, i, v, s.x[k], s.c) for k, i in currents.items()]
@@ -227,11 +265,12 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
     (i, carried), (g, slopes) = jax.jvp(fluxes, (s.v,), (jnp.ones_like(s.v),))
     dt_per_C = dt / cell.C_m
-    passed = dt_per_C * i
-    v = s.v - passed * relax_mean(dt_per_C * g)
+    z = dt_per_C * g
+    moved = cell.displacement(s.v, dt_per_C * i, z, dt)
+    v = s.v + moved
     if not carried:
         return s._replace(v=v)
-    ahead = -passed * relax_lag(dt_per_C * g)  # how far v is from where it was, on average
+    ahead = moved * (relax_lag(z) / relax_mean(z))  # how far v is from where it was, on average
     mean = {name: carried[name] + slopes[name] * ahead for name in carried}
     c = dict(s.c)
     for name, ion in cell.ions.items():
@@ -269,7 +308,10 @@ def steady_state(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
 
 
 def _steady(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
-    shape = np.broadcast_shapes(shape, batch_shape(cell, v))
+    own_v = Along(cell.state_axes, v)
+    pop = np.broadcast_shapes(shape, batch_shape(cell, own_v))
+    cell, v = aligned(cell, pop), aligned(own_v, pop).value
+    shape = (*cell.state_shape, *pop)
     dtype = jnp.result_type(float)
     v = jnp.broadcast_to(jnp.asarray(v, dtype), shape)
     c = {k: jnp.asarray(value, dtype) for k, value in pools(cell).items()}
@@ -283,12 +325,9 @@ def _steady(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
 def steady_current(cell: Cell, v: Leaf) -> Float[Array, "*pop"]:
     """Current density (uA/cm2) when v was held for ever: the steady-state I-V curve."""
     s = _steady(cell, v)
+    cell = aligned(cell, s.v.shape[len(cell.state_axes) :])
     currents = (channel_current(cell, k, s.v, s.x[k], s.c) for k in cell.channels)
     return sum(currents, jnp.zeros_like(s.v))
-
-
-Bracket = tuple[jax.Array, jax.Array]
-"""Two potentials, mV, between which the current turns outward."""
 
 
 @partial(jax.jit, static_argnames=("low", "high"))
@@ -296,37 +335,65 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
 
     `i` is a holding current in uA. Differentiable in every parameter. A cell without such a v rests
-    at NaN, which `Recording.ok` then reports.
+    at NaN, which `Recording.ok` then reports. A cell with compartments goes on from where it would
+    rest if it were all at one potential.
     """
-    shape = batch_shape(cell, i)
+    pop = batch_shape(cell, i)
+    cell = aligned(cell, pop)
+    shape = (*cell.state_shape, *pop)
 
-    def imbalance(v: jax.Array) -> jax.Array:
-        return steady_current(cell, v) - i / cell.area
+    def imbalance(cell: Cell, i: Leaf, v: jax.Array) -> jax.Array:
+        entering = cell.entering(jnp.broadcast_to(i, shape))
+        return jnp.broadcast_to(steady_current(cell, v) - entering, shape)
 
     fixed = jax.lax.stop_gradient(cell)
     held = jax.lax.stop_gradient(jnp.asarray(i))
+    compartments = tuple(range(len(cell.state_axes)))
+
+    def total(v: jax.Array) -> jax.Array:
+        """The current of a cell that is all at one potential."""
+        density = imbalance(fixed, held, jnp.broadcast_to(v, shape))
+        return (density * fixed.area).sum(compartments)
+
+    def balance(v: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The current density and its slope."""
+        return jax.jvp(lambda v: imbalance(fixed, held, v), (v,), (jnp.ones_like(v),))
+
+    def spread(k: jax.Array, v: jax.Array) -> jax.Array:
+        """A step of the way to where axial currents are balanced too: small ones at first."""
+        i, g = balance(v)
+        return v + fixed.newton(v, i, jnp.maximum(g, 0.0) + 10 * 0.6**k)
+
+    v = jnp.broadcast_to(_turn(total, pop, low, high), shape)
+    if compartments:
+        v = jax.lax.fori_loop(0, 60, spread, v)
+    # One Newton step outside stop_gradient carries the implicit derivative dv/dp = -i_p / i_v.
+    slope = jax.lax.stop_gradient(balance(v)[1])
+    v = v + cell.newton(v, imbalance(cell, i, v), slope)
+    return steady_state(cell, v, pop)
+
+
+Bracket = tuple[jax.Array, jax.Array]
+"""Two potentials, mV, between which the current turns outward."""
+
+
+def _turn(
+    total: Callable[[jax.Array], jax.Array], pop: tuple[int, ...], low: float, high: float
+) -> jax.Array:
+    """The lowest v in [low, high] where a current turns outward, `[*pop]`; NaN without one."""
     grid = jnp.linspace(low, high, 401)
-
-    def imbalance_fixed(v: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(steady_current(fixed, v) - held / fixed.area, shape)
-
-    on_grid = jax.lax.map(lambda v: imbalance_fixed(jnp.broadcast_to(v, shape)), grid)
+    on_grid = jax.lax.map(lambda v: total(jnp.broadcast_to(v, pop)), grid)
     turns = (on_grid[:-1] < 0) & (on_grid[1:] >= 0)
     first = jnp.argmax(turns, axis=0)
-    a, b = grid[first], grid[first + 1]
 
     def halve(_: jax.Array, bracket: Bracket) -> Bracket:
         a, b = bracket
         m = 0.5 * (a + b)
-        below = imbalance_fixed(m) < 0
+        below = total(m) < 0
         return jnp.where(below, m, a), jnp.where(below, b, m)
 
-    a, b = jax.lax.fori_loop(0, 40, halve, (a, b))
-    v = jnp.where(turns.any(axis=0), 0.5 * (a + b), jnp.nan)
-    # One Newton step outside stop_gradient carries the implicit derivative dv/dp = -i_p / i_v.
-    slope = jax.jvp(imbalance_fixed, (v,), (jnp.ones_like(v),))[1]
-    v = v - imbalance(v) / jax.lax.stop_gradient(slope)
-    return steady_state(cell, v, shape)
+    a, b = jax.lax.fori_loop(0, 40, halve, (grid[first], grid[first + 1]))
+    return jnp.where(turns.any(axis=0), 0.5 * (a + b), jnp.nan)
 
 
 # -- parameters by path name ----------------------------------------------------------------------

@@ -119,9 +119,9 @@ def health(
     """
     folds = {} if of is None else {"of": of}
     check_run(cell, electrode, dt, every, folds)
-    initial = beginning(electrode, initial)
-    pop = population(cell=cell, initial=initial, electrode=electrode, of=of)
-    grown = _growth(cell, initial, electrode, dt, tuple(wrt), every, pop)
+    begun = beginning(cell, electrode, initial)
+    pop = population(cell=cell, initial=begun, electrode=electrode, of=of)
+    grown = _growth(cell, begun, electrode, dt, tuple(wrt), every, pop)
     state, of_wrt = (np.asarray(a, np.float64) for a in grown)
     t = (1 + np.arange(state.shape[1])) * every * dt
     exponents = _exponents(state, t)
@@ -218,18 +218,19 @@ class FirstLost(Fold):
     counts = True
 
     def init(self, cell, s):
-        return jnp.int32(0), jnp.where(self._gone(s), 0, -1).astype(jnp.int32)
+        return jnp.int32(0), jnp.where(self._gone(cell, s), 0, -1).astype(jnp.int32)
 
     def update(self, carry, cell, s, row):
         count, first = carry
-        return count + 1, jnp.where((first < 0) & self._gone(s), count + 1, first)
+        return count + 1, jnp.where((first < 0) & self._gone(cell, s), count + 1, first)
 
     def finish(self, carry, duration):
         return carry[1]
 
     @staticmethod
-    def _gone(s: State) -> jax.Array:
-        return ~jnp.isfinite(jnp.stack([leaf for _, leaf in parts(s)]))
+    def _gone(cell: Cell, s: State) -> jax.Array:
+        lost = ~jnp.isfinite(jnp.stack([leaf for _, leaf in parts(s)]))
+        return lost.any(axis=tuple(range(1, 1 + len(cell.state_axes))))
 
 
 def parts(s: State) -> list[tuple[str, Any]]:

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from neurojax.engine import adjoint, runner, tangent
 from neurojax.engine.folds import Fold, Total
 from neurojax.engine.program import Gradient, Theta
-from neurojax.membrane.axes import batch_shape, population
+from neurojax.membrane.axes import Along, aligned, batch_shape, population
 from neurojax.membrane.channel import Leaf, check_is_a_number
 from neurojax.membrane.compartment import Cell, State, parameters, substitute
 from neurojax.membrane.electrode import Electrode
-from neurojax.run.simulation import beginning, check_run, start
+from neurojax.run.simulation import beginning, check_run, in_all_compartments, start
 from neurojax.units import check_known
 
 CROSSOVER = 8
@@ -49,11 +49,11 @@ def gradient(
     when the memory does not suffice.
     """
     check_run(cell, electrode, dt, every, {"of": of})
-    population(cell=cell, initial=initial, electrode=electrode, of=of)
-    initial = beginning(electrode, initial)
-    place = runner.place_of(cell, initial, electrode, of, fast_math=fast_math)
+    begun = beginning(cell, electrode, initial)
+    population(cell=cell, initial=begun, electrode=electrode, of=of)
+    place = runner.place_of(cell, begun, electrode, of, fast_math=fast_math)
     memory = round(memory_MB * 2**20)
-    return _gradient(cell, initial, electrode, dt, of, tuple(wrt), every, place, memory)
+    return _gradient(cell, begun, electrode, dt, of, tuple(wrt), every, place, memory)
 
 
 @partial(jax.jit, static_argnames=("wrt", "every", "place", "memory"))
@@ -65,24 +65,28 @@ def _gradient(cell, initial, electrode, dt, fold, wrt, every, place, memory):
 
 
 def builder(
-    cell: Cell, initial: Any, wrt: Sequence[str], pop: tuple[int, ...]
+    cell: Cell, initial: Along, wrt: Sequence[str], pop: tuple[int, ...]
 ) -> tuple[Callable[[Any, Theta], tuple[Cell, State]], Any, Theta]:
     """What makes a cell and its first state: `build(shared, theta)`, with `shared` and `theta`.
 
     Raises ValueError for an unknown name in wrt.
     """
+    cell, initial = aligned((cell, initial), pop)
     _check_names(cell, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
     if any(name.startswith(_INITIAL) for name in wrt):
-        initial = start(cell, initial, pop)
+        initial = Along(cell.state_axes, start(cell, initial, pop))
     values = {k: v for k, (v, _) in parameters(cell).items()}
-    if isinstance(initial, State):
-        values |= {_INITIAL + k: v for k, v in _state_names(initial).items()}
-    theta = {k: jnp.asarray(values[k], jnp.result_type(float)) for k in wrt}
+    if isinstance(initial.value, State):
+        values |= {_INITIAL + k: v for k, v in _state_names(initial.value).items()}
+    theta = {k: _of_cells(cell, k, values[k]) for k in wrt}
 
-    def build(shared: tuple[Cell, Any], theta: Theta) -> tuple[Cell, State]:
+    def build(shared: tuple[Cell, Along], theta: Theta) -> tuple[Cell, State]:
         cell, initial = shared
-        cell = substitute(cell, {k: v for k, v in theta.items() if not k.startswith(_INITIAL)})
-        s = start(cell, initial, jnp.shape(next(iter(theta.values()))))
+        pop = jnp.shape(next(iter(theta.values())))
+        cell, initial = aligned((cell, initial), pop)
+        own = {k: in_all_compartments(cell, v) for k, v in theta.items()}
+        cell = substitute(cell, {k: v for k, v in own.items() if not k.startswith(_INITIAL)})
+        s = start(cell, initial, pop)
         names = _state_names(s)
         names |= {k.removeprefix(_INITIAL): v for k, v in theta.items() if k.startswith(_INITIAL)}
         return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
@@ -127,10 +131,26 @@ def differentiate(
     return runner.run_population(program, place, live, **things)
 
 
+def _of_cells(cell: Cell, name: str, value: Leaf) -> jax.Array:
+    """A parameter's value as `[*pop]`. Raises ValueError for one that compartments differ in."""
+    a = jnp.asarray(value, jnp.result_type(float))
+    if not cell.state_axes or a.ndim == 0:
+        return a
+    if a.shape[0] != 1:
+        raise ValueError(
+            f"{name} differs from compartment to compartment: only what is one number for each "
+            "cell can be differentiated in. Paint a channel by `density`, or give regions channels "
+            "of their own"
+        )
+    return a[0]
+
+
 def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
     """Raise ValueError for an unknown parameter, one named twice, or none."""
     declared = parameters(cell)
-    known = [*declared, *(_INITIAL + name for name in _state_names(s))]
+    known = [*declared]
+    if not cell.state_axes:  # where a leaf of the state is no number of each cell
+        known += [_INITIAL + name for name in _state_names(s)]
     for name in wrt:
         check_known(name, known, "parameter")
         if name in declared:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.axes import arrays, batch_shape, population
+from neurojax.membrane.axes import Along, arrays, batch_shape, population
+from neurojax.membrane.cable import check_compartments, compartment_at
 from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
@@ -33,7 +34,7 @@ class Recording(NamedTuple):
     """
 
     t: Float[Array, " record"]  # ms, the end of the step recorded
-    data: dict[str, Float[Array, " record *pop"]]
+    data: dict[str, Float[Array, " record *pop"]]  # of a cell with compartments [record, comp, *pop]
     ok: Bool[Array, "*pop"]  # False where the integration left the finite numbers
     final: State  # to go on from
     folds: dict[str, Any]  # results of the folds, by the names that they were given
@@ -48,6 +49,7 @@ def check_run(
     cell: Cell, electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]
 ) -> None:
     """Raise ValueError for a run that cannot be made."""
+    cell.check()
     check_ions(cell, electrode)
     for array in arrays({"cell": cell, "electrode": electrode}):
         check_real(array.name, array.value)
@@ -60,42 +62,65 @@ def check_run(
         check_fold(name, fold, cell, steps // every)
 
 
-def beginning(electrode: Electrode, initial: State | Leaf | None) -> State | Leaf | None:
-    """What was asked for, or under an ideal clamp its first command."""
+def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) -> Along:
+    """What was asked for, or under an ideal clamp its first command, along the cell's axes."""
     if initial is None and is_ideal_clamp(electrode):
-        return electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
-    return initial
+        command = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
+        initial = in_all_compartments(cell, command)
+    return Along(cell.state_axes, initial)
 
 
-def start(cell: Cell, initial: State | Leaf | None, pop: tuple[int, ...]) -> State:
-    """The first state of a run: as given, settled at a potential (mV), or at rest; `[*pop]`."""
-    if initial is None:
+def in_all_compartments(cell: Cell, x: Leaf) -> Leaf:
+    """What is `[*pop]` as what is the same in all compartments of a cell, if it has some."""
+    return x[None] if cell.state_axes and np.ndim(x) else x
+
+
+def start(cell: Cell, initial: Along, pop: tuple[int, ...]) -> State:
+    """The first state of a run: as given, settled at a potential (mV), or at rest.
+
+    Its leaves are `[*pop]`, or `[comp, *pop]`.
+    """
+    if initial.value is None:
         s = at_rest(cell)
-    elif isinstance(initial, State):
-        s = initial
+    elif isinstance(initial.value, State):
+        s = initial.value
     else:
-        s = steady_state(cell, initial, pop)
+        s = steady_state(cell, initial.value, pop)
     # One dtype throughout, so that the carry of the loop keeps it.
-    dtype = jnp.result_type(float)
-    return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), pop), s)
+    dtype, shape = jnp.result_type(float), (*cell.state_shape, *pop)
+    return jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a, dtype), shape), s)
 
 
 @partial(jax.jit, static_argnames=("record", "every", "place", "engine"))
-def _run(cell, initial, electrode, dt, folds, record, every, place, engine="scan"):
-    def look(cell, s):
+def _run(cell, initial, electrode, dt, folds, at, record, every, place, engine="scan"):
+    def seen(cell, s):
         return {name: observe(cell, s, name) for name in record}
+
+    def look(cell, s):
+        return seen(cell, s) if at is None else jax.vmap(lambda k: seen(*compartment_at(cell, s, k)))(at)
 
     def program(cell, initial, electrode, folds):
         s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
         final, data, folded = ENGINES[engine].run(cell, s, electrode, dt, look, every, folds)
         # NaN and infinity never heal in the state, so the last one tells of the whole run.
-        finite = [jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)]
-        return final, data, jnp.stack(finite).all(axis=0), folded
+        finite = jnp.stack([jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)])
+        ok = finite.all(axis=tuple(range(1 + len(cell.state_axes))))
+        return final, data, ok, folded
 
     things = {"cell": cell, "initial": initial, "electrode": electrode, "folds": folds}
     live = runner.live_arrays(cell)
     final, data, ok, folded = runner.run_population(program, place, live, **things)
     return Recording(_times(electrode, dt, every), data, ok, final, folded)
+
+
+def _places(cell: Cell, at: Any) -> jax.Array | None:
+    """The compartments that are recorded, None for all. Raises ValueError where there are none."""
+    if at is None:
+        return None
+    if not cell.state_axes:
+        raise ValueError(f"at = {at!r}: the cell has no compartments to choose from")
+    check_compartments("at", at, *cell.state_shape)
+    return jnp.asarray(at)
 
 
 def _times(electrode: Electrode, dt, every: int) -> jax.Array:
@@ -112,6 +137,7 @@ def simulate(
     every: int = 1,
     initial: State | Leaf | None = None,
     folds: Mapping[str, Fold] | None = None,
+    at: Sequence[int] | Int[np.ndarray | Array, " place"] | None = None,
     engine: str = "scan",
     memory_MB: float | None = None,
     fast_math: bool = False,
@@ -121,7 +147,9 @@ def simulate(
     A population has one axis, the last of its arrays. `initial` is a state to go on from, a
     potential (mV) at which the gates have settled, or None for the resting state (under an ideal
     clamp, for its first command). Records every `every` steps of `dt` ms; `folds` see the same
-    states, and with `record=()` memory does not grow with time. A population is computed on all
+    states, and with `record=()` memory does not grow with time. Of a cell with compartments all are
+    recorded, `[record, comp, *pop]`, or those `at` these places, `[record, place, *pop]`. A
+    population is computed on all
     local devices, on the CPU in blocks that fit the cache, on an NVIDIA GPU by kernels that keep a
     cell in registers. One whose records would fill more than `memory_MB` on each device (default:
     half of a GPU's memory) is computed a part after the other, and its recording gathered in the
@@ -139,18 +167,21 @@ def simulate(
     if engine == "prefix":
         prefix.check(cell, electrode)
     check_run(cell, electrode, dt, every, folds)
-    pop = population(cell=cell, initial=initial, electrode=electrode, folds=folds)
+    looked_at = _places(cell, at)
+    begun = beginning(cell, electrode, initial)
+    pop = population(cell=cell, initial=begun, electrode=electrode, folds=folds)
     check_noise(cell, pop)
-    initial = beginning(electrode, initial)
-    place = runner.place_of(cell, initial, electrode, folds, fast_math=fast_math)
+    place = runner.place_of(cell, begun, electrode, folds, fast_math=fast_math)
 
     def run(cell, initial, electrode, folds):
-        return _run(cell, initial, electrode, dt, folds, tuple(record), every, place, engine)
+        how = tuple(record), every, place, engine
+        return _run(cell, initial, electrode, dt, folds, looked_at, *how)
 
     n = math.prod(pop)
-    record_bytes = n_steps(electrode) // every * len(record) * jnp.result_type(float).itemsize
+    numbers = len(record) * (math.prod(cell.state_shape) if at is None else len(at))
+    record_bytes = n_steps(electrode) // every * numbers * jnp.result_type(float).itemsize
     size = runner.launch_size(n, record_bytes, place, memory_MB)
-    things = {"cell": cell, "initial": initial, "electrode": electrode, "folds": folds}
+    things = {"cell": cell, "initial": begun, "electrode": electrode, "folds": folds}
     if size >= n:
         return run(**things)
 

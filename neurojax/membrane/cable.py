@@ -1,0 +1,312 @@
+"""Cells with dendrites and axons: compartments in a tree, each a membrane with channels.
+
+What a channel is, how gates move and what is recorded is that of `Cell`; here stand the geometry,
+where channels are, and the axial currents. A population of cells of one shape is again a batch
+shape: a parameter is one number, `[comp]`, `[1, pop]` or `[comp, pop]`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from neurojax.membrane.axes import Along, arrays
+from neurojax.membrane.channel import (
+    Channel,
+    Leaf,
+    ParamInfo,
+    check_range,
+    field,
+    param,
+    params,
+    pytree,
+    static,
+)
+from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.ions import Ion
+from neurojax.membrane.pipette import Pipette
+from neurojax.membrane.rates import relax_mean
+from neurojax.membrane.stochastic import Noisy
+from neurojax.membrane.tree import (
+    CENTRE,
+    END,
+    START,
+    Nodes,
+    Tree,
+    conductances,
+    displacement,
+    tree,
+)
+from neurojax.units import check_known
+
+CRANK_NICOLSON, BACKWARD_EULER = 0.5, 1.0
+
+DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
+"""What a relative density may be."""
+
+
+@pytree
+class Compartment(Cell):
+    """One of the compartments of a cell, by itself: channels may be denser here than elsewhere.
+
+    `density` is by channel what its conductance is multiplied by, 1 where it does not tell.
+    """
+
+    density: dict[str, Leaf] = field({}, axes=())
+
+    def painted(self, key: str, i: jax.Array) -> jax.Array:
+        return i * self.density[key] if key in self.density else i
+
+
+@pytree
+class Cable(Compartment):
+    """A cell of cylindrical compartments in a tree; free ends are sealed.
+
+    `parents` tells of each compartment on which other one it hangs, -1 of the root; `attached`
+    where: at its far end (1, the default), its centre (0.5) or its start (0). `density` paints the
+    channels, by name: how dense each is in the compartments `[comp]`, 0 where there is none of it.
+    So a parameter such as "na.g_bar" stays one number, which can be fitted. The electrode is in
+    compartment `electrode_at`, a whole number or one for each cell. `regions` are the names of the
+    compartments' kinds.
+
+    The axial currents of a step are those of the potentials at its middle (`implicit` 0.5, the
+    Crank-Nicolson method: second order) or its end (1, backward Euler: first order, smooth at any
+    dt).
+    """
+
+    state_axes: ClassVar[tuple[str, ...]] = ("comp",)
+
+    channels: dict[str, Channel] = field(axes=("comp",))
+    ions: dict[str, Ion] = field({}, axes=("comp",))
+    inputs: dict[str, Leaf] = field({}, axes=("comp",))
+    density: dict[str, Leaf] = field({}, axes=("comp",))
+    C_m: Leaf = param(1.0, "uF/cm2", 0.01, 50.0, axes=("comp",))
+    R_i: Leaf = param(100.0, "Ohm cm", 1.0, 1e5, axes=("comp",))
+    length: Leaf = param(20.0, "um", 1e-3, 1e6, axes=("comp",))
+    diameter: Leaf = param(1.0, "um", 1e-3, 1e5, axes=("comp",))
+    electrode_at: Leaf = field(0, axes=())
+    parents: tuple[int, ...] = static((-1,))
+    attached: tuple[float, ...] = static(())
+    regions: tuple[str, ...] = static(())
+    implicit: float = static(CRANK_NICOLSON)
+
+    area: ClassVar[Any] = property(lambda self: _side(self.length, self.diameter))  # cm2
+
+    def __post_init__(self):
+        super().__post_init__()  # pyright: ignore[reportAttributeAccessIssue]
+        if self.implicit not in (CRANK_NICOLSON, BACKWARD_EULER):
+            raise ValueError(f"implicit = {self.implicit}: expected 0.5 or 1")
+        if self.regions and len(self.regions) != len(self.parents):
+            n = len(self.parents)
+            raise ValueError(f"regions: {len(self.regions)} names for {n} compartments")
+        assert self.tree  # or it says what is wrong with the parents
+
+    @property
+    def tree(self) -> Tree:
+        """How the compartments hang together."""
+        return tree(self.parents, self.attached)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (len(self.parents),)
+
+    def check(self) -> None:
+        n = len(self.parents)
+        for array in arrays({"cell": self}):
+            rows = np.shape(array.value)[:1]
+            if "comp" in array.own and rows not in ((n,), (1,)):
+                raise ValueError(
+                    f"{array.name}: shape {np.shape(array.value)}, for {rows[0]} compartments, but "
+                    f"the cell has {n}. What differs from cell to cell only is [1, pop]"
+                )
+        for name in ("length", "diameter", "R_i", "C_m"):
+            check_range(name, getattr(self, name), params(self)[name])
+        for name, value in self.density.items():
+            check_known(name, self.channels, "channel")
+            check_range(f"density of {name!r}", value, DENSITY)
+        check_compartments("electrode_at", self.electrode_at, n)
+        for key, channel in self.channels.items():
+            if isinstance(channel, Noisy | Pipette):
+                raise ValueError(
+                    f"channel {key!r}: a {type(channel).__name__} is for cells of one compartment"
+                )
+
+    # -- where what is ----------------------------------------------------------------------------
+    def compartments(self, region: str) -> Int[np.ndarray, " some"]:
+        """The compartments of a region. Raises ValueError for an unknown one."""
+        check_known(region, dict.fromkeys(self.regions), "region")
+        return np.flatnonzero(np.asarray(self.regions) == region)
+
+    def by_region(
+        self, values: Mapping[str, float], other: float = 0.0
+    ) -> Float[np.ndarray, " comp"]:
+        """A value for each compartment, from those of regions; `other` where none is given."""
+        array = np.full(len(self.parents), float(other))
+        for region, value in values.items():
+            array[self.compartments(region)] = value
+        return array
+
+    # -- one step ---------------------------------------------------------------------------------
+    def entering(self, i: jax.Array) -> jax.Array:
+        here = jnp.arange(len(self.parents)).reshape(-1, *[1] * (i.ndim - 1))
+        return jnp.where(here == self.electrode_at, i / self.area, 0.0)
+
+    def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
+        if len(self.parents) == 1:
+            return super().displacement(v, passed, z, dt)
+        C = self.C_m * self.area
+        axial = dt * self.axial_conductance(v.ndim)
+        return displacement(self.tree, C / relax_mean(z), axial, C * passed, v, self.implicit)
+
+    def newton(self, v: jax.Array, i: jax.Array, g: jax.Array) -> jax.Array:
+        if len(self.parents) == 1:
+            return super().newton(v, i, g)
+        axial = self.axial_conductance(v.ndim)
+        return displacement(self.tree, g * self.area, axial, i * self.area, v, 1.0)
+
+    def axial_conductance(self, ndim: int = 1) -> Nodes:
+        """Conductance of each node of the tree to its parent, mS, 0 of the root."""
+        half = jnp.asarray(_half_resistance(self.R_i, self.length, self.diameter))
+        half = half.reshape(half.shape or (1,) * ndim)
+        return conductances(self.tree, jnp.broadcast_to(half, (*self.state_shape, *half.shape[1:])))
+
+
+def _side(length: Any, diameter: Any) -> Any:
+    """The area of a cylinder's side, cm2, of lengths in um."""
+    return np.pi * 1e-8 * length * diameter
+
+
+def _half_resistance(R_i: Any, length: Any, diameter: Any) -> Any:
+    """From the centre of a cylinder to its end, kOhm; R_i in Ohm cm, lengths in um."""
+    return 10 * R_i * (length / 2) / (np.pi / 4 * diameter**2)
+
+
+def check_compartments(name: str, at: Any, n: int) -> None:
+    """Raise ValueError for what are no numbers of n compartments; traced ones are taken as are."""
+    if isinstance(at, jax.core.Tracer):
+        return
+    numbers = np.asarray(at)
+    if numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n)).any():
+        raise ValueError(f"{name} = {at!r}: expected whole numbers from 0 to {n - 1}")
+
+
+# -- one of the compartments -----------------------------------------------------------------------
+def compartment_at(cell: Cable, s: State, at: Leaf) -> tuple[Compartment, State]:
+    """One compartment as a cell of its own, and its state; `at` is a number or one for each cell.
+
+    The cell is that of a program, whose arrays are `aligned`.
+    """
+    things = cell, Along(cell.state_axes, s)
+    leaves, structure = jax.tree.flatten(things)
+    owned = ("comp" in array.own for array in arrays(things))
+    chosen = [_row(x, at) if own else x for x, own in zip(leaves, owned, strict=True)]
+    cell, s = jax.tree.unflatten(structure, chosen)
+    fields = {f.name: getattr(cell, f.name) for f in dataclasses.fields(Compartment)}
+    return Compartment(**fields), s.value
+
+
+def _row(x: Any, at: Leaf) -> jax.Array:
+    """A row of an array `[comp, *pop]`, or for each cell its own; by a sum, not a gather."""
+    x = jnp.asarray(x)
+    if x.shape[0] == 1:
+        return x[0]
+    here = jnp.arange(x.shape[0]).reshape(-1, *[1] * (x.ndim - 1)) == at
+    return jnp.where(here, x, 0.0).sum(0)
+
+
+# -- builders --------------------------------------------------------------------------------------
+class Section(NamedTuple):
+    """A cylinder cut into compartments of equal length, which may hang on another section."""
+
+    length: float  # um
+    diameter: float  # um; or a sequence, of each compartment's
+    compartments: int = 1
+    on: str | None = None  # the section on which it hangs, by name
+    at: float = END  # where on it: 1 its far end, 0.5 its centre, 0 its start
+
+
+def assemble(
+    sections: Mapping[str, Section],
+    channels: Mapping[str, Channel],
+    density: Mapping[str, Mapping[str, float]] | None = None,
+    **more: Any,
+) -> Cable:
+    """A cell of sections, whose names are those of its regions.
+
+    A section comes after the one on which it hangs; the first hangs on none. `density` tells by
+    channel and section how dense the channel is, and where it tells of a channel, this is in no
+    other section. What is `more`, as C_m or R_i, is as in `Cable`. Raises ValueError for sections
+    that do not hang together.
+    """
+    parents: list[int] = []
+    attached: list[float] = []
+    regions: list[str] = []
+    length: list[float] = []
+    diameter: list[float] = []
+    rows: dict[str, list[int]] = {}
+    for name, section in sections.items():
+        n, first = section.compartments, len(parents)
+        if n < 1:
+            raise ValueError(f"section {name!r}: {n} compartments")
+        parent, at = _place(name, section, rows)
+        rows[name] = list(range(first, first + n))
+        parents += [parent, *rows[name][:-1]]
+        attached += [at, *[END] * (n - 1)]
+        regions += [name] * n
+        length += [section.length / n] * n
+        diameter += np.broadcast_to(np.asarray(section.diameter, float), (n,)).tolist()
+    cell = Cable(
+        channels=dict(channels), parents=tuple(parents), attached=tuple(attached),
+        regions=tuple(regions), length=np.asarray(length), diameter=np.asarray(diameter), **more,
+    )  # fmt: skip
+    painted = {key: cell.by_region(values) for key, values in (density or {}).items()}
+    return dataclasses.replace(cell, density=painted)
+
+
+def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tuple[int, float]:
+    """The compartment on which a section hangs, and where on it."""
+    if section.on is None:
+        if rows:
+            raise ValueError(f"section {name!r} hangs on none, as the first does: give it `on`")
+        return -1, END
+    check_known(section.on, rows, "section")
+    there = rows[section.on]
+    if section.at == CENTRE and len(there) % 2 == 0:
+        raise ValueError(
+            f"section {name!r}: {section.on!r} has {len(there)} compartments, and so none in its "
+            "centre"
+        )
+    places = {START: there[0], CENTRE: there[len(there) // 2], END: there[-1]}
+    if section.at not in places:
+        raise ValueError(f"section {name!r}: at = {section.at}: expected 0, 0.5 or 1")
+    return places[section.at], section.at
+
+
+def cylinder(
+    length: float, diameter: float, compartments: int, channels: Mapping[str, Channel], **more: Any
+) -> Cable:
+    """A straight cable or axon of equal compartments, lengths in um; `more` is as in `assemble`."""
+    return assemble({"axon": Section(length, diameter, compartments)}, channels, **more)
+
+
+def ball_and_stick(
+    channels: Mapping[str, Channel],
+    *,
+    soma: float = 20.0,
+    length: float = 500.0,
+    diameter: float = 2.0,
+    compartments: int = 19,
+    **more: Any,
+) -> Cable:
+    """A soma as long as wide (um), and on its end a dendrite; regions "soma" and "dendrite"."""
+    sections = {
+        "soma": Section(soma, soma),
+        "dendrite": Section(length, diameter, compartments, on="soma"),
+    }
+    return assemble(sections, channels, **more)

@@ -1,0 +1,244 @@
+"""Compartments in a tree, joined by their axial resistances, and the linear solve of their step.
+
+A compartment is a cylinder with its capacitance in its centre. Where two ends meet, their half
+resistances are in series; where more meet, or something branches off a centre, the joint is a node
+of its own that has no capacitance. The nodes make a tree again, which Hines elimination solves from
+the leaves to the root and back, in as many operations as there are nodes.
+
+Source: Hines 1984, Int J Biomed Comput 15:69, doi:10.1016/0020-7101(84)90008-4.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+Nodes = Float[Array, "node *pop"]
+Compartments = Float[Array, "comp *pop"]
+
+END, CENTRE, START = 1.0, 0.5, 0.0
+"""Where a compartment may be attached to its parent: at its far end, its middle, or its start."""
+
+
+class Tree(NamedTuple):
+    """Nodes, the compartments first and then the joints, each below its parent.
+
+    A node hangs on its parent by the half resistances of those two of which `own` and `parents_own`
+    are 1: a joint has none, nor has a centre from which something branches off.
+    """
+
+    compartments: int
+    root: int
+    parent: Int[np.ndarray, " node"]  # the root's is the root itself
+    order: Int[np.ndarray, " edge"]  # all nodes but the root, children before their parents
+    stands_for: Int[np.ndarray, " node"]  # the compartment near whose potential a node's is
+    own: Float[np.ndarray, " node"]
+    parents_own: Float[np.ndarray, " node"]
+
+
+# -- from who hangs on whom ------------------------------------------------------------------------
+@lru_cache(maxsize=256)
+def tree(parents: tuple[int, ...], attached: tuple[float, ...] = ()) -> Tree:
+    """The tree of compartments of which each hangs on a parent, -1 for the root.
+
+    `attached` says where on the parent each one's start is (default: at its far end). Raises
+    ValueError for what is no tree.
+    """
+    _check(parents, attached)
+    n = len(parents)
+    edges: list[tuple[int, int, bool, bool]] = []  # two nodes, and whose halves lie between them
+    nodes = n
+    for at_centre, ends in _joints(parents, attached or (END,) * n):
+        if at_centre is not None:
+            edges += [(at_centre, k, False, True) for k in ends]
+        elif len(ends) == 2:
+            edges.append((*ends, True, True))
+        elif len(ends) > 2:
+            edges += [(nodes, k, False, True) for k in ends]
+            nodes += 1
+    return _rooted(n, nodes, edges, parents.index(-1))
+
+
+def _check(parents: tuple[int, ...], attached: tuple[float, ...]) -> None:
+    n = len(parents)
+    if sum(p == -1 for p in parents) != 1:
+        raise ValueError(f"parents: expected one root, -1, in {_some(parents)}")
+    for k, p in enumerate(parents):
+        if not -1 <= p < n or p == k:
+            raise ValueError(f"parents[{k}] = {p}: expected another of {n} compartments, or -1")
+    known = {parents.index(-1)}
+    for k in range(n):
+        path: list[int] = []
+        while k not in known and k not in path:
+            path.append(k)
+            k = parents[k]
+        if k not in known:
+            raise ValueError(f"parents: {_some(path[path.index(k) :])} hang on each other")
+        known.update(path)
+    if attached and len(attached) != n:
+        raise ValueError(f"attached: {len(attached)} places for {n} compartments")
+    for k, at in enumerate(attached):
+        if at not in (START, CENTRE, END):
+            raise ValueError(f"attached[{k}] = {at}: expected 0 (start), 0.5 or 1 (end)")
+
+
+def _some(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8]))
+    return f"({shown}{', ...' if len(numbers) > 8 else ''})"
+
+
+def _joints(
+    parents: Sequence[int], attached: Sequence[float]
+) -> list[tuple[int | None, list[int]]]:
+    """What meets where: a compartment by its centre, if any, and those that have an end there."""
+    starts: dict[int, tuple[str, int]] = {}
+
+    def start(k: int) -> tuple[str, int]:
+        """The place of a compartment's start."""
+        path = []
+        while k not in starts and parents[k] >= 0 and attached[k] == START:
+            path.append(k)
+            k = parents[k]
+        if k not in starts:
+            p = parents[k]
+            at_root = ("start", k)
+            starts[k] = at_root if p < 0 else ("end" if attached[k] == END else "centre", p)
+        starts.update((j, starts[k]) for j in path)
+        return starts[k]
+
+    meeting: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for k in range(len(parents)):
+        meeting[start(k)].append(k)
+        meeting["end", k].append(k)
+    return [(k if what == "centre" else None, ends) for (what, k), ends in meeting.items()]
+
+
+def _rooted(n: int, nodes: int, edges: list, root: int) -> Tree:
+    """The nodes as a tree below the root, by the edges between them."""
+    near: defaultdict[int, list[tuple[int, bool, bool]]] = defaultdict(list)
+    for a, b, half_a, half_b in edges:
+        near[a].append((b, half_a, half_b))
+        near[b].append((a, half_b, half_a))
+    parent, stands_for = np.zeros(nodes, np.int32), np.arange(nodes, dtype=np.int32)
+    own, parents_own = np.zeros(nodes), np.zeros(nodes)
+    parent[root] = root
+    found, ahead = [], [root]
+    while ahead:  # depth first: a branch stays together
+        k = ahead.pop()
+        found.append(k)
+        for j, half_k, half_j in near[k]:
+            if j != parent[k]:
+                parent[j], own[j], parents_own[j] = k, half_j, half_k
+                if j >= n:
+                    stands_for[j] = k
+                ahead.append(j)
+    order = np.asarray(found[:0:-1], np.int32)
+    return Tree(n, root, parent, order, stands_for, own, parents_own)
+
+
+def conductances(tree: Tree, half: Compartments) -> Nodes:
+    """Conductance of each node to its parent, mS, 0 of the root; `half` resistances in kOhm."""
+    joints = len(tree.parent) - tree.compartments
+    half = jnp.concatenate([half, jnp.zeros((joints, *half.shape[1:]), half.dtype)])
+
+    def of_nodes(a: np.ndarray) -> jax.Array:
+        return jnp.asarray(a, half.dtype).reshape(-1, *[1] * (half.ndim - 1))
+
+    between = of_nodes(tree.own) * half + of_nodes(tree.parents_own) * half[tree.parent]
+    is_root = of_nodes(np.arange(len(tree.parent)) == tree.root) > 0
+    return jnp.where(is_root, 0.0, 1 / jnp.where(is_root, 1.0, between))
+
+
+# -- the solve -------------------------------------------------------------------------------------
+def displacement(
+    tree: Tree, own: Compartments, axial: Nodes, i: Compartments, v: Compartments, part: float
+) -> Compartments:
+    """How far the potentials go: dv of own * dv + L (v + part * dv) = -i.
+
+    L v are the currents that leave each compartment through the conductances `axial`. All of one
+    unit, as mS and uA. Linear in i and v, and differentiated as such: each tangent or adjoint is
+    one more solve with the same factors.
+    """
+    shape = (len(tree.parent), *v.shape[1:])
+    joints = jnp.zeros((shape[0] - tree.compartments, *shape[1:]), v.dtype)
+    axial = jnp.asarray(axial, v.dtype)
+    own = jnp.concatenate([own, joints])
+    # A joint's potential is the one at which nothing is left of its currents. As the equation is
+    # linear any v will do for it to start from: that of its parent.
+    leaving = laplacian(tree, axial, v[tree.stands_for]) + jnp.concatenate([i, joints])
+    fixed = jax.lax.stop_gradient((own, part * axial))
+    factors = _factors(tree, *fixed)
+    dv = jax.lax.custom_linear_solve(
+        lambda dv: own * dv + part * laplacian(tree, axial, dv),
+        -leaving,
+        lambda _, b: _solved(tree, factors, b),
+        symmetric=True,
+    )
+    return dv[: tree.compartments]
+
+
+def laplacian(tree: Tree, axial: Nodes, v: Nodes) -> Nodes:
+    """The current that leaves each node through the conductances between them."""
+    flow = axial * (v - v[tree.parent])
+    return flow.at[tree.parent].add(-flow, mode="promise_in_bounds")
+
+
+class _Factors(NamedTuple):
+    """What the elimination of a matrix leaves for its right-hand sides."""
+
+    share: Nodes  # what of a node's current goes on to its parent
+    per: Nodes  # 1 / (what a node has to ground, and to its parent)
+
+
+def _factors(tree: Tree, own: Nodes, axial: Nodes) -> _Factors:
+    """Eliminates the nodes from the leaves on.
+
+    What a node has to ground is its own and, in series with an axial conductance, what each child
+    has: nothing is subtracted, so no digits are lost where the axial conductances are large.
+    """
+    order, parent = jnp.asarray(tree.order), jnp.asarray(tree.parent)
+
+    def eliminate(k: jax.Array, carry: Any) -> Any:
+        ground, share, per = carry
+        j = order[k]
+        to_parent, to_ground = _row(axial, j), _row(ground, j)
+        one = 1 / (to_parent + to_ground)
+        part = to_parent * one
+        ground = _put(ground, _row(ground, parent[j]) + part * to_ground, parent[j])
+        return ground, _put(share, part, j), _put(per, one, j)
+
+    zeros = jnp.zeros_like(own)
+    ground, share, per = jax.lax.fori_loop(0, len(tree.order), eliminate, (own, zeros, zeros))
+    return _Factors(share, _put(per, 1 / ground[tree.root], tree.root))
+
+
+def _solved(tree: Tree, factors: _Factors, b: Nodes) -> Nodes:
+    """The solution for one right-hand side: currents go to the root, potentials come back."""
+    order, parent = jnp.asarray(tree.order), jnp.asarray(tree.parent)
+    last = len(tree.order) - 1
+
+    def down(k: jax.Array, b: jax.Array) -> jax.Array:
+        j = order[k]
+        return _put(b, _row(b, parent[j]) + _row(factors.share, j) * _row(b, j), parent[j])
+
+    def up(k: jax.Array, x: jax.Array) -> jax.Array:
+        j = order[last - k]
+        return _put(x, _row(x, j) + _row(factors.share, j) * _row(x, parent[j]), j)
+
+    b = jax.lax.fori_loop(0, last + 1, down, b)
+    return jax.lax.fori_loop(0, last + 1, up, b * factors.per)
+
+
+def _row(a: jax.Array, k: Any) -> jax.Array:
+    return jax.lax.dynamic_index_in_dim(a, k, 0, keepdims=False)
+
+
+def _put(a: jax.Array, row: jax.Array, k: Any) -> jax.Array:
+    return jax.lax.dynamic_update_index_in_dim(a, row, k, 0)
