@@ -274,9 +274,7 @@ class At(Fold):
         if squares is None or squares.of_record is None:
             return squares
         of_record = squares.of_record
-        return squares._replace(
-            of_record=lambda cell, s, row: of_record(*self._seen(cell, s), row)
-        )
+        return squares._replace(of_record=lambda cell, s, row: of_record(*self._seen(cell, s), row))
 
 
 def total(parts: Mapping[str, Fold], weights: Mapping[str, float] | None = None) -> Total:

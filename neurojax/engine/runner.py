@@ -114,9 +114,9 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
     """program(**things) for the population that the things span, of results `[..., *pop]`.
 
     The program is written for one cell or many alike: it gets the things whole, for as many cells
-    as run together, and `aligned`. Which arrays have an entry for each cell is declared, see `axes`. `live` is the
-    number of arrays `[pop]` that its time loop works on. Results depend neither on blocks nor on
-    devices. Raises ValueError for shapes that do not fit.
+    as run together, and `aligned`. Which arrays have an entry for each cell is declared, see
+    `axes`. `live` is the number of arrays `[pop]` that its time loop works on. Results depend
+    neither on blocks nor on devices. Raises ValueError for shapes that do not fit.
     """
     pop, leaves, tree, own = _leaves(things)
 

@@ -22,7 +22,6 @@ import numpy as np
 
 from neurojax.membrane.electrode import Electrode
 
-
 OPTIONAL = frozenset({"step", "comp"})
 """Axes without which an array is one number: the same at all times, or in all compartments."""
 

@@ -17,7 +17,7 @@ from neurojax.engine.folds import Fold, Mean
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import DIFFERENTIABLE, Build, Theta, prepare
-from neurojax.membrane.axes import population
+from neurojax.membrane.axes import aligned, population
 from neurojax.membrane.channel import Leaf, pytree
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, n_steps
@@ -324,6 +324,7 @@ def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
         return [t for a, t in kept if floating(a)]
 
     s = jax.tree.map(jnp.asarray, s)
+    cell = aligned(cell, s.v.shape[len(cell.state_axes) :])
     leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, cell))
     alone = s.v.ndim == len(cell.state_axes)
     for name, move, coupling in cell.sub_steps():

@@ -28,13 +28,13 @@ ENGINES = {"scan": scan, "prefix": prefix}
 
 
 class Recording(NamedTuple):
-    """What was recorded: one row per record.
+    """What was recorded: one row per record, of a cell with compartments `[record, comp, *pop]`.
 
     NumPy arrays where it was gathered part by part, see `simulate`.
     """
 
     t: Float[Array, " record"]  # ms, the end of the step recorded
-    data: dict[str, Float[Array, " record *pop"]]  # of a cell with compartments [record, comp, *pop]
+    data: dict[str, Float[Array, " record *pop"]]
     ok: Bool[Array, "*pop"]  # False where the integration left the finite numbers
     final: State  # to go on from
     folds: dict[str, Any]  # results of the folds, by the names that they were given
@@ -97,7 +97,9 @@ def _run(cell, initial, electrode, dt, folds, at, record, every, place, engine="
         return {name: observe(cell, s, name) for name in record}
 
     def look(cell, s):
-        return seen(cell, s) if at is None else jax.vmap(lambda k: seen(*compartment_at(cell, s, k)))(at)
+        if at is None:
+            return seen(cell, s)
+        return jax.vmap(lambda k: seen(*compartment_at(cell, s, k)))(at)
 
     def program(cell, initial, electrode, folds):
         s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
