@@ -77,7 +77,7 @@ def test_without_axial_conductance_compartments_are_alone(x64):
 
 
 def test_no_current_is_lost_in_the_joints(x64):
-    own, half, i, v = numbers()
+    _, half, _, v = numbers()
     of = tree(PARENTS, ATTACHED)
     leaving = laplacian(of, conductances(of, jnp.asarray(half)), jnp.asarray(v)[of.stands_for])
     np.testing.assert_allclose(leaving.sum(0), 0.0, atol=1e-13)

@@ -49,6 +49,11 @@ class Task:
 
     def __post_init__(self):
         checked(self.precision)
+        if self.cell.state_axes:
+            raise ValueError(
+                "a fit is of a cell with one compartment: of a cable, `gradient` gives the slopes "
+                "of any objective of one compartment, see At"
+            )
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
         shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float, Int
 
 from neurojax.membrane.axes import Along, arrays
@@ -189,7 +190,7 @@ def _half_resistance(R_i: Any, length: Any, diameter: Any) -> Any:
 
 def check_compartments(name: str, at: Any, n: int) -> None:
     """Raise ValueError for what are no numbers of n compartments; traced ones are taken as are."""
-    if isinstance(at, jax.core.Tracer):
+    if isinstance(at, Tracer):
         return
     numbers = np.asarray(at)
     if numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n)).any():
@@ -206,9 +207,9 @@ def compartment_at(cell: Cable, s: State, at: Leaf) -> tuple[Compartment, State]
     leaves, structure = jax.tree.flatten(things)
     owned = ("comp" in array.own for array in arrays(things))
     chosen = [_row(x, at) if own else x for x, own in zip(leaves, owned, strict=True)]
-    cell, s = jax.tree.unflatten(structure, chosen)
+    cell, here = jax.tree.unflatten(structure, chosen)
     fields = {f.name: getattr(cell, f.name) for f in dataclasses.fields(Compartment)}
-    return Compartment(**fields), s.value
+    return Compartment(**fields), here.value
 
 
 def _row(x: Any, at: Leaf) -> jax.Array:

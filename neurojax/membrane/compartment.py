@@ -255,7 +255,7 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
     def fluxes(v: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         currents = {k: _unpainted_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
-        electrode = cell.entering(e.g * (v - e.v_cmd) - e.i)
+        electrode = cell.entering(jnp.asarray(e.g * (v - e.v_cmd) - e.i))
         total = sum((cell.painted(k, i) for k, i in currents.items()), jnp.zeros_like(v))
         total = total + electrode
         if not any(of_ion.values()):

@@ -59,7 +59,7 @@ def tree(parents: tuple[int, ...], attached: tuple[float, ...] = ()) -> Tree:
         if at_centre is not None:
             edges += [(at_centre, k, False, True) for k in ends]
         elif len(ends) == 2:
-            edges.append((*ends, True, True))
+            edges.append((ends[0], ends[1], True, True))
         elif len(ends) > 2:
             edges += [(nodes, k, False, True) for k in ends]
             nodes += 1
