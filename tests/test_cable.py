@@ -419,6 +419,20 @@ def test_a_fold_must_say_which_compartment_an_amplifier_reads():
         nj.simulate(branched(), DRIVE, folds={"x": fold})
 
 
+def test_what_is_of_one_compartment_refuses_a_cable():
+    cell = branched()
+    trace = nj.Trace("current", 0.1, np.full(100, -65.0), np.zeros(100))
+    protocol = nj.protocols.ramp(-80.0, 0.0, duration=10.0)
+    for made in (
+        lambda: nj.simulate(cell, nj.voltage_clamp(np.full(4, -65.0)), engine="prefix"),
+        lambda: nj.clamp(cell, protocol),
+        lambda: nj.fit.fit(cell, [trace], ["na.g_bar"]),
+        lambda: nj.model.to_toml(cell),
+    ):
+        with pytest.raises(ValueError, match="one compartment, a Cable has several"):
+            made()
+
+
 def test_only_one_number_for_each_cell_can_be_differentiated_in():
     with pytest.raises(ValueError, match="length differs from compartment to compartment"):
         nj.gradient(branched(), DRIVE, of=nj.At(fold=nj.Mean()), wrt=["length"])

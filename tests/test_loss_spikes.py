@@ -13,6 +13,7 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import runner
 from neurojax.engine.gpu import kernel
 from neurojax.io import read
+from neurojax.membrane.axes import Along
 from neurojax.recording import features
 from neurojax.run import simulation
 
@@ -58,7 +59,8 @@ def test_spikes_are_found_within_a_kernel():
     cell = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})
     fold = loss.SpikeTable(record_ms=0.1, slots=1, measures=("time", "peak"))
     where = runner.Place(None, "gpu", kernel.Kernel())
-    told = (cell, -65.0, nj.current_clamp(np.full(40, 5.0, np.float32)), 0.025, {"s": fold})
+    drive = nj.current_clamp(np.full(40, 5.0, np.float32))
+    told = (cell, Along((), -65.0), drive, 0.025, {"s": fold})
     program = simulation._run.trace(*told, (), 4, where)
     text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @mosaic_gpu") == 1

@@ -14,6 +14,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, runner, tangent
+from neurojax.membrane.axes import Along
 from neurojax.run import simulation
 
 DT = 0.025
@@ -158,7 +159,7 @@ def loops_outside_kernels(text: str) -> int:
 
 
 def compiled(cell, every=10):
-    arguments = (cell, -65.0, nj.current_clamp(DRIVE), DT, {})
+    arguments = (cell, Along((), -65.0), nj.current_clamp(DRIVE), DT, {})
     return simulation._run.lower(*arguments, ("v",), every, CPU).compile().as_text()
 
 
@@ -210,7 +211,8 @@ def test_memory_of_a_fold_does_not_grow_with_time():
 
     def temporary(steps):
         i = jax.ShapeDtypeStruct((steps,), jnp.float32)
-        arguments = (cell, -65.0, nj.Electrode(i, 0.0, 0.0), DT, {"n": nj.SpikeCount()})
+        drive = nj.Electrode(i, 0.0, 0.0)
+        arguments = (cell, Along((), -65.0), drive, DT, {"n": nj.SpikeCount()})
         program = simulation._run.lower(*arguments, (), 10, CPU).compile()
         return program.memory_analysis().temp_size_in_bytes
 

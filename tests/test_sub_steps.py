@@ -30,6 +30,7 @@ class Dumbbell(nj.Cell):
     """Two compartments of one membrane, joined by `g_axial` (mS/cm2); current enters the first."""
 
     state_axes = ("comp",)
+    state_shape = (2,)
     coupling: str = nj.static("tree")
     g_axial: float = 0.3
 

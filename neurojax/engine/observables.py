@@ -13,6 +13,7 @@ from neurojax.membrane.compartment import (
     Cell,
     State,
     channel_current,
+    check_single,
     concentrations,
     environment,
     ionic_current,
@@ -87,15 +88,9 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
     return channel.gates(s.v, s.x[key], **environment(cell, key, s.c))[what]
 
 
-def _check_is_one(cell: Cell) -> None:
-    """Raise ValueError for a cell with compartments, of which an amplifier sees one."""
-    if cell.state_axes:
-        raise ValueError("which compartment does the amplifier read? Say it with At(place, fold)")
-
-
 def amplifier_potential(cell: Cell, s: State) -> jax.Array:
     """The potential that an amplifier in current clamp reads, mV."""
-    _check_is_one(cell)
+    check_single(cell, "what an amplifier reads (see the fold At)")
     found = pipette_of(cell)
     if found is None:
         return s.v
@@ -108,7 +103,7 @@ def amplifier_current(cell: Cell, s: State) -> jax.Array:
 
     Without a pipette the clamp is ideal, and this the ionic current of the whole membrane.
     """
-    _check_is_one(cell)
+    check_single(cell, "what an amplifier reads (see the fold At)")
     found = pipette_of(cell)
     if found is None:
         return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)

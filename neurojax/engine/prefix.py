@@ -14,13 +14,14 @@ import jax.numpy as jnp
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold
 from neurojax.membrane.channel import Gates, Leaf
-from neurojax.membrane.compartment import Cell, State, environment, pools
+from neurojax.membrane.compartment import Cell, State, check_single, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 
 
 def check(cell: Cell, electrode: Electrode) -> None:
     """Raise ValueError for a run in which v or what gates see is not known beforehand."""
+    check_single(cell, "engine 'prefix'")
     if not is_ideal_clamp(electrode):
         raise ValueError(
             "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"

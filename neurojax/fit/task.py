@@ -13,7 +13,7 @@ from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.space import Space
 from neurojax.loss import Sweep, counted, noise_of, prepare
-from neurojax.membrane.compartment import Cell
+from neurojax.membrane.compartment import Cell, check_single
 from neurojax.recording.trace import Trace
 
 
@@ -49,11 +49,7 @@ class Task:
 
     def __post_init__(self):
         checked(self.precision)
-        if self.cell.state_axes:
-            raise ValueError(
-                "a fit is of a cell with one compartment: of a cable, `gradient` gives the slopes "
-                "of any objective of one compartment, see At"
-            )
+        check_single(self.cell, "a fit")
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
         shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}

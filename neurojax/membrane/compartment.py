@@ -125,6 +125,13 @@ class State(NamedTuple):
     c: dict[str, Float[Array, "*pop"]] = {}
 
 
+def check_single(cell: Cell, what: str) -> None:
+    """Raise ValueError for a cell with compartments, where `what` is of one without."""
+    if cell.state_axes:
+        kind = type(cell).__name__
+        raise ValueError(f"{what} is of a cell with one compartment, a {kind} has several")
+
+
 # -- what a channel sees beside v -----------------------------------------------------------------
 def concentrations(cell: Cell, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     """All concentrations by name, mM, and all inputs: those of the state, and those held."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurojax.fit.space import Space
 from neurojax.membrane.channel import Channel, params
-from neurojax.membrane.compartment import Cell, check_value, parameters
+from neurojax.membrane.compartment import Cell, check_single, check_value, parameters
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import Scheme
 from neurojax.model.registry import Registry, registry
@@ -30,6 +30,7 @@ def to_toml(
     takes it with the same `channels`. Raises ValueError for a population, a class that could not
     be found again, as one of a script or notebook, or a number not finite.
     """
+    check_single(cell, "a model file")
     known, classes = parameters(cell), registry(channels)
     for path, (value, _) in known.items():
         check_value(path, value, known)

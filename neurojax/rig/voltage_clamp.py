@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from neurojax.engine.observables import check_observables
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell, check_ions, pools
+from neurojax.membrane.compartment import Cell, check_ions, check_single, pools
 from neurojax.recording.trace import Origin, Trace
 from neurojax.rig.amplifier import Rig
 from neurojax.rig.protocols import Protocol
@@ -60,6 +60,7 @@ def clamp(
     """
     rig = Rig() if rig is None else rig
     names = ("v", "i_ion", *(name for name in record if name not in ("v", "i_ion")))
+    check_single(cell, "a protocol")
     check_observables(cell, names)
     if batch_shape(cell):
         raise ValueError("a protocol runs on one cell: its sweeps are the population")

@@ -92,7 +92,7 @@ def start(cell: Cell, initial: Along, pop: tuple[int, ...]) -> State:
 
 
 @partial(jax.jit, static_argnames=("record", "every", "place", "engine"))
-def _run(cell, initial, electrode, dt, folds, at, record, every, place, engine="scan"):
+def _run(cell, initial, electrode, dt, folds, record, every, place, engine="scan", at=None):
     def seen(cell, s):
         return {name: observe(cell, s, name) for name in record}
 
@@ -177,7 +177,7 @@ def simulate(
 
     def run(cell, initial, electrode, folds):
         how = tuple(record), every, place, engine
-        return _run(cell, initial, electrode, dt, folds, looked_at, *how)
+        return _run(cell, initial, electrode, dt, folds, *how, looked_at)
 
     n = math.prod(pop)
     numbers = len(record) * (math.prod(cell.state_shape) if at is None else len(at))

@@ -21,7 +21,7 @@ from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp, sweeps_for
 from neurojax.loss import Sweep, counted
 from neurojax.membrane.axes import map_cells
-from neurojax.membrane.compartment import Cell, parameters
+from neurojax.membrane.compartment import Cell, check_single, parameters
 from neurojax.membrane.electrode import n_steps
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest
@@ -113,6 +113,7 @@ def cohort(
         couplings = (0.0,) if clamp == "voltage" else NUDGES
     dt = dt or (0.025 if clamp == "current" else recordings[0][0].dt_ms)
     budget = Budget(seconds, progress)
+    check_single(cell, "a cohort")
     cell = suited(cell, checked(precision))
     lanes = _Lanes(cell, space, recordings, clamp, dt, every, keep, hold, precision)
     plan = Plan(
