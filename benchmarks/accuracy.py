@@ -1,127 +1,324 @@
-"""What does a microsecond of spike time cost?
+"""How many seconds does an error of 10 or 100 us in the time of a spike cost?
 
-A thousand squid axons of 100 ms, each step recorded, at steps from 0.1 to 0.00625 ms. The error is
-that of a few cells against an integration of high order: of their spike times, and of the potential
-on the way to the first spike. One JSON with all rounds goes to results/, and a chart of error
-against run time.
+Six models under a constant current for 200 ms, one cell, a hundred and ten thousand. Every
+contestant runs at a series of steps or tolerances, coarse to fine, until its spikes of a hundred
+cells are less than 10 us off, on average; what the targets cost is read between the two runs on
+either side of each. The truth is an integration of order 8 in float64, of equations that are
+written anew from the papers. One JSON with all rounds goes to results/, and a chart.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import chart
 import common
+import jax
+import jax.numpy as jnp
 import numpy as np
-from peers import worker
-from race import Contestant, Row, race
+from peers import equations, worker
+from race import Contestant, Row, Worker, race
 from rich.console import Console
 from rich.table import Table
 from scipy.integrate import solve_ivp
 
-CELLS, DURATION = 1000, 100.0  # ms
-STEPS = (0.1, 0.05, 0.025, 0.0125, 0.00625)  # ms
-CONTESTANTS = [
-    Contestant("neurojax", "ours", {"dtype": "float32"}),
-    Contestant("neurojax, float64", "ours", {"dtype": "float64"}),
-    Contestant("Jaxley, backward Euler", "jaxley_hh", {"dtype": "float32", "solver": "bwd_euler"}),
-    Contestant("Jaxley, exp. Euler", "jaxley_hh", {"dtype": "float32", "solver": "exp_euler"}),
-    Contestant(
-        "Jaxley, Crank-Nicolson", "jaxley_hh", {"dtype": "float32", "solver": "crank_nicolson"}
-    ),
-    Contestant("NEURON", "neuron_hh", {"dtype": "float64"}),
-    Contestant("NEURON, 2nd order", "neuron_hh", {"dtype": "float64", "secondorder": 2}),
-    Contestant(
-        "NEURON, 2nd order, no table",
-        "neuron_hh",
-        {"dtype": "float64", "secondorder": 2, "usetable_hh": 0},
-    ),
+import neurojax as nj
+
+DURATION = 200.0  # ms
+TARGETS = (100.0, 10.0)  # us
+MANY, SIZES = 100, (100, 1, 10_000)  # cells in which errors are read; cells in which all are timed
+LARGE = ("squid", "cortex_rs")  # the models of which there are ten thousand cells
+STEPS = tuple(0.1 / 2**k for k in range(7))  # ms
+TOLERANCES = tuple(10.0**-k for k in range(2, 7))
+MIDDLE = {"dt": 0.025, "tol": 1e-4}  # where the fastest of a contestant's ways is found
+QUICK = ("squid", "interneuron_wang_buzsaki")
+DRAWN = ("squid", "cortex_rs", "interneuron_wang_buzsaki")
+
+
+class Model(NamedTuple):
+    """A packaged cell: its current (uA/cm2), the potential at which it has settled, what varies."""
+
+    i: float
+    v: float
+    g_na: float
+    record_ms: float = 0.05  # of which a spike's time is read to a microsecond
+
+
+MODELS = {
+    "squid": Model(10.0, -65.0, 120.0),
+    "cortex_rs": Model(5.0, -70.0, 50.0),
+    "cortex_fs": Model(4.0, -70.0, 50.0),
+    "crab_connor_stevens": Model(12.0, -68.0, 120.0),
+    "interneuron_wang_buzsaki": Model(1.0, -65.0, 35.0),
+    "cortex_l5_hay_soma": Model(20.0, -80.0, 2040.0, 0.025),
+}
+
+
+class Entry(NamedTuple):
+    """A contestant, what makes it finer, and how many cells it runs at most: more are scaled."""
+
+    contestant: Contestant
+    knob: str = "dt"
+    most: int = 10_000
+
+
+def jaxley(name: str, solver: str) -> Entry:
+    return Entry(Contestant(f"Jaxley, {name}", "jaxley_hh", {"solver": solver}))
+
+
+def neuron(name: str, script: str = "neuron_hh", **job: Any) -> Entry:
+    knob = "tol" if "CVODE" in name else "dt"
+    return Entry(Contestant(name, script, {"dtype": "float64", **job}), knob, 1000)
+
+
+EXACT = {"secondorder": 2, "usetable_hh": 0}  # the squid's rates computed, not read from a table
+FIELD = [
+    Entry(Contestant("neurojax", "ours")),
+    jaxley("Crank-Nicolson", "crank_nicolson"),
+    jaxley("exp. Euler", "exp_euler"),
+    jaxley("backward Euler", "bwd_euler"),
+    neuron("NEURON"),
+    neuron("NEURON, 2nd order", **EXACT),
+    neuron("NEURON, CVODE", usetable_hh=0)._replace(most=100),
+    neuron("CoreNEURON, 2nd order", "coreneuron_hh", **EXACT),
+    Entry(Contestant("Diffrax, Tsit5", "diffrax_hh", {"solver": "Tsit5"}), "tol", 1000),
 ]
 
 
-def reference(job: worker.Job) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Spike times, and v every 0.1 ms of the first ms, of the cells that are watched."""
+# -- the truth ------------------------------------------------------------------------------------
+def reference(model: str) -> list[np.ndarray]:
+    """Spike times of the cells that are watched, ms."""
+    told, written = MODELS[model], equations.MODELS[model]
+    g = {name: current.g for name, current in written.currents.items()}
+    first = equations.settled(written, jnp.asarray(told.v))
+    names = list(first)
+
+    @jax.jit
+    def slopes(y, g_na):
+        state, own = dict(zip(names, y, strict=True)), g | {"na": g_na}
+        moves = equations.relaxations(written, state, own)
+        moved = [rate * (to - state[name]) for name, (to, rate) in moves.items()]
+        return jnp.stack([told.i - equations.current(written, state, own), *moved])
 
     def upwards(t, y, g_na):
         return y[0]
 
     upwards.direction = 1  # type: ignore[attr-defined]
-    truth = []
-    for g_na in worker.g_na(job)[worker.watched(job["n"])]:
-        solution = solve_ivp(
-            worker.field, (0, job["ms"]), worker.start(), method="DOP853",
-            rtol=1e-10, atol=1e-12, events=upwards, dense_output=True, args=(g_na,),
-        )  # fmt: skip
-        truth.append((solution.t_events[0], solution.sol(np.arange(1, 11) * 0.1)[0]))
-    return truth
+    cells = worker.g_na({"n": MANY, "g_na": told.g_na})[worker.watched(MANY)]
+    return [
+        solve_ivp(
+            lambda t, y, g: np.asarray(slopes(y, g)), (0, DURATION), [float(x) for x in first.values()],
+            method="DOP853", rtol=1e-10, atol=1e-12, events=upwards, args=(g_na,),
+        ).t_events[0]
+        for g_na in cells
+    ]  # fmt: skip
 
 
-def errors(row: Row, truth: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """Of spike times, ms, and of the potential before the first spike, mV: mean and largest."""
-    if any(len(a) != len(b) for a, (b, _) in zip(row["spike_times"], truth, strict=True)):
-        return {"spike_ms": None, "spike_ms_max": None, "v_mV": None, "v_mV_max": None}
-    times = np.concatenate(
-        [np.abs(a - b) for a, (b, _) in zip(row["spike_times"], truth, strict=True)]
-    )
-    v = np.abs(np.array(row["v_onset"]) - [v for _, v in truth])
-    return {
-        "spike_ms": float(times.mean()),
-        "spike_ms_max": float(times.max()),
-        "v_mV": float(v.mean()),
-        "v_mV_max": float(v.max()),
+def error(spikes: Sequence[Sequence[float]], truth: Sequence[np.ndarray]) -> float:
+    """Mean distance of all spikes, us; infinite where a cell has more or fewer."""
+    if any(len(a) != len(b) for a, b in zip(spikes, truth, strict=True)):
+        return math.inf
+    return float(1e3 * np.mean(np.abs(np.concatenate(spikes) - np.concatenate(truth))))
+
+
+# -- the race -------------------------------------------------------------------------------------
+class Season:
+    """All races: processes are kept from one to the next, and the way that was the fastest."""
+
+    def __init__(self, rounds: int, minutes: float):
+        self.rounds, self.deadline = rounds, time.monotonic() + 60 * minutes
+        self.kept: dict[str, Worker] = {}
+        self.ways: dict[tuple[str, int], str] = {}
+        self.rows: list[Row] = []
+
+    def race(self, model: str, n: int, field: Sequence[tuple[Entry, float]]) -> list[Row]:
+        """Some contestants, each at its own step or tolerance; seconds are those of n cells."""
+        new = [e for e, _ in field if (e.contestant.name, n) not in self.ways]
+        for row in self._race(model, n, [(e, MIDDLE[e.knob]) for e in new], 0):
+            self.ways[row["name"], n] = row.get("variant", "")
+        rows = self._race(model, n, field, self.rounds)
+        self.rows += rows
+        return rows
+
+    def _race(self, model, n, field, rounds) -> list[Row]:
+        told = MODELS[model]
+        job = {"model": model, "i": told.i, "v": told.v, "g_na": told.g_na, "ms": DURATION}
+        job |= {"question": "accuracy" if n == MANY else "population", "dtype": "float32"}
+        runners, scales = [], []
+        for entry, value in field:
+            own = {"n": min(n, entry.most), entry.knob: value}
+            own["record_ms"] = 0.1 if n > MANY else told.record_ms
+            if entry.knob == "dt":
+                own["record_ms"] = max(own["record_ms"], value)
+            own |= {"dt": own["record_ms"], **own}
+            way = self.ways.get((entry.contestant.name, n))
+            own |= {"variant": way} if way else {}
+            runners.append(entry.contestant._replace(job={**own, **entry.contestant.job}))
+            scales.append((value, n / own["n"]))
+        rows = race(
+            runners, job, rounds=rounds, limit=90.0, kept=self.kept, deadline=self.deadline
+        )
+        for row, (value, scale) in zip(rows, scales, strict=True):
+            row |= {"model": model, "cells": n, "step": value, "scaled": scale}
+            if row["seconds"]:
+                row["median_seconds"] *= scale
+        return rows
+
+    def close(self) -> None:
+        for worker_ in self.kept.values():
+            worker_.close()
+
+
+class Point(NamedTuple):
+    """A run: its step or tolerance, its error in us, and by number of cells its seconds."""
+
+    step: float
+    error: float
+    seconds: dict[int, float]
+
+
+Course = list[Point]
+
+
+def errors(season: Season, model: str) -> tuple[dict[str, Course], dict[str, str]]:
+    """A course for every contestant, coarse to fine, and why it ended early where it did."""
+    truth = reference(model)
+    courses: dict[str, Course] = {entry.contestant.name: [] for entry in FIELD}
+    broke: dict[str, str] = {}
+    field = {e.contestant.name: (e, list(STEPS if e.knob == "dt" else TOLERANCES)) for e in FIELD}
+    while field:
+        rows = season.race(model, MANY, [(entry, left.pop(0)) for entry, left in field.values()])
+        for row in rows:
+            name = row["name"]
+            off = math.inf
+            if "reason" not in row:
+                off = error(row.pop("spike_times"), truth)
+                row["error_us"] = off if math.isfinite(off) else None
+                courses[name].append(Point(row["step"], off, {MANY: row["median_seconds"]}))
+            elif name in broke:  # once more than once
+                del field[name]
+                continue
+            else:
+                broke[name] = row["reason"]
+            if off < min(TARGETS) or not field[name][1]:
+                del field[name]
+    return courses, broke
+
+
+def seconds(season: Season, model: str, n: int, courses: dict[str, Course]) -> None:
+    """Time n cells at the steps on either side of each target."""
+    around = {
+        name: sorted({k for target in TARGETS for k in bracket(course, target)})
+        for name, course in courses.items()
     }
+    entries = {entry.contestant.name: entry for entry in FIELD}
+    while any(around.values()):
+        now = {name: ks.pop(0) for name, ks in around.items() if ks}
+        runs = [(entries[name], courses[name][k].step) for name, k in now.items()]
+        for row in season.race(model, n, runs):
+            if row["seconds"]:
+                courses[row["name"]][now[row["name"]]].seconds[n] = row["median_seconds"]
+
+
+def bracket(course: Course, target: float) -> list[int]:
+    """The first run that is below the target, and the one before it if its spikes are all there."""
+    for k, point in enumerate(course):
+        if point.error <= target:
+            return [k - 1, k] if k and math.isfinite(course[k - 1].error) else [k]
+    return []
+
+
+def cost(course: Course, target: float, n: int) -> float | None:
+    """Seconds of n cells at an error in us: on the straight line between the logarithms of two
+    runs, or the largest step that is below it. None where no run is."""
+    around = [course[k] for k in bracket(course, target)]
+    if not around or any(n not in point.seconds for point in around):
+        return None
+    off = [math.log(point.error) for point in reversed(around)]
+    took = [math.log(point.seconds[n]) for point in reversed(around)]
+    return math.exp(np.interp(math.log(target), off, took))
+
+
+# -- what is told ---------------------------------------------------------------------------------
+def summary(model: str, courses: dict[str, Course], broke: dict[str, str]) -> list[Row]:
+    """A line for each contestant and number of cells: seconds to each target."""
+    sizes = [n for n in SIZES if any(n in p.seconds for c in courses.values() for p in c)]
+    lines = []
+    for n in sorted(sizes):
+        for name, course in courses.items():
+            line: Row = {"model": model, "cells": n, "name": name}
+            line |= {f"seconds_to_{t:g}_us": cost(course, t, n) for t in TARGETS}
+            least = min((p.error for p in course), default=math.inf)
+            line["least_error_us"] = least if math.isfinite(least) else None
+            lines.append(line | ({"reason": broke[name]} if name in broke else {}))
+    return lines
+
+
+def show(console: Console, lines: Sequence[Row]) -> None:
+    """The lines of a model, and how many times as long as ours each takes."""
+    drawn = Table(title=lines[0]["model"])
+    for column in ("cells", "contestant", *(f"to {t:g} us" for t in TARGETS), "least error, us"):
+        drawn.add_column(column, no_wrap=True)
+    for line in lines:
+        ours = next(x for x in lines if x["cells"] == line["cells"])
+        cells = [str(line["cells"]), line["name"]]
+        for key in (f"seconds_to_{t:g}_us" for t in TARGETS):
+            own, its = ours[key], line[key]
+            ratio = f" ({its / own:.2g} x)" if own and its and line is not ours else ""
+            cells.append(f"{1e3 * its:.3g} ms{ratio}" if its else "-")
+        least = line["least_error_us"]
+        drawn.add_row(*cells, line.get("reason", f"{least:.3g}" if least else "no spikes alike"))
+    console.print(drawn)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two steps, nothing written")
-    quick = parser.parse_args().quick
-    job = {"question": "accuracy", "n": 100 if quick else CELLS, "ms": DURATION}
-    truth = reference(job)
-    rows: list[Row] = []
-    for dt in STEPS[1:3] if quick else STEPS:
-        for row in race(CONTESTANTS, {**job, "dt": dt, "record_ms": dt}, rounds=2 if quick else 5):
-            if row["seconds"]:
-                row |= errors(row, truth)
-            rows.append(row | {"dt": dt})
-
-    console = Console()
-    drawn = Table(
-        "contestant", "dt ms", "seconds", "spikes off, us", "at most", "v off, mV", "note",
-        title=f"{job['n']} cells, {DURATION:g} ms, every step recorded",
-    )  # fmt: skip
-    names = [c.name for c in CONTESTANTS]
-    for row in sorted(rows, key=lambda row: (names.index(row["name"]), -row["dt"])):
-        if not row["seconds"]:
-            cells = ["-", "-", "-", "-", row["reason"]]
-        elif row["spike_ms"] is None:
-            cells = [f"{row['median_seconds']:.2g}", "-", "-", "-", "another number of spikes"]
-        else:
-            spikes = [f"{1e3 * row[k]:.3g}" for k in ("spike_ms", "spike_ms_max")]
-            cells = [f"{row['median_seconds']:.2g}", *spikes, f"{row['v_mV']:.2g}", row["variant"]]
-        drawn.add_row(row["name"], f"{row['dt']:g}", *cells)
-    console.print(drawn)
-    if quick:
+    parser.add_argument("--quick", action="store_true", help="two models, nothing written")
+    parser.add_argument("--minutes", type=float, default=25.0, help="to stop beginning things")
+    told = parser.parse_args()
+    nj.configure(x64=True)
+    console, season = common.console(), Season(2 if told.quick else 3, told.minutes)
+    lines: list[Row] = []
+    panels: dict[str, dict[str, chart.Line]] = {}
+    began = time.monotonic()
+    try:
+        for model in QUICK if told.quick else MODELS:
+            courses, broke = errors(season, model)
+            for n in SIZES[1:]:
+                if n == 1 or (model in LARGE and not told.quick):
+                    seconds(season, model, n, courses)
+            panels[model] = {name: curve(course) for name, course in courses.items()}
+            lines += summary(model, courses, broke)
+            show(console, [line for line in lines if line["model"] == model])
+            console.print(f"{time.monotonic() - began:.0f} s so far")
+    finally:
+        season.close()
+    if told.quick:
         return
-    settings = {"job": job, "reference": "DOP853, rtol 1e-10", "rows": rows}
-    console.print(common.write("accuracy", settings))
-    panels = {
-        title: {name: curve(rows, name, key, scale) for name in names}
-        for title, key, scale in (
-            ("Spike times, us", "spike_ms", 1e3),
-            ("Potential before the first spike, uV", "v_mV", 1e3),
-        )
+    result = {
+        "duration_ms": DURATION,
+        "reference": "DOP853, rtol 1e-10, float64",
+        "models": {name: model._asdict() for name, model in MODELS.items()},
+        "lines": lines,
+        "rows": season.rows,
     }
+    console.print(common.write("accuracy", result))
     path = common.RESULTS / "accuracy.png"
-    chart.loglog(path, panels, "run time, s", "mean error", legend=True)
+    chart.loglog(
+        path, {name: panels[name] for name in DRAWN},
+        f"seconds for {MANY} cells, {DURATION:g} ms", "spikes off, us", legend=True,
+    )  # fmt: skip
     console.print(path)
 
 
-def curve(rows: list[Row], name: str, key: str, scale: float) -> chart.Line:
-    """Run time and error of one contestant, from the largest to the smallest step."""
-    mine = [r for r in rows if r["name"] == name and r.get(key) is not None]
-    return [r["median_seconds"] for r in mine], [scale * r[key] for r in mine]
+def curve(course: Course) -> chart.Line:
+    """Seconds and errors of the runs that have all spikes."""
+    mine = [point for point in course if math.isfinite(point.error)]
+    return [point.seconds[MANY] for point in mine], [point.error for point in mine]
 
 
 if __name__ == "__main__":

@@ -6,20 +6,21 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import equations
 import jax
 import jax.numpy as jnp
 import jaxley as jx
 import spread
 import worker
-from jaxley.channels import HH, Channel
+from jaxley.channels import HH, Channel, pospischil
 from jaxley.integrate import build_init_and_step_fn
-from jaxley.solver_gate import solve_gate_exponential
+from jaxley.solver_gate import exponential_euler, solve_gate_exponential
 
 RADIUS, LENGTH = 1.0, 10.0  # um
 NA_PER_DENSITY = 2 * math.pi * RADIUS * LENGTH * 1e-8 * 1e3  # nA per uA/cm2
 
 
-def squid(job: worker.Job, *channels: Channel) -> jx.Module:
+def compartment(job: worker.Job, *channels: Channel) -> jx.Module:
     """A compartment with channels under its current, recorded."""
     # The experimental exp_euler does not take a compartment alone.
     cell = jx.Cell() if job.get("solver") == "exp_euler" else jx.Compartment()
@@ -27,29 +28,95 @@ def squid(job: worker.Job, *channels: Channel) -> jx.Module:
         cell.insert(channel)
     cell.set("radius", RADIUS)
     cell.set("length", LENGTH)
-    cell.set("v", worker.V_START)
+    cell.set("v", job.get("v", worker.V_START))
     total, _ = worker.steps(job)
     place = cell.branch(0).comp(0) if isinstance(cell, jx.Cell) else cell
-    place.stimulate(jnp.full(total, worker.CURRENT * NA_PER_DENSITY), verbose=False)
+    density = job.get("i", worker.CURRENT)
+    place.stimulate(jnp.full(total, density * NA_PER_DENSITY), verbose=False)
     place.record("v", verbose=False)
     return cell
 
 
-def population(job: worker.Job) -> jx.Module:
-    """The squid axon with Jaxley's own channels."""
-    cell = squid(job, HH())
-    cell.set("HH_eLeak", worker.E_LEAK)
+def population(job: worker.Job) -> tuple[jx.Module, str]:
+    """A model with Jaxley's own channels where it has them; the name of its sodium conductance."""
+    name = job.get("model", "squid")
+    if name == "squid":
+        cell = compartment(job, HH())
+        cell.set("HH_eLeak", worker.E_LEAK)
+        cell.init_states()
+        return cell, "HH_gNa"
+    if name in CORTEX:
+        return cortex(job, name), "Na_gNa"
+    cell = compartment(job, Written(name))
     cell.init_states()
+    return cell, f"{name}_g_na"
+
+
+CORTEX = ("cortex_rs", "cortex_fs")
+
+
+def cortex(job: worker.Job, name: str) -> jx.Module:
+    """One of Pospischil's cells, with the channels and numbers of their paper."""
+    named = {"kdr": pospischil.K, "leak": pospischil.Leak, "km": pospischil.Km}
+    currents = equations.MODELS[name].currents
+    cell = compartment(job, *(named.get(k, pospischil.Na)() for k in currents))
+    cell.set("vt", -55.0)
+    cell.set("eNa", currents["na"].E)
+    cell.set("eK", currents["kdr"].E)
+    cell.set("K_gK", 1e-3 * currents["kdr"].g)
+    cell.set("Leak_gLeak", 1e-3 * currents["leak"].g)
+    cell.set("Leak_eLeak", currents["leak"].E)
+    cell.init_states()
+    if "km" in currents:
+        cell.set("Km_gKm", 1e-3 * currents["km"].g)
+        cell.set("Km_taumax", 1000.0)
+        p = equations.settled(equations.MODELS[name], job["v"])["km_p"]
+        cell.set("Km_p", float(p))  # its own start takes the time constant for a rate
     return cell
+
+
+class Written(Channel):
+    """All currents of a model, as `equations.py` has them."""
+
+    def __init__(self, name: str):
+        self.current_is_in_mA_per_cm2 = True
+        super().__init__(name)
+        self.model = equations.MODELS[name]
+        self.channel_params = {
+            f"{name}_g_{k}": 1e-3 * c.g for k, c in self.model.currents.items()
+        }  # S/cm2
+        self.channel_states = self._named(equations.settled(self.model, 0.0))
+        self.current_name = f"i_{name}"
+
+    def _named(self, state):
+        return {f"{self._name}_{k}": x for k, x in state.items() if k != "v"}
+
+    def _known(self, states, v, params):
+        prefix = f"{self._name}_"
+        state = {k.removeprefix(prefix): x for k, x in states.items() if k.startswith(prefix)}
+        return {**state, "v": v}, {k: params[f"{prefix}g_{k}"] for k in self.model.currents}
+
+    def update_states(self, states, dt, v, params):
+        state, g = self._known(states, v, params)
+        moves = equations.relaxations(self.model, state, {k: 1e3 * x for k, x in g.items()})
+        new = {k: exponential_euler(state[k], dt, to, 1 / rate) for k, (to, rate) in moves.items()}
+        return self._named(new)
+
+    def init_state(self, states, v, params, delta_t):
+        return self._named(equations.settled(self.model, v))
+
+    def compute_current(self, states, v, params):
+        state, g = self._known(states, v, params)
+        return equations.current(self.model, state, g)
 
 
 def integrated(job: worker.Job) -> Callable:
     """By `jx.integrate`, which records every step."""
-    cell = population(job)
+    cell, varied = population(job)
     _, every = worker.steps(job)
 
     def one(g_na):
-        param_state = cell.data_set("HH_gNa", g_na, None)
+        param_state = cell.data_set(varied, g_na, None)
         solver = job.get("solver", "bwd_euler")
         v = jx.integrate(cell, param_state=param_state, delta_t=job["dt"], solver=solver)
         return v[0, every::every]
@@ -59,7 +126,7 @@ def integrated(job: worker.Job) -> Callable:
 
 def stepped(job: worker.Job) -> Callable:
     """By the step function that Jaxley hands out, which leaves recording to the caller."""
-    cell = population(job)
+    cell, varied = population(job)
     total, every = worker.steps(job)
     cell.to_jax()
     init, step = build_init_and_step_fn(cell, solver=job.get("solver", "bwd_euler"))
@@ -68,7 +135,7 @@ def stepped(job: worker.Job) -> Callable:
     currents = {k: jnp.asarray(a).T.reshape(shape) for k, a in cell.externals.items()}
 
     def one(g_na):
-        state, params = init([], None, cell.data_set("HH_gNa", g_na, None), job["dt"])
+        state, params = init([], None, cell.data_set(varied, g_na, None), job["dt"])
 
         def tick(state, now):
             return step(state, params, now, inds, delta_t=job["dt"]), None
@@ -158,7 +225,7 @@ def loss(job: worker.Job, checkpoint_lengths: list[int] | None) -> Callable:
         values = dict(worker.NOMINAL[kind])
         values["g_bar"] /= 1 if kind == "leak" else pairs
         channels.append(KINDS[kind](name, **values))
-    cell = squid(job, *channels)
+    cell = compartment(job, *channels)
     cell.init_states()
     aim = jnp.asarray(worker.target(job), jnp.result_type(float))
 

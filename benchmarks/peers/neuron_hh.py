@@ -1,9 +1,14 @@
-"""NEURON: a section with hh and a current clamp per cell, fixed step, cells spread over threads."""
+"""NEURON: a section and a current clamp per cell, spread over threads; its hh, or a .mod of ours.
+
+With a fixed step, or by CVODE with a step for each cell where the job has a tolerance.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 
+import nmodl
 import numpy as np
 import worker
 from neuron import h
@@ -17,22 +22,41 @@ class Population:
     def __init__(self, job: worker.Job):
         h.celsius, h.dt = worker.CELSIUS, job["dt"]
         h.secondorder, h.usetable_hh = job.get("secondorder", 0), job.get("usetable_hh", 1)
+        if "model" in job:
+            load()
+        self.v = job.get("v", worker.V_START)
         self.job, self.pc = job, h.ParallelContext()
         self.sections, self.clamps = [], []
         for g in worker.g_na(job):
             section = h.Section()
             section.L = section.diam = DIAMETER
-            section.insert("hh")
-            hh = section(0.5).hh
-            hh.gnabar, hh.gkbar, hh.gl = g * 1e-3, worker.G_K * 1e-3, worker.G_LEAK * 1e-3
-            hh.el, section.ena, section.ek = worker.E_LEAK, worker.E_NA, worker.E_K
+            channels(section, job.get("model", "squid"), g)
             clamp = h.IClamp(section(0.5))
-            clamp.delay, clamp.dur, clamp.amp = 0, 1e9, worker.CURRENT * 1e-3  # nA on 100 um2
+            clamp.delay, clamp.dur = 0, 1e9
+            clamp.amp = job.get("i", worker.CURRENT) * 1e-3  # nA on 100 um2
             self.sections.append(section)
             self.clamps.append(clamp)
         self.pc.set_maxstep(10)
         self.pc.nthread(worker.cores())
         self.voltages = [section(0.5)._ref_v for section in self.sections]
+
+
+def channels(section: h.Section, model: str, g: float) -> None:
+    """Those of a model, with this sodium conductance, mS/cm2."""
+    if model != "squid":
+        section.insert(model)
+        setattr(getattr(section(0.5), model), "g_na", g)
+        return
+    section.insert("hh")
+    hh = section(0.5).hh
+    hh.gnabar, hh.gkbar, hh.gl = g * 1e-3, worker.G_K * 1e-3, worker.G_LEAK * 1e-3
+    hh.el, section.ena, section.ek = worker.E_LEAK, worker.E_NA, worker.E_K
+
+
+@functools.cache
+def load() -> None:
+    """The mechanisms of all other models: CoreNEURON takes its library once."""
+    h.nrn_load_dll(str(nmodl.compiled() / "libnrnmech.so"))
 
 
 def gathered(job: worker.Job) -> worker.Run:
@@ -45,7 +69,7 @@ def gathered(job: worker.Job) -> worker.Run:
     view, v = now.as_numpy(), np.empty((total // every, job["n"]))
 
     def run():
-        h.finitialize(worker.V_START)
+        h.finitialize(cells.v)
         for k, row in enumerate(v, start=1):
             cells.pc.psolve(k * job["record_ms"])
             pointers.gather(now)
@@ -67,14 +91,39 @@ def recorded(job: worker.Job) -> worker.Run:
         return np.stack([np.asarray(x)[every::every] for x in vectors], axis=-1)
 
     def run():
-        h.finitialize(worker.V_START)
+        h.finitialize(cells.v)
         cells.pc.psolve(job["ms"])
         return collect
 
     return run
 
 
+def adaptive(job: worker.Job, threads: int, local: bool) -> worker.Run:
+    """By CVODE, which interpolates to the records; each cell with a step of its own, or not."""
+    cells = Population(job)
+    cells.pc.nthread(threads)
+    solver = h.CVode()
+    solver.active(True)
+    solver.use_local_dt(local)
+    solver.atol(job["tol"])
+    pairs = zip(cells.clamps, cells.voltages, strict=True)
+    vectors = [h.Vector().record(clamp, v, job["record_ms"]) for clamp, v in pairs]
+
+    def run():
+        h.finitialize(cells.v)
+        cells.pc.psolve(job["ms"])
+        return lambda: np.stack([np.asarray(x)[1:] for x in vectors], axis=-1)
+
+    return run
+
+
 def variants(job: worker.Job) -> worker.Variants:
+    if "tol" in job:  # with threads a step for each cell does not go together with records
+        return {
+            "one step, one thread": lambda: adaptive(job, 1, False),
+            "one step, threads": lambda: adaptive(job, worker.cores(), False),
+            "a step for each cell": lambda: adaptive(job, 1, True),
+        }
     return {"PtrVector.gather": lambda: gathered(job), "Vector.record": lambda: recorded(job)}
 
 

@@ -21,7 +21,7 @@ KINDS = {"na": nj.channels.SquidNa, "k": nj.channels.SquidK, "leak": nj.channels
 
 def clamp(job: worker.Job) -> nj.Electrode:
     """The constant current, sample by sample."""
-    return nj.current_clamp(np.full(worker.steps(job)[0], worker.CURRENT))
+    return nj.current_clamp(np.full(worker.steps(job)[0], job.get("i", worker.CURRENT)))
 
 
 def squid(number: dict[str, int]) -> nj.Cell:
@@ -46,6 +46,20 @@ def population(job: worker.Job) -> worker.Run:
         recording = nj.simulate(
             cells, electrode, job["dt"], every=every, initial=worker.V_START, **quick(job)
         )
+        return jax.block_until_ready(recording.v)
+
+    return run
+
+
+def accuracy(job: worker.Job) -> worker.Run:
+    """A packaged cell, its currents as densities, with a conductance each."""
+    _, every = worker.steps(job)
+    cell = nj.model.load_model(job["model"]).cell
+    cells = nj.replace(cell, {"area": 1.0, "na.g_bar": worker.g_na(job)})
+    electrode = clamp(job)
+
+    def run():
+        recording = nj.simulate(cells, electrode, job["dt"], every=every, initial=job["v"])
         return jax.block_until_ready(recording.v)
 
     return run
@@ -144,7 +158,13 @@ def settle(job: worker.Job) -> None:
     runner.place_of = place_of
 
 
-RUNS = {"loss": forward, "gradient": gradient, "passes": passes, "count": count}
+RUNS = {
+    "accuracy": accuracy,
+    "loss": forward,
+    "gradient": gradient,
+    "passes": passes,
+    "count": count,
+}
 
 
 def variants(job: worker.Job) -> worker.Variants:

@@ -39,10 +39,11 @@ def cores() -> int:
 def g_na(job: Job) -> np.ndarray:
     """Sodium conductance of every cell, mS/cm2: within 5 %, so that no two are alike.
 
-    Seven spikes in 100 ms for all of them, the last far enough from the end to be counted alike.
+    Seven spikes in 100 ms for all squid axons, the last far enough from the end to be counted
+    alike. The job has the conductance of another model.
     """
     n = job["n"]
-    return G_NA * (1 + 0.05 * (np.linspace(-1, 1, n) if n > 1 else np.zeros(1)))
+    return job.get("g_na", G_NA) * (1 + 0.05 * (np.linspace(-1, 1, n) if n > 1 else np.zeros(1)))
 
 
 def steps(job: Job) -> tuple[int, int]:
@@ -146,12 +147,10 @@ def check_population(job: Job, v: np.ndarray) -> dict[str, Any]:
 
 
 def check_accuracy(job: Job, v: np.ndarray) -> dict[str, Any]:
-    """Spike times of a few cells, and their potential every 0.1 ms of the first ms."""
-    few = np.asarray(v[:, watched(job["n"])], dtype=np.float64)
-    every = round(0.1 / job["dt"])
+    """Spike times of a few cells; none of one that left the finite numbers."""
+    few = np.asarray(v[:, watched(job["n"])], dtype=np.float64).T
     return {
-        "spike_times": [crossings(x, job["dt"]) for x in few.T],
-        "v_onset": few[every - 1 : 10 * every : every].T.tolist(),
+        "spike_times": [crossings(x, job["record_ms"]) if np.isfinite(x).all() else [] for x in few]
     }
 
 
@@ -216,12 +215,15 @@ def timed(run: Run) -> tuple[float, Any]:
 
 
 def tune(variants: Variants) -> dict[str, float]:
-    """Seconds of the second run of every variant."""
+    """Seconds of the second run of every variant; of a short one, the shortest of several."""
     tried = {}
     for name, prepare in variants.items():
         run = prepare()
         run()
-        tried[name] = timed(run)[0]
+        took = [timed(run)[0]]
+        while sum(took) < SHORT and len(took) < 20:
+            took.append(timed(run)[0])
+        tried[name] = min(took)
     return tried
 
 
