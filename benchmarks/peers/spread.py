@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,20 +11,20 @@ import worker
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
+import neurojax as nj
+
 FEW = 100  # cells up to which one device may beat several
 CHUNK = 512  # cells at most whose state is kept in the L1 cache
 
 
 def start(job: worker.Job) -> None:
-    """All cores as devices, and the time loop as one kernel; before JAX starts."""
-    if jax.__version_info__ < (0, 12):  # later ones do so by themselves
-        hoist = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {hoist}"
-    jax.config.update("jax_num_cpu_devices", worker.cores())
-    jax.config.update("jax_enable_x64", job["dtype"] == "float64")
-    if "cache" in job:
-        jax.config.update("jax_compilation_cache_dir", job["cache"])
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    """JAX as neurojax sets it up, before it starts: all cores as devices, a time loop as one
+    kernel, the whole width of the vector units."""
+    nj.configure(
+        cpu_devices=worker.cores(),
+        x64=job["dtype"] == "float64",
+        compilation_cache=job.get("cache", False),
+    )
 
 
 def ways(name: str, make: Callable[[], Callable], cells: Any) -> worker.Variants:
