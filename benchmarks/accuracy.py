@@ -34,6 +34,7 @@ MANY, SIZES = 100, (100, 1, 10_000)  # cells in which errors are read; cells in 
 LARGE = ("squid", "cortex_rs")  # the models of which there are ten thousand cells
 STEPS = tuple(0.1 / 2**k for k in range(7))  # ms
 TOLERANCES = tuple(10.0**-k for k in range(2, 7))
+LIMIT = 90.0  # seconds for whatever a contestant is asked
 MIDDLE = {"dt": 0.025, "tol": 1e-4}  # where the fastest of a contestant's ways is found
 QUICK = ("squid", "interneuron_wang_buzsaki")
 DRAWN = ("squid", "cortex_rs", "interneuron_wang_buzsaki")
@@ -108,14 +109,16 @@ def reference(model: str) -> list[np.ndarray]:
         return y[0]
 
     upwards.direction = 1  # type: ignore[attr-defined]
-    cells = worker.g_na({"n": MANY, "g_na": told.g_na})[worker.watched(MANY)]
-    return [
-        solve_ivp(
-            lambda t, y, g: np.asarray(slopes(y, g)), (0, DURATION), [float(x) for x in first.values()],
+
+    def spikes(g_na):
+        return solve_ivp(
+            lambda t, y, g_na: np.asarray(slopes(y, g_na)), (0, DURATION), y0,
             method="DOP853", rtol=1e-10, atol=1e-12, events=upwards, args=(g_na,),
-        ).t_events[0]
-        for g_na in cells
-    ]  # fmt: skip
+        ).t_events[0]  # fmt: skip
+
+    y0 = [float(x) for x in first.values()]
+    cells = worker.g_na({"n": MANY, "g_na": told.g_na})[worker.watched(MANY)]
+    return [spikes(g_na) for g_na in cells]
 
 
 def error(spikes: Sequence[Sequence[float]], truth: Sequence[np.ndarray]) -> float:
@@ -137,10 +140,14 @@ class Season:
 
     def race(self, model: str, n: int, field: Sequence[tuple[Entry, float]]) -> list[Row]:
         """Some contestants, each at its own step or tolerance; seconds are those of n cells."""
-        new = [e for e, _ in field if (e.contestant.name, n) not in self.ways]
-        for row in self._race(model, n, [(e, MIDDLE[e.knob]) for e in new], 0):
+        new = [entry for entry, _ in field if (entry.contestant.name, n) not in self.ways]
+        for row in self._race(model, n, [(entry, MIDDLE[entry.knob]) for entry in new], 0):
             self.ways[row["name"], n] = row.get("variant", "")
         rows = self._race(model, n, field, self.rounds)
+        for row, (entry, value) in zip(rows, field, strict=True):
+            row |= {"model": model, "cells": n, "step": value, "scaled": n / min(n, entry.most)}
+            if row["seconds"]:
+                row["median_seconds"] *= row["scaled"]
         self.rows += rows
         return rows
 
@@ -148,25 +155,19 @@ class Season:
         told = MODELS[model]
         job = {"model": model, "i": told.i, "v": told.v, "g_na": told.g_na, "ms": DURATION}
         job |= {"question": "accuracy" if n == MANY else "population", "dtype": "float32"}
-        runners, scales = [], []
-        for entry, value in field:
-            own = {"n": min(n, entry.most), entry.knob: value}
-            own["record_ms"] = 0.1 if n > MANY else told.record_ms
-            if entry.knob == "dt":
-                own["record_ms"] = max(own["record_ms"], value)
-            own |= {"dt": own["record_ms"], **own}
-            way = self.ways.get((entry.contestant.name, n))
-            own |= {"variant": way} if way else {}
-            runners.append(entry.contestant._replace(job={**own, **entry.contestant.job}))
-            scales.append((value, n / own["n"]))
-        rows = race(
-            runners, job, rounds=rounds, limit=90.0, kept=self.kept, deadline=self.deadline
-        )
-        for row, (value, scale) in zip(rows, scales, strict=True):
-            row |= {"model": model, "cells": n, "step": value, "scaled": scale}
-            if row["seconds"]:
-                row["median_seconds"] *= scale
-        return rows
+        runners = [self._runner(told, n, entry, value) for entry, value in field]
+        how = {"rounds": rounds, "limit": LIMIT, "deadline": self.deadline}
+        return race(runners, job, kept=self.kept, **how)
+
+    def _runner(self, told: Model, n: int, entry: Entry, value: float) -> Contestant:
+        name, script, own, *more = entry.contestant
+        record_ms = 0.1 if n > MANY else told.record_ms
+        if entry.knob == "dt":
+            record_ms = max(record_ms, value)
+        job = {"n": min(n, entry.most), "record_ms": record_ms, "dt": record_ms, entry.knob: value}
+        if way := self.ways.get((name, n)):
+            job["variant"] = way
+        return Contestant(name, script, job | own, *more)
 
     def close(self) -> None:
         for worker_ in self.kept.values():

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import spread
 import worker
 
-
 MOST = 20_000  # steps that adapt; a cell that needs more is NaN from there on
 
 

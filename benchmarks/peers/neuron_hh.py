@@ -45,7 +45,7 @@ def channels(section: h.Section, model: str, g: float) -> None:
     """Those of a model, with this sodium conductance, mS/cm2."""
     if model != "squid":
         section.insert(model)
-        setattr(getattr(section(0.5), model), "g_na", g)
+        getattr(section(0.5), model).g_na = g
         return
     section.insert("hh")
     hh = section(0.5).hh

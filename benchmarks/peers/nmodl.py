@@ -78,7 +78,7 @@ def mechanism(name: str) -> str:
 def _gating(gates: Mapping[str, Gate], inf: str) -> str:
     """The lines of gates, their steady states under this name, their rates under "..._rate"."""
     return _lines(
-        f"{ {'inf': inf, 'rate': '{}_rate'}.get(x, x).format(k)} = {text}"
+        f"{ {'inf': inf, 'rate': '{}_rate'}.get(x, x).format(k) } = {text}"
         for k, gate in gates.items()
         for x, text in gate.lines
     )
