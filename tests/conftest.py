@@ -16,7 +16,14 @@ from jaxtyping import install_import_hook
 # out are checked, where a function does not check them itself, as a `Trace` does. Subprocesses, and
 # a user's programs, run without.
 install_import_hook(
-    ["neurojax.theory", "neurojax.recording.features", "neurojax.rig"], "checked.checked"
+    [
+        "neurojax.theory",
+        "neurojax.recording.features",
+        "neurojax.rig",
+        "neurojax.run",
+        "neurojax.loss",
+    ],
+    "checked.checked",
 )
 
 import neurojax  # noqa: E402

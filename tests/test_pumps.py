@@ -96,7 +96,7 @@ def balanced(ratio_na=0.025, **ions) -> nj.Cell:
     held = {k: dataclasses.replace(i, **ions) for k, i in IONS.items()}
     v = nj.goldman_potential({"k": 1.0, "na": ratio_na}, held, 37.0, pump=1.5)
     c = {f"{k}_{s}": getattr(i, n) for k, i in held.items() for s, n in SIDES}
-    leaking = leak.ion_fluxes(None, v, {}, 37.0, **c)["na"]
+    leaking = leak.ion_fluxes(v, v, {}, 37.0, **c)["na"]
     whole = HippocampusNaKPump(i_max=1.0).current(v, {}, na_i=c["na_i"], k_o=c["k_o"])
     pump = HippocampusNaKPump(i_max=-leaking / 3 / whole)
     return nj.Cell(channels={"leak": leak, "pump": pump}, ions=held, celsius=37.0)
@@ -207,6 +207,6 @@ def test_atp_is_counted_by_the_net_charge_of_a_pump(x64):
     ).data["pump.i"]
     atp = pump.atp * nj.elementary_charges(net.sum() * 100.0, area_um2=1000.0)  # in one second
     c = {f"{k}_{s}": getattr(IONS[k], n) for k in IONS for s, n in SIDES}
-    leaking = cell.channels["leak"].ion_fluxes(None, rest.v, {}, 37.0, **c)["na"]
+    leaking = cell.channels["leak"].ion_fluxes(rest.v, rest.v, {}, 37.0, **c)["na"]
     assert float(atp) == pytest.approx(float(nj.elementary_charges(-leaking * 1e3, 1000.0)) / 3)
     assert HeartCaPump.atp == 1 / 2 and HeartNaCaExchanger.atp == 0  # 1 ATP for a Ca of 2 charges

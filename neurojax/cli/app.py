@@ -35,7 +35,7 @@ err = Console(stderr=True, highlight=False)
 class _Commands(TyperGroup):
     """Commands whose errors are told in one line, unless --debug asks for the traceback."""
 
-    def invoke(self, ctx) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

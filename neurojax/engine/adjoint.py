@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
-from neurojax.engine.passes.jaxpr import Tree
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
@@ -75,7 +74,7 @@ def run(
     records = jax.tree.leaves(p.ticks)[0].shape[0]
     cells = math.prod(p.pop)
 
-    def size(tree: Tree) -> int:
+    def size(tree: Any) -> int:
         """Bytes of a tree, of all cells that run together."""
         bytes_ = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(tree))
         return bytes_ // cells * (cells if together is None else together)
@@ -137,10 +136,10 @@ def _through(p: _Steps) -> Callable[..., Any]:
     """
 
     @jax.custom_vjp
-    def through(values: list[Any], carry: Any, xs: Tree) -> Any:
+    def through(values: list[Any], carry: Any, xs: Any) -> Any:
         return ahead(values, carry, xs)[0]
 
-    def ahead(values: list[Any], carry: Any, xs: Tree) -> tuple[Any, Any]:
+    def ahead(values: list[Any], carry: Any, xs: Any) -> tuple[Any, Any]:
         if jax.tree.leaves(xs)[0].shape[0] == 1:
             last, kept = _replay(p, carry, jax.tree.map(lambda a: a[0], xs))
         else:

@@ -260,13 +260,13 @@ class At(Fold):
         assert isinstance(cell, Cable)
         return compartment_at(cell, s, self.place)
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return self.fold.init(*self._seen(cell, s))
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         return self.fold.update(carry, *self._seen(cell, s), row)
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return self.fold.finish(carry, duration)
 
     def squares(self):

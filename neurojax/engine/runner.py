@@ -19,7 +19,6 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
-from neurojax.engine.passes.jaxpr import Tree
 from neurojax.membrane.axes import aligned, arrays, population
 from neurojax.membrane.compartment import Cell, pools
 
@@ -255,7 +254,7 @@ def _blocks(
         leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
         return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 
-    def block(start: Any) -> Tree:
+    def block(start: Any) -> Any:
         return whole(
             [
                 jax.lax.dynamic_slice_in_dim(a, start, size, axis=-1) if o else a
@@ -263,7 +262,7 @@ def _blocks(
             ]
         )
 
-    def body(k: jax.Array, out: Tree) -> Tree:
+    def body(k: jax.Array, out: Any) -> Any:
         # The last block begins early enough to be whole: some cells are computed twice.
         start = jnp.minimum(k * size, n - size)
         return jax.tree.map(

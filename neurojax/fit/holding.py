@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.loss import Level
-from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
 from neurojax.membrane.compartment import Cell, State, steady_current, steady_state
 from neurojax.membrane.pipette import clamped, pipette_of
 from neurojax.recording import features
@@ -31,7 +31,7 @@ class Bias(Channel):
 
     i_in: Leaf = param(0.0, "uA/cm2", -1e6, 1e6)
 
-    def current(self, v, x, celsius=None):
+    def current(self, v: jax.Array, x: Gates, celsius: Leaf | None = None) -> jax.Array:
         return -self.i_in * jnp.ones_like(v)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient
+from neurojax.engine.runner import Place
 from neurojax.fit.holding import begin
 from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
 from neurojax.fit.space import Space
@@ -142,8 +143,17 @@ class Problem:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _evaluate(cell, space, z, sweep: Sweep, coupling, dt, every, place):
-    def build(shared, theta):
+def _evaluate(
+    cell: Cell,
+    space: Space,
+    z: Any,
+    sweep: Sweep,
+    coupling: Any,
+    dt: float,
+    every: int,
+    place: Place,
+):
+    def build(shared: Any, theta: Any):
         cell, v_start, level = shared
         return begin(space.apply(cell, theta), v_start, level)
 
@@ -159,8 +169,8 @@ def _evaluate(cell, space, z, sweep: Sweep, coupling, dt, every, place):
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _value(cell, space, z, sweep: Sweep, dt, every, place):
-    def program(cell, theta, sweep):
+def _value(cell: Cell, space: Space, z: Any, sweep: Sweep, dt: float, every: int, place: Place):
+    def program(cell: Cell, theta: Any, sweep: Sweep):
         cell = space.apply(cell, theta)
         cell, s = begin(cell, sweep.v_start, sweep.level, batch_shape(theta))
         return scan.value(cell, s, sweep.electrode, dt, sweep.error, every)
@@ -170,8 +180,17 @@ def _value(cell, space, z, sweep: Sweep, dt, every, place):
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _thinned(cell, space, z, sweep: Sweep, coupling, dt, every, place):
-    def program(cell, theta, sweep):
+def _thinned(
+    cell: Cell,
+    space: Space,
+    z: Any,
+    sweep: Sweep,
+    coupling: Any,
+    dt: float,
+    every: int,
+    place: Place,
+):
+    def program(cell: Cell, theta: Any, sweep: Sweep):
         cell = space.apply(cell, theta)
         cell, s = begin(cell, sweep.v_start, sweep.level, batch_shape(theta))
         return scan.run(cell, s, sweep.electrode, dt, sweep.error.measured, every)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _check_sweep_count(path: Path) -> None:
         )
 
 
-def _check_size(header, path: Path) -> None:
+def _check_size(header: Any, path: Path) -> None:
     """Refuse a header that promises more samples than the file holds, before pyabf reads them."""
     size = path.stat().st_size
     needed = header.dataByteStart + header.dataPointCount * header.dataPointByteSize
@@ -72,7 +73,7 @@ def _unit(units: list[str], channel: int, asked: Asked) -> str | None:
     return asked.unit(what, unit) if what in NATIVE else unit
 
 
-def _traces(abf, path: Path, asked: Asked) -> list[Trace]:
+def _traces(abf: Any, path: Path, asked: Asked) -> list[Trace]:
     measured = {c: quantity(_unit(abf.adcUnits, c, asked)) for c in abf.channelList}
     driven = {c: quantity(_unit(abf.dacUnits, c, asked)) for c in abf.channelList}
     channel = _channel(abf, path, measured, driven, asked)
@@ -115,7 +116,9 @@ def _traces(abf, path: Path, asked: Asked) -> list[Trace]:
     ]
 
 
-def _channel(abf, path: Path, measured: dict, driven: dict, asked: Asked) -> int:
+def _channel(
+    abf: Any, path: Path, measured: dict[str, Any], driven: dict[str, Any], asked: Asked
+) -> int:
     """The response channel: one with a matching command, else with a matching recorded channel."""
     wanted = (OTHER[asked.clamp],) if asked.clamp else ("voltage", "current")
     for channel in abf.channelList:
@@ -137,7 +140,7 @@ def _channel(abf, path: Path, measured: dict, driven: dict, asked: Asked) -> int
     )
 
 
-def _sweep(abf, path: Path, sweep: int, channel: int, asked: Asked) -> np.ndarray:
+def _sweep(abf: Any, path: Path, sweep: int, channel: int, asked: Asked) -> np.ndarray:
     abf.setSweep(sweep, channel=channel)
     unit = _unit(abf.adcUnits, channel, asked)
     where = f"{path}, sweep {sweep}, channel {abf.adcNames[channel]!r}"
@@ -146,7 +149,7 @@ def _sweep(abf, path: Path, sweep: int, channel: int, asked: Asked) -> np.ndarra
     return convert(abf.sweepY, unit, NATIVE[str(quantity(unit))], where)
 
 
-def _command(abf, path: Path, sweep: int, channel: int, asked: Asked) -> np.ndarray:
+def _command(abf: Any, path: Path, sweep: int, channel: int, asked: Asked) -> np.ndarray:
     abf.setSweep(sweep, channel=channel)
     command = np.asarray(abf.sweepC, dtype=np.float64)
     unit = _unit(abf.dacUnits, channel, asked)

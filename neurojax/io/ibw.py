@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -181,7 +181,7 @@ def _check_sum(path: Path) -> None:
         )
 
 
-def _text(field) -> str:
+def _text(field: Any) -> str:
     """A C string of a wave header, which comes as an array of single bytes."""
     raw = field if isinstance(field, bytes) else b"".join(np.asarray(field).ravel().tolist())
     return raw.split(b"\0")[0].decode("mac_roman").strip()

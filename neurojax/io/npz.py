@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -64,7 +65,16 @@ def read_npz(path: Path, asked: Asked) -> list[Trace]:
     return traces
 
 
-def _traces(path, protocol, v: _Samples, i: _Samples, arrays, clamp, asked, source: Origin):
+def _traces(
+    path: Path,
+    protocol: str,
+    v: _Samples,
+    i: _Samples,
+    arrays: Mapping[str, np.ndarray],
+    clamp: Literal["current", "voltage"],
+    asked: Asked,
+    source: Origin,
+) -> list[Trace]:
     where = f"{path}, protocol {protocol!r}"
     if v.rows.shape != i.rows.shape:
         raise RecordingError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -51,10 +52,10 @@ def read_nwb(path: Path, asked: Asked) -> list[Trace]:
             return _traces(io.read(), path, asked)
 
 
-def _traces(file, path: Path, asked: Asked) -> list[Trace]:
+def _traces(file: Any, path: Path, asked: Asked) -> list[Trace]:
     from pynwb.icephys import VoltageClampSeries
 
-    def clamp_of(series) -> str:
+    def clamp_of(series: Any) -> Literal["current", "voltage"]:
         return "voltage" if isinstance(series, VoltageClampSeries) else "current"
 
     pairs = _table_pairs(file) or _linked_pairs(file)
@@ -79,7 +80,16 @@ def _traces(file, path: Path, asked: Asked) -> list[Trace]:
     return sorted(traces, key=lambda trace: trace.sweep)
 
 
-def _trace(response, stimulus, clamp, sweep, path, source: Origin, asked, left_out) -> Trace:
+def _trace(
+    response: _Part,
+    stimulus: _Part,
+    clamp: Literal["current", "voltage"],
+    sweep: int,
+    path: Path,
+    source: Origin,
+    asked: Asked,
+    left_out: tuple[str, ...],
+) -> Trace:
     name = response.series.name
     where = f"{path}, sweep {sweep} ({name!r})"
     command_of, measure_of = (
@@ -146,7 +156,7 @@ def _samples(part: _Part, what: str, asked: Asked, where: str) -> tuple[np.ndarr
     return samples, 1e3 * even_dt(np.asarray(series.timestamps[window], dtype=np.float64), where)
 
 
-def _table_pairs(file) -> list[tuple[_Part, _Part | None]]:
+def _table_pairs(file: Any) -> list[tuple[_Part, _Part | None]]:
     """Pairs from the intracellular recordings table; empty when the file has none."""
     from pynwb.icephys import PatchClampSeries
 
@@ -165,7 +175,7 @@ def _table_pairs(file) -> list[tuple[_Part, _Part | None]]:
     return pairs
 
 
-def _linked_pairs(file) -> list[tuple[_Part, _Part | None]]:
+def _linked_pairs(file: Any) -> list[tuple[_Part, _Part | None]]:
     """Pairs found by sweep number, else by the numbers in the names, else by starting time."""
     from pynwb.icephys import (
         CurrentClampSeries,
@@ -174,13 +184,13 @@ def _linked_pairs(file) -> list[tuple[_Part, _Part | None]]:
         VoltageClampStimulusSeries,
     )
 
-    def by_sweep(s):
+    def by_sweep(s: Any):
         return None if s.sweep_number is None else (int(s.sweep_number), s.electrode.name)
 
-    def by_name(s):
+    def by_name(s: Any):
         return tuple(int(n) for n in re.findall(r"\d+", s.name)) or None
 
-    def by_start(s):
+    def by_start(s: Any):
         return None if s.starting_time is None else (float(s.starting_time), s.electrode.name)
 
     stimuli = list(file.stimulus.values())
@@ -199,7 +209,7 @@ def _linked_pairs(file) -> list[tuple[_Part, _Part | None]]:
     return pairs
 
 
-def _linking_key(responses: list, stimuli: list, keys):
+def _linking_key(responses: list[Any], stimuli: list[Any], keys: Iterable[Callable[[Any], Any]]):
     """The first key that tells all responses apart and finds stimuli; one key for a whole file.
 
     Trying the next key for what one leaves over would give a series another one's stimulus.
@@ -222,7 +232,7 @@ def _nothing(response: _Part) -> _Part | None:
     return response if isinstance(response.series, IZeroClampSeries) else None
 
 
-def _numbers(series: list) -> list[int]:
+def _numbers(series: list[Any]) -> list[int]:
     """A sweep number for each: the file's, else the last number of its name, else its place."""
     told = [s.sweep_number for s in series]
     if None not in told:

@@ -160,7 +160,7 @@ def _write_arrays(file: h5py.File, results: Results) -> None:
     if stray := set(results.units) - set(results.arrays):
         raise ValueError(f"units: there is no array {sorted(stray)[0]!r} to have one")
     for name, array in results.arrays.items():
-        for part in name.split("/") if isinstance(name, str) else [name]:
+        for part in name.split("/") if isinstance(name, str) else [name]:  # pyright: ignore[reportUnnecessaryIsInstance]
             _check_name(part, "arrays", name)
         if name in group or any(isinstance(group.get(x), h5py.Dataset) for x in _above(name)):
             raise ValueError(f"arrays: {name!r} is both an array and a group of arrays")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def quantity(unit: str | None) -> str | None:
         return None
 
 
-def convert(samples, unit: str | None, to: str, where: str) -> np.ndarray:
+def convert(samples: Any, unit: str | None, to: str, where: str) -> np.ndarray:
     """Samples of a file as float64 in the unit `to`.
 
     Raises RecordingError, beginning with `where`, for a missing unit or one of another quantity.

@@ -13,26 +13,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
-from neurojax.membrane.rates import Gating, relax
+from neurojax.membrane.rates import Gating, Leaf, relax
 
-if TYPE_CHECKING:  # which takes the product of a NumPy array and one of JAX for NumPy's
-    Leaf = Any
-else:
-    Leaf = int | float | np.floating | np.integer | Real[np.ndarray, "..."] | Real[Array, "..."]
-"""A parameter's value: a number, or an array `[pop]`, `[comp, 1]` or `[comp, pop]`.
-
-It is computed in float32 or float64; whole numbers become either. See `check_real`.
-"""
-
-Gates = dict[str, Float[Array, "*pop"]]
+Gates = dict[str, Float[Array, "..."]]
+"""Gating variables by name, of shapes that broadcast."""
 
 T = TypeVar("T")
 
@@ -225,7 +217,7 @@ class Channel:
         """Gating variables that follow v without delay."""
         return {}
 
-    def conductance(self, x: Gates) -> jax.Array:
+    def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
         """Conductance density, mS/cm2, of the gating variables x."""
         open_part = math.prod(x[k] if p == 1 else x[k] ** p for k, p in self.powers.items())
         return self.g_bar * open_part  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ that is computed from it has it too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -429,8 +429,10 @@ def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     return substitute(cell, values)
 
 
-def check_value(name: str, value: Leaf, known: Mapping[str, tuple[Leaf, ParamInfo]]) -> None:
-    """Raise ValueError for an unknown parameter name, or a concrete value outside its bounds."""
+def check_value(
+    name: str, value: Leaf | Sequence[float], known: Mapping[str, tuple[Leaf, ParamInfo]]
+) -> None:
+    """Raise ValueError for an unknown parameter name, or concrete values outside its bounds."""
     check_known(name, known, "parameter")
     check_range(name, value, known[name][1])
 

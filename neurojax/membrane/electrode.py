@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
@@ -88,7 +89,7 @@ def is_ideal_clamp(electrode: Electrode) -> bool:
 
 
 def steps(
-    amplitude: Leaf,
+    amplitude: Leaf | Sequence[float],
     *,
     start: float,
     stop: float,
@@ -106,8 +107,8 @@ def steps(
         )
     midpoints = (np.arange(round(duration / dt)) + 0.5) * dt
     on = (midpoints >= start) & (midpoints < stop)
-    amplitude = np.asarray(amplitude, dtype=np.float64)
-    return np.where(on.reshape(-1, *[1] * amplitude.ndim), amplitude, 0.0) + holding
+    height = np.asarray(amplitude, dtype=np.float64)
+    return np.where(on.reshape(-1, *[1] * height.ndim), height, 0.0) + holding
 
 
 def resample(

@@ -35,7 +35,7 @@ class ConstantField(Channel):
         (ion,) = self.valences
         return {ion: self.conductance(x)}
 
-    def conductance(self, x: Gates) -> jax.Array:
+    def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
         """The permeability that the ions share, cm/s."""
         return self.P_bar * math.prod(x[k] ** p for k, p in self.powers.items())  # type: ignore[attr-defined]
 

@@ -55,7 +55,7 @@ class Scheme(Channel):
     def gate_names(cls) -> list[str]:
         return list(cls.states)
 
-    def conductance(self, x: Gates) -> jax.Array:
+    def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
         return self.g_bar * sum(f * x[k] for k, f in self.conducting.items())  # type: ignore[attr-defined]
 
     def gating_charge(self, x: Gates) -> jax.Array:
@@ -229,7 +229,7 @@ class _OfGates(Scheme):
                 rates[more, state] = (open_now + 1) * ((1 - g.inf) * g.rate)
         return rates
 
-    def conductance(self, x: Gates) -> jax.Array:
+    def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
         (full,) = self.conducting
         gates: Any = {k: 1.0 if k in self.followed else x[k] for k in self.powers}
         return x[full] * self.of.conductance(self, gates)

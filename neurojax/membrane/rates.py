@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
+
+if TYPE_CHECKING:  # which takes the product of a NumPy array and one of JAX for NumPy's
+    Leaf = Any
+else:
+    Leaf = int | float | np.floating | np.integer | Real[np.ndarray, "..."] | Real[Array, "..."]
+"""A number, or an array: as a parameter's value `[pop]`, `[comp, 1]` or `[comp, pop]`.
+
+It is computed in float32 or float64; whole numbers become either.
+"""
 
 
 class Gating(NamedTuple):
@@ -24,13 +32,13 @@ class Gating(NamedTuple):
     rate: Float[Array, "*pop"]  # 1 / time constant, 1/ms
 
 
-def from_rates(alpha: Float[Array, "*pop"], beta: Float[Array, "*pop"]) -> Gating:
+def from_rates(alpha: Leaf, beta: Leaf) -> Gating:
     """Opening and closing rates (1/ms) as steady state and rate."""
     rate = alpha + beta
     return Gating(alpha / rate, rate)
 
 
-def from_tau(inf: Float[Array, "*pop"], tau: Float[Array, "*pop"]) -> Gating:
+def from_tau(inf: Leaf, tau: Leaf) -> Gating:
     """Steady state and time constant (ms) as steady state and rate."""
     return Gating(inf, 1 / tau)
 
@@ -48,7 +56,7 @@ def _polynomial(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
 
 
 def _patched(
-    x: ArrayLike,
+    x: Leaf,
     radius: float,
     coefficients: tuple[float, ...],
     terms: int,
@@ -61,30 +69,30 @@ def _patched(
     return jnp.where(near, _polynomial(x, kept), formula(jnp.where(near, jnp.ones_like(x), x)))
 
 
-def exp_linear(x: ArrayLike) -> jax.Array:
+def exp_linear(x: Leaf) -> jax.Array:
     """x / (1 - exp(-x)), the rate of Hodgkin and Huxley's alpha_m and alpha_n; 1 at x = 0."""
     # Beyond -80 the value is 0 to float32; the bound keeps exp from overflowing in the derivative.
     return _patched(x, 0.1, _EXP_LINEAR, 3, lambda z: z / (1 - jnp.exp(-jnp.maximum(z, -80.0))))
 
 
-def exprel(x: ArrayLike) -> jax.Array:
+def exprel(x: Leaf) -> jax.Array:
     """(exp(x) - 1) / x; 1 at x = 0."""
     return _patched(x, 0.1, _EXPREL, 5, lambda z: (jnp.exp(z) - 1) / z)
 
 
 @jax.custom_jvp
-def sigmoid(x: ArrayLike) -> jax.Array:
+def sigmoid(x: Leaf) -> jax.Array:
     """1 / (1 + exp(-x)), the Boltzmann function, without overflow at either end."""
     return 1 / (1 + jnp.exp(-jnp.maximum(x, -80.0)))
 
 
 @sigmoid.defjvp
-def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _(primals: tuple[Any], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     s = sigmoid(*primals)
     return s, s * (1 - s) * tangents[0]
 
 
-def hill(c: ArrayLike, K: ArrayLike, n: ArrayLike) -> jax.Array:
+def hill(c: Leaf, K: Leaf, n: Leaf) -> jax.Array:
     """c^n / (K^n + c^n): the part of sites that a concentration c > 0 fills, half at K."""
     return sigmoid(n * jnp.log(c / K))
 
@@ -118,7 +126,7 @@ _MEAN_SLOPE = tuple((-1) ** (k + 1) * (k + 1) / math.factorial(k + 2) for k in r
 _RELAXATION = {"float32": _relaxation(4, 5), "float64": _relaxation(6, 12)}
 
 
-def relax(x: ArrayLike) -> jax.Array:
+def relax(x: Leaf) -> jax.Array:
     """1 - exp(-x), x >= -1: the part of its way that a gate goes in x = dt * rate.
 
     Relative error below 3e-7 (float32), 3e-15 (float64), for however small an x, without an
@@ -140,13 +148,13 @@ def _doubled(part: jax.Array) -> jax.Array:
 
 
 @_doubled.defjvp
-def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _(primals: tuple[Any], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     total = _doubled(*primals)
     return total, (1 - total) * (_RELAXATION[total.dtype.name].limit * tangents[0])
 
 
 @jax.custom_jvp
-def relax_mean(x: ArrayLike) -> jax.Array:
+def relax_mean(x: Leaf) -> jax.Array:
     """(1 - exp(-x)) / x, x >= -1: the mean of exp(-s) over 0 < s < x; 1 at x = 0.
 
     Errors as those of `relax`, at any size of x.
@@ -163,7 +171,7 @@ def relax_mean(x: ArrayLike) -> jax.Array:
 
 
 @relax_mean.defjvp
-def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _(primals: tuple[Any], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     (x,) = primals
     mean = relax_mean(x)
     # (exp(-x) - mean) / x with exp(-x) = 1 - x mean, by its series where that cancels.
@@ -177,7 +185,7 @@ def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array,
 _LAG = tuple((-1) ** k / math.factorial(k + 2) for k in range(12))
 
 
-def relax_lag(x: ArrayLike) -> jax.Array:
+def relax_lag(x: Leaf) -> jax.Array:
     """(1 - relax_mean(x)) / x, x >= -1: the mean of (1 - exp(-s)) / x over 0 < s < x; 1/2 at 0."""
     x = jnp.asarray(x)
     terms = 6 if x.dtype == jnp.float32 else 12

@@ -120,7 +120,7 @@ def _joints(
     return [(k if what == "centre" else None, ends) for (what, k), ends in meeting.items()]
 
 
-def _rooted(n: int, nodes: int, edges: list, root: int) -> Tree:
+def _rooted(n: int, nodes: int, edges: list[tuple[int, int, bool, bool]], root: int) -> Tree:
     """The nodes as a tree below the root, by the edges between them."""
     near: defaultdict[int, list[tuple[int, bool, bool]]] = defaultdict(list)
     for a, b, half_a, half_b in edges:

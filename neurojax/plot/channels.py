@@ -71,7 +71,9 @@ def channel_curves(
 
 
 @styled
-def observed(t_ms, data: dict[str, Any], stimulus, stimulus_label: str, title: str = "") -> Figure:
+def observed(
+    t_ms: Any, data: dict[str, Any], stimulus: Any, stimulus_label: str, title: str = ""
+) -> Figure:
     """What a simulation recorded, one panel for each observable, above the stimulus."""
     rows = len(data) + 1
     heights = [2.0 if name == "v" else 1.3 for name in data] + [0.7]

@@ -71,7 +71,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inside
 
 
-def thin(t, y, columns: int = 1100) -> tuple[np.ndarray, np.ndarray]:
+def thin(t: np.ndarray, y: np.ndarray, columns: int = 1100) -> tuple[np.ndarray, np.ndarray]:
     """A line with no more points than can be seen: the extremes of each column of pixels."""
     t, y = np.asarray(t), np.asarray(y)
     if y.size <= 3 * columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from neurojax.io.files import write_whole
 from neurojax.report import (
@@ -55,7 +56,7 @@ def to_html(report: FitReport) -> str:
     return _page(report, figures(report), sweep_figures(report), "")
 
 
-def _page(report: FitReport, made, own, folder: str) -> str:
+def _page(report: FitReport, made: Any, own: Any, folder: str) -> str:
     sections = [("sweeps", "The model beside the recording", sweeps.beside(report, made, own))]
     if report.spiking:
         sections.append(("firing", "Spikes", sweeps.spikes(made)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.optimize
@@ -28,7 +28,7 @@ class Boltzmann(NamedTuple):
     amplitude: float
     errors: tuple[float, float, float]  # of the three
 
-    def __call__(self, v):
+    def __call__(self, v: Any):
         return self.amplitude / (1 + np.exp(-(np.asarray(v) - self.V_half) / self.k))
 
 

@@ -181,7 +181,7 @@ def staircase(
     dt: float = 0.1,
 ) -> Protocol:
     """Levels (mV) one after the other in a single sweep, as for hERG kinetics."""
-    parts: list = [("", before, holding)]
+    parts: list[tuple[str, float, float]] = [("", before, holding)]
     parts += [(f"step {k}", step, mV) for k, mV in enumerate(levels)]
     parts += [("", before, holding)]
     made = epochs("staircase", parts, levels=np.array([holding]), dt=dt)

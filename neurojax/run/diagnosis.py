@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from jax.dtypes import float0
 from jaxtyping import Float
 
 from neurojax.engine import tangent
-from neurojax.engine.folds import Fold, Mean
+from neurojax.engine.folds import Carry, Fold, Mean
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import DIFFERENTIABLE, Build, Theta, prepare
@@ -141,7 +141,15 @@ def health(
 
 
 @partial(jax.jit, static_argnames=("wrt", "every", "pop"))
-def _growth(cell, initial, electrode, dt, wrt, every, pop):
+def _growth(
+    cell: Cell,
+    initial: Any,
+    electrode: Electrode,
+    dt: Leaf,
+    wrt: tuple[str, ...],
+    every: int,
+    pop: tuple[int, ...],
+) -> tuple[jax.Array, jax.Array]:
     build, shared, theta = builder(cell, initial, wrt, pop)
     theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
     return _tangent_growth(lambda theta: build(shared, theta), theta, electrode, dt, every)
@@ -167,19 +175,21 @@ def _tangent_growth(
     axes = tuple(range(len(cell.state_axes)))
     falls = [jnp.exp(-dt * g / cell.C_m).astype(s.v.dtype) for g in COUPLINGS]
 
-    def length(S):
+    def length(S: State) -> jax.Array:
         parts = [S.v / MILLIVOLTS, *jax.tree.leaves(S.x), *jax.tree.leaves(S.c)]
         return jnp.sqrt(jnp.asarray(sum(part * part for part in parts)).sum(axes))
 
-    def step(s, S, Z, e):
+    def step(
+        s: State, S: list[State], Z: list[State], e: Electrode
+    ) -> tuple[State, list[State], list[State]]:
         s, both = tangent.advance(p, constants, own, s, [*S, *Z], e)
         S = [A._replace(v=A.v * fall) for A, fall in zip(both[:G], falls, strict=True)]
         return s, S, both[G:]
 
-    def tick(carry, e):
+    def tick(carry: Any, e: Electrode) -> tuple[Any, None]:
         return materialised(step, p.true)(*carry, e), None
 
-    def record(carry, es):
+    def record(carry: Any, es: Electrode) -> tuple[Any, Any]:
         (s, S, Z), grown = carry
         (s, S, Z), _ = jax.lax.scan(tick, (s, S, Z), es)
         lengths = [length(A) for A in S]
@@ -217,14 +227,14 @@ class FirstLost(Fold):
 
     counts = True
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return jnp.int32(0), jnp.where(self._gone(cell, s), 0, -1).astype(jnp.int32)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         count, first = carry
         return count + 1, jnp.where((first < 0) & self._gone(cell, s), count + 1, first)
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any) -> Any:
         return carry[1]
 
     @staticmethod
@@ -256,7 +266,9 @@ def _lost(cell: Cell, electrode: Electrode, dt: float, initial: Any) -> list[Los
     return found
 
 
-def _overflown(wrt: Sequence[str], of_wrt: np.ndarray, t: np.ndarray, lost: list) -> list[str]:
+def _overflown(
+    wrt: Sequence[str], of_wrt: np.ndarray, t: np.ndarray, lost: list[Lost]
+) -> list[str]:
     """Parameters whose tangents left the finite numbers in cells that did not."""
     kept = np.ones(of_wrt.shape[2:], dtype=bool)
     for each in lost:
@@ -300,20 +312,20 @@ def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
     numbers = np.random.default_rng(0)
     rounding = 1e5 * float(jnp.finfo(jnp.result_type(float)).eps)
 
-    def floating(a):
+    def floating(a: Any) -> bool:
         return jnp.issubdtype(jnp.result_type(a), jnp.floating)
 
-    def direction(a):
+    def direction(a: Any) -> jax.Array | None:
         """Each number moves by about its own size; integers do not."""
         if not floating(a):
             return None
         return jnp.asarray(numbers.normal(size=jnp.shape(a)) * (0.1 + np.abs(a)), a.dtype)
 
-    def moving(leaves, s):
+    def moving(leaves: list[Any], s: State) -> tuple[list[Any], State, State]:
         own, ds = jax.tree.map(direction, (leaves, s))
         return own, s, ds
 
-    def pushed(f, primals, tangents):
+    def pushed(f: Callable[..., Any], primals: Any, tangents: Any) -> list[jax.Array]:
         """The tangents of f by JAX, of numbers that are floating."""
         zeros = [np.zeros(jnp.shape(a), float0) for a in jax.tree.leaves(primals)]
         given = zip(zeros, tangents_of(tangents), strict=True)
@@ -329,11 +341,18 @@ def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
     alone = s.v.ndim == len(cell.state_axes)
     for name, move, coupling in cell.sub_steps():
 
-        def f(leaves, s, move=move):
+        def f(leaves: list[Any], s: State, move: Callable[..., State] = move) -> State:
             return move(jax.tree.unflatten(tree, leaves), s, e, dt)
 
         @jax.jit
-        def compared(leaves, own, s, ds, f=f, coupling=coupling):
+        def compared(
+            leaves: list[Any],
+            own: list[Any],
+            s: State,
+            ds: State,
+            f: Callable[..., State] = f,
+            coupling: str = coupling,
+        ) -> tuple[list[Any], list[Any], list[Any]]:
             """As the engine makes them, as JAX does, and with only the first cell moving."""
             _, (found,) = tangent.moved(f, coupling, leaves, [own], s, [ds])
             first = jax.tree.map(lambda t: t if alone else t.at[..., 1:].set(0.0), ds)

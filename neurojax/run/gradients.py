@@ -57,7 +57,17 @@ def gradient(
 
 
 @partial(jax.jit, static_argnames=("wrt", "every", "place", "memory"))
-def _gradient(cell, initial, electrode, dt, fold, wrt, every, place, memory):
+def _gradient(
+    cell: Cell,
+    initial: Any,
+    electrode: Electrode,
+    dt: Leaf,
+    fold: Fold,
+    wrt: tuple[str, ...],
+    every: int,
+    place: runner.Place,
+    memory: int,
+) -> Gradient:
     pop = batch_shape(cell, initial, electrode, fold)
     _check_fold(fold)
     build, shared, theta = builder(cell, initial, wrt, pop)
@@ -99,7 +109,7 @@ def differentiate(
     shared: Any,
     theta: Theta,
     electrode: Electrode,
-    dt,
+    dt: Leaf,
     fold: Fold,
     every: int,
     place: runner.Place,
@@ -118,10 +128,10 @@ def differentiate(
     if not by_tangents:
         engine = partial(adjoint.run, memory=memory, together=runner.together(pop, place))
 
-    def at(values):
+    def at(values: list[jax.Array]) -> Theta:
         return dict(zip(names, values, strict=True))  # a dict that JAX took apart is sorted
 
-    def program(shared, theta, electrode, fold):
+    def program(shared: Any, theta: list[jax.Array], electrode: Electrode, fold: Fold) -> Gradient:
         return engine(lambda theta: build(shared, theta), at(theta), electrode, dt, fold, every)
 
     values = [jnp.broadcast_to(theta[k], pop) for k in names]

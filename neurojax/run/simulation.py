@@ -92,16 +92,29 @@ def start(cell: Cell, initial: Along, pop: tuple[int, ...]) -> State:
 
 
 @partial(jax.jit, static_argnames=("record", "every", "place", "engine"))
-def _run(cell, initial, electrode, dt, folds, record, every, place, engine="scan", at=None):
-    def seen(cell, s):
+def _run(
+    cell: Cell,
+    initial: Any,
+    electrode: Electrode,
+    dt: Leaf,
+    folds: dict[str, Fold],
+    record: tuple[str, ...],
+    every: int,
+    place: runner.Place,
+    engine: str = "scan",
+    at: jax.Array | None = None,
+) -> Recording:
+    def seen(cell: Cell, s: State) -> dict[str, jax.Array]:
         return {name: observe(cell, s, name) for name in record}
 
-    def look(cell, s):
+    def look(cell: Any, s: State) -> dict[str, jax.Array]:
         if at is None:
             return seen(cell, s)
         return jax.vmap(lambda k: seen(*compartment_at(cell, s, k)))(at)
 
-    def program(cell, initial, electrode, folds):
+    def program(
+        cell: Cell, initial: Any, electrode: Electrode, folds: dict[str, Fold]
+    ) -> tuple[Any, ...]:
         s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
         final, data, folded = ENGINES[engine].run(cell, s, electrode, dt, look, every, folds)
         # NaN and infinity never heal in the state, so the last one tells of the whole run.
@@ -125,7 +138,7 @@ def _places(cell: Cell, at: Any) -> jax.Array | None:
     return jnp.asarray(at)
 
 
-def _times(electrode: Electrode, dt, every: int) -> jax.Array:
+def _times(electrode: Electrode, dt: Leaf, every: int) -> jax.Array:
     """When the records are taken, ms."""
     return jnp.arange(1, 1 + n_steps(electrode) // every) * (every * dt)
 
@@ -175,7 +188,7 @@ def simulate(
     check_noise(cell, pop)
     place = runner.place_of(cell, begun, electrode, folds, fast_math=fast_math)
 
-    def run(cell, initial, electrode, folds):
+    def run(cell: Cell, initial: Any, electrode: Electrode, folds: dict[str, Fold]) -> Recording:
         how = tuple(record), every, place, engine
         return _run(cell, initial, electrode, dt, folds, *how, looked_at)
 
@@ -183,11 +196,12 @@ def simulate(
     numbers = len(record) * (math.prod(cell.state_shape) if at is None else len(at))
     record_bytes = n_steps(electrode) // every * numbers * jnp.result_type(float).itemsize
     size = runner.launch_size(n, record_bytes, place, memory_MB)
+    things: dict[str, Any]
     things = {"cell": cell, "initial": begun, "electrode": electrode, "folds": folds}
     if size >= n:
         return run(**things)
 
-    def part(**things):
+    def part(**things: Any) -> Recording:
         return run(**things)._replace(t=None)
 
     parts = runner.launches(part, size, **things)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -70,14 +70,14 @@ def donnan(fixed: Leaf, ions: Mapping[str, Ion], celsius: Leaf) -> Donnan:
     """
     V_T = thermal_voltage(celsius)
 
-    def charge(u):
+    def charge(u: jax.Array) -> Any:
         inside = (i.valence * i.outside * jnp.exp(-i.valence * u) for i in ions.values())
         return sum(inside, fixed)
 
     stop = jax.lax.stop_gradient
     edge = 20.0 * jnp.ones_like(charge(jnp.zeros(())))
 
-    def halve(_, bracket):
+    def halve(_: jax.Array, bracket: tuple[jax.Array, jax.Array]):
         low, high = bracket
         middle = 0.5 * (low + high)
         above = stop(charge(middle)) > 0  # charge falls with u, so the root is above

@@ -24,7 +24,7 @@ from jax.extend.core import JaxprEqn, Var
 
 from neurojax.engine.gpu.lane_shapes import Unsupported
 from neurojax.engine.gpu.mosaic import BLOCK, Kernel, launch
-from neurojax.engine.passes.jaxpr import Loop, Tree, bind, evaluate, flatten, shaped
+from neurojax.engine.passes.jaxpr import Loop, bind, evaluate, flatten, shaped
 from neurojax.engine.passes.materialise import not_materialised
 
 
@@ -213,7 +213,7 @@ class _Population:
         loop = Loop.of(self.eqn)
         consts, carry, rows = loop.split(arrays)
 
-        def turn(carry: Tree, rows: Tree) -> tuple[list[Any], list[Any]]:
+        def turn(carry: Any, rows: Any) -> tuple[list[Any], list[Any]]:
             given = zip([*consts, *carry, *rows], self.given, strict=True)
             given = [_Cells(x) if own else x for x, own in given]
             rule = partial(_for_cells, how)

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
-Tree = Any
-"""A pytree whose structure the caller chooses."""
-
 Env = dict[Var, Any]
 """What stands for the values of variables."""
 

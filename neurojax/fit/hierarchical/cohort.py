@@ -147,7 +147,18 @@ def _chosen(space: Space, shared: Sequence[str], pooled: Sequence[str]):
 class _Lanes:
     """Every sweep of every cell, and that for every start, as a cell of one population."""
 
-    def __init__(self, cell, space, recordings, clamp, dt, every, keep, hold, precision):
+    def __init__(
+        self,
+        cell: Cell,
+        space: Space,
+        recordings: Sequence[Sequence[Trace]],
+        clamp: str,
+        dt: float,
+        every: int,
+        keep: Any,
+        hold: Any,
+        precision: Precision,
+    ):
         masks = keep or [[counted(cell, t) for t in sweeps] for sweeps in recordings]
         if len(masks) != len(recordings):
             raise ValueError(f"masks for {len(masks)} cells, but {len(recordings)} cells")
@@ -191,7 +202,7 @@ class _Lanes:
     def _problem(self, width: int) -> Problem:
         if width not in self._problems:
 
-            def of_sweeps(a):
+            def of_sweeps(a: Any):
                 a = np.broadcast_to(a, (*np.shape(a)[:-1], self.cells))
                 return np.tile(a[..., self.owner], width)
 
@@ -206,7 +217,7 @@ def _stacked(sweeps: Sequence[Sweep], times: int) -> Sweep:
     """Sweeps side by side, `[..., times x sweep]`; what the shorter ones lack has no weight."""
     longest = max(n_steps(s.electrode) for s in sweeps)
 
-    def beside(*leaves):
+    def beside(*leaves: Any):
         if np.ndim(leaves[0]) == 0 and len(set(map(float, leaves))) == 1:
             return leaves[0]
         filled = [np.pad(a, (0, longest - len(a)), mode="edge") for a in map(np.asarray, leaves)]
@@ -215,7 +226,7 @@ def _stacked(sweeps: Sequence[Sweep], times: int) -> Sweep:
     electrode = jax.tree.map(beside, *(s.electrode for s in sweeps))
     records = max(len(s.error.data.data) for s in sweeps)
 
-    def rows(kind, mode):
+    def rows(kind: str, mode: Any) -> np.ndarray:
         all_of = [np.asarray(getattr(s.error.data, kind)) for s in sweeps]
         filled = [np.pad(a, (0, records - len(a)), mode=mode) for a in all_of]
         return np.tile(np.stack(filled, axis=-1), times)
@@ -230,7 +241,7 @@ def _stacked(sweeps: Sequence[Sweep], times: int) -> Sweep:
 
 
 def _run(
-    lanes: _Lanes, plan: Plan, starts: int, draws: int, rng, log: StageLog
+    lanes: _Lanes, plan: Plan, starts: int, draws: int, rng: np.random.Generator, log: StageLog
 ) -> list[CohortDescent]:
     """Every start to its end."""
     width = max(1, min(starts, LANES // len(lanes.sweeps)))
@@ -259,7 +270,7 @@ def _run(
     return descents
 
 
-def _drawn(lanes: _Lanes, plan: Plan, draws: int, rng) -> np.ndarray:
+def _drawn(lanes: _Lanes, plan: Plan, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Points `[draw, P, cell]` of one start, alike in what is shared."""
     z = rng.random((draws, len(lanes.space), lanes.cells))
     z[:, plan.shared] = z[:1, plan.shared, :1]

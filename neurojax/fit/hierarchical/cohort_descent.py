@@ -166,7 +166,9 @@ class CohortDescent:
         alone = not self.plan.shared.any() or (kind == "joint" and not better.all())
         self._propose("solo" if alone or self.phase.what == "rescue" else "joint")
 
-    def _take(self, better: np.ndarray, value, gradient, matrix) -> None:
+    def _take(
+        self, better: np.ndarray, value: np.ndarray, gradient: np.ndarray, matrix: np.ndarray
+    ) -> None:
         self.z = np.where(better, self.trial, self.z)
         self.value = np.where(better, value, self.value)
         self.gradient = np.where(better & np.isfinite(value), gradient, self.gradient)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine import runner, scan
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Carry, Fold
+from neurojax.engine.runner import Place
 from neurojax.fit.space import Space
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import pytree, static
 from neurojax.membrane.compartment import Cell, State, channel_current, substitute
+from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import clamped, membrane_v
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
@@ -112,12 +114,12 @@ class Balance(Fold):
             [sum((channel_current(c, k, v, s.x[k], s.c) for k in keys), zero) for keys, c in asked]
         )
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         terms, zero = jnp.zeros_like(self._terms(cell, s, s.v)), jnp.zeros_like(s.v)
         Q = len(self.columns) + 3
         return terms, terms, terms, zero, zero, jnp.zeros((Q, Q, *s.v.shape), s.v.dtype)
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         before, rising, falling, last, mean, products = carry
         v = jnp.broadcast_to(membrane_v(cell, row.v, row.slope, s.c), s.v.shape)
         mean = mean + v / self.block
@@ -129,15 +131,24 @@ class Balance(Fold):
         turned = [(rising, before), (0.0, rising), (0.0, falling), (mean, last), (0.0, mean)]
         return *(jnp.where(row.turn, then, still) for then, still in turned), products
 
-    def finish(self, carry, duration):
+    def finish(self, carry: Carry, duration: Any):
         return carry[-1]
 
 
 @partial(jax.jit, static_argnames=("space", "place"))
-def products(cell, space: Space, z, electrode, fold: Balance, v_start, dt, place):
+def products(
+    cell: Cell,
+    space: Space,
+    z: jax.Array,
+    electrode: Electrode,
+    fold: Balance,
+    v_start: jax.Array,
+    dt: float,
+    place: Place,
+):
     """The products `[Q, Q, n]` of cells z `[P, n]` on which an electrode imposes the recording."""
 
-    def program(cell, theta, v_start, electrode, fold):
+    def program(cell: Cell, theta: Any, v_start: Any, electrode: Electrode, fold: Balance):
         cell = space.apply(cell, theta)
         s = clamped(cell, v_start, batch_shape(theta))
         return scan.value(cell, s, electrode, dt, fold)

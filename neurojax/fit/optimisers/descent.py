@@ -298,7 +298,7 @@ class _InProgram:
 
 @partial(jax.jit, static_argnames="optimiser")
 def _moves(optimiser: Any, state: Any, z: Any, gradient: Any, value: Any, matrix: Any) -> Any:
-    def update(gradient, state, z, value, matrix):
+    def update(gradient: Any, state: Any, z: Any, value: Any, matrix: Any):
         return optimiser.update(gradient, state, z, value=value, matrix=matrix)
 
     return jax.vmap(update)(gradient, state, z, value, matrix)

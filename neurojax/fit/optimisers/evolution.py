@@ -62,7 +62,9 @@ class Evolution:
     `spread` in every coordinate of the unit box.
     """
 
-    def __init__(self, population: Population, islands: int, rng: np.random.Generator, spread=0.2):
+    def __init__(
+        self, population: Population, islands: int, rng: np.random.Generator, spread: float = 0.2
+    ):
         self.population, self.rng = population, rng
         first = [population.z[:, k % population.z.shape[1]] for k in range(islands)]
         self.searches = [_strategy(x, spread, population.size // islands, rng) for x in first]
@@ -100,7 +102,7 @@ class Evolution:
             self.searches = [*kept, _strategy(population.z[:, 0], 0.05, rest, self.rng)]
 
 
-def _tell(searches: list, asked: list[np.ndarray], errors: np.ndarray) -> None:
+def _tell(searches: list[Any], asked: list[np.ndarray], errors: np.ndarray) -> None:
     # CMA-ES reads ranks only: any number above all others stands for a cell that was lost.
     finite = np.where(np.isfinite(errors), errors, _LOST)
     at = 0
@@ -111,7 +113,7 @@ def _tell(searches: list, asked: list[np.ndarray], errors: np.ndarray) -> None:
         at += z.shape[1]
 
 
-def _strategy(x0, sigma: float, popsize: int, rng) -> Any:
+def _strategy(x0: np.ndarray, sigma: float, popsize: int, rng: np.random.Generator) -> Any:
     import cma  # a second to load, as it brings half of scipy: only for those who search
 
     options = {

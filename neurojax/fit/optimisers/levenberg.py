@@ -69,7 +69,7 @@ def levenberg_marquardt(
             clipped=xp.zeros(starts, xp.int32),
         )
 
-    def update(updates: Any, state: Any, params: Any = None, *, value, matrix, **_: Any):
+    def update(updates: Any, state: Any, params: Any = None, *, value: Any, matrix: Any, **_: Any):
         z, gradient, xp = params, 0.5 * updates, numpy_for(params)
         better = value < state.value  # False for NaN
         of_vector, of_matrix = better[..., None], better[..., None, None]

@@ -138,7 +138,7 @@ def following(pieces: Pieces, follows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return gp.sum(1), Hpp.sum(1)
 
 
-def _normal(pieces: Pieces, x: np.ndarray, weights: np.ndarray, P: int) -> tuple:
+def _normal(pieces: Pieces, x: np.ndarray, weights: np.ndarray, P: int) -> tuple[Any, ...]:
     """Blocks of the whole system; those of states are of pieces 1 to K - 1, `[n, K - 1, ...]`."""
     W, E = weights[:, :, None], pieces.slopes[:, :-1]
     gap = gaps(pieces, x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 
 from neurojax.engine import runner, scan
 from neurojax.engine.observables import amplifier_potential
+from neurojax.engine.runner import Place
 from neurojax.fit.holding import held_at
 from neurojax.fit.precision import computing
 from neurojax.fit.problem import Objective
@@ -21,6 +22,7 @@ from neurojax.fit.space import Space
 from neurojax.fit.task import Task
 from neurojax.loss import Level
 from neurojax.membrane.compartment import Cell
+from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import current_through
 
 Parts = Mapping[str, np.ndarray]
@@ -89,14 +91,16 @@ class ObjectiveScorer:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _simulate(cell: Cell, z, i, level: Level, dt, space: Space, every: int, place):
+def _simulate(
+    cell: Cell, z: Any, i: Any, level: Level, dt: float, space: Space, every: int, place: Place
+):
     """Potentials `[n, record]` of cells z `[P, n]` under a current i `[step]`.
 
     Every cell is held at the potential at which the sweep began; how far from there it would rest
     by itself is `[n]` mV.
     """
 
-    def program(cell, theta, level, electrode):
+    def program(cell: Cell, theta: Any, level: Level, electrode: Electrode):
         held = held_at(space.apply(cell, theta), *level)
         how = electrode, dt, amplifier_potential, every
         return scan.run(held.cell, held.state, *how)[1], held.off

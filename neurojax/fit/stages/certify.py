@@ -128,7 +128,7 @@ class Certify:
         self, task: Task, problem: Problem, best: np.ndarray, value: float, known: dict[str, Any]
     ) -> float:
         """Chi-squared per value of the problem, noting what noise there is and what counts."""
-        if not isinstance(problem.sweeps[0].error, VoltageError):
+        if not isinstance(problem.sweeps[0].error, VoltageError):  # pyright: ignore[reportUnnecessaryIsInstance]
             return float(len(problem.sweeps))  # each sweep's residuals are in their own sd
         known["noise"] = quiet = quiet_noise(task.traces)
         known["misfit"] = left = misfit(problem, best, value)
@@ -143,7 +143,7 @@ class Certify:
             )
         return problem.samples / quiet.sd**2
 
-    def _draw(self, task: Task, problem: Problem, best, around, information: float):
+    def _draw(self, task: Task, problem: Problem, best: Any, around: Any, information: float):
         if self.sampler == "laplace":
             return laplace(problem, best, around, self.draws, task.rng(5))
         return nuts(
@@ -165,7 +165,7 @@ def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
 
 
 def _free_run(
-    cell: Cell, trace: Trace, keep, dt: float, precision: Precision, held_out: bool
+    cell: Cell, trace: Trace, keep: Any, dt: float, precision: Precision, held_out: bool
 ) -> FreeRun:
     try:
         with computing(precision):

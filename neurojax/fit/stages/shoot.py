@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine import runner, scan
-from neurojax.engine.folds import Fold
+from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.program import Gradient
+from neurojax.engine.runner import Place
 from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.holding import begin
@@ -112,12 +113,12 @@ def _cut(sweeps: Sequence[Sweep], segment_ms: float, dt: float, every: int) -> _
     """The pieces of sweeps, all of one length, `segment_ms` or a little more."""
     length = max(1, round(segment_ms / (dt * every))) * every
 
-    def cut(a, each, mode):
+    def cut(a: Any, each: int, mode: Any) -> np.ndarray:
         a = np.asarray(a)
         count = -(-len(a) * each // length)
         return np.pad(a, (0, count * length // each - len(a)), mode=mode).reshape(count, -1).T
 
-    def beside(leaves, each=1, mode="edge"):
+    def beside(leaves: Any, each: int = 1, mode: Any = "edge") -> Any:
         if np.ndim(leaves[0]) == 0:
             return leaves[0]
         return np.concatenate([cut(a, each, mode) for a in leaves], axis=1)
@@ -215,10 +216,10 @@ class _Free(_Simulated):
 class _End(Fold):
     """The last state, as a vector `[D, *pop]`."""
 
-    def init(self, cell, s):
+    def init(self, cell: Cell, s: State) -> Carry:
         return jnp.zeros_like(_vector(cell, s))
 
-    def update(self, carry, cell, s, row):
+    def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         return _vector(cell, s)
 
 
@@ -240,12 +241,14 @@ def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multiple_shooting.Pieces:
+def _fly(
+    cell: Cell, space: Space, z: Any, x: Any, pieces: _Pieces, dt: float, every: int, place: Place
+) -> multiple_shooting.Pieces:
     """Simulate all pieces of all starts, with tangents in the parameters and first states."""
     (D, n, K), names = x.shape, [f"initial {d}" for d in range(len(x))]
     cell = before(cell, pieces.electrode)
 
-    def build(shared, theta):
+    def build(shared: Any, theta: Any):
         cell, start, first = shared
         cell, s = begin(space.apply(cell, {k: theta[k] for k in space.names}), *start)
         begun, tree = jax.tree.flatten(s)
@@ -272,12 +275,14 @@ def _fly(cell, space: Space, z, x, pieces: _Pieces, dt, every, place) -> multipl
 
 
 @partial(jax.jit, static_argnames=("space", "counts", "place"))
-def _clamped(cell, space: Space, z, pieces: _Pieces, dt, counts, place):
+def _clamped(
+    cell: Cell, space: Space, z: Any, pieces: _Pieces, dt: float, counts: Any, place: Place
+):
     """States `[D, n, K]` in which pieces begin when cells z `[P, n]` are clamped to the data."""
     steps, begun = len(pieces.electrode.v_cmd), []
     theta, live = space.values(z), runner.live_arrays(cell)
 
-    def program(cell, theta, start, electrode):
+    def program(cell: Cell, theta: Any, start: Any, electrode: Electrode):
         cell = space.apply(cell, theta)
         v_start, level = start
         _, s = begin(before(cell, electrode), v_start, level, batch_shape(theta))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
@@ -33,7 +35,9 @@ def ensemble(space: Space, found: Candidates, tolerance: float = 0.05) -> Ensemb
     )
 
 
-def _sentence(space: Space, z: np.ndarray, of: int, tolerance: float, groups, spread) -> str:
+def _sentence(
+    space: Space, z: np.ndarray, of: int, tolerance: float, groups: Any, spread: Any
+) -> str:
     n = z.shape[1]
     ends = "end" if n > 1 else "ends"
     sentence = f"{n} of {of} candidates {ends} within {100 * tolerance:.3g} % of the best error"

@@ -75,10 +75,10 @@ def nuts(
     origin = np.log(centre / (1 - centre))
     differentiated = _differentiated(problem)
 
-    def point(w):
+    def point(w: jax.Array) -> jax.Array:
         return jax.nn.sigmoid(origin + root @ w)
 
-    def logdensity(w):
+    def logdensity(w: jax.Array) -> jax.Array:
         u = origin + root @ w
         z = jax.nn.sigmoid(u)
         value, gradient = differentiated(jax.lax.stop_gradient(z))
@@ -91,8 +91,8 @@ def nuts(
     begin, adapt, _ = package.adaptation.step_size.dual_averaging_adaptation(target=0.8)
     mass = np.ones(best.size)
 
-    def chain(key, w):
-        def move(carry, xs):
+    def chain(key: jax.Array, w: jax.Array):
+        def move(carry: Any, xs: Any):
             state, adaptation = carry
             key, warming = xs
             now, averaged, *_ = adaptation  # logarithms of the step
@@ -138,12 +138,12 @@ def _differentiated(problem: Problem) -> Any:
     """Value and gradient of one point `[P]`; under vmap, of all points as one population."""
 
     @jax.custom_batching.custom_vmap
-    def differentiated(z):
+    def differentiated(z: jax.Array):
         found = problem.traced(z[:, None])
         return found.value[0], found.gradient[:, 0]
 
     @differentiated.def_vmap
-    def _(size, batched, z):
+    def _(size: int, batched: list[bool], z: jax.Array):
         found = problem.traced(z.T)
         return (found.value, found.gradient.T), (True, True)
 

@@ -53,7 +53,7 @@ def spikes(
     cell, at, low, order = cell[kept], at[kept], low[kept], order[kept]
     time, peak, half = _shape(rows, cell, at, dt)
 
-    def table(values, columns, column):
+    def table(values: np.ndarray, columns: int, column: np.ndarray) -> np.ndarray:
         out = np.full((len(rows), max(columns, 0)), np.nan)
         inside = (column >= 0) & (column < columns)
         out[cell[inside], column[inside]] = values[inside]
@@ -165,7 +165,9 @@ def _lowest(values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.minimum.reduceat(values, padded[inside])[::2]
 
 
-def _shape(rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float):
+def _shape(
+    rows: np.ndarray, cell: np.ndarray, at: np.ndarray, dt: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interpolated time (ms), peak (mV) and width at half height (ms) of spikes at samples."""
     if at.size == 0:
         return np.empty(0), np.empty(0), np.empty(0)

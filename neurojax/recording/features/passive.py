@@ -54,7 +54,9 @@ def subthreshold(
         return _subthreshold(np.asarray(v, dtype=float), dt, window, step_pA)
 
 
-def _subthreshold(v: np.ndarray, dt: float, window: tuple[float, float], step_pA) -> Subthreshold:
+def _subthreshold(
+    v: np.ndarray, dt: float, window: tuple[float, float], step_pA: Any
+) -> Subthreshold:
     on, off = window
     a, b = _sample(on, dt), min(_sample(off, dt), len(v))
     nothing = np.full(v.shape[1:], np.nan)

@@ -88,7 +88,9 @@ def _first_low(rows: np.ndarray, cell: np.ndarray, peak: np.ndarray, m: int) -> 
     return low
 
 
-def _onset(slope: np.ndarray, cell: np.ndarray, peak: np.ndarray, low: np.ndarray, m: int):
+def _onset(
+    slope: np.ndarray, cell: np.ndarray, peak: np.ndarray, low: np.ndarray, m: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Sample of each spike's onset, and whether it has one: the last fast rise of m samples.
 
     Looked for between the after-hyperpolarisation of the spike before, or the first sample, and the
