@@ -123,6 +123,14 @@ def test_float64_is_named(gpu, monkeypatch, x64):
     assert place.kernel is None and "float64 is switched on" in said
 
 
+def test_a_cable_is_a_scan(gpu, monkeypatch):
+    monkeypatch.setattr(kernel, "missing", lambda device: None)
+    cell = nj.cylinder(100.0, 1.0, 3, {"leak": SquidLeak()})
+    place, (said,) = place_and_warnings(cell)
+    assert (place.platform, place.kernel) == ("gpu", None)
+    assert "kernels are of cells with one compartment" in said
+
+
 @needs_kernels
 def test_a_channel_that_no_kernel_can_run_is_named(gpu, monkeypatch):
     monkeypatch.setattr(kernel, "missing", lambda device: None)

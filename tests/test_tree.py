@@ -44,9 +44,11 @@ def numbers(seed=0, pop=3):
 
 def solved(of, own, half, i, v, part=0.5):
     own, half, i, v = (jnp.asarray(a) for a in (own, half, i, v))
-    return jax.jit(lambda *a: displacement(of, a[0], conductances(of, a[1]), *a[2:], part))(
-        own, half, i, v
-    )
+
+    def f(own, half, i, v):
+        return displacement(of, own, conductances(of, half), i, v, part=part)
+
+    return jax.jit(f)(own, half, i, v)
 
 
 def test_the_solve_is_that_of_the_resistor_network(x64):
@@ -57,6 +59,17 @@ def test_the_solve_is_that_of_the_resistor_network(x64):
         M = np.diag(own[:, cell]) + 0.5 * L
         expected = np.linalg.solve(M, -i[:, cell] - L @ v[:, cell])
         np.testing.assert_allclose(dv[:, cell], expected, rtol=1e-12)
+
+
+def test_a_second_solve_has_the_same_matrix(x64):
+    own, half, i, v = (a[:, 0] for a in numbers())
+    L = dense_laplacian(half)
+    of, M = tree(PARENTS, ATTACHED), np.diag(own) + 0.3 * L
+    first = np.linalg.solve(M, -i - L @ v)
+    second = np.linalg.solve(M, 2 * own * first)
+    axial = conductances(of, jnp.asarray(half))
+    dv = displacement(of, *map(jnp.asarray, (own, axial, i, v, 2 * own)), (0.2, 0.8), 0.3)
+    np.testing.assert_allclose(dv, 0.2 * first + 0.8 * second, rtol=1e-12)
 
 
 def test_no_digits_are_lost_where_axial_conductances_are_large():
@@ -73,7 +86,7 @@ def test_without_axial_conductance_compartments_are_alone(x64):
     own, _, i, v = numbers()
     of = tree((-1, *range(N - 1)))
     none = jnp.zeros((N, 1))
-    np.testing.assert_array_equal(displacement(of, own, none, i, v, 0.5), -i * (1 / own))
+    np.testing.assert_array_equal(displacement(of, own, none, i, v, part=0.5), -i * (1 / own))
 
 
 def test_no_current_is_lost_in_the_joints(x64):
@@ -112,7 +125,7 @@ def test_derivatives_are_those_of_the_dense_solve(x64):
     of = tree(PARENTS, ATTACHED)
 
     def by_tree(own, axial, i, v):
-        return displacement(of, own, axial, i, v, 0.5)
+        return displacement(of, own, axial, i, v, part=0.5)
 
     axial = conductances(of, half)
 

@@ -158,30 +158,48 @@ def conductances(tree: Tree, half: Compartments) -> Nodes:
 
 # -- the solve -------------------------------------------------------------------------------------
 def displacement(
-    tree: Tree, own: Compartments, axial: Nodes, i: Compartments, v: Compartments, part: float
+    tree: Tree,
+    own: Compartments,
+    axial: Nodes,
+    i: Compartments,
+    v: Compartments,
+    again: Any = 0.0,
+    weights: tuple[float, ...] = (1.0,),
+    part: float = 1.0,
 ) -> Compartments:
-    """How far the potentials go: dv of own * dv + L (v + part * dv) = -i.
+    """How far the potentials go: dv of (own + part L) dv = -i - L v.
 
     L v are the currents that leave each compartment through the conductances `axial`. All of one
-    unit, as mS and uA. Linear in i and v, and differentiated as such: each tangent or adjoint is
-    one more solve with the same factors.
+    unit, as mS and uA. With more `weights` it is weights[0] dv + weights[1] dv' + ..., each dv'
+    solved from `again` times the one before. Linear in i and v, and differentiated as such: each
+    tangent or adjoint is one more solve with the same factors.
     """
     shape = (len(tree.parent), *v.shape[1:])
     joints = jnp.zeros((shape[0] - tree.compartments, *shape[1:]), v.dtype)
     axial = jnp.asarray(axial, v.dtype)
-    own = jnp.concatenate([own, joints])
-    # A joint's potential is the one at which nothing is left of its currents. As the equation is
+
+    def with_joints(a: jax.Array) -> jax.Array:
+        return jnp.concatenate([a, joints])
+
+    own = with_joints(own)
+    factors = _factors(tree, *jax.lax.stop_gradient((own, part * axial)))
+
+    def solve(b: Nodes) -> Nodes:
+        return jax.lax.custom_linear_solve(
+            lambda x: own * x + part * laplacian(tree, axial, x),
+            b,
+            lambda _, b: _solved(tree, factors, b),
+            symmetric=True,
+        )
+
+    # A joint's potential is the one at which nothing is left of its currents. As the equations are
     # linear any v will do for it to start from: that of its parent.
-    leaving = laplacian(tree, axial, v[tree.stands_for]) + jnp.concatenate([i, joints])
-    fixed = jax.lax.stop_gradient((own, part * axial))
-    factors = _factors(tree, *fixed)
-    dv = jax.lax.custom_linear_solve(
-        lambda dv: own * dv + part * laplacian(tree, axial, dv),
-        -leaving,
-        lambda _, b: _solved(tree, factors, b),
-        symmetric=True,
-    )
-    return dv[: tree.compartments]
+    dv = solve(-laplacian(tree, axial, v[tree.stands_for]) - with_joints(i))[: tree.compartments]
+    total = weights[0] * dv
+    for weight in weights[1:]:
+        dv = solve(with_joints(again * dv))[: tree.compartments]
+        total = total + weight * dv
+    return total
 
 
 def laplacian(tree: Tree, axial: Nodes, v: Nodes) -> Nodes:
