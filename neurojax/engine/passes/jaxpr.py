@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+
+Closed = Any
+"""A closed jaxpr: a jaxpr and its constants. JAX does not export its type."""
 
 Env = dict[Var, Any]
 """What stands for the values of variables."""
@@ -63,7 +66,7 @@ def shaped(atom: Any) -> Any:
     return atom.aval
 
 
-def flatten(f: Callable[..., Any], *args: Any, rules: bool = True) -> tuple[ClosedJaxpr, Any]:
+def flatten(f: Callable[..., Any], *args: Any, rules: bool = True) -> tuple[Closed, Any]:
     """The closed jaxpr of f with inner jits in place of their calls, and the tree of its result.
 
     Without `rules`, functions that bring their own derivative are opened too.
@@ -109,7 +112,7 @@ def equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
 class Loop(NamedTuple):
     """A scan's parts: its body, and how many of its inputs are constants and carry."""
 
-    body: ClosedJaxpr
+    body: Closed
     consts: int
     carry: int
     length: int
@@ -145,7 +148,7 @@ class Loop(NamedTuple):
             carry = grown
 
 
-def _reached(body: ClosedJaxpr, given: Sequence[bool]) -> list[bool]:
+def _reached(body: Closed, given: Sequence[bool]) -> list[bool]:
     """Which outputs of a closed jaxpr depend on given inputs."""
 
     def rule(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
