@@ -37,7 +37,7 @@ def prepare(
     traces: Sequence[Trace],
     dt: float,
     every: int = 1,
-    keep: Sequence[Bool[np.ndarray, " sample"] | None] | None = None,
+    keep: Sequence[Bool[np.ndarray, " _"] | None] | None = None,  # `[sample]` each
     *,
     cell: Cell | None = None,
 ) -> list[Sweep]:
