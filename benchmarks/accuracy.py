@@ -34,8 +34,10 @@ MANY, SIZES = 100, (100, 1, 10_000)  # cells in which errors are read; cells in 
 LARGE = ("squid", "cortex_rs")  # the models of which there are ten thousand cells
 STEPS = tuple(0.1 / 2**k for k in range(7))  # ms
 TOLERANCES = tuple(10.0**-k for k in range(2, 7))
-LIMIT = 90.0  # seconds for whatever a contestant is asked
+LIMIT, PATIENCE = 90.0, 3.0  # seconds for what a contestant is asked; a longer run is not refined
 MIDDLE = {"dt": 0.025, "tol": 1e-4}  # where the fastest of a contestant's ways is found
+KEPT = ["model", "name", "cells", "step", "error_us", "seconds", "median_seconds", "scaled"]
+KEPT += ["variant", "compile_seconds", "reason"]  # of a row in the JSON
 QUICK = ("squid", "interneuron_wang_buzsaki")
 DRAWN = ("squid", "cortex_rs", "interneuron_wang_buzsaki")
 
@@ -47,6 +49,7 @@ class Model(NamedTuple):
     v: float
     g_na: float
     record_ms: float = 0.05  # of which a spike's time is read to a microsecond
+    dtype: str = "float32"  # for those who have the choice
 
 
 MODELS = {
@@ -55,7 +58,7 @@ MODELS = {
     "cortex_fs": Model(4.0, -70.0, 50.0),
     "crab_connor_stevens": Model(12.0, -68.0, 120.0),
     "interneuron_wang_buzsaki": Model(1.0, -65.0, 35.0),
-    "cortex_l5_hay_soma": Model(20.0, -80.0, 2040.0, 0.025),
+    "cortex_l5_hay_soma": Model(20.0, -80.0, 2040.0, 0.025, "float64"),
 }
 
 
@@ -73,19 +76,20 @@ def jaxley(name: str, solver: str) -> Entry:
 
 def neuron(name: str, script: str = "neuron_hh", **job: Any) -> Entry:
     knob = "tol" if "CVODE" in name else "dt"
-    return Entry(Contestant(name, script, {"dtype": "float64", **job}), knob, 1000)
+    job = {"dtype": "float64", "usetable_hh": 0, **job}  # the table of its hh is 100 us off
+    return Entry(Contestant(name, script, job), knob, 1000)
 
 
-EXACT = {"secondorder": 2, "usetable_hh": 0}  # the squid's rates computed, not read from a table
+SECOND = {"secondorder": 2}
 FIELD = [
     Entry(Contestant("neurojax", "ours")),
     jaxley("Crank-Nicolson", "crank_nicolson"),
     jaxley("exp. Euler", "exp_euler"),
     jaxley("backward Euler", "bwd_euler"),
     neuron("NEURON"),
-    neuron("NEURON, 2nd order", **EXACT),
-    neuron("NEURON, CVODE", usetable_hh=0)._replace(most=100),
-    neuron("CoreNEURON, 2nd order", "coreneuron_hh", **EXACT),
+    neuron("NEURON, 2nd order", **SECOND),
+    neuron("NEURON, CVODE")._replace(most=100),
+    neuron("CoreNEURON, 2nd order", "coreneuron_hh", **SECOND),
     Entry(Contestant("Diffrax, Tsit5", "diffrax_hh", {"solver": "Tsit5"}), "tol", 1000),
 ]
 
@@ -154,7 +158,7 @@ class Season:
     def _race(self, model, n, field, rounds) -> list[Row]:
         told = MODELS[model]
         job = {"model": model, "i": told.i, "v": told.v, "g_na": told.g_na, "ms": DURATION}
-        job |= {"question": "accuracy" if n == MANY else "population", "dtype": "float32"}
+        job |= {"question": "accuracy" if n == MANY else "population", "dtype": told.dtype}
         runners = [self._runner(told, n, entry, value) for entry, value in field]
         how = {"rounds": rounds, "limit": LIMIT, "deadline": self.deadline}
         return race(runners, job, kept=self.kept, **how)
@@ -194,18 +198,16 @@ def errors(season: Season, model: str) -> tuple[dict[str, Course], dict[str, str
     while field:
         rows = season.race(model, MANY, [(entry, left.pop(0)) for entry, left in field.values()])
         for row in rows:
-            name = row["name"]
-            off = math.inf
+            name, off, took = row["name"], math.inf, 0.0
             if "reason" not in row:
+                took = row["median_seconds"]
                 off = error(row.pop("spike_times"), truth)
                 row["error_us"] = off if math.isfinite(off) else None
-                courses[name].append(Point(row["step"], off, {MANY: row["median_seconds"]}))
-            elif name in broke:  # once more than once
-                del field[name]
-                continue
-            else:
+                courses[name].append(Point(row["step"], off, {MANY: took}))
+            gave_up = "reason" in row and name in broke  # for the second time
+            if "reason" in row:
                 broke[name] = row["reason"]
-            if off < min(TARGETS) or not field[name][1]:
+            if gave_up or off < min(TARGETS) or took > PATIENCE or not field[name][1]:
                 del field[name]
     return courses, broke
 
@@ -235,13 +237,15 @@ def bracket(course: Course, target: float) -> list[int]:
 
 def cost(course: Course, target: float, n: int) -> float | None:
     """Seconds of n cells at an error in us: on the straight line between the logarithms of two
-    runs, or the largest step that is below it. None where no run is."""
-    around = [course[k] for k in bracket(course, target)]
-    if not around or any(n not in point.seconds for point in around):
-        return None
-    off = [math.log(point.error) for point in reversed(around)]
-    took = [math.log(point.seconds[n]) for point in reversed(around)]
-    return math.exp(np.interp(math.log(target), off, took))
+    runs, or those of a quicker run that is below it. None where no run is."""
+    timed = [point for point in course if n in point.seconds]
+    below = [point.seconds[n] for point in timed if point.error <= target]
+    around = [course[k] for k in reversed(bracket(course, target)) if course[k] in timed]
+    if len(around) == 2:
+        off = [math.log(point.error) for point in around]
+        took = [math.log(point.seconds[n]) for point in around]
+        below.append(math.exp(np.interp(math.log(target), off, took)))
+    return min(below, default=None)
 
 
 # -- what is told ---------------------------------------------------------------------------------
@@ -304,8 +308,9 @@ def main() -> None:
         "duration_ms": DURATION,
         "reference": "DOP853, rtol 1e-10, float64",
         "models": {name: model._asdict() for name, model in MODELS.items()},
+        "versions": {k: v for row in season.rows for k, v in row.get("versions", {}).items()},
         "lines": lines,
-        "rows": season.rows,
+        "rows": [{k: row[k] for k in KEPT if k in row} for row in season.rows],
     }
     console.print(common.write("accuracy", result))
     path = common.RESULTS / "accuracy.png"

@@ -51,8 +51,8 @@ def population(job: worker.Job) -> worker.Run:
     return run
 
 
-def accuracy(job: worker.Job) -> worker.Run:
-    """A packaged cell, its currents as densities, with a conductance each."""
+def packaged(job: worker.Job) -> worker.Run:
+    """Cells of a packaged model, currents as densities, with a sodium conductance each."""
     _, every = worker.steps(job)
     cell = nj.model.load_model(job["model"]).cell
     cells = nj.replace(cell, {"area": 1.0, "na.g_bar": worker.g_na(job)})
@@ -158,13 +158,7 @@ def settle(job: worker.Job) -> None:
     runner.place_of = place_of
 
 
-RUNS = {
-    "accuracy": accuracy,
-    "loss": forward,
-    "gradient": gradient,
-    "passes": passes,
-    "count": count,
-}
+RUNS = {"loss": forward, "gradient": gradient, "passes": passes, "count": count}
 
 
 def variants(job: worker.Job) -> worker.Variants:
@@ -175,7 +169,8 @@ def variants(job: worker.Job) -> worker.Variants:
     )
     if "engine" in job:
         settle(job)
-    return {"neurojax": lambda: RUNS.get(job["question"], population)(job)}
+    run = packaged if "model" in job else RUNS.get(job["question"], population)
+    return {"neurojax": lambda: run(job)}
 
 
 if __name__ == "__main__":
