@@ -204,10 +204,11 @@ def errors(season: Season, model: str) -> tuple[dict[str, Course], dict[str, str
                 off = error(row.pop("spike_times"), truth)
                 row["error_us"] = off if math.isfinite(off) else None
                 courses[name].append(Point(row["step"], off, {MANY: took}))
+            slow = took > PATIENCE and math.isfinite(off)  # lost spikes may take long, too
             gave_up = "reason" in row and name in broke  # for the second time
             if "reason" in row:
                 broke[name] = row["reason"]
-            if gave_up or off < min(TARGETS) or took > PATIENCE or not field[name][1]:
+            if gave_up or off < min(TARGETS) or slow or not field[name][1]:
                 del field[name]
     return courses, broke
 
