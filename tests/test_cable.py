@@ -406,7 +406,7 @@ DRIVE = nj.current_clamp(np.zeros(4))
     [
         (
             {"length": np.ones(5)},
-            r"cell.length: shape \(5,\), for 5 compartments, but the cell has 12",
+            r"cell.length: shape \(5,\) has a comp axis of 5, expected 12",
         ),
         ({"diameter": 0.0}, "diameter = 0 um is outside"),
         ({"electrode_at": 12}, "electrode_at = 12: expected whole numbers from 0 to 11"),
@@ -418,6 +418,11 @@ DRIVE = nj.current_clamp(np.zeros(4))
 def test_a_wrong_cable_is_refused_by_name(changes, message):
     with pytest.raises(ValueError, match=message):
         nj.simulate(dataclasses.replace(branched(), **changes), DRIVE)
+
+
+def test_a_state_of_another_cell_is_refused():
+    with pytest.raises(ValueError, match=r"initial.v: shape \(3,\) has a comp axis of 3"):
+        nj.simulate(branched(), DRIVE, initial=nj.State(np.zeros(3), {}))
 
 
 def test_what_has_no_compartments_cannot_be_looked_at():

@@ -68,7 +68,7 @@ assert r.v.shape == (400, 100) and np.std(r.v[-1]) > 0
 i = nj.iv_curves.peak(clamped)
 assert i.min() < -1000 and i.max() > 1000 and i.shape == (15,)
 """
-    return run("".join(SNIPPETS[:4]) + check).splitlines()
+    return run("".join(SNIPPETS[:5]) + check).splitlines()
 
 
 def test_first_snippet_of_the_readme(told):
@@ -85,7 +85,8 @@ def test_folds_and_gradient_of_the_readme(told):
     assert shapes == "(4, 200) (4, 4, 200)"
 
 
-def test_ions_noise_and_clamp_of_the_readme(told):
+def test_ions_noise_cables_and_clamp_of_the_readme(told):
+    assert "(800, 2, 3) [record, place, cell]" in told
     assert told[-1].endswith("pA")
 
 
@@ -94,8 +95,8 @@ def test_fit_of_the_readme():
     # The same recording as the example, without fetching it, and less time for the fit.
     path = str(recording("cc/bluepyefe_B6.npz"))
     stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
-    assert "seconds=60" in SNIPPETS[4]
-    told = run(stand_in + SNIPPETS[4].replace("seconds=60", "seconds=3")).splitlines()
+    assert "seconds=60" in SNIPPETS[5]
+    told = run(stand_in + SNIPPETS[5].replace("seconds=60", "seconds=3")).splitlines()
     assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
 
 
@@ -113,7 +114,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[5] + check)
+    out = run(SNIPPETS[6] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 

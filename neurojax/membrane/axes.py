@@ -142,6 +142,18 @@ def map_cells(f: Callable[[Any], Any], tree: Any) -> Any:
     return jax.tree.unflatten(structure, mapped)
 
 
+def check_length(axis: str, n: int, **trees: Any) -> None:
+    """Raise ValueError, with its name, for an array that is neither n nor 1 long along an axis."""
+    for array in arrays(trees):
+        shape = np.shape(array.value)
+        if axis in array.own and shape[array.own.index(axis)] not in (1, n):
+            own = shape[array.own.index(axis)]
+            raise ValueError(
+                f"{array.name}: shape {shape} has a {axis} axis of {own}, expected {n}. What "
+                f"differs from cell to cell only is [1, pop]"
+            )
+
+
 def aligned(tree: Any, pop: tuple[int, ...]) -> Any:
     """The tree with arrays of compartments that all cells share as `[..., comp, 1]`.
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Int
 
-from neurojax.membrane.axes import Along, arrays
+from neurojax.membrane.axes import Along, arrays, check_length
 from neurojax.membrane.channel import (
     Channel,
     Leaf,
@@ -143,13 +143,7 @@ class Cable(Compartment):
 
     def check(self) -> None:
         n = len(self.parents)
-        for array in arrays({"cell": self}):
-            rows = np.shape(array.value)[:1]
-            if "comp" in array.own and rows not in ((n,), (1,)):
-                raise ValueError(
-                    f"{array.name}: shape {np.shape(array.value)}, for {rows[0]} compartments, but "
-                    f"the cell has {n}. What differs from cell to cell only is [1, pop]"
-                )
+        check_length("comp", n, cell=self)
         for name in ("length", "diameter", "R_i", "C_m"):
             check_range(name, getattr(self, name), params(self)[name])
         for name, value in self.density.items():

@@ -130,7 +130,7 @@ def field(default: Any = dataclasses.MISSING, *, axes: tuple[str, ...]) -> Any:
 
 def _field(default: Any, **metadata: Any) -> Any:
     if isinstance(default, np.ndarray | dict):  # which dataclasses take for what may change
-        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 

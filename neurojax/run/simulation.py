@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.axes import Along, arrays, batch_shape, population
+from neurojax.membrane.axes import Along, arrays, batch_shape, check_length, population
 from neurojax.membrane.cable import check_compartments, compartment_at
 from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
@@ -67,7 +67,10 @@ def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) ->
     if initial is None and is_ideal_clamp(electrode):
         command = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
         initial = in_all_compartments(cell, command)
-    return Along(cell.state_axes, initial)
+    begun = Along(cell.state_axes, initial)
+    for axis, n in zip(cell.state_axes, cell.state_shape, strict=True):
+        check_length(axis, n, initial=begun)
+    return begun
 
 
 def in_all_compartments(cell: Cell, x: Leaf) -> Leaf:
