@@ -33,14 +33,14 @@ class Recording(NamedTuple):
     NumPy arrays where it was gathered part by part, see `simulate`.
     """
 
-    t: Float[Array, " record"]  # ms, the end of the step recorded
-    data: dict[str, Float[Array, " record *pop"]]
-    ok: Bool[Array, "*pop"]  # False where the integration left the finite numbers
+    t: Float[Array | np.ndarray, " record"]  # ms, the end of the step recorded
+    data: dict[str, Float[Array | np.ndarray, " record *pop"]]
+    ok: Bool[Array | np.ndarray, "*pop"]  # False where the integration left the finite numbers
     final: State  # to go on from
     folds: dict[str, Any]  # results of the folds, by the names that they were given
 
     @property
-    def v(self) -> Float[Array, " record *pop"]:
+    def v(self) -> Float[Array | np.ndarray, " record *pop"]:
         """Membrane potential, mV."""
         return self.data["v"]
 
