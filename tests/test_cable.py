@@ -10,6 +10,7 @@ from recordings import recording
 
 import neurojax as nj
 from neurojax.channels import CortexCaL, SkK, SquidK, SquidLeak, SquidNa
+from neurojax.engine import runner
 from neurojax.membrane.cable import (
     BACKWARD_EULER,
     CRANK_NICOLSON,
@@ -299,6 +300,14 @@ def test_shapes_may_differ_within_a_population():
         np.testing.assert_allclose(v[:, k], alone, atol=1e-3)
 
 
+def test_many_small_cells_are_computed_together_few_large_ones_too():
+    sizes = []
+    for n in (1, 10, 100, 1000):
+        live = runner.live_arrays(nj.cylinder(1000.0, 1.0, n, SQUID))
+        sizes.append(runner.block_size(10**4, live, 4))
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] >= 128
+
+
 # -- derivatives -----------------------------------------------------------------------------------
 WRT = ["C_m", "R_i", "leak.E_rev", "na.g_bar", "k.v_shift"]
 
@@ -307,6 +316,7 @@ def for_gradients(pop):
     cell = branched(electrode_at=1)
     spread = np.linspace(0.95, 1.05, pop)[None]
     changes = {"na.g_bar": 100 * spread, "R_i": 150 * spread, "k.v_shift": 0.5 * spread}
+    changes |= {"C_m": spread, "leak.E_rev": -54.0 * spread}
     return nj.replace(cell, changes)
 
 

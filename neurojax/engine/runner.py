@@ -25,6 +25,9 @@ from neurojax.membrane.compartment import Cell, pools
 CACHE = 32 * 1024
 """Bytes that the arrays of a block may fill: the first-level data cache of common cores."""
 
+SECOND_CACHE = 1024 * 1024
+"""Bytes that those of a block of cells with compartments may fill: of the second-level cache."""
+
 LANES = 64
 """Blocks are whole multiples of this many cells: a few vectors of the widest CPUs.
 
@@ -89,14 +92,16 @@ def _mesh_of(*trees: Any) -> Mesh | None:
 def live_arrays(cell: Cell, tangents: int = 0) -> int:
     """Arrays `[pop]` that a step works on: the state twice, its tangents, and each cell's own.
 
-    A step with tangents also keeps the entries of its Jacobian, and what they are made from.
+    A step with tangents also keeps the entries of its Jacobian, and what they are made from. Of a
+    cell with compartments as many as fill the first-level cache when all fill the second.
     """
     state = 1 + sum(len(c.gate_names()) for c in cell.channels.values())
     # The cell may be one of shapes only, in which pools cannot be worked out.
     state += len(jax.eval_shape(pools, cell))
     own = sum(bool(array.pop) for array in arrays(cell))
-    compartments = math.prod(cell.state_shape)
-    return compartments * (2 * state * (1 + tangents + (8 if tangents else 0)) + own)
+    live = 2 * state * (1 + tangents + (8 if tangents else 0)) + own
+    # A step goes from compartment to compartment: one at a time needs to be near.
+    return max(live, live * math.prod(cell.state_shape) * CACHE // SECOND_CACHE)
 
 
 def block_size(n: int, live: int, itemsize: int) -> int:
