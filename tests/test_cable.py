@@ -16,6 +16,7 @@ from neurojax.membrane.cable import (
     CRANK_NICOLSON,
     DAMPED,
     compartment_at,
+    enough,
 )
 from neurojax.membrane.compartment import move_potential
 from neurojax.membrane.electrode import Electrode
@@ -407,6 +408,16 @@ def test_a_compartment_is_a_cell_of_its_own(x64):
     assert one.area == pytest.approx(np.pi * 50.0 * 2.0 * 1e-8)
 
 
+def test_sections_are_cut_as_neuron_cuts_them():
+    """Source: the values of NEURON 9, nseg = int((L/(0.1*lambda_f(100))+.9)/2)*2 + 1."""
+    cell = nj.ball_and_stick(LEAK)
+    assert len(cell.compartments("soma")) == 1 and len(cell.compartments("dendrite")) == 13
+    assert enough(1000.0, 1.0) == 37 and enough(1000.0, 1.0, R_i=200.0, C_m=2.0) == 71
+    tapered = nj.assemble({"dendrite": nj.Section(90.0, [3.0, 2.0, 1.0])}, LEAK)
+    np.testing.assert_allclose(tapered.length, 30.0)
+    np.testing.assert_allclose(tapered.diameter, [3.0, 2.0, 1.0])
+
+
 # -- errors ----------------------------------------------------------------------------------------
 DRIVE = nj.current_clamp(np.zeros(4))
 
@@ -480,6 +491,7 @@ def test_only_one_number_for_each_cell_can_be_differentiated_in():
         ({"a": nj.Section(10.0, 1.0, 2), "b": nj.Section(10.0, 1.0, on="a", at=0.5)}, "centre"),
         ({"a": nj.Section(10.0, 1.0), "b": nj.Section(10.0, 1.0, on="a", at=0.7)}, "0.7"),
         ({"a": nj.Section(10.0, 1.0, 0)}, "0 compartments"),
+        ({"a": nj.Section(10.0, [1.0, 2.0], 3)}, "3 compartments, 2 diameters"),
     ],
 )
 def test_sections_that_do_not_hang_together_are_refused(sections, message):

@@ -242,13 +242,29 @@ def _row(x: Any, at: Leaf) -> jax.Array:
 
 # -- builders --------------------------------------------------------------------------------------
 class Section(NamedTuple):
-    """A cylinder cut into compartments of equal length, which may hang on another section."""
+    """A cylinder cut into compartments of equal length, which may hang on another section.
+
+    By default they are so many as `enough` says.
+    """
 
     length: float  # um
-    diameter: float  # um; or a sequence, of each compartment's
-    compartments: int = 1
+    diameter: float | Sequence[float]  # um; or of each compartment
+    compartments: int | None = None
     on: str | None = None  # the section on which it hangs, by name
     at: float = END  # where on it: 1 its far end, 0.5 its centre, 0 its start
+
+
+def enough(
+    length: float, diameter: float, R_i: float = 100.0, C_m: float = 1.0, part: float = 0.1
+) -> int:
+    """How many compartments a cylinder needs: each at most a part of its length constant at 100 Hz.
+
+    Lengths in um, R_i in Ohm cm, C_m in uF/cm2; an odd number, so that there is one in the middle.
+
+    Source: Hines & Carnevale 2001, Neuroscientist 7:123, doi:10.1177/107385840100700207 (d_lambda).
+    """
+    at_100_Hz = 1e5 * np.sqrt(diameter / (4 * np.pi * 100 * R_i * C_m))
+    return int((length / (part * at_100_Hz) + 0.9) / 2) * 2 + 1
 
 
 def assemble(
@@ -271,9 +287,7 @@ def assemble(
     diameter: list[float] = []
     rows: dict[str, list[int]] = {}
     for name, section in sections.items():
-        n, first = section.compartments, len(parents)
-        if n < 1:
-            raise ValueError(f"section {name!r}: {n} compartments")
+        n, first = _cut(name, section, more), len(parents)
         parent, at = _place(name, section, rows)
         rows[name] = list(range(first, first + n))
         parents += [parent, *rows[name][:-1]]
@@ -287,6 +301,22 @@ def assemble(
     )  # fmt: skip
     painted = {key: cell.by_region(values) for key, values in (density or {}).items()}
     return dataclasses.replace(cell, density=painted)
+
+
+def _cut(name: str, section: Section, more: Mapping[str, Any]) -> int:
+    """The number of compartments of a section; `more` is what else the cell is made of."""
+    n = section.compartments
+    if n is None and np.ndim(section.diameter):
+        return np.size(section.diameter)
+    if n is None:
+        of_cell = {k: more[k] for k in ("R_i", "C_m") if k in more}
+        if any(np.ndim(x) for x in of_cell.values()):
+            raise ValueError(f"section {name!r}: compartments: R_i and C_m are no numbers: give it")
+        return enough(section.length, float(np.asarray(section.diameter)), **of_cell)
+    if n < 1 or np.size(section.diameter) not in (1, n):
+        of = f", {np.size(section.diameter)} diameters" if np.ndim(section.diameter) else ""
+        raise ValueError(f"section {name!r}: {n} compartments{of}")
+    return n
 
 
 def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tuple[int, float]:
@@ -309,9 +339,16 @@ def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tu
 
 
 def cylinder(
-    length: float, diameter: float, compartments: int, channels: Mapping[str, Channel], **more: Any
+    length: float,
+    diameter: float,
+    compartments: int | None,
+    channels: Mapping[str, Channel],
+    **more: Any,
 ) -> Cable:
-    """A straight cable or axon of equal compartments, lengths in um; `more` is as in `assemble`."""
+    """A straight cable or axon of equal compartments, lengths in um, region "axon".
+
+    `compartments` None are `enough`; `more` is as in `assemble`.
+    """
     return assemble({"axon": Section(length, diameter, compartments)}, channels, **more)
 
 
@@ -321,10 +358,13 @@ def ball_and_stick(
     soma: float = 20.0,
     length: float = 500.0,
     diameter: float = 2.0,
-    compartments: int = 19,
+    compartments: int | None = None,
     **more: Any,
 ) -> Cable:
-    """A soma as long as wide (um), and on its end a dendrite; regions "soma" and "dendrite"."""
+    """A soma as long as wide (um), and on its end a dendrite; regions "soma" and "dendrite".
+
+    `compartments` are those of the dendrite; `more` is as in `assemble`.
+    """
     sections = {
         "soma": Section(soma, soma),
         "dendrite": Section(length, diameter, compartments, on="soma"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # which takes the product of a NumPy array and one of JAX for
     Leaf = Any
 else:
     Leaf = int | float | np.floating | np.integer | Real[np.ndarray, "..."] | Real[Array, "..."]
-"""A number, or an array: as a parameter's value `[pop]`, `[comp, 1]` or `[comp, pop]`.
+"""A number, or an array: a parameter's is `[pop]`, in a cell with compartments see `axes`.
 
 It is computed in float32 or float64; whole numbers become either.
 """
