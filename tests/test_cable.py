@@ -476,6 +476,15 @@ def test_what_is_of_one_compartment_refuses_a_cable():
             made()
 
 
+def test_the_current_of_a_clamp_on_a_cable_is_not_told():
+    fold = nj.At(fold=nj.CurrentError(data=nj.Target(np.zeros(4), np.ones(4))))
+    clamp = nj.voltage_clamp(np.full(4, -65.0))
+    with pytest.raises(ValueError, match="axial currents are part of it"):
+        nj.simulate(branched(), clamp, folds={"x": fold})
+    with pytest.raises(ValueError, match="cannot record 'i_amp'"):
+        nj.simulate(branched(), clamp, record=("i_amp",))
+
+
 def test_only_one_number_for_each_cell_can_be_differentiated_in():
     with pytest.raises(ValueError, match="length differs from compartment to compartment"):
         nj.gradient(branched(), DRIVE, of=nj.At(fold=nj.Mean()), wrt=["length"])

@@ -89,6 +89,8 @@ class Compartment(Cell):
 
     density: dict[str, Leaf] = field({}, axes=())
 
+    joined: ClassVar[bool] = True
+
     def painted(self, key: str, i: jax.Array) -> jax.Array:
         return i * self.density[key] if key in self.density else i
 

@@ -75,6 +75,9 @@ class Cell:
     state_axes: ClassVar[tuple[str, ...]] = ()
     """The axes of a state's leaves before `pop`: ("comp",) of a cell with compartments."""
 
+    joined: ClassVar[bool] = False
+    """Whether it has axial currents, which are no currents of its membrane."""
+
     @property
     def state_shape(self) -> tuple[int, ...]:
         """How long `state_axes` are."""
