@@ -44,6 +44,7 @@ from neurojax.rig.voltage_clamp import Clamped, clamp
 from neurojax.run.diagnosis import Health, health
 from neurojax.run.gradients import gradient
 from neurojax.run.simulation import Recording, simulate
+from neurojax.run.step_error import StepError, error_of
 from neurojax.theory import selectivity
 from neurojax.theory.equilibrium import donnan, goldman_potential, pumped_volume
 
@@ -76,6 +77,7 @@ __all__ = [
     "SpikeRate",
     "Squares",
     "State",
+    "StepError",
     "Target",
     "Trace",
     "VoltageError",
@@ -92,6 +94,7 @@ __all__ = [
     "donnan",
     "electrode",
     "elementary_charges",
+    "error_of",
     "features",
     "field",
     "fit",
