@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -86,6 +87,11 @@ def _mesh_of(*trees: Any) -> Mesh | None:
     if len(placed) > 1:
         return None
     devices = sorted(placed.pop(), key=lambda d: d.id) if placed else jax.local_devices()
+    return _mesh(tuple(devices))
+
+
+@cache
+def _mesh(devices: tuple[Any, ...]) -> Mesh:
     return Mesh(np.array(devices), ("pop",), axis_types=(AxisType.Auto,))
 
 

@@ -41,20 +41,20 @@ class Array(NamedTuple):
     name: str  # the path of its field
     value: Any
     own: tuple[str, ...]  # its own axes, which come first
+    shape: tuple[int, ...]
 
     @property
     def pop(self) -> tuple[int, ...]:
         """Its shape past its own axes. Raises ValueError where it has fewer."""
-        shape = np.shape(self.value)
-        if len(shape) < len(self.own):
-            raise ValueError(f"{self.name}: shape {shape}, expected {self._expected()}")
-        return shape[len(self.own) :]
+        if len(self.shape) < len(self.own):
+            raise ValueError(f"{self.name}: shape {self.shape}, expected {self._expected()}")
+        return self.shape[len(self.own) :]
 
     def check(self) -> None:
         """Raise ValueError for an array of more or fewer axes than it may have."""
         if len(self.pop) > 1:
             raise ValueError(
-                f"{self.name}: shape {np.shape(self.value)}, expected {self._expected()}. A "
+                f"{self.name}: shape {self.shape}, expected {self._expected()}. A "
                 "population has one axis: flatten your grid. An array with other axes of its own "
                 "declares them, see `param` and `field`"
             )
@@ -67,10 +67,12 @@ class Array(NamedTuple):
 def arrays(tree: Any) -> list[Array]:
     """The leaves of a tree in JAX's order, with their axes."""
     leaves, structure = jax.tree.flatten(tree)
-    return [
-        Array(name, leaf, () if np.ndim(leaf) == 0 and OPTIONAL.issuperset(own) else own)
-        for leaf, (name, own) in zip(leaves, _declared(structure), strict=True)
-    ]
+    found: list[Array] = []
+    # Every call of `simulate` comes through here: plain numbers, which most leaves are, are quick.
+    for leaf, (name, own) in zip(leaves, _declared(structure), strict=True):
+        shape = () if type(leaf) is float else np.shape(leaf)
+        found.append(Array(name, leaf, own if shape or not OPTIONAL.issuperset(own) else (), shape))
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -122,6 +124,8 @@ def population(**trees: Any) -> tuple[int, ...]:
     """
     told: Array | None = None
     for array in arrays(trees):
+        if array.shape == array.own == ():
+            continue
         array.check()
         if not array.pop:
             continue
@@ -129,8 +133,8 @@ def population(**trees: Any) -> tuple[int, ...]:
             told = array
         elif array.pop not in ((1,), told.pop):
             raise ValueError(
-                f"{array.name} has shape {np.shape(array.value)}, for {array.pop[0]} cells, but "
-                f"{told.name} has shape {np.shape(told.value)}, for {told.pop[0]}"
+                f"{array.name} has shape {array.shape}, for {array.pop[0]} cells, but "
+                f"{told.name} has shape {told.shape}, for {told.pop[0]}"
             )
     return told.pop if told else ()
 
@@ -145,7 +149,7 @@ def map_cells(f: Callable[[Any], Any], tree: Any) -> Any:
 def check_length(axis: str, n: int, **trees: Any) -> None:
     """Raise ValueError, with its name, for an array that is neither n nor 1 long along an axis."""
     for array in arrays(trees):
-        shape = np.shape(array.value)
+        shape = array.shape
         if axis in array.own and shape[array.own.index(axis)] not in (1, n):
             own = shape[array.own.index(axis)]
             raise ValueError(
