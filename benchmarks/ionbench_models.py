@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.markov import Scheme
-from neurojax.membrane.rates import Gating, exp_linear, exprel, sigmoid
+from neurojax.membrane.rates import exp_linear, exprel, from_inf, sigmoid
 
 _R, _F = 8314.472, 96485.0  # mJ/mol/K and C/mol, as ionBench has them
 
@@ -42,7 +42,7 @@ class AtrialKr(Channel):
         opening = self.p1 * self.p3 * exp_linear((v + self.p2) / self.p3)
         closing = 7.3898e-5 * self.p5 / exprel((v - self.p4) / self.p5)
         rate = (opening + closing) * self.p6
-        return {"x": Gating(sigmoid((v + self.p7) / self.p8), rate)}
+        return {"x": from_inf(sigmoid((v + self.p7) / self.p8), rate)}
 
     def current(self, v, x, celsius: Leaf = None, *_, **c):
         rectified = sigmoid(-(v + self.p9) / self.p10)

@@ -23,8 +23,6 @@ BLOCKS, RUNS = (64, 128, 256), 5  # as in hh.cu
 WAYS = {
     "accurate": [],
     "fast math": ["-use_fast_math"],
-    "hardware exp": ["-use_fast_math", "-DHARDWARE_EXP"],
-    "hardware exp, fewer reciprocals": ["-use_fast_math", "-DHARDWARE_EXP", "-DMERGED"],
 }
 
 

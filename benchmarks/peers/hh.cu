@@ -1,13 +1,9 @@
-/* A population of Hodgkin-Huxley squid cells in CUDA, by the scheme of neurojax.cell.step:
- * exponential Euler, gates first with v held, then v along its slope conductance.
+/* A population of Hodgkin-Huxley squid cells in CUDA, by the scheme of neurojax.step: gates first with
+ * v held, then v along its slope conductance, by the relaxations of neurojax.membrane.relaxation.
  *
- * A thread keeps a cell in registers for the whole run. As in neurojax.engine.lean all exponentials
- * but one are powers of exp(-v / 80), and divisions are products with the hardware's reciprocal.
- * What does not change in time is in the constants: rates and conductances are scaled, so that they
- * add up to what relaxes a gate or the potential. Macros choose between ways to write the same step:
- * by default relaxations are the polynomial of neurojax.rates.relax; with -DHARDWARE_EXP they are
- * the hardware's 2^x, which for the small x of a step is as exact; -DMERGED makes one reciprocal of
- * a gate's two, for when those are what is short.
+ * A thread keeps a cell in registers for the whole run. As a kernel does, all exponentials but one
+ * are powers of exp(-v / 80), and divisions are products with the hardware's reciprocal. What does
+ * not change in time is in the constants: rates and conductances are scaled by the step.
  *
  * Compiled as C++ (g++ -x c++) it is the same program for the CPU, slow, to be checked there.
  */
@@ -36,47 +32,27 @@ INLINE float reciprocal(float x)
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
-INLINE float power_of_2(float x)
-{
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
 #else
 #define INLINE static inline
 INLINE float reciprocal(float x) { return 1 / x; }
-INLINE float power_of_2(float x) { return exp2f(x); }
 #endif
 
-#ifdef HARDWARE_EXP
-constexpr double S = DT * 1.4426950408889634; /* relaxations are powers of 2 */
-#else
-constexpr double S = DT / 16; /* relaxations are doubled four times */
-#endif
+constexpr double S = DT;
 constexpr double E = 2.718281828459045, ROOT = 1.6487212707001282; /* exp(1), exp(1/2) */
 constexpr int TURN = UNROLL;
 
 struct state { float v, m, h, n; };
 
-/* x on its way to inf, after the time in which `rate` is what it is scaled to. */
-INLINE float relaxed(float x, float inf_minus_x, float rate)
+/* The mean of what relaxes at a rate, scaled, from 1. */
+INLINE float mean(float rate)
 {
-#ifdef HARDWARE_EXP
-    return x + inf_minus_x * (1 - power_of_2(-rate));
-#else
-    float part = fminf(rate, 1.0f), p = -9.37896315e-4f;
-    p = p * part + 7.90549628e-3f;
-    p = p * part - 4.14846167e-2f;
-    p = p * part + 1.66636929e-1f;
-    p = p * part - 4.99999523e-1f;
-    p = p * part + 1.00000012f;
-    p *= part;
-    p *= 2 - p;
-    p *= 2 - p;
-    p *= 2 - p;
-    p *= 2 - p;
-    return x + inf_minus_x * p;
-#endif
+    float n = rate * (rate * (rate * float(1.0 / 24) + float(1.0 / 6)) + 0.5f) + 1;
+    return n * reciprocal(rate * n + 1);
+}
+
+INLINE float moved(float x, float opening, float rate)
+{
+    return x + (opening - rate * x) * mean(rate);
 }
 
 /* A gate that closes at rate beta, and opens at one * x / (1 - exp(-x)), which is y / q for
@@ -86,14 +62,8 @@ INLINE float exp_linear_gate(float x, float y, float q, float beta, double one)
 {
     bool near = fabsf(y) < float(0.1 * one);
     float series = y * (y * float(1 / (12 * one)) + 0.5f) + float(one);
-#ifdef MERGED
-    y = near ? series : y, q = near ? 1.0f : q;
-    float sum = beta * q + y, r = reciprocal(sum * q);
-    return relaxed(x, y * (q * r) - x, sum * (sum * r));
-#else
-    float alpha = near ? series : y * reciprocal(q), rate = alpha + beta;
-    return relaxed(x, alpha * reciprocal(rate) - x, rate);
-#endif
+    float alpha = near ? series : y * reciprocal(q);
+    return moved(x, alpha, alpha + beta);
 }
 
 INLINE state step(state s, float g_na, float current)
@@ -110,19 +80,13 @@ INLINE state step(state s, float g_na, float current)
     s.m = exp_linear_gate(s.m, v * float(S / 10) + float(S * 4), e10 * float(-c40) + 1,
                           e18 * float(S * 4), S);
     float alpha = e20 * float(S * 0.07 * c65_20), q = e10 * float(c35) + 1; /* beta is S / q */
-#ifdef MERGED
-    float opening = alpha * q, sum = opening + float(S), r = reciprocal(sum * q);
-    s.h = relaxed(s.h, opening * (q * r) - s.h, sum * (sum * r));
-#else
-    float rate = float(S) * reciprocal(q) + alpha;
-    s.h = relaxed(s.h, alpha * reciprocal(rate) - s.h, rate);
-#endif
+    s.h = moved(s.h, alpha, float(S) * reciprocal(q) + alpha);
 
     float n2 = s.n * s.n, n4 = n2 * n2, na = g_na * (s.m * s.m * (s.m * s.h)); /* g_na is scaled */
     float slope = n4 * float(S * 36) + float(S * 0.3) + na;
     float toward = current * float(S) + float(S * 0.3 * -54.387);
     toward = na * 50 + (n4 * float(S * 36 * -77) + toward);
-    s.v = relaxed(v, toward * reciprocal(slope) - v, slope);
+    s.v = v + (toward - slope * v) * mean(slope);
     return s;
 }
 
