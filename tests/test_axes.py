@@ -19,6 +19,7 @@ from neurojax.engine import runner
 from neurojax.engine.gpu import kernel
 from neurojax.membrane.axes import arrays, batch_shape, map_cells, population
 from neurojax.membrane.channel import field
+from neurojax.membrane.rates import from_inf
 
 N, DT = 3, 0.025
 E_REV = np.array([-70.0, -60.0, -50.0])
@@ -38,7 +39,7 @@ class Mixed(nj.Channel):
         n = SquidK().gating(v)["n"]
         drive = [0.2 * w * n.inf for w in self.weight]
         return {
-            gate: n._replace(inf=sum(self.mix[k, m] * drive[m] for m in range(N)))
+            gate: from_inf(sum(self.mix[k, m] * drive[m] for m in range(N)), n.rate)
             for k, gate in enumerate("abc")
         }
 

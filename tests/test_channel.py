@@ -80,7 +80,7 @@ def test_a_gate_without_q10_ignores_temperature():
         celsius_ref = 20.0
 
         def gating(self, v):
-            one = nj.membrane.rates.Gating(jnp.ones_like(v), jnp.ones_like(v))
+            one = nj.membrane.rates.from_inf(jnp.ones_like(v), jnp.ones_like(v))
             return {"warm": one, "cold": one}
 
     at_30 = Half().kinetics(jnp.asarray(-65.0), 30.0)

@@ -1,4 +1,4 @@
-"""The functions of gating against 60-digit arithmetic, beside and on their singular points."""
+"""Gating and relaxation against 60-digit arithmetic, beside and on singular points."""
 
 from decimal import Decimal, getcontext
 
@@ -10,12 +10,12 @@ import pytest
 from neurojax.membrane.rates import (
     exp_linear,
     exprel,
+    from_inf,
     from_rates,
     from_tau,
-    relax,
-    relax_mean,
     sigmoid,
 )
+from neurojax.membrane.relaxation import rational, relax_mean
 
 pytestmark = pytest.mark.smoke
 
@@ -31,12 +31,26 @@ def exact_exprel(x):
     return (x.exp() - ONE) / x if x else ONE
 
 
-def exact_relax(x):
-    return ONE - (-x).exp()
-
-
 def exact_relax_mean(x):
-    return exact_relax(x) / x if x else ONE
+    return (ONE - (-x).exp()) / x if x else ONE
+
+
+def of_rational(third, fourth):
+    """The mean of y = 1 / (1 + x + x^2 / 2 + third x^3 + ...), or its polynomial, and its slope."""
+    c, d = Decimal(third), Decimal(fourth)
+
+    def exact(x):
+        if x <= 0:
+            return ONE - x / 2 + c * x * x - d * x**3
+        return (ONE - ONE / (ONE + x + x * x / 2 + c * x**3 + d * x**4)) / x
+
+    def slope(x):
+        if x <= 0:
+            return 2 * c * x - ONE / 2 - 3 * d * x * x
+        y = ONE / (ONE + x + x * x / 2 + c * x**3 + d * x**4)
+        return y * y * (ONE + x + 3 * c * x * x + 4 * d * x**3) / x - exact(x) / x
+
+    return rational(third, fourth, grows=True).mean, exact, slope, 0.1, 1e9
 
 
 def slope_exp_linear(x):
@@ -50,10 +64,6 @@ def slope_exprel(x):
     return (x * x.exp() - x.exp() + ONE) / (x * x) if x else ONE / 2
 
 
-def slope_relax(x):
-    return (-x).exp()
-
-
 def slope_relax_mean(x):
     return ((-x).exp() * (ONE + x) - ONE) / (x * x) if x else -ONE / 2
 
@@ -62,8 +72,9 @@ def slope_relax_mean(x):
 FUNCTIONS = {
     "exp_linear": (exp_linear, exact_exp_linear, slope_exp_linear, 0.1, 60.0),
     "exprel": (exprel, exact_exprel, slope_exprel, 0.1, 60.0),
-    "relax": (relax, exact_relax, slope_relax, 0.03, 60.0),
     "relax_mean": (relax_mean, exact_relax_mean, slope_relax_mean, 0.3, 1e9),
+    "rational": of_rational(1 / 6, 1 / 24),
+    "rational of a third": of_rational(1 / 3, 0.0),
 }
 
 
@@ -84,7 +95,7 @@ def test_value_and_slope(name, double, rtol, rtol_slope):
     dtype = np.float64 if double else np.float32
     x = points(radius, far, dtype)
     # Time does not run backwards; a slope conductance may be negative, but a step is short.
-    x = x[x >= {"relax": 0, "relax_mean": -1}.get(name, -np.inf)]
+    x = x[x >= (-1 if name.startswith("r") else -np.inf)]
     with jax.enable_x64(double):
         value = np.asarray(f(jnp.asarray(x)))
         derivative = np.asarray(jax.vmap(jax.grad(f))(jnp.asarray(x)))
@@ -93,9 +104,8 @@ def test_value_and_slope(name, double, rtol, rtol_slope):
     rounding = 2 * np.finfo(dtype).eps * np.abs(x)
     for got, exactly, tolerance in ((value, exact, rtol), (derivative, slope, rtol_slope)):
         want = np.array([float(exactly(Decimal(float(a)))) for a in x])
-        # Slopes below 1e-18 may underflow on the way; that of relax, 1 - relax, is rounded as 1.
-        absolute = 4 * np.finfo(dtype).eps if exactly is slope_relax else 1e-18
-        error = np.maximum(np.abs(got - want) - absolute, 0) / (np.abs(want) + 1e-300)
+        # Slopes below 1e-18 may underflow on the way.
+        error = np.maximum(np.abs(got - want) - 1e-18, 0) / (np.abs(want) + 1e-300)
         worst = np.argmax(error - rounding)
         assert error[worst] <= tolerance + rounding[worst], f"x = {x[worst]!r}"
 
@@ -104,7 +114,7 @@ def test_value_and_slope(name, double, rtol, rtol_slope):
 def test_second_derivative_is_finite(name):
     f, _, _, radius, _ = FUNCTIONS[name]
     x = points(radius, 30.0, np.float32)
-    x = jnp.asarray(x[x >= -1] if name.startswith("relax") else x)
+    x = jnp.asarray(x[x >= -1] if name.startswith("r") else x)
     assert np.isfinite(jax.vmap(jax.grad(jax.grad(f)))(x)).all()
 
 
@@ -122,14 +132,9 @@ def test_sigmoid_saturates(x):
     assert value == pytest.approx(0.5 if x == 0 else float(x > 0), abs=1e-7)
 
 
-def test_relax_keeps_small_steps():
-    # 1 - exp(-x) written out loses a slow gate's step; so does x alone lose its curvature.
-    x = np.float32(3e-7)
-    assert float(relax(jnp.asarray(x))) == pytest.approx(float(x), rel=1e-6)
-
-
-def test_gating_from_rates_and_from_tau():
-    g = from_rates(jnp.asarray(3.0), jnp.asarray(1.0))
-    assert (float(g.inf), float(g.rate)) == (0.75, 4.0)
-    g = from_tau(jnp.asarray(0.75), jnp.asarray(0.25))
-    assert (float(g.inf), float(g.rate)) == (0.75, 4.0)
+def test_gating_from_rates_from_inf_and_from_tau():
+    one_to_three = from_rates(jnp.asarray(3.0), jnp.asarray(1.0))
+    approached = from_inf(jnp.asarray(0.75), jnp.asarray(4.0))
+    timed = from_tau(jnp.asarray(0.75), jnp.asarray(0.25))
+    for g in (one_to_three, approached, timed, timed.faster(2.0).faster(0.5)):
+        assert (float(g.inf), float(g.rate), float(g.opening)) == (0.75, 4.0, 3.0)

@@ -19,7 +19,7 @@ MINE = '''
 """Channels of a user."""
 import jax.numpy as jnp
 import neurojax as nj
-from neurojax.membrane.rates import Gating
+from neurojax.membrane.rates import from_inf
 
 
 @nj.pytree
@@ -35,7 +35,7 @@ class SlowK(nj.Channel):
     E_rev: float = nj.param(-80.0, "mV", -110.0, -50.0)
 
     def gating(self, v, **_):
-        return {"n": Gating(1 / (1 + jnp.exp(-(v + 40) / 8)), 0.01 + 0 * v)}
+        return {"n": from_inf(1 / (1 + jnp.exp(-(v + 40) / 8)), 0.01 + 0 * v)}
 
 
 class Bare(nj.Channel):

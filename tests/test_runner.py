@@ -194,7 +194,8 @@ class Scattering(nj.Channel):
 
     def gating(self, v):
         gates = SquidNa().gating(v)
-        m = gates["m"]._replace(inf=gates["m"].inf.at[jnp.arange(v.size)].add(0.0))
+        opening = gates["m"].opening.at[jnp.arange(v.size)].add(0.0)
+        m = gates["m"]._replace(opening=opening)
         return gates | {"m": m}
 
 

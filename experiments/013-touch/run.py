@@ -48,7 +48,7 @@ class Transducer(nj.Channel):
 
     def gating(self, v, displacement):
         ones = jnp.ones_like(v)
-        return {"a": rates.Gating((1 - self.left) * displacement * ones, ones / self.tau)}
+        return {"a": rates.from_inf((1 - self.left) * displacement * ones, ones / self.tau)}
 
     def current(self, v, x, celsius=None, *, displacement):
         p = rates.sigmoid((displacement - x["a"] - self.half) / self.slope)

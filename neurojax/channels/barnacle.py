@@ -8,7 +8,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import Gating, sigmoid
+from neurojax.membrane.rates import from_inf, sigmoid
 
 
 @pytree
@@ -52,7 +52,7 @@ class BarnacleK(Channel):
 
     def gating(self, v):
         z = (v - self.V3) / self.V4
-        return {"w": Gating(sigmoid(2 * z), self.phi * (jnp.exp(z / 2) + jnp.exp(-z / 2)) / 2)}
+        return {"w": from_inf(sigmoid(2 * z), self.phi * (jnp.exp(z / 2) + jnp.exp(-z / 2)) / 2)}
 
 
 @pytree

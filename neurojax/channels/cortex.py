@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.rates import (
-    Gating,
     exp_linear,
+    from_inf,
     from_rates,
     from_tau,
     sigmoid,
@@ -82,7 +82,7 @@ class CortexNaS(Channel):
         alpha_s = 0.001 * jnp.exp(-(v + 85) / 30)
         beta_s = 0.0034 * sigmoid((v + 17) / 10)
         s = from_rates(alpha_s, beta_s)
-        return _traub_na(v - self.V_T) | {"s": Gating(s.inf, s.rate / self.slow_scale)}
+        return _traub_na(v - self.V_T) | {"s": s.faster(1 / self.slow_scale)}
 
 
 @pytree
@@ -128,7 +128,7 @@ class CortexKm(Channel):
         z = (v + 35) / 20
         inf = sigmoid(2 * z)
         rate = (3.3 * jnp.exp(z) + jnp.exp(-z)) / self.tau_max
-        return {"p": Gating(inf, rate)}
+        return {"p": from_inf(inf, rate)}
 
 
 def reuveni_ca(v):
@@ -205,4 +205,4 @@ class CortexKahp(Channel):
 
     def gating(self, v):
         inf = sigmoid(v / 4)
-        return {"z": Gating(inf, jnp.ones_like(v) / self.tau)}
+        return {"z": from_inf(inf, jnp.ones_like(v) / self.tau)}

@@ -16,7 +16,7 @@ from neurojax.membrane.channel import (
 )
 from neurojax.membrane.ions import Ion, change_of_pool, relaxed
 from neurojax.membrane.markov import Scheme
-from neurojax.membrane.rates import Gating, from_rates, sigmoid
+from neurojax.membrane.rates import from_inf, from_rates, sigmoid
 from neurojax.units import AVOGADRO, GAS_CONSTANT, thermal_voltage
 
 _PER_FORCE = 1e-18 * AVOGADRO / (GAS_CONSTANT * 298.0)  # of kT, 1/pN/um
@@ -68,8 +68,8 @@ class HairCellMet(Channel):
         fast = _FAST_MOST * jnp.tanh(u)
         slow = jnp.clip(0.5 + 0.5 * (goal - fast) / _SLOW_MOST, 0.0, 1.0)
         return {
-            "fast": Gating(sigmoid(2 * u) * one, 1 / self.tau_fast * one),
-            "slow": Gating(slow * one, 1 / self.tau_slow * one),
+            "fast": from_inf(sigmoid(2 * u) * one, 1 / self.tau_fast * one),
+            "slow": from_inf(slow * one, 1 / self.tau_slow * one),
         }
 
     def adaptation(self, x):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import Gating, sigmoid
+from neurojax.membrane.rates import from_inf, sigmoid
 
 
 @pytree
@@ -29,4 +29,4 @@ class HippocampusH(Channel):
     def gating(self, v):
         z = 0.08316 * (v + 75)
         rate = 0.011 * (jnp.exp(-0.4 * z) + jnp.exp(0.6 * z))
-        return {"l": Gating(sigmoid(-(v - self.V_half) / self.slope), rate)}
+        return {"l": from_inf(sigmoid(-(v - self.V_half) / self.slope), rate)}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from neurojax.channels.heart import mixed_potential
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.ions import ghk_current
-from neurojax.membrane.rates import Gating, from_tau, sigmoid
+from neurojax.membrane.rates import from_inf, from_tau, sigmoid
 from neurojax.units import thermal_voltage
 
 
@@ -50,8 +50,8 @@ class HumanVentricleNa(Channel):
         inactivated = sigmoid(-(v + 71.55) / 7.43) ** 2
         return {
             "m": from_tau(sigmoid((v + 56.86) / 9.03) ** 2, tau_m),
-            "h": Gating(inactivated, rate_h),
-            "j": Gating(inactivated, rate_j),
+            "h": from_inf(inactivated, rate_h),
+            "j": from_inf(inactivated, rate_j),
         }
 
 

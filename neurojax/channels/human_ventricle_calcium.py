@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.membrane.ions import Ion, change_of_pool
-from neurojax.membrane.rates import relax
+from neurojax.membrane.relaxation import relax_mean
 
 _RECOVERY = 0.005  # of release channels, 1/ms
 _INACTIVATION = 0.045  # 1/mM/ms
@@ -64,7 +64,7 @@ class HumanVentricleCalcium(Ion):
             f"{name}_i": i + freed(i, dt * into_i, self.buffer_i, 1e-3),
             f"{name}_ss": ss + freed(ss, dt * into_ss, self.buffer_ss, 2.5e-4),
             f"{name}_sr": sr + freed(sr, dt * into_sr, self.buffer_sr, 0.3),
-            f"{name}_ryr": ryr + (_RECOVERY / rate - ryr) * relax(dt * rate),
+            f"{name}_ryr": ryr + dt * (_RECOVERY - rate * ryr) * relax_mean(dt * rate),
         }
 
     def _load(self, sr):

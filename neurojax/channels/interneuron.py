@@ -5,11 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import Gating, exp_linear, from_rates, sigmoid
-
-
-def _faster(phi, gating: Gating) -> Gating:
-    return Gating(gating.inf, phi * gating.rate)
+from neurojax.membrane.rates import exp_linear, from_rates, sigmoid
 
 
 @pytree
@@ -32,7 +28,7 @@ class InterneuronNa(Channel):
 
     def gating(self, v):
         alpha = 0.07 * jnp.exp(-(v + 58) / 20)
-        return {"h": _faster(self.phi, from_rates(alpha, sigmoid((v + 28) / 10)))}
+        return {"h": from_rates(alpha, sigmoid((v + 28) / 10)).faster(self.phi)}
 
 
 @pytree
@@ -53,7 +49,7 @@ class InterneuronK(Channel):
     def gating(self, v):
         alpha = 0.1 * exp_linear((v + 34) / 10)
         beta = 0.125 * jnp.exp(-(v + 44) / 80)
-        return {"n": _faster(self.phi, from_rates(alpha, beta))}
+        return {"n": from_rates(alpha, beta).faster(self.phi)}
 
 
 @pytree

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from neurojax.channels.cortex import reuveni_ca
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import Gating, exp_linear, from_rates, sigmoid
+from neurojax.membrane.rates import exp_linear, from_inf, from_rates, sigmoid
 
 
 @pytree
@@ -34,7 +34,7 @@ class NeocortexNa(Channel):
         beta_m = 1.116 * exp_linear(-(v + 25) / 9)
         # Of inactivation these give the time constant only.
         rate_h = 0.12 * exp_linear((v + 40) / 5) + 0.0455 * exp_linear(-(v + 65) / 5)
-        return {"m": from_rates(alpha_m, beta_m), "h": Gating(sigmoid(-(v + 55) / 6.2), rate_h)}
+        return {"m": from_rates(alpha_m, beta_m), "h": from_inf(sigmoid(-(v + 55) / 6.2), rate_h)}
 
 
 @pytree

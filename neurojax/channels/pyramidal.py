@@ -15,8 +15,8 @@ from neurojax.channels.sodium import slow_inactivation
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.rates import (
-    Gating,
     exp_linear,
+    from_inf,
     from_rates,
     from_tau,
     hill,
@@ -90,7 +90,7 @@ class PyramidalNap(Channel):
     def gating(self, v):
         alpha, beta = _rates_m(v)
         return {
-            "m": Gating(sigmoid((v + 52.6) / 4.6), (alpha + beta) / 6),
+            "m": from_inf(sigmoid((v + 52.6) / 4.6), (alpha + beta) / 6),
             "h": slow_inactivation(v),
         }
 
@@ -253,4 +253,4 @@ class PyramidalSk(Channel):
 
     def gating(self, v, ca_i):
         open_part = hill(ca_i, self.K_ca, 4.8) * jnp.ones_like(v)
-        return {"z": Gating(open_part, jnp.ones_like(v) / self.tau)}
+        return {"z": from_inf(open_part, jnp.ones_like(v) / self.tau)}

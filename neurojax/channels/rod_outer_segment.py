@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.membrane.ions import Ion, change_of_pool, relaxed
-from neurojax.membrane.rates import hill, relax
+from neurojax.membrane.rates import hill
+from neurojax.membrane.relaxation import relax_mean
 
 _ACTIVE, _BACK, _SPENT = 0.05, 3e-7, 3e-5  # of rhodopsin, 1/ms
 _TRANSDUCIN, _TRANSDUCIN_OFF = 0.5, 2.5e-3  # 1/mM/ms by rhodopsin, 1/ms
@@ -123,7 +124,8 @@ class RodCalcium(Ion):
         ls, hs, lf, hf = (c[f"{name}_{k}"] for k in ("ls", "hs", "lf", "hf"))
         surface = surface - dt * change_of_pool(carried[name], 2, self.depth)
         ratio = self.depth / self.depth_f
-        moved = (surface - core) / (1 + ratio) * relax(dt * self.transfer * (1 + ratio))
+        leaving = dt * self.transfer
+        moved = leaving * (surface - core) * relax_mean(leaving * (1 + ratio))
         surface, core = surface - moved, core + moved * ratio
         surface, ls, hs = _buffered(surface, ls, hs, dt)
         core, lf, hf = _buffered(core, lf, hf, dt)

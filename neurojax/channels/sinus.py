@@ -12,8 +12,8 @@ from neurojax.channels.heart import mixed_potential
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.ions import ghk_current, nernst_potential
 from neurojax.membrane.rates import (
-    Gating,
     exp_linear,
+    from_inf,
     from_tau,
     hill,
     sigmoid,
@@ -49,7 +49,7 @@ class SinusF(Channel):
         inf = jnp.where(v < -80, steep, 0.0002501 * jnp.exp(-v / 12.861))
         u = jnp.minimum(v, 60.0)
         total = 0.36 / 0.066 * exp_linear(-0.066 * (u + 148.8)) + 0.5 * exp_linear(0.2 * (u + 87.3))
-        return {"y": Gating(inf, 1e-3 * total / (1 - 0.054 * total))}
+        return {"y": from_inf(inf, 1e-3 * total / (1 - 0.054 * total))}
 
     def current(self, v, x, celsius=None, **c):
         return sum(self.ion_fluxes(None, v, x, celsius, **c).values(), jnp.zeros_like(v))
@@ -83,8 +83,8 @@ class SinusNa(Channel):
         rate_m = 2 * exp_linear((v + 41) / 10) + 8 * jnp.exp(-0.056 * (v + 66))
         rate_h = 0.02 * jnp.exp(-0.125 * (v + 75)) + 2 / (320 * jnp.exp(-0.1 * (v + 75)) + 1)
         return {
-            "m": Gating(sigmoid((v + 42.0504) / 8.3106), rate_m),
-            "h": Gating(sigmoid(-(v + 69.804) / 4.4565), rate_h),
+            "m": from_inf(sigmoid((v + 42.0504) / 8.3106), rate_m),
+            "h": from_inf(sigmoid(-(v + 69.804) / 4.4565), rate_h),
         }
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
@@ -117,7 +117,7 @@ class SinusCaL(Channel):
         closing = 0.028575 * exp_linear(-(v + 1.8) / 2.5)
         free = 0.000338 / (0.000338 + ca_sub)
         return {
-            "d": Gating(sigmoid((v + 16.4508) / self.slope_d), opening + closing),
+            "d": from_inf(sigmoid((v + 16.4508) / self.slope_d), opening + closing),
             "f": from_tau(
                 sigmoid(-(v + 37.4) / 5.3), 44.3 + 230 * jnp.exp(-(((v + 36) / 10) ** 2))
             ),
@@ -157,8 +157,8 @@ class SinusCaT(Channel):
         u = (v + 38.3) / 30
         rate_f = 0.01667 * (jnp.exp(-(v + 75) / 83.3) + jnp.exp((v + 75) / 15.38))
         return {
-            "d": Gating(sigmoid((v + 38.3) / 5.5), 1.068 * (jnp.exp(u) + jnp.exp(-u))),
-            "f": Gating(sigmoid(-(v + 58.7) / 3.8), rate_f),
+            "d": from_inf(sigmoid((v + 38.3) / 5.5), 1.068 * (jnp.exp(u) + jnp.exp(-u))),
+            "f": from_inf(sigmoid(-(v + 58.7) / 3.8), rate_f),
         }
 
     def conductance(self, x):
@@ -212,9 +212,9 @@ class SinusKr(Channel):
         rate_slow = (4.2 * jnp.exp(v / 17) + 0.15 * jnp.exp(-v / 21.6)) / 846.55354
         rate_closed = 0.1 * jnp.exp(-v / 54.645) + 0.656 * jnp.exp(v / 106.157)
         return {
-            "paf": Gating(opened, rate_fast),
-            "pas": Gating(opened, rate_slow),
-            "piy": Gating(sigmoid(-(v + 28.6) / 17.1), rate_closed),
+            "paf": from_inf(opened, rate_fast),
+            "pas": from_inf(opened, rate_slow),
+            "piy": from_inf(sigmoid(-(v + 28.6) / 17.1), rate_closed),
         }
 
     def conductance(self, x):
@@ -239,7 +239,7 @@ class SinusKs(Channel):
 
     def gating(self, v, **_):
         rate = 0.028 * sigmoid((v - 40) / 3) + 1e-3 * jnp.exp(-(v - 5) / 25)
-        return {"n": Gating(jnp.sqrt(sigmoid((v + 0.6383) / 10.7071)), rate)}
+        return {"n": from_inf(jnp.sqrt(sigmoid((v + 0.6383) / 10.7071)), rate)}
 
     def current(self, v, x, celsius=None, *, k_i, k_o, na_i, na_o):
         temperature = self.temperature(celsius)

@@ -9,7 +9,8 @@ import jax
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.membrane.ions import Ion, change_of_pool
-from neurojax.membrane.rates import hill, relax, relax_lag, sigmoid
+from neurojax.membrane.rates import hill, sigmoid
+from neurojax.membrane.relaxation import relax_lag, relax_mean
 
 _CELL = math.pi * 3.9**2 * 67  # um3, a cylinder
 _SUB = 2 * math.pi * 0.02 * (3.9 - 0.01) * 67  # the shell of 0.02 um under its membrane
@@ -114,7 +115,7 @@ class SinusCalcium(Ion):
         ]
         _, new["i"], (new["cm"], new["tc"], new["tmc"]) = bound(i, gained, 0.0, buffers, dt)
         mg = _MG_ON + _MG_OFF
-        new["tmm"] = tmm + (_MG_ON / mg * (1 - tmc) - tmm) * relax(dt * mg)
+        new["tmm"] = tmm + dt * (_MG_ON * (1 - tmc) - mg * tmm) * relax_mean(dt * mg)
 
         cq = (_CALSEQUESTRIN, now["cq"], 1 - now["cq"])
         _, new["jsr"], (new["cq"],) = bound(jsr, transferred - released, 0.0, [cq], dt)
@@ -131,7 +132,7 @@ class SinusCalcium(Ion):
         rates = self._release_rates(now["sub"], now["jsr"])
         for gate, (forth, back) in zip(("open", "shut"), rates, strict=True):
             rate = forth + back
-            moved[gate] = now[gate] + (forth / rate - now[gate]) * relax(dt * rate)
+            moved[gate] = now[gate] + dt * (forth - rate * now[gate]) * relax_mean(dt * rate)
         return moved
 
 

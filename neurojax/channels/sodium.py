@@ -6,13 +6,13 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
 from neurojax.membrane.markov import Scheme
-from neurojax.membrane.rates import Gating, exp_linear, sigmoid
+from neurojax.membrane.rates import Gating, exp_linear, from_inf, sigmoid
 
 
 def slow_inactivation(v) -> Gating:
     """Inactivation of persistent sodium current, over seconds, of Magistretti & Alonso 1999."""
     rate = 1.33344e-5 * exp_linear(-(v + 17) / 4.63) + 1.825220e-5 * exp_linear((v + 64.4) / 2.63)
-    return Gating(sigmoid(-(v + 48.8) / 10), rate)
+    return from_inf(sigmoid(-(v + 48.8) / 10), rate)
 
 
 @pytree

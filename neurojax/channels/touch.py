@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import Gating, sigmoid
+from neurojax.membrane.rates import from_inf, sigmoid
 
 
 @pytree
@@ -38,4 +38,4 @@ class TouchPiezo(Channel):
         unpressed = sigmoid(-self.x_half / self.slope)
         pressed = sigmoid((indentation - self.x_half) / self.slope) * one
         m = (pressed - unpressed) / (1 - unpressed)
-        return {"m": Gating(m, 1 / self.tau_m * one), "h": Gating(1 - m, 1 / self.tau_h * one)}
+        return {"m": from_inf(m, 1 / self.tau_m * one), "h": from_inf(1 - m, 1 / self.tau_h * one)}

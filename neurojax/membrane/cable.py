@@ -32,7 +32,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
-from neurojax.membrane.rates import relax_mean
+from neurojax.membrane.relaxation import POTENTIAL
 from neurojax.membrane.stochastic import Noisy
 from neurojax.membrane.tree import (
     CENTRE,
@@ -183,7 +183,7 @@ class Cable(Compartment):
             return super().displacement(v, passed, z, dt)
         C, how = self.C_m * self.area, self.implicit
         axial = dt * self.axial_conductance(v.ndim)
-        own = C * how.own(relax_mean(z))
+        own = C * how.own(POTENTIAL.mean(z))
         return displacement(self.tree, own, axial, C * passed, v, C, how.weights, how.part)
 
     def newton(self, v: jax.Array, i: jax.Array, g: jax.Array) -> jax.Array:

@@ -1,8 +1,8 @@
 """What an ion channel is: parameters, gates that are affine in their own state, and a current.
 
-While v is held for one step dt every gate obeys x' = rate * (inf - x), so x(t + dt) = a * x + b
-with a = exp(-dt * rate) and b = inf * (1 - a). An author writes `gating` (and, for gates too fast
-to follow, `instant`); everything else is derived here. What a channel needs beside v, it `reads`:
+While v is held for one step dt every gate obeys x' = opening - rate * x, and x(t + dt) is affine in
+x. An author writes `gating` (and, for gates too fast to follow, `instant`); everything else is
+derived here. What a channel needs beside v, it `reads`:
 concentrations of the cell's ions, which reach it as keywords ("ca_i", "k_o").
 """
 
@@ -21,7 +21,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from neurojax.membrane.rates import Gating, Leaf, relax
+from neurojax.membrane.rates import Gating, Leaf
+from neurojax.membrane.relaxation import EXACT, Relaxation
 
 Gates = dict[str, Float[Array, "..."]]
 """Gating variables by name, of shapes that broadcast."""
@@ -62,14 +63,15 @@ def check_real(name: str, value: Any) -> None:
 
     Whole numbers pass, they become floats; None stands for what is not there.
     """
+    if type(value) is float:
+        return
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         number = value is None or (not isinstance(value, bool) and isinstance(value, RealNumber))
-        of_dtype = ""
     else:
         number = dtype in (np.float32, np.float64) or getattr(dtype, "kind", "") in ("i", "u")
-        of_dtype = f" of dtype {dtype}"
     if not number:
+        of_dtype = "" if dtype is None else f" of dtype {dtype}"
         raise ValueError(
             f"{name} = {value!r}{of_dtype}: expected a number, or an array of float32 or float64"
         )
@@ -210,7 +212,7 @@ class Channel:
 
     # -- what an author writes ------------------------------------------------------------------
     def gating(self, v: jax.Array, *_: Any, **c: Any) -> dict[str, Gating]:
-        """Steady state and rate of every gate with a time course, at `celsius_ref`."""
+        """Opening and rate of every gate with a time course, at `celsius_ref`."""
         return {}
 
     def instant(self, v: jax.Array, *_: Any, **c: Any) -> Gates:
@@ -229,8 +231,8 @@ class Channel:
         return sorted(cls.powers)
 
     def gates(self, v: jax.Array, x: Gates, **c: Any) -> Gates:
-        """All gating variables: those with a time course, and those that follow v."""
-        return x | self.instant(v - self.v_shift, **c)
+        """All gating variables: those of x, and if it has not all, those that follow v."""
+        return x if x.keys() >= self.powers.keys() else self.instant(v - self.v_shift, **c) | x
 
     def temperature(self, celsius: Leaf | None) -> Leaf:
         """The temperature that its formulas take, degC: the cell's, or else its own."""
@@ -267,34 +269,50 @@ class Channel:
         """What of its current i ions carry, uA/cm2: by ion, or by part of an ion's pools."""
         return {ion: share * i for ion, share in self.carries.items()}
 
-    def kinetics(self, v: jax.Array, celsius: Leaf | None = None, **c: Any) -> dict[str, Gating]:
-        """`gating` as the cell sees it: shifted along v, scaled in time, at the cell's temperature.
+    @classmethod
+    def follows_v(cls) -> bool:
+        """Whether some of its gating variables follow v without delay."""
+        return cls.instant is not Channel.instant
+
+    def speed(self, gate: str, celsius: Leaf | None) -> Leaf:
+        """How many times faster than `gating` says: scaled in time, at the cell's temperature.
 
         Without a temperature the channel is at its own `celsius_ref`.
         """
-        faster = {}
-        for k, g in self.gating(v - self.v_shift, **c).items():
-            scale = 1 / self.tau_scale
-            if k in self.q10:
-                scale = scale * self.q10_factor(self.q10[k], celsius)
-            faster[k] = Gating(g.inf, g.rate * scale)
-        return faster
+        scale = 1 / self.tau_scale
+        return scale * self.q10_factor(self.q10[gate], celsius) if gate in self.q10 else scale
+
+    def kinetics(self, v: jax.Array, celsius: Leaf | None = None, **c: Any) -> dict[str, Gating]:
+        """`gating` as the cell sees it: shifted along v, with its `speed`."""
+        gating = self.gating(v - self.v_shift, **c)
+        return {k: g.faster(self.speed(k, celsius)) for k, g in gating.items()}
 
     def propagator(
         self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
     ) -> dict[str, Any]:
         """(a, b) of x(t + dt) = a * x + b for each gate, v held."""
-        moves = {k: (g, relax(dt * g.rate)) for k, g in self.kinetics(v, celsius, **c).items()}
-        return {k: (1 - part, g.inf * part) for k, (g, part) in moves.items()}
+        maps = {}
+        for k, g in self.kinetics(v, celsius, **c).items():
+            z = dt * g.rate
+            mean = EXACT.mean(z)
+            maps[k] = 1 - z * mean, dt * g.opening * mean
+        return maps
 
     def advance(
-        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+        self,
+        x: Gates,
+        v: jax.Array,
+        dt: Leaf,
+        celsius: Leaf | None = None,
+        relaxation: Relaxation = EXACT,
+        **c: Any,
     ) -> Gates:
-        """The gates one step dt (ms) later, v held: a * x + b in its precise form."""
-        return {
-            k: x[k] + (g.inf - x[k]) * relax(dt * g.rate)
-            for k, g in self.kinetics(v, celsius, **c).items()
-        }
+        """The gates one step dt (ms) later, v held."""
+        moved = {}
+        for k, g in self.gating(v - self.v_shift, **c).items():
+            h = dt * self.speed(k, celsius)
+            moved[k] = x[k] + h * (g.opening - g.rate * x[k]) * relaxation.mean(h * g.rate)
+        return moved
 
     def steady_state(self, v: jax.Array, **c: Any) -> Gates:
         """The gates after v was held for ever."""

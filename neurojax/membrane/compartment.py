@@ -31,7 +31,7 @@ from neurojax.membrane.channel import (
 )
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion, nernst_potential
-from neurojax.membrane.rates import relax_lag, relax_mean
+from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
 from neurojax.units import check_known, nearest
 
 
@@ -100,7 +100,7 @@ class Cell:
 
         `passed` is dt / C times the current at its beginning, z is dt / C times its slope.
         """
-        return -passed * relax_mean(z)
+        return -passed * POTENTIAL.mean(z)
 
     def newton(self, v: jax.Array, i: jax.Array, g: jax.Array) -> jax.Array:
         """How far v goes to where currents of density i and slope g are balanced, mV."""
@@ -117,6 +117,10 @@ class Cell:
 
 CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
 """What `celsius` may be; it is no `param` because None is a value of it."""
+
+
+IDEAL_CLAMP_G = 1e9
+"""Conductance (mS) that brings one compartment of many to its command within one step."""
 
 
 class State(NamedTuple):
@@ -160,30 +164,46 @@ def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
 
 
 def channel_current(
-    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf], at: jax.Array | None = None
 ) -> jax.Array:
-    """Current density of one channel, uA/cm2, outward positive."""
-    return cell.painted(key, _unpainted_current(cell, key, v, x, c))
+    """Current density of one channel, uA/cm2, outward positive, at v (mV).
+
+    Gates that follow v without delay are those `at` a potential, if it is another one.
+    """
+    return cell.painted(key, _unpainted_current(cell, key, v, x, c, v if at is None else at))
 
 
 def _unpainted_current(
-    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
+    cell: Cell, key: str, v: jax.Array, x: Gates, c: Mapping[str, Leaf], at: jax.Array
 ) -> jax.Array:
     channel = cell.channels[key]
     seen = environment(cell, key, c)
+    gates = channel.gates(at, x, **seen)
     if getattr(channel, "E_rev", 0.0) is None:
         (ion,) = channel.carries
         known = concentrations(cell, c)
         seen["E_nernst"] = nernst_of(cell, ion, known, channel.temperature(cell.celsius))
-    return channel.current(v, x, cell.celsius, **seen)
+    return channel.current(v, gates, cell.celsius, **seen)
 
 
-def channel_ion_fluxes(
-    cell: Cell, key: str, i: jax.Array, v: jax.Array, x: Gates, c: Mapping[str, Leaf]
-) -> dict[str, jax.Array]:
-    """What of a channel's current ions carry, uA/cm2, outward; i is it where its density is 1."""
-    fluxes = cell.channels[key].ion_fluxes(i, v, x, cell.celsius, **environment(cell, key, c))
-    return {ion: cell.painted(key, flux) for ion, flux in fluxes.items()}
+def membrane_flows(
+    cell: Cell, s: State, v: jax.Array, at: jax.Array
+) -> tuple[jax.Array, list[dict[str, jax.Array]]]:
+    """The sum of all channels' current densities at v, and what of each ions carry, uA/cm2.
+
+    The gates are those of a state, and those that follow v `at` a potential, mV.
+    """
+    currents = {k: _unpainted_current(cell, k, v, s.x[k], s.c, at) for k in cell.channels}
+    total = sum((cell.painted(k, i) for k, i in currents.items()), jnp.zeros_like(v))
+    if not pools(cell):
+        return total, []
+    parts: list[dict[str, jax.Array]] = []
+    for key, i in currents.items():
+        channel, seen = cell.channels[key], environment(cell, key, s.c)
+        gates = channel.gates(at, s.x[key], **seen)
+        fluxes = channel.ion_fluxes(i, v, gates, cell.celsius, **seen)
+        parts.append({ion: cell.painted(key, flux) for ion, flux in fluxes.items()})
+    return total, parts
 
 
 def nernst_of(cell: Cell, ion: str, known: Mapping[str, Leaf], celsius: Leaf) -> jax.Array:
@@ -234,11 +254,11 @@ def ionic_current(
 
 # -- one step -------------------------------------------------------------------------------------
 def step(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
-    """Exponential Euler by dt (ms): gates with v held, then v with gates held, and ions with v.
+    """One step of dt (ms): gates with v held, then v with gates held, and ions with v.
 
     Staggered in time: the gates of a state are those of half a step before its potential, which
-    makes v second order from rest, or from any state whose gates are settled. The potential relaxes
-    exactly along the slope conductance, which keeps stiff clamps stable at any dt.
+    makes v second order from rest, or from any state whose gates are settled. Both relax as
+    `membrane.relaxation` says, which is stable at any dt.
     """
     cell = aligned(cell, s.v.shape[len(cell.state_axes) :])
     for sub_step in cell.sub_steps():
@@ -247,10 +267,11 @@ def step(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
 
 def move_gates(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
-    """The gates by dt, with v and the ions held."""
+    """The gates by dt, with v and the ions held: exactly where a clamp imposes v."""
     c = entered(s, e).c
+    relaxation = EXACT if imposes(cell, e) else GATES
     x = {
-        k: channel.advance(s.x[k], s.v, dt, cell.celsius, **environment(cell, k, c))
+        k: channel.advance(s.x[k], s.v, dt, cell.celsius, relaxation, **environment(cell, k, c))
         for k, channel in cell.channels.items()
     }
     return State(s.v, x, c)
@@ -259,34 +280,60 @@ def move_gates(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """The potential by dt, with the gates held; the ions by the charge that moved it.
 
+    It relaxes along the slope conductance. Gates that follow v are those in the middle of the step.
     What the currents carry adds up to the charge that the capacitance has lost, to rounding.
     """
-    of_ion = {name: list(ion.pools(name)) for name, ion in cell.ions.items()}
+    if imposes(cell, e):
+        return impose_potential(cell, s, e, dt)
+    g_clamp = IDEAL_CLAMP_G if e.g is None else e.g
 
-    def fluxes(v: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        currents = {k: _unpainted_current(cell, k, v, s.x[k], s.c) for k in cell.channels}
-        electrode = cell.entering(jnp.asarray(e.g * (v - e.v_cmd) - e.i))
-        total = sum((cell.painted(k, i) for k, i in currents.items()), jnp.zeros_like(v))
-        total = total + electrode
-        if not any(of_ion.values()):
-            return total, {}
-        parts = [channel_ion_fluxes(cell, k, i, v, s.x[k], s.c) for k, i in currents.items()]
-        return total, carried_by(cell, parts, electrode)
+    def flows(v: jax.Array, at: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        total, parts = membrane_flows(cell, s, v, at)
+        electrode = cell.entering(jnp.asarray(g_clamp * (v - e.v_cmd) - e.i))
+        return total + electrode, carried_by(cell, parts, electrode) if parts else {}
 
-    (i, carried), (g, slopes) = jax.jvp(fluxes, (s.v,), (jnp.ones_like(s.v),))
-    dt_per_C = dt / cell.C_m
+    one, dt_per_C = jnp.ones_like(s.v), dt / cell.C_m
+    middle = s.v
+    if any(channel.follows_v() for channel in cell.channels.values()):
+        half = 0.5 * dt_per_C
+        i, g = jax.jvp(lambda v: flows(v, v)[0], (s.v,), (one,))
+        middle = s.v + cell.displacement(s.v, half * i, half * g, 0.5 * dt)
+    (i, carried), (g, slopes) = jax.jvp(lambda v: flows(v, middle), (s.v,), (one,))
     z = dt_per_C * g
     moved = cell.displacement(s.v, dt_per_C * i, z, dt)
     v = s.v + moved
     if not carried:
         return s._replace(v=v)
-    ahead = moved * (relax_lag(z) / relax_mean(z))  # how far v is from where it was, on average
+    # How far v is from where it was, on average.
+    ahead = moved * (POTENTIAL.lag(z) / POTENTIAL.mean(z))
     mean = {name: carried[name] + slopes[name] * ahead for name in carried}
-    c = dict(s.c)
+    return State(v, s.x, move_pools(cell, s.c, mean, dt))
+
+
+def imposes(cell: Cell, e: Electrode) -> bool:
+    """Whether an electrode holds all of a cell: an ideal clamp of a single compartment."""
+    return e.g is None and not cell.state_axes
+
+
+def impose_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
+    """The potential where an ideal clamp puts it for dt, and the ions by the currents there."""
+    v = jnp.broadcast_to(jnp.asarray(e.v_cmd, s.v.dtype), s.v.shape)
+    total, parts = membrane_flows(cell, s, v, v)
+    if not parts:
+        return s._replace(v=v)
+    electrode = -total - cell.C_m * (v - s.v) / dt
+    return State(v, s.x, move_pools(cell, s.c, carried_by(cell, parts, electrode), dt))
+
+
+def move_pools(
+    cell: Cell, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt: Leaf
+) -> dict[str, jax.Array]:
+    """The concentrations after dt (ms) of mean current densities, uA/cm2, see `carried_by`."""
+    moved = dict(c)
     for name, ion in cell.ions.items():
-        if of_ion[name]:
-            c |= ion.advance(name, {k: s.c[k] for k in of_ion[name]}, mean, dt)
-    return State(v, s.x, c)
+        if own := ion.pools(name):
+            moved |= ion.advance(name, {k: c[k] for k in own}, carried, dt)
+    return moved
 
 
 def entered(s: State, e: Electrode) -> State:

@@ -22,25 +22,21 @@ class Electrode(NamedTuple):
     """What the rig does to the cell: one tick, or a whole run with a leading time axis.
 
     `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
-    g = 1 / R_s; an ideal clamp as g grows; and, with v_cmd the recorded trace, nudging. A run's
-    field is `[step]` (the same for all cells), `[step, pop]`, or without time axis when it never
-    changes.
+    g = 1 / R_s; an ideal clamp with g None, which puts v on the command at the end of a step; and,
+    with v_cmd the recorded trace, nudging. A run's field is `[step]` (the same for all cells),
+    `[step, pop]`, or without time axis when it never changes.
     """
 
     i: Leaf | InTime  # injected current, uA, depolarising positive
     v_cmd: Leaf | InTime  # command potential, mV
-    g: Leaf | InTime  # coupling conductance, mS
+    g: Leaf | InTime | None  # coupling conductance, mS; None: v is imposed
     inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
-
-
-IDEAL_CLAMP_G = 1e9
-"""Coupling conductance (mS) at which the membrane sits on the command within one step."""
 
 
 def n_steps(electrode: Electrode) -> int:
     """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
     fields = {k: x for k, x in electrode._asdict().items() if k != "inputs"} | electrode.inputs
-    lengths = {name: np.shape(x)[0] for name, x in fields.items() if np.ndim(x) > 0}
+    lengths = {k: np.shape(x)[0] for k, x in fields.items() if x is not None and np.ndim(x) > 0}
     if not lengths:
         raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
     if len(set(lengths.values())) > 1:
@@ -80,12 +76,12 @@ def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:
 
 def _ideal_clamp(v_end: InTime) -> Electrode:
     """Set v to `v_end` at the end of each step."""
-    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=IDEAL_CLAMP_G)
+    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=None)
 
 
 def is_ideal_clamp(electrode: Electrode) -> bool:
-    """Whether the electrode was made to impose its command without a series resistance."""
-    return isinstance(electrode.g, float) and electrode.g == IDEAL_CLAMP_G
+    """Whether the electrode imposes its command, without a series resistance."""
+    return electrode.g is None
 
 
 def steps(

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from neurojax.membrane.channel import Leaf, param, pytree, static
-from neurojax.membrane.rates import exp_linear, relax_mean
+from neurojax.membrane.rates import exp_linear
+from neurojax.membrane.relaxation import relax_mean
 from neurojax.units import AVOGADRO, FARADAY, UNITS, thermal_voltage
 
 # uA/cm2 over um, per charge, as mM/ms

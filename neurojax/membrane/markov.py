@@ -1,9 +1,9 @@
 """Markov schemes: a channel is in one of a few states, and conducts in some of them.
 
 For each pair of states that a transition joins, the two exchange with rates k and k' as if they
-were alone, exactly: this is a part of the step. A step goes through all pairs forth and back, half
-a step each, which is second order in dt, and at any dt keeps occupancies from 0 to 1 and their sum.
-Pairs that share no state exchange at the same time, as a layer of the step.
+were alone, and relax as gates do: this is a part of the step. A step goes through all pairs forth
+and back, half a step each, which is second order in dt, and at any dt keeps occupancies from 0 to 1
+and their sum. Pairs that share no state exchange at the same time, as a layer of the step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Gates, Leaf, pytree
-from neurojax.membrane.rates import Gating, relax_mean
+from neurojax.membrane.rates import Gating
+from neurojax.membrane.relaxation import EXACT, Relaxation
 from neurojax.units import nearest, thermal_voltage
 
 Transition = tuple[str, str]
@@ -79,7 +80,12 @@ class Scheme(Channel):
         return {k: rate * scale for k, rate in self.transitions(v - self.v_shift, **c).items()}
 
     def exchanges(
-        self, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+        self,
+        v: jax.Array,
+        dt: Leaf,
+        celsius: Leaf | None = None,
+        relaxation: Relaxation = EXACT,
+        **c: Any,
     ) -> list[list[Exchange]]:
         """The parts of a step, layer by layer."""
         rates = self.rates(v, celsius, **c)
@@ -87,17 +93,23 @@ class Scheme(Channel):
 
         def exchange(a: str, b: str, h: Leaf) -> Exchange:
             forth, back = h * rates.get((a, b), 0.0), h * rates.get((b, a), 0.0)
-            mean = relax_mean(forth + back)
+            mean = relaxation.mean(forth + back)
             return a, b, forth * mean, back * mean
 
         halves = [[exchange(a, b, dt / 2) for a, b in layer] for layer in layers[:-1]]
         return [*halves, [exchange(a, b, dt) for a, b in layers[-1]], *reversed(halves)]
 
     def advance(
-        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+        self,
+        x: Gates,
+        v: jax.Array,
+        dt: Leaf,
+        celsius: Leaf | None = None,
+        relaxation: Relaxation = EXACT,
+        **c: Any,
     ) -> Gates:
         x = dict(x)
-        for a, b, forth, back in chain(*self.exchanges(v, dt, celsius, **c)):
+        for a, b, forth, back in chain(*self.exchanges(v, dt, celsius, relaxation, **c)):
             # Bounded, so that rounding makes no occupancy negative.
             flow = jnp.clip(x[a] * forth - x[b] * back, -x[b], x[a])
             x[a], x[b] = x[a] - flow, x[b] + flow
@@ -225,8 +237,8 @@ class _OfGates(Scheme):
                     continue
                 more = _state_name(self.followed, (*numbers[:k], open_now + 1, *numbers[k + 1 :]))
                 g = gating[gate]
-                rates[state, more] = (self.powers[gate] - open_now) * (g.inf * g.rate)
-                rates[more, state] = (open_now + 1) * ((1 - g.inf) * g.rate)
+                rates[state, more] = (self.powers[gate] - open_now) * g.opening
+                rates[more, state] = (open_now + 1) * (g.rate - g.opening)
         return rates
 
     def conductance(self, x: Mapping[str, Leaf]) -> Leaf:

@@ -21,11 +21,13 @@ from neurojax.membrane.compartment import (
     steady_state,
 )
 from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
-from neurojax.membrane.rates import Gating
+from neurojax.membrane.rates import Gating, from_inf
 from neurojax.recording.trace import Trace
 from neurojax.units import MINUTE, PA
 
 _HELD = ("v_cmd", "i_cmd", "clamped", "minutes")
+_IMPOSED = 1e9
+"""A coupling (mS/cm2) that brings a cell to its recording within one step."""
 _NEWTON = 8
 """Newton steps to the potential that a clamp holds; each squares the error."""
 
@@ -94,7 +96,7 @@ class Pipette(Channel):
         held = access.membrane_side(v_cmd, self.junction)
         inf = clamped * held + free * (v + R * self.arriving(i_cmd))
         charging = 1 / (R * self.C_pip * PA)  # pF as pA are 1e-6 of the coherent unit
-        return {"v": Gating(inf, clamped / self.tau_clamp + free * charging)}
+        return {"v": from_inf(inf, clamped / self.tau_clamp + free * charging)}
 
     def current(
         self,
@@ -118,7 +120,7 @@ class Pipette(Channel):
     def amplifier_current(self, v: jax.Array, x: Gates, **c: Leaf) -> jax.Array:
         """What the amplifier reads in voltage clamp, pA, outward positive."""
         (gate,) = self.gating(v, **c).values()
-        charging = access.charging(self.C_pip, (gate.inf - x["v"]) * gate.rate)
+        charging = access.charging(self.C_pip, gate.opening - gate.rate * x["v"])
         return (x["v"] - v) / self.resistance(c["minutes"]) / PA + charging + self.offset
 
     def amplifier_potential(self, x: Gates) -> jax.Array:
@@ -161,12 +163,15 @@ def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
 def coupled(cell: Cell, electrode: Electrode, g: Leaf, dt: Leaf) -> Electrode:
     """The electrode that pulls a cell by g to where its v_cmd `[step, ...]` was read, mV.
 
-    g is a number or `[pop]`, mS/cm2; a large one imposes the recording. Without a pipette what was
+    g is a number or `[pop]`, mS/cm2, or None to impose the recording. Without a pipette what was
     read is the membrane potential.
     """
     piped = pipette_of(cell) is not None
-    g = g if piped else g * cell.area
-    if jnp.ndim(g):
+    if g is None:
+        g = _IMPOSED if piped else None
+    elif not piped:
+        g = g * cell.area
+    if g is not None and jnp.ndim(g):
         g = jnp.broadcast_to(g, (n_steps(electrode), *jnp.shape(g)))
     if not piped:
         return electrode._replace(g=g)

@@ -31,6 +31,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.markov import Exchange, Scheme, as_scheme
 from neurojax.membrane.random import binomial, normal, threefry, uniform
+from neurojax.membrane.relaxation import EXACT, Relaxation
 from neurojax.units import check_known, factor
 
 MOST = 2**21
@@ -72,12 +73,18 @@ class Noisy(Scheme):
         return x | {k: number / whole for k, number in drawn.items()}
 
     def advance(
-        self, x: Gates, v: jax.Array, dt: Leaf, celsius: Leaf | None = None, **c: Any
+        self,
+        x: Gates,
+        v: jax.Array,
+        dt: Leaf,
+        celsius: Leaf | None = None,
+        relaxation: Relaxation = EXACT,
+        **c: Any,
     ) -> Gates:
         # A count in the bits of a float, from those of 1.0: exact for 2^30 steps, then infinite.
         count = lax.bitcast_convert_type(x["ticks"].astype(jnp.float32), jnp.uint32)
         ticks = lax.bitcast_convert_type(count + np.uint32(1), jnp.float32)
-        layers = self.exchanges(v, dt, celsius, **c)
+        layers = self.exchanges(v, dt, celsius, relaxation, **c)
         moved = self._moved({k: x[k] for k in self.states}, layers, count)
         return moved | {"ticks": ticks.astype(x["ticks"].dtype)}
 

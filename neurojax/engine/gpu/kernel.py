@@ -134,7 +134,8 @@ def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list[Any]) -> list[Any
     """The rule of a program for one cell that makes it one for many, with its loops as kernels."""
     own = [isinstance(x, _Cells) for x in inputs]
     if not any(own):
-        return bind(eqn, inputs)
+        alone = eqn.primitive.name == "scan" and how is not None
+        return _for_all(how, eqn, inputs) if alone else bind(eqn, inputs)
     arrays = [x.array if o else x for x, o in zip(inputs, own, strict=True)]
     if eqn.primitive.name == "scan":
         return _Population.of(eqn, how, own, arrays).outputs(arrays)
@@ -146,6 +147,16 @@ def _for_cells(how: Kernel | None, eqn: JaxprEqn, inputs: list[Any]) -> list[Any
         return [_Cells(arrays[0].reshape(*shaped(out).shape, -1))]
     outputs = jax.vmap(lambda *xs: bind(eqn, xs), _axes(own), -1)(*arrays)
     return [_Cells(y) for y in outputs]
+
+
+def _for_all(how: Kernel | None, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    """A loop that is the same for all cells, as under a clamp: that of a block of copies."""
+    consts, carry, rows = Loop.of(eqn).split(inputs)
+    if not carry:
+        return bind(eqn, inputs)
+    copies = [_Cells(_spread(x, BLOCK)) for x in carry]
+    out = _for_cells(how, eqn, [*consts, *copies, *rows])
+    return [x.array[..., 0] if isinstance(x, _Cells) else x for x in out]
 
 
 @dataclass(frozen=True, eq=False)

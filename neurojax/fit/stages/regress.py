@@ -23,7 +23,7 @@ from neurojax.fit.precision import computing, on_host
 from neurojax.fit.space import Free, Space
 from neurojax.fit.task import Task
 from neurojax.membrane.compartment import Cell, parameters
-from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode
+from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import before, coupled, repeated
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
@@ -97,7 +97,7 @@ def _imposed(cell: Cell, trace: Trace, row: Row, dt: float) -> Electrode:
     ends = np.r_[0.5 * (row.v[1:] + row.v[:-1]), row.v[-1]]
     repeat = repeated(cell, trace, dt)
     repeat = jax.tree.map(lambda a: a[: ends.size] if jnp.ndim(a) else a, repeat)
-    return coupled(cell, repeat._replace(v_cmd=ends), IDEAL_CLAMP_G, dt)
+    return coupled(cell, repeat._replace(v_cmd=ends), None, dt)
 
 
 class _Forced:

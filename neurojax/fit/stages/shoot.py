@@ -29,7 +29,7 @@ from neurojax.loss import Level, Sweep, Target, VoltageError
 from neurojax.membrane.axes import batch_shape, map_cells
 from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State, pools, steady_state
-from neurojax.membrane.electrode import IDEAL_CLAMP_G, Electrode, n_steps
+from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled, with_v
 from neurojax.run.gradients import differentiate
 
@@ -286,7 +286,7 @@ def _clamped(
         cell = space.apply(cell, theta)
         v_start, level = start
         _, s = begin(before(cell, electrode), v_start, level, batch_shape(theta))
-        imposed = coupled(cell, electrode, IDEAL_CLAMP_G, dt)
+        imposed = coupled(cell, electrode, None, dt)
         return s, scan.run(cell, s, imposed, dt, lambda cell, s: s, steps)[1]
 
     for first, count in zip(np.cumsum([0, *counts]), counts, strict=False):
