@@ -44,7 +44,6 @@ CONTESTANTS = [
     Contestant("neurojax, fast math", "ours", {"engine": "kernel", "fast_math": True}),
     Contestant("CUDA", "cuda_hh", {"only": "accurate"}),
     Contestant("CUDA, fast math", "cuda_hh", {"only": "fast math"}),
-    Contestant("CUDA, hardware exp", "cuda_hh", {"only": "hardware exp"}),
     Contestant("neurojax, scan", "ours", ways=SCANS),
     Contestant("Jaxley, own loop", "jaxley_hh", {"only": "step_fn"}),
     Contestant("Jaxley", "jaxley_hh", {"only": "integrate"}),  # last to take memory: every step's
