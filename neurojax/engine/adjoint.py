@@ -17,7 +17,7 @@ from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
-from neurojax.engine.sums import zero_sum
+from neurojax.engine.sums import summed_plainly, zero_sum
 from neurojax.membrane.compartment import State
 from neurojax.membrane.electrode import Electrode
 
@@ -201,18 +201,24 @@ def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
         return materialised(step_back, p.true)(*carry, *x), None
 
     def record_back(carry: Any, x: Any) -> tuple[Any, None]:
-        sums, (adjoint, k_adjoint) = carry
+        few, (adjoint, k_adjoint) = carry
         (before, last, k), (es, row) = x
-        # The few terms of a record are summed plainly: only long sums lose digits.
         few, (k_adjoint, of_last) = pulled(
-            lambda c, k, s: p.update(c, k, s, row), nothing, k_adjoint, k, last
+            lambda c, k, s: p.update(c, k, s, row), few, k_adjoint, k, last
         )
         adjoint = jax.tree.map(jnp.add, adjoint, of_last)
         (few, adjoint), _ = jax.lax.scan(tick_back, (few, adjoint), (before, es), reverse=True)
-        sums = [total.plus(term) for total, term in zip(sums, few, strict=True)]
-        return (sums, (adjoint, k_adjoint)), None
+        return (few, (adjoint, k_adjoint)), None
 
-    return jax.lax.scan(record_back, carry, (states, xs), reverse=True)[0]
+    def some_back(carry: Any, x: Any) -> tuple[Any, None]:
+        sums, adjoint = carry
+        (few, adjoint), _ = jax.lax.scan(record_back, (nothing, adjoint), x, reverse=True)
+        return ([total.plus(term) for total, term in zip(sums, few, strict=True)], adjoint), None
+
+    records = jax.tree.leaves(xs)[0].shape[0]
+    for cut in reversed(in_segments((states, xs), summed_plainly(records))):
+        carry, _ = jax.lax.scan(some_back, carry, cut, reverse=True)
+    return carry
 
 
 def _along(tangent: list[Any], slopes: list[Any], total: jax.Array) -> jax.Array:

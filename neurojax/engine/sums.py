@@ -7,6 +7,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+MOST = 128
+"""Terms at most that are summed plainly: their rounding is far below one of them."""
+
 
 class Sum(NamedTuple):
     """A compensated sum: in float32 as exact after a million terms as after one.
@@ -32,3 +35,12 @@ class Sum(NamedTuple):
 def zero_sum(shape: tuple[int, ...], dtype: jnp.dtype) -> Sum:
     """A sum of nothing yet."""
     return Sum(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+
+
+def summed_plainly(records: int) -> int:
+    """Of how many records the terms are summed plainly, before a compensated sum takes them.
+
+    A divisor of their number where there is a large one: a rest is a program of its own.
+    """
+    largest = max(n for n in range(1, MOST + 1) if records % n == 0)
+    return largest if largest > MOST // 8 else min(MOST, records)

@@ -17,12 +17,9 @@ from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
-from neurojax.engine.sums import Sum, zero_sum
+from neurojax.engine.sums import Sum, summed_plainly, zero_sum
 from neurojax.membrane.compartment import State
 from neurojax.membrane.electrode import Electrode
-
-SEGMENT = 128
-"""Records at most whose products are summed plainly: their rounding is far below one of them."""
 
 
 def run(
@@ -82,7 +79,7 @@ def run(
 
     records = jax.tree.leaves(p.ticks)[0].shape[0]
     carry = ((s, S), (k, K) if carried else ((), []), sums)
-    for xs in in_segments((p.ticks, p.rows), _segment(records) if of_record else records):
+    for xs in in_segments((p.ticks, p.rows), summed_plainly(records) if of_record else records):
         carry, _ = jax.lax.scan(segment, carry, xs)
     _, (k, K), sums = carry
     if not p.squares:
@@ -145,15 +142,6 @@ def _combined(total: Any, columns: list[Any], S: list[Any]) -> Any:
             if a is not None and t is not None:
                 out[i] = a * t if out[i] is None else out[i] + a * t
     return jax.tree.unflatten(tree, out)
-
-
-def _segment(records: int) -> int:
-    """Records whose products are summed plainly, before a compensated sum takes them.
-
-    A divisor of their number where there is a large one: a rest is a program of its own.
-    """
-    largest = max(n for n in range(1, SEGMENT + 1) if records % n == 0)
-    return largest if largest > SEGMENT // 8 else min(SEGMENT, records)
 
 
 def _products(r: jax.Array, J: list[Any]) -> list[jax.Array]:
