@@ -139,9 +139,10 @@ def test_simulate_writes_what_was_recorded(run, tmp_path):
     result = run(
         *("simulate", "squid", "--amplitude", "10 uA/cm2", "--duration", "60 ms"),
         *("--start", "5", "--stop", "0.055 s", "--set", "k.g_bar=30 mS/cm2", "--set", "celsius=8"),
-        *("--record", "v,na.i", "--output", "o.h5", "--plot", "o.svg"),
+        *("--record", "v,na.i", "--output", "o.h5", "--plot", "o.svg", "--step-error"),
     )
     assert result.exit_code == 0, result.output
+    assert "dt = 0.025 ms, 1 cell compared: spike times are" in result.output
     assert "step of 100 pA" in result.output and "Hz" in result.output
     results = load(tmp_path / "o.h5")
     assert results.parameters["k.g_bar"].values == 30.0

@@ -58,6 +58,23 @@ def test_a_passive_membrane_is_recovered_exactly(passive):
     assert nj.parameters(fitted.cell)["C_m"][0] == fitted.values["C_m"]
 
 
+def test_a_second_fit_of_the_same_shapes_traces_nothing(passive, caplog):
+    cell, i = passive
+    i = i[:-7]  # as no other test has it
+
+    def compiled(data):
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level("WARNING", "jax"):
+            fit(cell, [data], BOUNDS, [Draw(8, 1), Polish()])
+        told = (record.getMessage() for record in caplog.records)
+        return [text for text in told if text.startswith("Finished tracing")]
+
+    other = nj.replace(cell, {"leak.g_bar": 0.3})
+    first, again = recorded(cell, i, noise=0.1), recorded(other, i, noise=0.2)
+    assert compiled(first)
+    assert compiled(again) == []
+
+
 def test_standard_errors_are_those_of_the_closed_form(passive):
     cell, i = passive
     clean = recorded(cell, i)

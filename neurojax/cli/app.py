@@ -181,6 +181,9 @@ def simulate(
         str, typer.Option(help="Replay the stimulus of this recording instead of a step.")
     ] = "",
     sweep: Annotated[str, typer.Option(help="Which of its sweeps. Default: the first.")] = "",
+    step_error: Annotated[
+        bool, typer.Option("--step-error", help="Tell how far off the time step puts spikes.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="Write what was recorded, HDF5.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it: .png, .svg or .pdf.")] = None,
 ) -> None:
@@ -196,6 +199,7 @@ def simulate(
         dt=dt,
         sets=sets or [],
         record=record,
+        step_error=step_error,
         output=output,
         picture=plot,
     )

@@ -19,7 +19,7 @@ from neurojax.cli.fit import check_writable, choose
 from neurojax.engine.observables import observables, observe
 from neurojax.io import Results, read, save
 from neurojax.io.files import write_whole
-from neurojax.membrane.compartment import Cell, at_rest, settable, steady_state
+from neurojax.membrane.compartment import Cell, State, at_rest, settable, steady_state
 from neurojax.membrane.electrode import (
     Electrode,
     current_clamp,
@@ -33,6 +33,7 @@ from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.report import parameter_records
 from neurojax.run.simulation import simulate
+from neurojax.run.step_error import error_of
 from neurojax.units import PA, UNITS, check_known, nearest, normalise, parse
 
 _UNIT = re.compile(r"^\s*[-+]?[\d.]+([eE][-+]?\d+)?")  # the number, which leaves the unit
@@ -66,6 +67,7 @@ def run(
     dt: str,
     sets: Sequence[str],
     record: str,
+    step_error: bool,
     output: Path | None,
     picture: Path | None,
 ) -> None:
@@ -86,8 +88,12 @@ def run(
             check_writable(path)
     done = _stimulus(stimulus, cell, step_ms)
     names = names or ["v" if done.clamp == "current" else "i_ion"]
-    trace, data = _run(loaded.name, cell, done, step_ms, names)
+    initial = _rest(loaded.name, cell, done)
+    trace, data = _run(loaded.name, cell, done, step_ms, names, initial)
     out.print(_summary(loaded.name, trace), soft_wrap=True)
+    if step_error:
+        told = error_of(cell, done.electrode, step_ms, initial=initial)
+        out.print(str(told), soft_wrap=True)
     if output is not None:
         results = Results(
             parameters=parameter_records(cell),
@@ -165,8 +171,8 @@ def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
     raise ValueError(f"{what} = {text!r}: {expected}")
 
 
-def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str]):
-    """The simulated sweep as a trace, and every observable, from before the first step on."""
+def _rest(name: str, cell: Cell, s: Stimulus) -> State:
+    """The state in which the stimulus finds the cell."""
     initial = (
         at_rest(cell, s.holding * PA) if s.clamp == "current" else steady_state(cell, s.command[0])
     )
@@ -174,6 +180,11 @@ def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str]):
         raise ValueError(
             f"{name} has no resting potential at a holding current of {s.holding:g} pA"
         )
+    return initial
+
+
+def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initial: State):
+    """The simulated sweep as a trace, and every observable, from before the first step on."""
     measured = "v" if s.clamp == "current" else "i_ion"
     wanted = list(dict.fromkeys([measured, *names]))
     done = simulate(cell, s.electrode, dt, record=wanted, initial=initial)
