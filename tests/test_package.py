@@ -147,6 +147,36 @@ def result(name):
     return json.loads(text)
 
 
+WHO = {
+    "Jaxley": ("Jaxley, Crank-Nicolson", "Jaxley, exp. Euler", "Jaxley, backward Euler"),
+    "NEURON": ("NEURON", "NEURON, 2nd order", "NEURON, CVODE"),
+    "CoreNEURON": ("CoreNEURON, 2nd order",),
+    "Diffrax": ("Diffrax, Tsit5",),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "cells", "what"),
+    [
+        ("squid", 10_000, "10,000 squid axons"),
+        ("squid", 1, "one squid axon"),
+        ("cortex_rs", 10_000, "10,000 regular-spiking neurons"),
+        ("interneuron_wang_buzsaki", 100, "100 fast-spiking interneurons"),
+    ],
+)
+def test_seconds_to_an_error_in_the_readme_are_those_of_the_committed_results(model, cells, what):
+    seconds = {
+        line["name"]: line["seconds_to_10_us"]
+        for line in result("accuracy")["lines"]
+        if (line["model"], line["cells"]) == (model, cells)
+    }
+    own = seconds["neurojax"]
+    told = f"{own:.2f} s" if own >= 0.1 else f"{1e3 * own:.2f} ms"
+    best = {who: [seconds[n] for n in names if seconds[n]] for who, names in WHO.items()}
+    against = ", ".join(f"{who} {min(s) / own:.1f}" for who, s in best.items() if s)
+    assert f"| 10 us of error in a spike's time, {what}, 200 ms | {told} | {against} |" in README
+
+
 def test_numbers_of_the_readme_are_those_of_the_committed_results():
     cells = result("fit_herg")["cells"]
     shares = [100 * share for c in cells for share in c["share_of_starts_within_1_percent"]]
