@@ -162,8 +162,8 @@ def simulate(
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
-    The step is of second order: at the default dt the spike times of the packaged neurons are 5 to
-    100 us off after 200 ms of firing, and `error_of` tells it of this cell under this electrode.
+    The step is of second order: at the default dt the spike times of the packaged neurons are 10 to
+    200 us off in 400 ms of firing, and `error_of` tells it of this cell under this electrode.
     A population has one axis, the last of its arrays. `initial` is a state to go on from, a
     potential (mV) at which the gates have settled, or None for the resting state (under an ideal
     clamp, for its first command). Records every `every` steps of `dt` ms; `folds` see the same
