@@ -162,20 +162,21 @@ def simulate(
 ) -> Recording:
     """Integrate a cell, or the population that its leaves span, under an electrode.
 
-    The step is of second order: at the default dt the spike times of the packaged neurons are 10 to
-    200 us off in 400 ms of firing, and `error_of` tells it of this cell under this electrode.
     A population has one axis, the last of its arrays. `initial` is a state to go on from, a
     potential (mV) at which the gates have settled, or None for the resting state (under an ideal
     clamp, for its first command). Records every `every` steps of `dt` ms; `folds` see the same
     states, and with `record=()` memory does not grow with time. Of a cell with compartments all are
     recorded, `[record, comp, *pop]`, or those `at` these places, `[record, place, *pop]`. A
-    population is computed on all
-    local devices, on the CPU in blocks that fit the cache, on an NVIDIA GPU by kernels that keep a
-    cell in registers. One whose records would fill more than `memory_MB` on each device (default:
-    half of a GPU's memory) is computed a part after the other, and its recording gathered in the
-    memory of the host. With `fast_math` kernels use the GPU's own exponentials: relative error
-    below (2 + |x|) 1.2e-7 for exp(x). The `engine` "scan" goes step by step; "prefix" computes all
-    steps of an ideal voltage clamp at once, in memory that grows with time.
+    population is computed on all local devices, on the CPU in blocks that fit the cache, on an
+    NVIDIA GPU by kernels that keep a cell in registers. One whose records would fill more than
+    `memory_MB` on each device (default: half of a GPU's memory) is computed a part after the other,
+    and its recording gathered in the memory of the host. With `fast_math` kernels use the GPU's own
+    exponentials: relative error below (2 + |x|) 1.2e-7 for exp(x). The `engine` "scan" goes step by
+    step; "prefix" computes all steps of an ideal voltage clamp at once, in memory that grows with
+    time.
+
+    The step is of second order: at the default dt the spike times of the packaged neurons are 10 to
+    200 us off in 400 ms of firing, and `error_of` tells it of this cell under this electrode.
 
     Raises ValueError for an unknown observable or engine, a dt that is not positive, an electrode
     without time, shapes that do not fit, or a run that the engine cannot make. A cell that diverges
