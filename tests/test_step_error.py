@@ -58,3 +58,12 @@ def test_where_there_is_no_error_to_tell_it_is_refused():
         nj.error_of(noisy, electrode, dt)
     with pytest.raises(ValueError, match="cells = 0"):
         nj.error_of(cell, electrode, dt, cells=0)
+
+
+def test_of_cells_with_compartments_it_is_that_of_one_place():
+    channels = {"leak": nj.channels.SquidLeak()}
+    cell = nj.ball_and_stick(channels, compartments=3, electrode_at=np.array([0, 3]))
+    current = nj.current_clamp(np.full(400, 1e-5))
+    near, far = (nj.error_of(cell, current, 0.05, at=place) for place in (0, 3))
+    assert near.cells.tolist() == [0, 1] and near.agrees.all() and far.agrees.all()
+    assert (near.v_mV > 0).all() and near.v_mV[0] != far.v_mV[0]

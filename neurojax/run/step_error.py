@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
 from neurojax.membrane.stochastic import Noisy
 from neurojax.recording.features.detection import spikes
-from neurojax.run.simulation import check_run, simulate
+from neurojax.run.simulation import beginning, check_run, simulate
 
 _ORDER = 2
 """Of the step: half a step makes a quarter of the error."""
@@ -64,12 +64,14 @@ def error_of(
     *,
     initial: State | Leaf | None = None,
     cells: int = 16,
+    at: int = 0,
 ) -> StepError:
     """Estimate the error that the time step makes in `simulate(cell, electrode, dt)`.
 
     Up to so many `cells`, evenly chosen from the population, run once more with half the step: the
     error of a step of second order is 4/3 of the difference. In float32 rounding is some us more in
-    200 ms of firing, in the run as in this estimate. The other arguments are those of `simulate`.
+    200 ms of firing, in the run as in this estimate. Of a cell with compartments it is that of the
+    one `at` this place. The other arguments are those of `simulate`.
 
     Raises ValueError where `simulate` does, for an ideal voltage clamp, whose potential has no
     error, and for channels that move by chance.
@@ -85,21 +87,23 @@ def error_of(
             )
     if cells < 1:
         raise ValueError(f"cells = {cells}: expected 1 or more to compare")
-    pop = population(cell=cell, initial=initial, electrode=electrode)
+    begun = beginning(cell, electrode, initial)
+    pop = population(cell=cell, initial=begun, electrode=electrode)
     n = pop[0] if pop else 1
     chosen = np.unique(np.linspace(0, n - 1, min(cells, n)).round().astype(int))
-    things = (cell, electrode, initial)
+    things = (cell, electrode, begun)
     if pop:
 
-        def some(a: jax.Array) -> jax.Array:
+        def some(a: Any) -> Any:
             return a[..., chosen] if np.shape(a)[-1] == n else a
 
         things = map_cells(some, things)
     some_cells, whole, start = things
     half = jax.tree.map(lambda f: jnp.repeat(f, 2, axis=0) if jnp.ndim(f) else f, whole)
+    told: dict[str, Any] = {"initial": start.value, "at": [at] if cell.state_axes else None}
     runs = (
-        simulate(some_cells, whole, dt, initial=start).v,
-        simulate(some_cells, half, dt / 2, initial=start, every=2).v,
+        simulate(some_cells, whole, dt, **told).v,
+        simulate(some_cells, half, dt / 2, every=2, **told).v,
     )
     v, finer = (np.asarray(run, np.float64).reshape(len(run), -1) for run in runs)
     return _compared(dt, chosen, v, finer)
