@@ -29,7 +29,7 @@ from neurojax.membrane.channel import (
     pytree,
     static,
 )
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, is_ideal_clamp
 from neurojax.membrane.ions import Ion, nernst_potential
 from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
 from neurojax.units import check_known, nearest
@@ -312,7 +312,7 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
 def imposes(cell: Cell, e: Electrode) -> bool:
     """Whether an electrode holds all of a cell: an ideal clamp of a single compartment."""
-    return e.g is None and not cell.state_axes
+    return is_ideal_clamp(e) and not cell.state_axes
 
 
 def impose_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:

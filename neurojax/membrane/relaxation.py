@@ -27,7 +27,7 @@ def _relaxed(x: np.ndarray) -> np.ndarray:
     return -np.expm1(-x) / x
 
 
-class _Relaxation(NamedTuple):
+class _Doublings(NamedTuple):
     """How (1 - exp(-x)) / x is computed: a polynomial for a small part of x, then doublings of it.
 
     Exact to a rounding or two in [-1, limit]; beyond the limit exp(-x) is nothing.
@@ -41,14 +41,14 @@ class _Relaxation(NamedTuple):
         return 2.0**self.doublings
 
 
-def _relaxation(doublings: int, degree: int) -> _Relaxation:
+def _doublings(doublings: int, degree: int) -> _Doublings:
     low = -(0.5**doublings)
     fit = np.polynomial.Chebyshev.interpolate(_relaxed, degree, domain=(low, 1.0))
-    return _Relaxation(doublings, tuple(fit.convert(kind=np.polynomial.Polynomial).coef))
+    return _Doublings(doublings, tuple(fit.convert(kind=np.polynomial.Polynomial).coef))
 
 
 _MEAN_SLOPE = tuple((-1) ** (k + 1) * (k + 1) / math.factorial(k + 2) for k in range(12))
-_RELAXATION = {"float32": _relaxation(4, 5), "float64": _relaxation(6, 12)}
+_DOUBLINGS = {"float32": _doublings(4, 5), "float64": _doublings(6, 12)}
 
 
 @jax.custom_jvp
@@ -59,7 +59,7 @@ def relax_mean(x: Leaf) -> jax.Array:
     1 - exp(-2 x) = (1 - exp(-x)) (2 - (1 - exp(-x))).
     """
     x = jnp.asarray(x)
-    how = _RELAXATION[x.dtype.name]
+    how = _DOUBLINGS[x.dtype.name]
     part = x * (1 / how.limit)
     beyond = jnp.where(part > 1, part, 1.0)
     part = jnp.where(part < 1, part, 1.0)
@@ -76,7 +76,7 @@ def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array,
     # (exp(-x) - mean) / x with exp(-x) = 1 - x mean, by its series where that cancels.
     near = jnp.abs(x) < 0.3
     safe = jnp.where(near, 1.0, x)
-    left = jnp.where(x < _RELAXATION[mean.dtype.name].limit, 1 - safe * mean, 0.0)
+    left = jnp.where(x < _DOUBLINGS[mean.dtype.name].limit, 1 - safe * mean, 0.0)
     series = polynomial(x, _MEAN_SLOPE[: 6 if mean.dtype == jnp.float32 else None])
     return mean, jnp.where(near, series, (left - mean) / safe) * tangents[0]
 
