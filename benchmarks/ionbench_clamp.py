@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import neurojax as nj
-from neurojax.fit.space import Free, Space
 from neurojax.membrane.markov import Scheme
+from neurojax.model.space import Free, Space
 
 NAMES = ("staircase.hh", "staircase.mm", "loewe2016.ikr", "moreno2016.ina")
 """The problems that its published approaches solve; the fifth, I_Kur, hardly any does."""

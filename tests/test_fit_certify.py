@@ -18,7 +18,6 @@ from neurojax.fit import (
     Task,
     free,
 )
-from neurojax.fit.space import Free, Space
 from neurojax.fit.uncertainty.certificate import Certificate, Interval, Posterior
 from neurojax.fit.uncertainty.ensemble import ensemble
 from neurojax.fit.uncertainty.evidence import lasting
@@ -27,6 +26,7 @@ from neurojax.fit.uncertainty.profile import CHI2, _limit, _offsets
 from neurojax.fit.uncertainty.sample import rhat
 from neurojax.io import read
 from neurojax.model import load_model
+from neurojax.model.space import Free, Space
 from neurojax.recording.trace import RecordingError
 from neurojax.units import PA
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from neurojax.fit.space import Free, Space
 from neurojax.fit.uncertainty.ranges import probes, ranges
+from neurojax.model.space import Free, Space
 
 SPACE = Space((Free("a", "mV", -100.0, 100.0), Free("b", "mS/cm2", 0.01, 100.0, "log")))
 

@@ -13,9 +13,9 @@ from neurojax.fit.recipe import fit
 from neurojax.fit.scoring.agreement import agreement, bias_pA, free_run
 from neurojax.fit.scoring.score import Score, score, targets
 from neurojax.fit.scoring.scorer import FeatureScorer
-from neurojax.fit.space import free
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
+from neurojax.model.space import free
 from neurojax.recording.trace import Trace
 
 AREA = 1e-6

@@ -21,9 +21,9 @@ FLOORS = [
     {"recording"},
     {"io", "membrane"},
     {"channels", "theory", "engine"},
-    {"run", "loss"},
+    {"run", "loss", "model"},
     {"rig", "fit"},
-    {"model", "plot"},
+    {"plot"},
     {"neurojax", "report"},  # neurojax: the public names; nobody below imports them
     {"cli"},
     {"__main__"},
@@ -32,13 +32,13 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # The floors inside `fit`: its files and its rooms. "fit" is the file that gives the public names.
 FIT_FLOORS = [
-    {"space", "candidates", "holding", "precision"},
-    {"problem", "result"},
-    {"budget", "task"},
+    {"candidates", "holding", "precision", "budget"},
+    {"problem"},
+    {"task"},
     {"stage", "scoring"},
     {"optimisers"},
     {"uncertainty"},
-    {"stages"},
+    {"stages", "result"},
     {"recipe", "hierarchical"},
     {"fit"},
 ]

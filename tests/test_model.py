@@ -7,7 +7,6 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit.space import free
 from neurojax.membrane.compartment import State, ionic_current, parameters, steady_state
 from neurojax.model import (
     ModelError,
@@ -16,6 +15,7 @@ from neurojax.model import (
     parse_model,
     to_toml,
 )
+from neurojax.model.space import free
 
 pytestmark = pytest.mark.smoke
 

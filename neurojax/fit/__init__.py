@@ -4,21 +4,20 @@
 ones you name. Each is a small object, alone in a file of `stages/`; anything that has a `name` and
 `run(task, found, budget) -> Candidates` may stand among them (`Stage`).
 
-From the bottom up: `space` (free parameters), `problem` and `task` (what is minimised), `scoring`
-(how good a cell is), `optimisers`, `uncertainty` (what the data determine), `stages`, and on top
-`recipe` (one cell) and `hierarchical` (many cells at once).
+From the bottom up: `problem` and `task` (what is minimised, over the free parameters of a
+`model.space`), `scoring` (how good a cell is), `optimisers`, `uncertainty` (what the data
+determine), `stages`, and on top `recipe` (one cell) and `hierarchical` (many cells at once).
 """
 
-from neurojax.fit.budget import Budget
+from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
-from neurojax.fit.result import Fit, Progress, StageRecord
+from neurojax.fit.result import Fit
 from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
 from neurojax.fit.scoring.select_sweeps import every_second, select_sweeps
-from neurojax.fit.space import Free, Space, free
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
@@ -29,6 +28,7 @@ from neurojax.fit.stages.search import Search
 from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import Certificate
+from neurojax.model.space import Free, Space, free
 
 __all__ = [
     "NUDGES",

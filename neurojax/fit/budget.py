@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from neurojax.fit.result import Progress, StageRecord
+Progress = Callable[[str, int, int, float, str], None]
+"""Called as progress(stage, done, total, best error, its unit), for a person who waits."""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage of a fit did, for its report."""
+
+    name: str  # "draw", "evolve", "nudge", "polish" ...
+    unit: str  # of the errors
+    seconds: float
+    evaluations: int  # simulated cells x sweeps
+    history: np.ndarray  # [iteration] best error so far
+    errors: np.ndarray  # [start] final error of every start that lived
+    dropped: int = 0  # starts that were not finite
+    rejected: int | None = None  # steps that led to a worse point; None where there are no such
+    clipped: int | None = None  # steps cut short at the trust region
+    # [iteration, start] errors on the way, NaN where not known; of a population by rank
+    start_history: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 class Budget:

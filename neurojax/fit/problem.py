@@ -17,12 +17,12 @@ from neurojax.engine.program import Gradient
 from neurojax.engine.runner import Place
 from neurojax.fit.holding import begin
 from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
-from neurojax.fit.space import Space
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import before, coupled
+from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 from neurojax.run.gradients import differentiate
 

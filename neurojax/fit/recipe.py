@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.fit.budget import Budget
+from neurojax.fit.budget import Budget, Progress
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.levenberg import BOLD
 from neurojax.fit.precision import Precision
-from neurojax.fit.result import Fit, Progress
-from neurojax.fit.space import Space, free
+from neurojax.fit.result import Fit
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
@@ -23,6 +22,7 @@ from neurojax.fit.stages.search import Search
 from neurojax.fit.stages.shoot import Shoot
 from neurojax.fit.task import Task
 from neurojax.membrane.compartment import Cell
+from neurojax.model.space import Space, free
 from neurojax.recording.features import spikes
 from neurojax.recording.trace import Trace
 

@@ -11,9 +11,9 @@ import numpy as np
 from neurojax.fit.holding import level
 from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.space import Space
 from neurojax.loss import Sweep, counted, noise_of, prepare
 from neurojax.membrane.compartment import Cell, check_single
+from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 
 

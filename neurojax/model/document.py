@@ -9,12 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from neurojax.fit.space import Space, free
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell, replace
 from neurojax.model.cell_tables import read_cell
 from neurojax.model.free_table import check_start, free_specs, tie
 from neurojax.model.registry import registry
+from neurojax.model.space import Space, free
 from neurojax.model.tables import TABLES, only, table_of, text_of
 from neurojax.units import nearest
 

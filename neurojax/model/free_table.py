@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neurojax.fit.space import Space
 from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell, parameters, substitute
+from neurojax.model.space import Space
 from neurojax.model.tables import only, value_of
 from neurojax.units import check_known, parse
 

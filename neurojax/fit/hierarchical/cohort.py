@@ -9,20 +9,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from neurojax.fit.budget import Budget, StageLog
+from neurojax.fit.budget import Budget, Progress, StageLog, StageRecord
 from neurojax.fit.hierarchical import pooling
 from neurojax.fit.hierarchical.cohort_descent import CohortDescent, Plan
 from neurojax.fit.optimisers import schur_complement
 from neurojax.fit.precision import RESOLUTION, ROUNDING, Precision, checked, suited
 from neurojax.fit.problem import Problem
-from neurojax.fit.result import Progress, StageRecord
-from neurojax.fit.space import Space, free
 from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp, sweeps_for
 from neurojax.loss import Sweep, counted
 from neurojax.membrane.axes import map_cells
 from neurojax.membrane.compartment import Cell, check_single, parameters
 from neurojax.membrane.electrode import n_steps
+from neurojax.model.space import Space, free
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest
 

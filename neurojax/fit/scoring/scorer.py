@@ -18,12 +18,12 @@ from neurojax.fit.holding import held_at
 from neurojax.fit.precision import computing
 from neurojax.fit.problem import Objective
 from neurojax.fit.scoring.score import UNIT, score, targets
-from neurojax.fit.space import Space
 from neurojax.fit.task import Task
 from neurojax.loss import Level
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import current_through
+from neurojax.model.space import Space
 
 Parts = Mapping[str, np.ndarray]
 """Contributions to the errors by name, `[n]` each."""

@@ -14,9 +14,9 @@ from neurojax.fit.budget import Budget
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
-from neurojax.fit.space import Space
 from neurojax.fit.task import Task
 from neurojax.membrane.compartment import Cell, environment, steady_state
+from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 
 RATE_LIMITS = (1.67e-5, 1e3)

@@ -20,11 +20,11 @@ from neurojax.fit.optimisers.current_balance import (
     rows,
 )
 from neurojax.fit.precision import computing, on_host
-from neurojax.fit.space import Free, Space
 from neurojax.fit.task import Task
 from neurojax.membrane.compartment import Cell, parameters
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.pipette import before, coupled, repeated
+from neurojax.model.space import Free, Space
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
 

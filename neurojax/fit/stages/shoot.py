@@ -22,7 +22,6 @@ from neurojax.fit.optimisers import multiple_shooting
 from neurojax.fit.optimisers.descent import Schedule, descend
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.precision import Precision, computing, on_host
-from neurojax.fit.space import Space
 from neurojax.fit.stages.draw import Draw, found_or_drawn
 from neurojax.fit.task import Task
 from neurojax.loss import Level, Sweep, Target, VoltageError
@@ -31,6 +30,7 @@ from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State, pools, steady_state
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled, with_v
+from neurojax.model.space import Space
 from neurojax.run.gradients import differentiate
 
 GAP_MV, GAP = 1.0, 0.01

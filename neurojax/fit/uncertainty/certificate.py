@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.fit.scoring.agreement import Agreement
-from neurojax.fit.space import Free, Space
+from neurojax.model.space import Free, Space
 from neurojax.recording.trace import Trace
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.space import Space
 from neurojax.fit.uncertainty.certificate import Ensemble
+from neurojax.model.space import Space
 
 APART = 0.05
 """Points of one group differ from its best by less than this part of the bounds' distance."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurojax.fit.space import Free, Space
 from neurojax.fit.uncertainty.certificate import Direction
+from neurojax.model.space import Free, Space
 
 Z95 = 1.959964
 """Standard deviations to either side that hold 95 % of a normal distribution."""

@@ -8,8 +8,8 @@ from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.descent import Schedule, descend, lanes
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Problem
-from neurojax.fit.space import Space
 from neurojax.fit.uncertainty.certificate import Interval, Profile
+from neurojax.model.space import Space
 
 CHI2 = 3.841459
 """The 95 % quantile of chi-squared with one degree of freedom: the rise that ends an interval."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from neurojax.fit.space import Space
+from neurojax.model.space import Space
 
 OFFSETS = np.r_[0.002 * 2.0 ** np.arange(9), 1.0]
 """How far from the best point it is looked, as parts of the bounds' distance."""
