@@ -30,8 +30,8 @@ def dense_laplacian(half):
     L = np.zeros((len(points), len(points)))
     for k in range(N):
         start, centre, end = (points.index(p) for p in ends(k))
-        for a in (start, end):
-            L[np.ix_([a, centre], [a, centre])] += np.array([[1, -1], [-1, 1]]) / half[k]
+        for a, r in zip((start, end), half[:, k], strict=True):
+            L[np.ix_([a, centre], [a, centre])] += np.array([[1, -1], [-1, 1]]) / r
     A, B, C = L[:N, :N], L[:N, N:], L[N:, N:]
     return A - B @ np.linalg.solve(C, B.T)
 
@@ -39,14 +39,14 @@ def dense_laplacian(half):
 def numbers(seed=0, pop=3):
     rng = np.random.default_rng(seed)
     own, i, v = rng.uniform(0.5, 2, (3, N, pop))
-    return own, rng.uniform(0.2, 5, (N, pop)), i, v
+    return own, rng.uniform(0.2, 5, (2, N, pop)), i, v
 
 
 def solved(of, own, half, i, v, part=0.5):
     own, half, i, v = (jnp.asarray(a) for a in (own, half, i, v))
 
     def f(own, half, i, v):
-        return displacement(of, own, conductances(of, half), i, v, part=part)
+        return displacement(of, own, conductances(of, *half), i, v, part=part)
 
     return jax.jit(f)(own, half, i, v)
 
@@ -55,19 +55,19 @@ def test_the_solve_is_that_of_the_resistor_network(x64):
     own, half, i, v = numbers()
     dv = solved(tree(PARENTS, ATTACHED), own, half, i, v)
     for cell in range(v.shape[1]):
-        L = dense_laplacian(half[:, cell])
+        L = dense_laplacian(half[..., cell])
         M = np.diag(own[:, cell]) + 0.5 * L
         expected = np.linalg.solve(M, -i[:, cell] - L @ v[:, cell])
         np.testing.assert_allclose(dv[:, cell], expected, rtol=1e-12)
 
 
 def test_a_second_solve_has_the_same_matrix(x64):
-    own, half, i, v = (a[:, 0] for a in numbers())
+    own, half, i, v = (a[..., 0] for a in numbers())
     L = dense_laplacian(half)
     of, M = tree(PARENTS, ATTACHED), np.diag(own) + 0.3 * L
     first = np.linalg.solve(M, -i - L @ v)
     second = np.linalg.solve(M, 2 * own * first)
-    axial = conductances(of, jnp.asarray(half))
+    axial = conductances(of, *jnp.asarray(half))
     dv = displacement(of, *map(jnp.asarray, (own, axial, i, v, 2 * own)), (0.2, 0.8), 0.3)
     np.testing.assert_allclose(dv, 0.2 * first + 0.8 * second, rtol=1e-12)
 
@@ -92,7 +92,7 @@ def test_without_axial_conductance_compartments_are_alone(x64):
 def test_no_current_is_lost_in_the_joints(x64):
     _, half, _, v = numbers()
     of = tree(PARENTS, ATTACHED)
-    leaving = laplacian(of, conductances(of, jnp.asarray(half)), jnp.asarray(v)[of.stands_for])
+    leaving = laplacian(of, conductances(of, *jnp.asarray(half)), jnp.asarray(v)[of.stands_for])
     np.testing.assert_allclose(leaving.sum(0), 0.0, atol=1e-13)
 
 
@@ -104,30 +104,32 @@ def test_any_order_of_the_compartments_gives_the_same(seed, x64):
     parents = tuple(-1 if PARENTS[k] < 0 else int(new[PARENTS[k]]) for k in old)
     shuffled = tree(parents, tuple(ATTACHED[k] for k in old))
     dv = solved(tree(PARENTS, ATTACHED), own, half, i, v)
-    there = solved(shuffled, own[old], half[old], i[old], v[old])
+    there = solved(shuffled, own[old], half[:, old], i[old], v[old])
     np.testing.assert_allclose(there, dv[old], rtol=1e-13)
 
 
 def test_a_straight_cable_may_hang_on_any_of_its_compartments(x64):
     own, half, i, v = numbers()
     chain = solved(tree((-1, *range(N - 1))), own, half, i, v)
-    reversed_ = solved(tree((*range(1, N), -1)), own, half, i, v)
+    reversed_ = solved(tree((*range(1, N), -1)), own, half[::-1], i, v)
     middle = 5
+    turned = half.copy()
+    turned[:, :middle] = half[::-1, :middle]
     parents = tuple(k + 1 if k < middle else -1 if k == middle else k - 1 for k in range(N))
     attached = tuple(START if k == middle - 1 else END for k in range(N))
-    rooted = solved(tree(parents, attached), own, half, i, v)
+    rooted = solved(tree(parents, attached), own, turned, i, v)
     np.testing.assert_allclose(reversed_, chain, rtol=1e-13)
     np.testing.assert_allclose(rooted, chain, rtol=1e-13)
 
 
 def test_derivatives_are_those_of_the_dense_solve(x64):
-    own, half, i, v = (jnp.asarray(a[:, 0]) for a in numbers())
+    own, half, i, v = (jnp.asarray(a[..., 0]) for a in numbers())
     of = tree(PARENTS, ATTACHED)
 
     def by_tree(own, axial, i, v):
         return displacement(of, own, axial, i, v, part=0.5)
 
-    axial = conductances(of, half)
+    axial = conductances(of, *half)
 
     def dense(own, axial, i, v):
         L = jax.jacobian(lambda v: laplacian(of, axial, v))(jnp.zeros(len(of.parent)))

@@ -78,6 +78,7 @@ BACKWARD_EULER = Implicit(1.0, (1.0,))
 
 DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
 """What a relative density may be."""
+_HALF = ParamInfo(1.0, "1", 1e-4, 1e6, "log")
 
 
 @pytree
@@ -97,7 +98,12 @@ class Compartment(Cell):
 
 @pytree
 class Cable(Compartment):
-    """A cell of cylindrical compartments in a tree; free ends are sealed.
+    """A cell of compartments in a tree; free ends are sealed.
+
+    A compartment has the area of a cylinder of its `length` and `diameter`. Its axial resistances
+    are those of the cylinder, too, but where it tapers: from its centre to its start `to_start`
+    times as large, to its far end `to_end` times. `points` may tell where the start, the centre and
+    the far end of each are, um.
 
     `parents` tells of each compartment on which other one it hangs, -1 of the root; `attached`
     where: at its far end (1, the default), its centre (0.5) or its start (0). `density` paints the
@@ -119,6 +125,11 @@ class Cable(Compartment):
     R_i: Leaf = param(100.0, "Ohm cm", 1.0, 1e5, axes=("comp",))
     length: Leaf = param(20.0, "um", 1e-3, 1e6, axes=("comp",))
     diameter: Leaf = param(1.0, "um", 1e-3, 1e5, axes=("comp",))
+    to_start: Leaf = field(1.0, axes=("comp",))
+    to_end: Leaf = field(1.0, axes=("comp",))
+    points: Float[np.ndarray | jax.Array, "comp 3 3"] | None = field(
+        None, axes=("comp", "place", "xyz")
+    )
     electrode_at: Leaf = field(0, axes=())
     parents: tuple[int, ...] = static((-1,))
     attached: tuple[float, ...] = static(())
@@ -148,6 +159,8 @@ class Cable(Compartment):
         check_length("comp", n, cell=self)
         for name in ("length", "diameter", "R_i", "C_m"):
             check_range(name, getattr(self, name), params(self)[name])
+        for name in ("to_start", "to_end"):
+            check_range(name, getattr(self, name), _HALF)
         for name, value in self.density.items():
             check_known(name, self.channels, "channel")
             check_range(f"density of {name!r}", value, DENSITY)
@@ -194,9 +207,14 @@ class Cable(Compartment):
 
     def axial_conductance(self, ndim: int = 1) -> Nodes:
         """Conductance of each node of the tree to its parent, mS, 0 of the root."""
-        half = jnp.asarray(_half_resistance(self.R_i, self.length, self.diameter))
-        half = half.reshape(half.shape or (1,) * ndim)
-        return conductances(self.tree, jnp.broadcast_to(half, (*self.state_shape, *half.shape[1:])))
+        half = _half_resistance(self.R_i, self.length, self.diameter)
+        halves = jnp.asarray(half * self.to_start), jnp.asarray(half * self.to_end)
+        pop = np.broadcast_shapes(*(x.shape[1:] for x in halves), (1,) * (ndim - 1))
+        to_start, to_end = (
+            jnp.broadcast_to(x.reshape(x.shape or (1,) * ndim), (*self.state_shape, *pop))
+            for x in halves
+        )
+        return conductances(self.tree, to_start, to_end)
 
 
 def _side(length: Any, diameter: Any) -> Any:

@@ -1,9 +1,10 @@
 """Compartments in a tree, joined by their axial resistances, and the linear solve of their step.
 
-A compartment is a cylinder with its capacitance in its centre. Where two ends meet, their half
-resistances are in series; where more meet, or something branches off a centre, the joint is a node
-of its own that has no capacitance. The nodes make a tree again, which Hines elimination solves from
-the leaves to the root and back, in as many operations as there are nodes.
+A compartment has its capacitance in its centre, and from there an axial resistance to its start and
+one to its far end. Where two ends meet, their resistances are in series; where more meet, or
+something branches off a centre, the joint is a node of its own that has no capacitance. The nodes
+make a tree again, which Hines elimination solves from the leaves to the root and back, in as many
+operations as there are nodes.
 
 Source: Hines 1984, Int J Biomed Comput 15:69, doi:10.1016/0020-7101(84)90008-4.
 """
@@ -30,8 +31,9 @@ END, CENTRE, START = 1.0, 0.5, 0.0
 class Tree(NamedTuple):
     """Nodes, the compartments first and then the joints, each below its parent.
 
-    A node hangs on its parent by the half resistances of those two of which `own` and `parents_own`
-    are 1: a joint has none, nor has a centre from which something branches off.
+    A node hangs on its parent by the resistances of those halves of the two of which `own` and
+    `parents_own` are 1, the first row that towards the start, the second that towards the far end:
+    a joint has none, nor has a centre from which something branches off.
     """
 
     compartments: int
@@ -39,8 +41,14 @@ class Tree(NamedTuple):
     parent: Int[np.ndarray, " node"]  # the root's is the root itself
     order: Int[np.ndarray, " edge"]  # all nodes but the root, children before their parents
     stands_for: Int[np.ndarray, " node"]  # the compartment near whose potential a node's is
-    own: Float[np.ndarray, " node"]
-    parents_own: Float[np.ndarray, " node"]
+    own: Float[np.ndarray, "half node"]
+    parents_own: Float[np.ndarray, "half node"]
+
+
+_TO_START, _TO_END = 0, 1  # the halves of a compartment
+
+_Edge = tuple[int, int, int | None, int | None]
+"""Two nodes, and which half of each lies between them, None for none."""
 
 
 # -- from who hangs on whom ------------------------------------------------------------------------
@@ -53,15 +61,16 @@ def tree(parents: tuple[int, ...], attached: tuple[float, ...] = ()) -> Tree:
     """
     _check(parents, attached)
     n = len(parents)
-    edges: list[tuple[int, int, bool, bool]] = []  # two nodes, and whose halves lie between them
+    edges: list[_Edge] = []
     nodes = n
     for at_centre, ends in _joints(parents, attached or (END,) * n):
         if at_centre is not None:
-            edges += [(at_centre, k, False, True) for k in ends]
+            edges += [(at_centre, k, None, half) for k, half in ends]
         elif len(ends) == 2:
-            edges.append((ends[0], ends[1], True, True))
+            (a, half_a), (b, half_b) = ends
+            edges.append((a, b, half_a, half_b))
         elif len(ends) > 2:
-            edges += [(nodes, k, False, True) for k in ends]
+            edges += [(nodes, k, None, half) for k, half in ends]
             nodes += 1
     return _rooted(n, nodes, edges, parents.index(-1))
 
@@ -96,8 +105,8 @@ def _some(numbers: Sequence[int]) -> str:
 
 def _joints(
     parents: Sequence[int], attached: Sequence[float]
-) -> list[tuple[int | None, list[int]]]:
-    """What meets where: a compartment by its centre, if any, and those that have an end there."""
+) -> list[tuple[int | None, list[tuple[int, int]]]]:
+    """What meets where: one by its centre, if any, and those that have an end there, with a half."""
     starts: dict[int, tuple[str, int]] = {}
 
     def start(k: int) -> tuple[str, int]:
@@ -113,21 +122,21 @@ def _joints(
         starts.update((j, starts[k]) for j in path)
         return starts[k]
 
-    meeting: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    meeting: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     for k in range(len(parents)):
-        meeting[start(k)].append(k)
-        meeting["end", k].append(k)
+        meeting[start(k)].append((k, _TO_START))
+        meeting["end", k].append((k, _TO_END))
     return [(k if what == "centre" else None, ends) for (what, k), ends in meeting.items()]
 
 
-def _rooted(n: int, nodes: int, edges: list[tuple[int, int, bool, bool]], root: int) -> Tree:
+def _rooted(n: int, nodes: int, edges: list[_Edge], root: int) -> Tree:
     """The nodes as a tree below the root, by the edges between them."""
-    near: defaultdict[int, list[tuple[int, bool, bool]]] = defaultdict(list)
+    near: defaultdict[int, list[tuple[int, int | None, int | None]]] = defaultdict(list)
     for a, b, half_a, half_b in edges:
         near[a].append((b, half_a, half_b))
         near[b].append((a, half_b, half_a))
     parent, stands_for = np.zeros(nodes, np.int32), np.arange(nodes, dtype=np.int32)
-    own, parents_own = np.zeros(nodes), np.zeros(nodes)
+    own, parents_own = np.zeros((2, nodes)), np.zeros((2, nodes))
     parent[root] = root
     found, ahead = [], [root]
     while ahead:  # depth first: a branch stays together
@@ -135,7 +144,10 @@ def _rooted(n: int, nodes: int, edges: list[tuple[int, int, bool, bool]], root: 
         found.append(k)
         for j, half_k, half_j in near[k]:
             if j != parent[k]:
-                parent[j], own[j], parents_own[j] = k, half_j, half_k
+                parent[j] = k
+                for row, half, node in ((own, half_j, j), (parents_own, half_k, j)):
+                    if half is not None:
+                        row[half, node] = 1.0
                 if j >= n:
                     stands_for[j] = k
                 ahead.append(j)
@@ -143,15 +155,20 @@ def _rooted(n: int, nodes: int, edges: list[tuple[int, int, bool, bool]], root: 
     return Tree(n, root, parent, order, stands_for, own, parents_own)
 
 
-def conductances(tree: Tree, half: Compartments) -> Nodes:
-    """Conductance of each node to its parent, mS, 0 of the root; `half` resistances in kOhm."""
+def conductances(tree: Tree, to_start: Compartments, to_end: Compartments) -> Nodes:
+    """Conductance of each node to its parent, mS, 0 of the root.
+
+    From the resistances between the centre of each compartment and its start and far end, kOhm.
+    """
     joints = len(tree.parent) - tree.compartments
-    half = jnp.concatenate([half, jnp.zeros((joints, *half.shape[1:]), half.dtype)])
 
     def of_nodes(a: np.ndarray) -> jax.Array:
-        return jnp.asarray(a, half.dtype).reshape(-1, *[1] * (half.ndim - 1))
+        return jnp.asarray(a, to_start.dtype).reshape(-1, *[1] * (to_start.ndim - 1))
 
-    between = of_nodes(tree.own) * half + of_nodes(tree.parents_own) * half[tree.parent]
+    between = jnp.zeros((len(tree.parent), *to_start.shape[1:]), to_start.dtype)
+    for half, own, parents_own in zip((to_start, to_end), tree.own, tree.parents_own, strict=True):
+        half = jnp.concatenate([half, jnp.zeros((joints, *half.shape[1:]), half.dtype)])
+        between += of_nodes(own) * half + of_nodes(parents_own) * half[tree.parent]
     is_root = of_nodes(np.arange(len(tree.parent)) == tree.root) > 0
     return jnp.where(is_root, 0.0, 1 / jnp.where(is_root, 1.0, between))
 
