@@ -10,7 +10,7 @@ import numpy as np
 from common import recordings
 
 import neurojax as nj
-from neurojax.fit import Space, agreement, free, free_run
+from neurojax.fit import Prepared, Space, agreement, free_run, prepare_recording
 from neurojax.fit.scoring.agreement import bias_pA
 from neurojax.fit.scoring.score import latency_from
 from neurojax.io import read
@@ -35,29 +35,20 @@ _UNTOLD = ("nap", "h", "medium")
 
 
 def load(name: str) -> list[Trace]:
-    """The sweeps of a cell, measured currents with noise and artefacts replaced by their steps."""
+    """The sweeps of a cell, as they are read."""
     path = recordings() / "cc" / f"{name}.npz"
     if not path.exists():
         sys.exit(f"no recording {path}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traces = read(path)
-    if name == "lantyer_180817_ME_9":  # its monitor is clean, and shows a second pulse
-        return traces
-    # Pulses of 50 ms at 100 kHz are another experiment than steps of a second or two.
-    return [t.idealised() for t in traces if t.name != "APWaveform"]
+        return read(path)
 
 
-def cortex() -> tuple[nj.Cell, Space]:
-    """The packaged single compartment and its free parameters, behind a pipette.
-
-    Where nobody tells how bridge and capacitance were balanced, what is left of both is free too.
-    """
+def prepared(name: str) -> Prepared:
+    """A recording and the packaged single compartment, made ready as `neurojax fit` does."""
     model = load_model("cortex")
     assert model.space is not None
-    cell = replace(model.cell, channels={**model.cell.channels, "pipette": nj.Pipette()})
-    left = {"pipette.R_s": (0.5, 150.0), "pipette.C_pip": (0.01, 50.0)}
-    return cell, Space(model.space.free + free(cell, left).free)
+    return prepare_recording(model.cell, model.space, load(name))
 
 
 def cortex_of_one_step() -> tuple[nj.Cell, Space]:

@@ -1,7 +1,7 @@
 """How well are real cells in current clamp fitted, and sweeps predicted that were not?
 
-Six recordings of several steps: half of the sweeps are held out. Five with one step each: fitted
-on all of it, and on its first 60 %. A single compartment of catalogue channels, the default stages.
+Six recordings of several steps, prepared, divided and fitted as by `neurojax fit FILE cortex`. Five
+with one step each: fitted on all of it, and on its first 60 %, the default stages.
 Prints tables, medians over the seeds done so far; writes one JSON file, a row a cell and seed, and
 two pictures. With --part, only that part is done anew.
 """
@@ -19,11 +19,11 @@ import numpy as np
 from cells import (
     ALLEN,
     CELLS,
-    cortex,
     cortex_of_one_step,
     load,
     median_verdict,
     predicted,
+    prepared,
     verdict,
 )
 from common import RESULTS, write
@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 import neurojax as nj
-from neurojax.fit import every_second, fit, select_sweeps
+from neurojax.fit import default_sweeps, fit
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 
@@ -68,15 +68,16 @@ def fitted(traces: list[Trace], settings: dict, model) -> tuple[nj.fit.Fit, dict
 
 def recording(name: str, settings: dict) -> dict:
     """Fit some sweeps of a cell and predict the other half."""
-    seen, held_out = every_second(load(name))
-    used = select_sweeps(seen)
-    found, told = fitted(used, settings, cortex())
+    ready = prepared(name)
+    used, held_out = default_sweeps(ready.traces)
+    found, told = fitted(used, settings, (ready.cell, ready.space))
     rows = [predicted(found.cell, t)[0] for t in held_out]
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]
     dt_ms = held_out[0].dt_ms
     return {
         "cell": name,
         **told,
+        "prepared": ready.notes,
         "fitted_sweeps": [predicted(found.cell, t)[0] for t in used],
         "held_out_sweeps": rows,
         "held_out": verdict(rows, dt_ms),
@@ -152,9 +153,9 @@ def smooth_adaptation(times: np.ndarray, cut: float) -> dict:
 
 def held_out_runs(row: dict) -> list[tuple[Trace, Trace]]:
     """The held-out sweeps of a recording beside the free runs of its fitted cell."""
-    cell, space = cortex()
-    cell = space.apply(cell, row["values"])
-    return [(t, predicted(cell, t)[1]) for t in every_second(load(row["cell"]))[1]]
+    ready = prepared(row["cell"])
+    cell = ready.space.apply(ready.cell, row["values"])
+    return [(t, predicted(cell, t)[1]) for t in default_sweeps(ready.traces)[1]]
 
 
 def step_runs(row: dict) -> list[tuple[Trace, Trace]]:

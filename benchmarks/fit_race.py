@@ -16,7 +16,7 @@ import time
 import jax
 import numpy as np
 from baselines import cma_es, ibea, jaxley, random_search
-from cells import CELLS, cortex, load
+from cells import CELLS, prepared
 from common import RESULTS, write
 from rich.console import Console
 from rich.table import Table
@@ -25,9 +25,8 @@ import neurojax as nj
 from neurojax.fit import (
     Search,
     Task,
-    every_second,
+    default_sweeps,
     fit,
-    select_sweeps,
 )
 from neurojax.fit.scoring.scorer import FeatureScorer
 
@@ -54,10 +53,11 @@ def contestants(task: Task) -> dict:
 
 def race(name: str, seconds: float, seed: int, only: list[str] | None) -> dict:
     """All contestants on one cell, one after the other."""
-    seen, held_out = every_second(load(name))
-    cell, space = cortex()
-    task = Task(cell, space, select_sweeps(seen), seed=seed)
-    fitted, ahead = FeatureScorer(task), FeatureScorer(Task(cell, space, held_out))
+    ready = prepared(name)
+    fitted, held_out = default_sweeps(ready.traces)
+    model = ready.cell, ready.space
+    task = Task(*model, fitted, seed=seed)
+    fitted, ahead = FeatureScorer(task), FeatureScorer(Task(*model, held_out))
     results = {}
     for who, run in contestants(task).items():
         if only and who not in only:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.fit.scoring.select_sweeps import every_second, select_sweeps
+from neurojax.fit.scoring.select_sweeps import default_sweeps, every_second, select_sweeps
 
 SPIKE = np.r_[np.linspace(-60, 20, 5), np.linspace(20, -60, 5)]
 
@@ -40,12 +40,11 @@ def test_the_telling_ones_span_silence_and_firing(recording):
     assert select_sweeps([]) == []
 
 
-def test_a_measured_current_becomes_its_levels():
-    noise = np.random.default_rng(0).normal(0.0, 20.0, 2000)
-    clean = sweep(0, 150.0, 2)
-    measured = nj.Trace("current", 0.1, clean.v_mV, clean.i_pA + noise - 30, commanded=False)
-    ideal = measured.idealised()
-    assert ideal.holding == pytest.approx(-30.0, abs=3)
-    assert np.unique(ideal.i_pA).size == 2
-    assert ideal.i_pA[1000] == pytest.approx(120.0, abs=3)
-    assert clean.idealised() is clean
+def test_short_pulses_beside_long_steps_are_left_out(recording):
+    pulse = sweep(20, 500.0, 1)
+    pulse = nj.Trace("current", 0.1, pulse.v_mV, np.where(np.arange(2000) < 600, pulse.i_pA, 0.0))
+    fitted, held_out = default_sweeps([*recording, pulse])
+    assert [t.sweep for t in fitted] == [2, 4, 6, 8]
+    assert sorted(t.sweep for t in held_out) == [0, 1, 3, 5, 7]
+    clamped = nj.Trace("voltage", 0.1, pulse.v_mV, pulse.i_pA)
+    assert default_sweeps([clamped, clamped]) == ([clamped, clamped], [])

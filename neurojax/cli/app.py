@@ -93,7 +93,7 @@ def demo(
     output_dir: Annotated[Path, typer.Option(help="Folder for results.")] = Path("neurojax-demo"),
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
 ) -> None:
-    """Fit two steps of a real recording, predict the others, and write a report of it."""
+    """Fit some steps of a real recording, predict the others, and write a report of it."""
     from neurojax.cli.demo import run_demo
 
     raise typer.Exit(
@@ -133,6 +133,20 @@ def fit(
     precision: Annotated[
         str, typer.Option(help="Simulate in 'single' (float32) or 'exact' (float64, slower).")
     ] = "single",
+    stimulus: Annotated[
+        str,
+        typer.Option(
+            help="'auto': a measured current is replaced by its steps. 'measured': it drives the "
+            "model as it is, with its noise and artefacts of spikes."
+        ),
+    ] = "auto",
+    pipette: Annotated[
+        str,
+        typer.Option(
+            help="Series resistance and capacitance between amplifier and cell: 'auto', where the "
+            "recording shows them, 'yes' or 'no'."
+        ),
+    ] = "auto",
     output: Annotated[Path, typer.Option(help="Results, HDF5.")] = Path("fit.h5"),
     report: Annotated[Path, typer.Option(help="Report, HTML.")] = Path("fit.html"),
     save_model: Annotated[
@@ -154,6 +168,8 @@ def fit(
         starts=starts,
         seed=seed,
         precision=precision,
+        stimulus=stimulus,
+        pipette=pipette,
     )
     raise typer.Exit(fit.run_job(job, out, err))
 

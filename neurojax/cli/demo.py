@@ -1,4 +1,4 @@
-"""`neurojax demo`: two steps of a recording fitted, the others predicted, and a report of it."""
+"""`neurojax demo`: a recording fitted as `neurojax fit` does, and a report of it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from neurojax.cli.fit import Outputs, deliver, fit_and_certify
+from neurojax.cli.fit import Outputs, deliver, divide, fit_and_certify, prepared
 from neurojax.fit import Certify, Nudge, free_run
 from neurojax.io import example_recording
 from neurojax.membrane.electrode import steps
 from neurojax.model import Model, load_model
 from neurojax.recording.trace import Trace
-
-FITTED = (1, 4)
-"""Which of the five sweeps are fitted: a weak one and the strongest.
-
-Chosen knowing all five: without the strongest, the model stops firing there.
-"""
 
 TRUTH = {
     "na.g_bar": 95.0,
@@ -54,9 +48,12 @@ def run_demo(
     else:
         out.print("example recording: a mouse cortical neuron, five steps of current, 2 s each")
         traces, truth = example_recording(), {}
-        title = "A mouse cortical neuron: two steps fitted, three predicted"
-    fitted = [traces[k] for k in FITTED]
+        title = "A mouse cortical neuron: some steps fitted, the others predicted"
+    model, traces, notes = prepared(model, traces, out)
+    fitted, _ = divide(traces, "", "")
     settings = {"model": model.name, "seconds allowed": seconds, "seed": seed}
+    if notes:
+        settings["prepared"] = "; ".join(notes)
     # With the right model the plain error leads to the truth; a real cell has no right model.
     stages = [Nudge(every=2), Certify()] if synthetic else None
     if synthetic:

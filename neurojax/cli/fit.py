@@ -86,6 +86,8 @@ class Job:
     starts: int | None = None
     seed: int = 0
     precision: str = "single"
+    stimulus: str = "auto"
+    pipette: str = "auto"
 
 
 def run_job(job: Job, out: Console, err: Console) -> int:
@@ -100,6 +102,8 @@ def run_job(job: Job, out: Console, err: Console) -> int:
     job.outputs.check()
     model = load_model(job.model)
     traces = read_told(job.recording, job.clamp, err)
+    how = {"stimulus": job.stimulus, "pipette": job.pipette}
+    model, traces, notes = prepared(model, traces, out, **how)
     fitted, held_out = divide(traces, job.sweeps, job.held_out)
     title = f"{Path(job.recording).name} fitted with the model {model.name}"
     settings = {
@@ -110,6 +114,7 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         "starts": job.starts or "chosen for the method",
         "seed": job.seed,
         "precision": job.precision,
+        "prepared": "; ".join(notes) or "nothing had to be",
     }
     kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
     done = fit_and_certify(
@@ -136,8 +141,7 @@ def fit_and_certify(
     truth: Mapping[str, float] | None = None,
 ) -> FitReport:
     """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
-    if model.space is None:
-        raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+    assert model.space is not None
     began = time.monotonic()
     names = ", ".join(label(t) for t in fitted)
     out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
@@ -218,6 +222,18 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
 
 
 # -- reading ---------------------------------------------------------------------------------------
+def prepared(
+    model: Model, traces: Sequence[Trace], out: Console, **how: Any
+) -> tuple[Model, list[Trace], tuple[str, ...]]:
+    """Model and recording as `fit.prepare_recording` makes them ready, and what it did, told."""
+    if model.space is None:
+        raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+    ready = fitting.prepare_recording(model.cell, model.space, traces, **how)
+    for note in ready.notes:
+        out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+    return replace(model, cell=ready.cell, space=ready.space), ready.traces, ready.notes
+
+
 def read_told(path: str, clamp: str, err: Console) -> list[Trace]:
     """The sweeps of a recording, what looks wrong in it told in a line each."""
     with warnings.catch_warnings(record=True) as caught:
@@ -242,30 +258,25 @@ def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
 
 
 def divide(traces: Sequence[Trace], sweeps: str, held_out: str) -> tuple[list[Trace], list[Trace]]:
-    """Sweeps to fit and sweeps to predict, as asked, else by `pick`. Raises ValueError."""
+    """Sweeps to fit and to predict, as asked, else `fit.default_sweeps`. Raises ValueError."""
     unseen = choose(traces, held_out, "--held-out") if held_out else []
     rest = [t for t in traces if not any(t is u for u in unseen)]
-    fitted = choose(traces, sweeps, "--sweeps") if sweeps else pick(rest)
+    chosen, others = fitting.default_sweeps(rest)
+    fitted = choose(traces, sweeps, "--sweeps") if sweeps else chosen
     both = [label(t) for t in fitted if any(t is u for u in unseen)]
     if both:
         raise ValueError(f"sweep {', '.join(both)} cannot be both fitted and held out")
     if not fitted:
         raise ValueError("no sweep is left to fit: hold out fewer")
     if not held_out:
-        unseen = [t for t in rest if not any(t is f for f in fitted)]
+        left = rest if sweeps else others
+        unseen = [t for t in left if not any(t is f for f in fitted)]
     kinds = {t.clamp for t in fitted}
     if len(kinds) > 1:
         raise ValueError(
             "the recording holds current and voltage clamp: choose with --clamp or --sweeps"
         )
     return fitted, [t for t in unseen if t.clamp in kinds]
-
-
-def pick(traces: Sequence[Trace]) -> list[Trace]:
-    """Sweeps to fit where the user names none: in current clamp half of them, the telling ones."""
-    if any(t.clamp == "voltage" for t in traces):
-        return list(traces)
-    return fitting.select_sweeps(fitting.every_second(traces)[0])
 
 
 def check_writable(path: Path) -> None:

@@ -4,6 +4,9 @@
 ones you name. Each is a small object, alone in a file of `stages/`; anything that has a `name` and
 `run(task, found, budget) -> Candidates` may stand among them (`Stage`).
 
+`prepare_recording` makes a recording ready as `neurojax fit` does, and `default_sweeps` chooses
+what is fitted and what is held out.
+
 From the bottom up: `problem` and `task` (what is minimised, over the free parameters of a
 `model.space`), `scoring` (how good a cell is), `optimisers`, `uncertainty` (what the data
 determine), `stages`, and on top `recipe` (one cell) and `hierarchical` (many cells at once).
@@ -13,11 +16,12 @@ from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
+from neurojax.fit.preparation import Prepared, prepare_recording
 from neurojax.fit.problem import Objective
 from neurojax.fit.recipe import STAGES, default_stages, fit
 from neurojax.fit.result import Fit
 from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
-from neurojax.fit.scoring.select_sweeps import every_second, select_sweeps
+from neurojax.fit.scoring.select_sweeps import default_sweeps, every_second, select_sweeps
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
@@ -46,6 +50,7 @@ __all__ = [
     "Objective",
     "Polish",
     "Pool",
+    "Prepared",
     "Progress",
     "Regress",
     "Search",
@@ -57,10 +62,12 @@ __all__ = [
     "agreement",
     "cohort",
     "default_stages",
+    "default_sweeps",
     "every_second",
     "fit",
     "free",
     "free_run",
     "levenberg_marquardt",
+    "prepare_recording",
     "select_sweeps",
 ]

@@ -106,7 +106,7 @@ def _some(numbers: Sequence[int]) -> str:
 def _joints(
     parents: Sequence[int], attached: Sequence[float]
 ) -> list[tuple[int | None, list[tuple[int, int]]]]:
-    """What meets where: one by its centre, if any, and those that have an end there, with a half."""
+    """What meets where: one by its centre, if any, and those with an end there and its half."""
     starts: dict[int, tuple[str, int]] = {}
 
     def start(k: int) -> tuple[str, int]:

@@ -148,22 +148,6 @@ class Trace:
             times.append((k * block + np.argmax((around > half) != (level[k] > half))) * self.dt_ms)
         return np.unique(np.array(times))
 
-    def idealised(self) -> Trace:
-        """The sweep with a measured current replaced by its holding level and its step, pA.
-
-        For monitors that carry noise and artefacts of spikes. A commanded current stays as it is.
-        """
-        if self.commanded or self.clamp == "voltage":
-            return self
-        on, off, height = self.step_window()
-        a, b = round(on / self.dt_ms), round(off / self.dt_ms)
-        around = np.r_[self.i_pA[:a], self.i_pA[b:]] if height else self.i_pA
-        holding = float(np.median(around)) if around.size else self.holding
-        i = np.full(self.i_pA.size, holding)
-        if height:
-            i[a:b] = np.median(self.i_pA[a:b])
-        return replace(self, i_pA=i, holding=holding, warnings=())
-
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)

@@ -12,6 +12,33 @@ from neurojax.recording.trace import Trace
 MOST = 6
 """Sweeps that a fit uses at once: a few that differ tell as much as all."""
 
+_SHORT = 0.25
+"""A step that lasts less than this part of the recording's longest is another experiment."""
+
+
+def default_sweeps(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Sweeps to fit and sweeps to predict, where the user names none.
+
+    In voltage clamp all are fitted. In current clamp half is held out, see `every_second`, and of
+    the others those are fitted that differ most; short pulses beside long steps are left out.
+    """
+    if any(t.clamp == "voltage" for t in traces):
+        return list(traces), []
+    long = _steps_alike(traces)
+    fitted = select_sweeps(every_second(long)[0])
+    return fitted, [t for t in long if not any(t is f for f in fitted)]
+
+
+def _steps_alike(traces: Sequence[Trace]) -> list[Trace]:
+    """The sweeps whose step is not much shorter than the longest, and those without a step."""
+    windows = [t.step_window() for t in traces]
+    longest = max((off - on for on, off, height in windows if height), default=0.0)
+    return [
+        t
+        for t, (on, off, height) in zip(traces, windows, strict=True)
+        if not height or off - on >= _SHORT * longest
+    ]
+
 
 def every_second(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
     """Sweeps to fit and to hold out: each second one, in order of their steps.
