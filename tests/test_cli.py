@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,16 +243,30 @@ def test_the_method_is_the_users(run, recording, quick_fit, monkeypatch, argumen
 
 
 def test_an_interrupted_fit_writes_what_it_has(run, recording, reports, monkeypatch, tmp_path):
-    from dataclasses import replace
-
-    stopped = replace(made_fit(), interrupted=True)
+    stopped = replace(made_fit(), ended="interrupted")
     monkeypatch.setattr(fitting, "fit", lambda *_, **__: stopped)
     result = run("fit", recording, "squid")
     assert result.exit_code == 130
     assert "interrupted: these are the best values so far" in result.output
-    assert load(tmp_path / "fit.h5").settings["interrupted"]
+    assert load(tmp_path / "fit.h5").settings["ended"] == "interrupted"
     (done,) = reports.values()
     assert done.fit.interrupted
+
+
+def test_a_fit_goes_on_from_its_file(run, reports, tmp_path):
+    sweeps = [spiking(1), spiking(2, step=200.0)]
+    first = made_fit()
+    task = fitting.Task(first.cell, first.space, sweeps[:1], sweeps[1:])
+    replace(first, task=task, unit="mV", ended="under way").save(tmp_path / "fit.h5")
+    how = ("--method", "draw", "--starts", "2", "--output", "more.h5")
+    assert run("fit", "--resume", "fit.h5", *how).exit_code == 0
+    (done,) = reports.values()
+    assert [s.name for s in done.fit.stages] == ["search", "free run", "draw"]
+    assert [v.fitted for v in done.views] == [True, False]
+    assert "na.g_bar" in run("simulate", "more.h5", *STEP, "--set", "na.gbar=1").stderr
+    failed(run("fit", "cell.csv", "squid", "--resume", "fit.h5"), "model and sweeps are in fit.h5")
+    failed(run("fit", "--resume", "none.h5"), "none.h5: no such file; expected neurojax results")
+    failed(run("fit", "cell.csv"), "name a RECORDING and a MODEL, or --resume a fit.h5")
 
 
 def test_ctrl_c_before_any_result_ends_quietly(run, recording, monkeypatch):

@@ -273,7 +273,7 @@ def test_a_sweep_that_cannot_be_simulated_is_a_finding(monkeypatch):
     def lost(*_):
         raise RecordingError("the model left the finite numbers in sweep 0 of made")
 
-    monkeypatch.setattr("neurojax.fit.stages.certify.free_run", lost)
+    monkeypatch.setattr("neurojax.fit.uncertainty.free_runs.free_run", lost)
     task = Task(circuit(), free(circuit(), BOUNDS), [recorded()], dt=DT)
     told = Certify().run(task, Candidates(np.ones((3, 1)), np.ones(1), "tolerances"), Budget())
     assert told.certificate.free_runs[0].model is None

@@ -32,13 +32,14 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # The floors inside `fit`: its files and its rooms. "fit" is the file that gives the public names.
 FIT_FLOORS = [
-    {"candidates", "holding", "precision", "budget"},
-    {"problem", "preparation"},
+    {"candidates", "holding", "precision"},
+    {"problem", "preparation", "budget"},
     {"task"},
     {"stage", "scoring"},
     {"optimisers"},
     {"uncertainty"},
-    {"stages", "result"},
+    {"stages", "saving", "verdict"},
+    {"result"},
     {"recipe", "hierarchical"},
     {"fit"},
 ]

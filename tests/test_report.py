@@ -12,24 +12,17 @@ from test_plot import clamped, made_certificate, made_fit, spiking
 
 from neurojax import report
 from neurojax.fit import Free, StageRecord, agreement
+from neurojax.fit.budget import gains
 from neurojax.fit.uncertainty.certificate import Direction
+from neurojax.fit.verdict import explained, grade, verdict
 from neurojax.io import load, save
 from neurojax.io.files import write_whole
 from neurojax.loss import capacitive_mask
 from neurojax.model import load_model
 from neurojax.plot import Span, SweepView
 from neurojax.recording.trace import Origin
-from neurojax.report import (
-    FitReport,
-    as_results,
-    explained,
-    figures_folder,
-    to_html,
-    verdict,
-    write,
-)
-from neurojax.report.course import gains
-from neurojax.report.words import cautions, fixed_by_data, grade, left_open
+from neurojax.report import FitReport, as_results, figures_folder, to_html, write
+from neurojax.report.words import cautions, fixed_by_data, left_open
 
 pytestmark = pytest.mark.smoke
 
@@ -130,25 +123,26 @@ def test_how_it_was_made_is_told(html):
 
 @pytest.mark.parametrize(
     ("late", "spared", "judged"),
-    [(1.0, 0, "A close fit"), (40.0, 0, "A rough fit"), (0.0, 2, "A poor fit")],
+    [(1.0, 0, "A good fit"), (40.0, 0, "A rough fit"), (0.0, 2, "A poor fit")],
 )
 def test_the_verdict_rests_on_what_was_not_seen(late, spared, judged):
     data, model = spiking(), spiking(late=late)
     if spared:
         model = replace(model, v_mV=np.where(model.t_ms > 100, -70.0, model.v_mV))
     views = [SweepView(data, spiking()), SweepView(data, model, fitted=False)]
-    told = verdict(made_report(views=views, agreements=[agreement(v.data, v.model) for v in views]))
+    made = made_report(views=views, agreements=[agreement(v.data, v.model) for v in views])
+    told = verdict(made.runs)
     assert told.startswith(f"{judged}, judged by the sweeps it had not seen")
     spikes = "1 spike" if spared else "3 spikes"
     assert f"not seen it fires {spikes} where the neuron fired 3" in told
 
 
-def test_a_close_fit_is_silent_where_the_neuron_is():
+def test_a_good_fit_is_silent_where_the_neuron_is():
     silent = replace(spiking(4), v_mV=np.full(3000, -70.0))
     off = replace(spiking(), v_mV=spiking().v_mV - 5.0)
-    for model, judged in ((spiking(4), "poor"), (silent, "close")):
-        assert grade(of((spiking(), spiking()), (silent, model))) == judged
-    assert grade(of((spiking(), off))) == "rough"  # 5 mV off below threshold
+    for model, judged in ((spiking(4), "poor"), (silent, "good")):
+        assert grade(of((spiking(), spiking()), (silent, model)).runs) == judged
+    assert grade(of((spiking(), off)).runs) == "rough"  # 5 mV off below threshold
 
 
 def of(*pairs):
@@ -178,10 +172,11 @@ def test_voltage_clamp_and_an_interrupted_fit():
     data = clamped()
     model = replace(data, i_pA=np.minimum(data.i_pA, 3000.0) * 0.95)
     view = SweepView(data, model, keep=capacitive_mask(data))
-    fit = replace(made_fit(standard_errors=False), interrupted=True)
+    fit = replace(made_fit(standard_errors=False), ended="interrupted")
     made = made_report(fit=fit, views=[view], agreements=[agreement(data, model)])
-    assert explained(view) > 0.98  # the transient does not count,
-    assert explained(replace(view, keep=None)) < 0.98  # but for a cell with a pipette
+    (run,) = made.runs
+    assert explained(run) > 0.98  # the transient does not count,
+    assert explained(run._replace(keep=None)) < 0.98  # but for a cell with a pipette
     text = " ".join(Page(to_html(made)).text)
     assert "of the variance of the current" in text
     assert "The fit was interrupted" in text

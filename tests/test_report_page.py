@@ -99,7 +99,7 @@ def current_clamp():
 
 def voltage_clamp():
     view = SweepView(clamped(), replace(clamped(), i_pA=0.95 * clamped().i_pA))
-    fit = replace(made_fit(), interrupted=True)
+    fit = replace(made_fit(), ended="interrupted")
     return made_report(fit=fit, views=[view], agreements=[agreement(view.data, view.model)])
 
 

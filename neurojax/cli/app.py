@@ -103,10 +103,12 @@ def demo(
 
 @app.command()
 def fit(
-    recording: Annotated[str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")],
+    recording: Annotated[
+        str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")
+    ] = "",
     model: Annotated[
-        str, typer.Argument(help="A packaged model (see: neurojax models) or a .toml.")
-    ],
+        str, typer.Argument(help="A packaged model (see: neurojax models), .toml or fitted .h5.")
+    ] = "",
     sweeps: Annotated[
         str, typer.Option(help="Sweeps to fit: 1,3 or sine_wave or IV:2. Default: chosen for you.")
     ] = "",
@@ -147,7 +149,13 @@ def fit(
             "recording shows them, 'yes' or 'no'."
         ),
     ] = "auto",
-    output: Annotated[Path, typer.Option(help="Results, HDF5.")] = Path("fit.h5"),
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this fit (HDF5), instead of RECORDING and MODEL."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Results, HDF5; while the fit runs, the best so far.")
+    ] = Path("fit.h5"),
     report: Annotated[Path, typer.Option(help="Report, HTML.")] = Path("fit.html"),
     save_model: Annotated[
         Path | None, typer.Option(help="The fitted model, TOML. Default: not written.")
@@ -156,6 +164,8 @@ def fit(
     """Fit a model to a recording; write results (HDF5) and a report (HTML)."""
     from neurojax.cli import fit
 
+    if resume is None and not (recording and model):
+        raise ValueError("name a RECORDING and a MODEL, or --resume a fit.h5")
     job = fit.Job(
         model=model,
         recording=recording,
@@ -170,6 +180,7 @@ def fit(
         precision=precision,
         stimulus=stimulus,
         pipette=pipette,
+        resume=resume,
     )
     raise typer.Exit(fit.run_job(job, out, err))
 
@@ -177,7 +188,7 @@ def fit(
 @app.command()
 def simulate(
     model: Annotated[
-        str, typer.Argument(help="A packaged model (see: neurojax models) or a .toml.")
+        str, typer.Argument(help="A packaged model (see: neurojax models), .toml or fitted .h5.")
     ],
     amplitude: Annotated[
         str, typer.Option(help="Step with its unit: 170 pA, 10 uA/cm2, or 20 mV for a clamp.")

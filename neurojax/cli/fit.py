@@ -23,16 +23,19 @@ from neurojax.cli.progress import FitProgress
 from neurojax.fit import (
     STAGES,
     Draw,
+    Fit,
     Stage,
     agreement,
     free_run,
 )
+from neurojax.fit.saving import label
 from neurojax.fit.uncertainty.certificate import FreeRun
+from neurojax.fit.verdict import verdict
 from neurojax.io import read, save
 from neurojax.io.files import write_whole
 from neurojax.loss import counted
 from neurojax.membrane.compartment import Cell
-from neurojax.model import Model, ModelError, load_model, to_toml
+from neurojax.model import Model, ModelError, load_model
 from neurojax.plot import (
     SweepView,
     between,
@@ -46,7 +49,6 @@ from neurojax.report import (
     as_results,
     at_bound,
     figures_folder,
-    label,
 )
 from neurojax.units import nearest
 
@@ -88,6 +90,7 @@ class Job:
     precision: str = "single"
     stimulus: str = "auto"
     pipette: str = "auto"
+    resume: Path | None = None  # results of a fit that goes on
 
 
 def run_job(job: Job, out: Console, err: Console) -> int:
@@ -100,6 +103,8 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         raise ValueError(f"--precision is {job.precision!r}; expected 'single' or 'exact'")
     stages = chosen_stages(job.method, job.starts)
     job.outputs.check()
+    if job.resume is not None:
+        return _go_on(job, job.resume, stages, out)
     model = load_model(job.model)
     traces = read_told(job.recording, job.clamp, err)
     how = {"stimulus": job.stimulus, "pipette": job.pipette}
@@ -125,6 +130,29 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         title=title,
         settings=settings,
         stages=stages,
+        checkpoint=job.outputs.results,
+    )
+    return deliver(done, model, job.outputs, out)
+
+
+def _go_on(job: Job, path: Path, stages: Sequence[Stage] | None, out: Console) -> int:
+    """Go on with a fit from its file, which has sweeps, model and starts; returns the exit code."""
+    if job.recording or job.model or job.sweeps or job.held_out or job.clamp:
+        raise ValueError(f"--resume: recording, model and sweeps are in {path}; give no other")
+    begun, model = Fit.load(path), load_model(path)
+    if begun.task is None:
+        raise ValueError(f"{path}: does not say to which sweeps it was fitted: it cannot go on")
+    settings = {"resumed": str(path), "model": model.name, "seconds allowed": job.seconds}
+    done = fit_and_certify(
+        model,
+        [*begun.task.traces, *begun.task.held_out],
+        begun.task.traces,
+        out,
+        title=f"{model.name}, fitted further",
+        settings=settings,
+        stages=stages,
+        begun=begun,
+        checkpoint=job.outputs.results,
     )
     return deliver(done, model, job.outputs, out)
 
@@ -139,24 +167,33 @@ def fit_and_certify(
     settings: dict[str, Any],
     stages: Sequence[Stage] | None = None,
     truth: Mapping[str, float] | None = None,
+    begun: Fit | None = None,
+    checkpoint: Path | None = None,
 ) -> FitReport:
-    """Fit some of the sweeps, then run the fitted cell freely on every one of them."""
+    """Fit some of the sweeps, then run the fitted cell freely on every one of them.
+
+    A fit that was `begun` goes on. A `checkpoint` is the file with the best so far.
+    """
     assert model.space is not None
     began = time.monotonic()
     names = ", ".join(label(t) for t in fitted)
     out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
     with FitProgress(out) as progress:
-        found = fitting.fit(
-            model.cell,
-            list(fitted),
-            model.space,
-            stages,
-            held_out=[t for t in traces if not any(t is f for f in fitted)],
-            seconds=settings["seconds allowed"],
-            seed=settings["seed"],
-            precision=settings.get("precision", "single"),
-            progress=progress,
-        )
+        seconds = settings["seconds allowed"]
+        how: dict[str, Any] = {"seconds": seconds, "progress": progress, "checkpoint": checkpoint}
+        if begun is not None:
+            found = fitting.resume(begun, stages, **how)
+        else:
+            found = fitting.fit(
+                model.cell,
+                list(fitted),
+                model.space,
+                stages,
+                held_out=[t for t in traces if not any(t is f for f in fitted)],
+                seed=settings["seed"],
+                precision=settings.get("precision", "single"),
+                **how,
+            )
     known = [] if found.certificate is None else found.certificate.free_runs
     views = certified(found.cell, traces, fitted, out, known)
     return FitReport(
@@ -207,16 +244,17 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
     for view, a in zip(done.views, done.agreements, strict=True):
         mark = "[red]fitted[/]   " if view.fitted else "[blue]predicted[/]"
         out.print(f"{mark} {escape(view.label)}: {escape(a.sentence())}", soft_wrap=True)
-    out.print(f"\n[bold]{escape(report.verdict(done))}[/]\n", soft_wrap=True)
-    out.print(f"results  {save(outputs.results, as_results(done, model))}", soft_wrap=True)
+    out.print(f"\n[bold]{escape(verdict(done.runs))}[/]\n", soft_wrap=True)
+    results = as_results(done, model)
+    out.print(f"results  {save(outputs.results, results)}", soft_wrap=True)
     if outputs.model is not None:
-        told = f"{model.description} Fitted: {done.title}.".strip()
-        text = to_toml(done.fit.cell, done.fit.space, name=model.name, description=told)
-        out.print(f"model    {write_whole(outputs.model, text)}", soft_wrap=True)
+        out.print(f"model    {write_whole(outputs.model, results.model)}", soft_wrap=True)
     out.print(f"report   {report.write(outputs.report, done)}", soft_wrap=True)
     out.print(f"figures  {figures_folder(outputs.report)}", soft_wrap=True)
     if done.fit.interrupted:
-        out.print("interrupted: these are the best values so far", style="yellow")
+        onward = f"neurojax fit --resume {outputs.results} goes on"
+        told = f"interrupted: these are the best values so far; {onward}"
+        out.print(told, style="yellow", soft_wrap=True)
         return INTERRUPTED
     return 0
 

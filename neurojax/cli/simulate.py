@@ -17,6 +17,7 @@ from rich.console import Console
 from neurojax import plot
 from neurojax.cli.fit import check_writable, choose
 from neurojax.engine.observables import observables, observe
+from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, read, save
 from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell, State, at_rest, settable, steady_state
@@ -31,7 +32,6 @@ from neurojax.model import Model, load_model
 from neurojax.plot.sweep import commanded
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
-from neurojax.report import parameter_records
 from neurojax.run.simulation import simulate
 from neurojax.run.step_error import error_of
 from neurojax.units import PA, UNITS, check_known, nearest, normalise, parse

@@ -18,7 +18,7 @@ from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording
 from neurojax.fit.problem import Objective
-from neurojax.fit.recipe import STAGES, default_stages, fit
+from neurojax.fit.recipe import STAGES, default_stages, fit, resume
 from neurojax.fit.result import Fit
 from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
 from neurojax.fit.scoring.select_sweeps import default_sweeps, every_second, select_sweeps
@@ -69,5 +69,6 @@ __all__ = [
     "free_run",
     "levenberg_marquardt",
     "prepare_recording",
+    "resume",
     "select_sweeps",
 ]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from neurojax.fit.candidates import Candidates
+
+CHECKPOINT_S = 20.0
+"""Seconds from one checkpoint to the next."""
 
 Progress = Callable[[str, int, int, float, str], None]
 """Called as progress(stage, done, total, best error, its unit), for a person who waits."""
@@ -31,15 +36,43 @@ class StageRecord:
     start_history: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
+def gains(stages: Sequence[StageRecord]) -> list[tuple[float, float]]:
+    """Best error before and after each stage, in its unit; NaN where there is none to compare.
+
+    Before it is where the last stage of the same unit ended, else its own first.
+    """
+    told, last = [], {}
+    for stage in stages:
+        own = stage.history if len(stage.history) else np.array([np.nan])
+        after = float(own[-1])
+        if np.isnan(after):
+            after = last.get(stage.unit, np.nan)
+        told.append((last.get(stage.unit, float(own[0]) if len(own) > 1 else np.nan), after))
+        last[stage.unit] = after
+    return told
+
+
+Save = Callable[[Candidates, Sequence[StageRecord]], None]
+"""Called with the candidates so far and the records of all stages until then."""
+
+
 class Budget:
     """Accompanies a fit from stage to stage.
 
     `seconds` is the wall time it may take (None: as long as it needs). Ctrl-C ends the stage that
     runs, which keeps its best so far, and sets `interrupted`; later stages see it in
-    `hurried` and do only what they must.
+    `hurried` and do only what they must. `save` is called with the best so far at most every
+    CHECKPOINT_S seconds.
     """
 
-    def __init__(self, seconds: float | None = None, progress: Progress | None = None):
+    def __init__(
+        self,
+        seconds: float | None = None,
+        progress: Progress | None = None,
+        save: Save | None = None,
+    ):
+        self.save, self.saved = save, time.monotonic()
+        self.best: Candidates | None = None  # of those saved
         self.deadline = math.inf if seconds is None else time.monotonic() + seconds
         self.progress = progress or (lambda *_: None)
         self.stages: list[StageRecord] = []
@@ -54,6 +87,20 @@ class Budget:
     def hurried(self) -> bool:
         """Whether no time is left, or the person has pressed Ctrl-C."""
         return self.interrupted or self.seconds_left == 0
+
+    def checkpoint(self, found: Candidates, under_way: Sequence[StageRecord] = ()) -> None:
+        """Save what has been found, with the records of the stages until now.
+
+        Inside a stage, which may begin anew elsewhere, that is the best of those saved before.
+        """
+        if self.save is None or not len(found):
+            return
+        best = self.best
+        if under_way and best is not None and best.unit == found.unit:
+            found = min(best, found, key=lambda c: c.errors[0])
+        self.best = found
+        self.save(found, [*self.stages, *under_way])
+        self.saved = time.monotonic()
 
     @contextmanager
     def stage(
@@ -113,6 +160,15 @@ class StageLog:
         self.start_history.append(np.empty(0) if errors is None else np.asarray(errors))
         self.evaluations += evaluations
         self.budget.progress(self.name, done, total, float(best), self.unit)
+
+    def keep(self, best: Callable[[], tuple[np.ndarray, np.ndarray]]) -> None:
+        """Save the best points `[P, n]` and their errors `[n]` so far, when it is time to.
+
+        `best()` is asked for them only then.
+        """
+        budget = self.budget
+        if budget.save is not None and time.monotonic() - budget.saved > CHECKPOINT_S:
+            budget.checkpoint(Candidates.sorted(*best(), self.unit), [self.record()])
 
     def count(self, rejected: int, clipped: int) -> None:
         """Note steps of all starts that led to a worse point, and those that were cut short."""

@@ -1,17 +1,20 @@
-"""fit: stage after stage, by default those that suit the recording."""
+"""fit and resume: stage after stage, by default those that suit the recording."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from neurojax.fit.budget import Budget, Progress
+from neurojax.fit.budget import Budget, Progress, Save, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.levenberg import BOLD
 from neurojax.fit.precision import Precision
-from neurojax.fit.result import Fit
+from neurojax.fit.result import End, Fit
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
@@ -48,13 +51,15 @@ def fit(
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Fit:
     """Fit the free parameters of a cell to the sweeps of a recording, stage after stage.
 
     `stages` are run in their order, each on what the one before found: by default those of
     `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep, weights, hold and
     precision are those of `Task`. A fit that has used its `seconds` of wall time, or is interrupted
-    by Ctrl-C, gives back its best so far.
+    by Ctrl-C, gives back its best so far. That is also written to a file `checkpoint`, whole, after
+    every stage and now and then, from which `resume` goes on.
 
     Raises ValueError for no traces, mixed clamps or unknown parameters, and when not one start
     could be simulated.
@@ -62,7 +67,40 @@ def fit(
     if not isinstance(space, Space):
         space = free(cell, space)
     task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold, precision)
-    budget, found = Budget(seconds, progress), None
+    return _run(task, stages, None, Budget(seconds, progress, _saver(task, checkpoint)), checkpoint)
+
+
+def resume(
+    begun: Fit,
+    stages: Sequence[Stage] | None = None,
+    *,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Fit:
+    """Go on from where a fit ended, or from a checkpoint of it, on the same sweeps.
+
+    `stages` are those of `fit`, which begin with the starts of the fit; by default all that suit
+    the recording, but none that only draws points. Its random numbers are others than before.
+    Raises ValueError for a fit that does not say what it was fitted to.
+    """
+    if begun.task is None:
+        raise ValueError("this fit does not say to which sweeps it was fitted: it cannot go on")
+    task = replace(begun.task, seed=begun.task.seed + 1)
+    if stages is None:
+        stages = [s for s in default_stages(task) if not isinstance(s, Draw)]
+    budget = Budget(seconds, progress, _saver(task, checkpoint))
+    budget.stages = list(begun.stages)
+    return _run(task, stages, begun.candidates, budget, checkpoint)
+
+
+def _run(
+    task: Task,
+    stages: Sequence[Stage] | None,
+    found: Candidates | None,
+    budget: Budget,
+    checkpoint: str | os.PathLike[str] | None,
+) -> Fit:
     for stage in default_stages(task) if stages is None else stages:
         found = stage.run(task, found, budget)
         if not len(found):
@@ -70,9 +108,31 @@ def fit(
                 f"{stage.name}: every start failed: none could be simulated to the end. Narrow the "
                 "bounds of the free parameters, or use a smaller dt"
             )
+        budget.checkpoint(found)
     if found is None:
         raise ValueError("no stage: a fit needs at least one")
-    return conclude(task, found, budget)
+    made = conclude(task, found, budget.stages, "interrupted" if budget.interrupted else "done")
+    if checkpoint is not None:
+        _write(made, checkpoint)
+    return made
+
+
+def _saver(task: Task, path: str | os.PathLike[str] | None) -> Save | None:
+    """Writes checkpoints to a file, without what takes long to compute."""
+
+    def save(found: Candidates, stages: Sequence[StageRecord]) -> None:
+        assert path is not None
+        _write(conclude(task, replace(found, standard_errors=dict), stages, "under way"), path)
+
+    return None if path is None else save
+
+
+def _write(made: Fit, path: str | os.PathLike[str]) -> None:
+    """A file that cannot be written ends no fit."""
+    try:
+        made.save(path)
+    except OSError as error:
+        warnings.warn(f"no checkpoint: {error}", stacklevel=2)
 
 
 def default_stages(task: Task) -> list[Stage]:
@@ -100,9 +160,13 @@ def default_stages(task: Task) -> list[Stage]:
     ]
 
 
-def conclude(task: Task, found: Candidates, budget: Budget) -> Fit:
-    """The fit that the candidates of the last stage are."""
-    starts = task.space.values(found.z)
+def conclude(task: Task, found: Candidates, stages: Sequence[StageRecord], ended: End) -> Fit:
+    """The fit that candidates are after some stages."""
+    starts = {
+        # A point on a bound is no further for the rounding of a logarithm.
+        f.name: np.clip(value, f.low, f.high)
+        for f, value in zip(task.space.free, task.space.values(found.z).values(), strict=True)
+    }
     values = {k: float(v[0]) for k, v in starts.items()}
     return Fit(
         cell=task.space.apply(task.cell, values),
@@ -110,11 +174,13 @@ def conclude(task: Task, found: Candidates, budget: Budget) -> Fit:
         values=values,
         error=float(found.errors[0]),
         unit=found.unit,
-        stages=budget.stages,
+        stages=list(stages),
         starts=starts,
+        errors=found.errors,
         standard_errors=dict(found.standard_errors()),
         ranges=dict(found.ranges),
         contributions=dict(found.contributions),
         certificate=found.certificate,
-        interrupted=budget.interrupted,
+        ended=ended,
+        task=replace(task),  # without what its stages have derived from it
     )

@@ -3,8 +3,8 @@
 Layout: root attributes `format`, `format_version`; `parameters/<path.name>` with `values`, perhaps
 `standard_error`, and attributes unit, low, high, scale, free; `traces/<name>` with `v_mV`, `i_pA`
 and the trace's other fields as attributes; `arrays/<name>`, in groups where the name has slashes;
-`settings` (JSON text); `versions` and `provenance` (attributes, text). A dataset's unit is its
-attribute `unit`.
+`settings` (JSON text); `model`, the text of a model file, where there is one; `versions` and
+`provenance` (attributes, text). A dataset's unit is its attribute `unit`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import io
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 
 from neurojax.io.files import write_whole
 from neurojax.recording.trace import Origin, RecordingError, Trace
+
+Out = TypeVar("Out")
 
 FORMAT = "neurojax results"
 FORMAT_VERSION = 1
@@ -47,8 +49,8 @@ class Results:
     """What a fit or a simulation found, by name: parameters, traces, arrays; and how it was made.
 
     Names of `arrays` may have slashes, as in "starts/na.g_bar"; `units` are those of arrays.
-    `settings` is what JSON can hold; `versions` and `provenance` are text, and `save` completes
-    `versions` with those of the running program.
+    `settings` is what JSON can hold; `model` the text of a model file; `versions` and `provenance`
+    are text, and `save` completes `versions` with those of the running program.
     """
 
     parameters: dict[str, ParameterRecord] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Results:
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    model: str = ""
 
 
 def save(path: str | os.PathLike[str], results: Results) -> Path:
@@ -76,6 +79,20 @@ def save(path: str | os.PathLike[str], results: Results) -> Path:
 
 def load(path: str | os.PathLike[str]) -> Results:
     """Read what `save` wrote. Raises RecordingError naming the file when it is anything else."""
+    return _opened(path, _read)
+
+
+def load_text(path: str | os.PathLike[str]) -> str:
+    """The model file inside a results file, without the rest of it; "" where there is none.
+
+    Raises RecordingError naming the file when it is anything but neurojax results.
+    """
+    return _opened(
+        path, lambda file: _text(np.asarray(file["model"]).item()) if "model" in file else ""
+    )
+
+
+def _opened(path: str | os.PathLike[str], read: Callable[[h5py.File], Out]) -> Out:
     path = Path(path).expanduser()
     if not path.is_file():
         raise RecordingError(f"{path}: no such file; expected neurojax results (HDF5)")
@@ -91,7 +108,7 @@ def load(path: str | os.PathLike[str]) -> Results:
                 raise RecordingError(
                     f"{path}: results of format version {version}; expected {FORMAT_VERSION}"
                 )
-            return _read(file)
+            return read(file)
     except RecordingError as error:
         if str(path) in str(error):
             raise
@@ -140,11 +157,14 @@ def _write(file: h5py.File, results: Results) -> None:
             sweep=int(trace.sweep),
             holding=float(trace.holding),
             commanded=bool(trace.commanded),
+            start_ms=np.nan if trace.start_ms is None else float(trace.start_ms),
             warnings=json.dumps(list(trace.warnings)),
         )
         for key in ("path", "format", "sha256", "note"):
             group.attrs[f"origin_{key}"] = getattr(trace.origin, key)
     _write_arrays(file, results)
+    if results.model:
+        file["model"] = results.model
     try:
         file["settings"] = json.dumps(results.settings)
     except (TypeError, ValueError) as error:
@@ -231,6 +251,7 @@ def _read(file: h5py.File) -> Results:
                 *(_text(told[f"origin_{key}"]) for key in ("path", "format", "sha256", "note"))
             ),
             warnings=tuple(json.loads(_text(told["warnings"]))),
+            start_ms=_known(told.get("start_ms", np.nan)),
         )
     arrays: dict[str, h5py.Dataset] = {}
     _collect(_group(file, "arrays"), "", arrays)
@@ -242,7 +263,12 @@ def _read(file: h5py.File) -> Results:
         settings=json.loads(_text(np.asarray(file["settings"]).item())),
         provenance={key: _text(value) for key, value in file["provenance"].attrs.items()},
         versions={key: _text(value) for key, value in file["versions"].attrs.items()},
+        model=_model(file),
     )
+
+
+def _model(file: h5py.File) -> str:
+    return _text(np.asarray(file["model"]).item()) if "model" in file else ""
 
 
 def _collect(group: h5py.Group, under: str, found: dict[str, h5py.Dataset]) -> None:
@@ -259,6 +285,11 @@ def _group(file: h5py.File, name: str) -> h5py.Group:
     if not isinstance(group, h5py.Group):
         raise RecordingError(f"{file.filename}: has no group {name!r}; expected neurojax results")
     return group
+
+
+def _known(value: float) -> float | None:
+    """A number, None for NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def _text(value: Any) -> str:

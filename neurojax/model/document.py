@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from neurojax.io.results import load_text
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell, replace
 from neurojax.model.cell_tables import read_cell
@@ -16,7 +17,11 @@ from neurojax.model.free_table import check_start, free_specs, tie
 from neurojax.model.registry import registry
 from neurojax.model.space import Space, free
 from neurojax.model.tables import TABLES, only, table_of, text_of
+from neurojax.recording.trace import RecordingError
 from neurojax.units import nearest
+
+RESULTS = (".h5", ".hdf5")
+"""Suffixes of results files, in which the fitted model is text."""
 
 
 class ModelError(ValueError):
@@ -49,7 +54,7 @@ def packaged() -> list[str]:
 
 
 def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ()) -> Model:
-    """Read a model file, or a packaged model by its bare name ("squid").
+    """Read a model file, a packaged model by its bare name ("squid"), or a saved fit ("fit.h5").
 
     `channels` are classes of your own that the file may name as those of the catalogue. It may name
     others by where they are, "channels.py:MyK" with a path from the file's folder, or
@@ -60,6 +65,8 @@ def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ())
     """
     name = str(path_or_name)
     path = Path(name).expanduser()
+    if path.suffix in RESULTS:
+        return _saved(path, channels)
     if name in packaged():
         label = f"{name} (packaged model)"
         text = (resources.files("neurojax.model") / "packaged" / f"{name}.toml").read_text("utf-8")
@@ -77,6 +84,17 @@ def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{name}: cannot be read: {error}") from error
     return parse_model(text, name, path.stem, channels, path.parent)
+
+
+def _saved(path: Path, channels: Iterable[type[Channel]]) -> Model:
+    """The model inside a results file."""
+    try:
+        text = load_text(path)
+    except RecordingError as error:
+        raise ModelError(str(error)) from None
+    if not text:
+        raise ModelError(f"{path}: these results hold no model; expected those of a fit")
+    return parse_model(text, f"{path}, model", path.stem, channels, path.parent)
 
 
 def parse_model(

@@ -93,6 +93,18 @@ def _class_of(key: str, channel: Channel, classes: Registry) -> tuple[str, bool]
     raise _nowhere(f"channel {key!r}", type(channel))
 
 
+def nameless(cell: Cell) -> set[type[Channel]]:
+    """The classes of a cell's channels that no model file could name: those of a notebook."""
+    own: set[type[Channel]] = set()
+    for channel in cell.channels.values():
+        kinds = [k for k in type(channel).__mro__ if issubclass(k, Channel) and k is not Channel]
+        # Of the scheme of a channel's particles it is the channel that a file names.
+        kind = next((k for k in kinds if not issubclass(k, Scheme)), type(channel))
+        if registry().name_of(kind) is None:
+            own.add(kind)
+    return own
+
+
 def _nowhere(what: str, kind: type) -> ValueError:
     return ValueError(
         f"{what}: {kind.__name__} cannot be found from a model file: put the class into a Python "

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from neurojax.fit import Fit
 from neurojax.io.files import write_whole
 from neurojax.report import (
     course,
@@ -14,21 +15,17 @@ from neurojax.report import (
     parameters,
     sweeps,
 )
-from neurojax.report.content import FitReport, at_bound, explained
+from neurojax.report.content import FitReport, at_bound, report_of
 from neurojax.report.figures import figures, sweep_figures, write_figures
-from neurojax.report.records import as_results, label, parameter_records
-from neurojax.report.words import verdict
+from neurojax.report.records import as_results
 
 __all__ = [
     "FitReport",
     "as_results",
     "at_bound",
-    "explained",
     "figures_folder",
-    "label",
-    "parameter_records",
+    "report_of",
     "to_html",
-    "verdict",
     "write",
 ]
 
@@ -39,11 +36,14 @@ def figures_folder(path: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}_figures")
 
 
-def write(path: str | os.PathLike[str], report: FitReport) -> Path:
+def write(path: str | os.PathLike[str], report: FitReport | Fit) -> Path:
     """Write the report as one HTML file, whole or not at all, and its figures beside it.
 
-    Raises OSError naming the file.
+    Of a fit, or of one that was loaded, it is that of `report_of(fit)`. Raises OSError naming the
+    file, and ValueError for a fit that does not say to which sweeps it was fitted.
     """
+    if isinstance(report, Fit):
+        report = report_of(report)
     folder = figures_folder(path)
     made, own = figures(report), sweep_figures(report)
     written = write_whole(path, _page(report, made, own, folder.name))

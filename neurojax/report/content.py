@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from neurojax.fit import Agreement, Fit, Free, Space
-from neurojax.plot.sweep import SweepView, measured, residual
+from neurojax.fit.uncertainty.certificate import FreeRun
+from neurojax.fit.uncertainty.free_runs import free_runs
+from neurojax.fit.verdict import spiking
+from neurojax.plot.sweep import SweepView
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +32,16 @@ class FitReport:
         return self.views[0].data.clamp
 
     @property
+    def runs(self) -> list[FreeRun]:
+        """The sweeps and free runs as the words of a fit take them; those that failed come last."""
+        both = zip(self.views, self.agreements, strict=True)
+        shown = [FreeRun(v.data, v.model, a, not v.fitted, keep=v.keep) for v, a in both]
+        return shown + [run for run in self.fit.free_runs if run.agreement is None]
+
+    @property
     def spiking(self) -> bool:
         """Whether data or model fire."""
-        return self.clamp == "current" and any(
-            a.spikes_data or a.spikes_model for a in self.agreements
-        )
+        return spiking(self.runs)
 
     def pairs(self, fitted: bool) -> list[tuple[SweepView, Agreement]]:
         """Sweeps with their agreement, those that were fitted or those that were not."""
@@ -54,20 +60,18 @@ class FitReport:
         return order[(len(order) - 1) // 2] if order else None
 
 
-def median(pairs: Sequence[tuple[SweepView, Agreement]], of: Callable[[Agreement], float]) -> float:
-    """The median of a measure over the sweeps that have it; NaN for none."""
-    known = [x for x in (of(a) for _, a in pairs) if np.isfinite(x)]
-    return float(np.median(known)) if known else float("nan")
+def report_of(fit: Fit, title: str = "", **more: Any) -> FitReport:
+    """What there is to report of a fit alone, or of one that was loaded from its file.
 
-
-def explained(view: SweepView) -> float:
-    """Share of the measured variance that the model explains, of the samples that count."""
-    _, r = residual(view.data, view.model)
-    y = measured(view.data)[: r.size]
-    if view.keep is not None:
-        kept = view.keep[: r.size]
-        y, r = y[kept], r[kept]
-    return float(1 - np.mean(r**2) / max(float(np.var(y)), 1e-12))
+    `more` are other fields of the report. A sweep that the model cannot run is left out. Raises
+    ValueError for a fit that does not say to which sweeps it was fitted.
+    """
+    runs = fit.free_runs or (free_runs(fit.task, fit.cell) if fit.task else ())
+    views = [SweepView(r.data, r.model, not r.held_out, r.keep) for r in runs if r.model]
+    if not views:
+        raise ValueError("a report shows sweeps with free runs of the model: this fit has none")
+    agreements = [r.agreement for r in runs if r.agreement]
+    return FitReport(title or "A fitted cell", fit, views, agreements, **more)
 
 
 def at_bound(f: Free, value: float, within: float = 0.005) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from neurojax.fit import StageRecord
+from neurojax.fit.budget import StageRecord, gains
 from neurojax.fit.scoring.score import FEATURES
 from neurojax.io.results import running_versions
 from neurojax.plot.look import number
@@ -18,22 +18,6 @@ from neurojax.recording.trace import Origin
 from neurojax.report import page
 from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn
-
-
-def gains(stages: Sequence[StageRecord]) -> list[tuple[float, float]]:
-    """Best error before and after each stage, in its unit; NaN where there is none to compare.
-
-    Before it is where the last stage of the same unit ended, else its own first.
-    """
-    told, last = [], {}
-    for stage in stages:
-        own = stage.history if len(stage.history) else np.array([np.nan])
-        after = float(own[-1])
-        if np.isnan(after):
-            after = last.get(stage.unit, np.nan)
-        told.append((last.get(stage.unit, float(own[0]) if len(own) > 1 else np.nan), after))
-        last[stage.unit] = after
-    return told
 
 
 def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:

@@ -7,9 +7,10 @@ from datetime import datetime
 
 import numpy as np
 
+from neurojax.fit.verdict import Pairs, explained, grade, judged, median, verdict
 from neurojax.plot.look import number
 from neurojax.report import page, words
-from neurojax.report.content import FitReport, explained, median
+from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn
 
 
@@ -19,9 +20,9 @@ def opening(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
     yield page.paragraph(f"Report of a fit with neurojax, {when}", "eyebrow")
     yield page.heading(1, page.text(report.title))
     yield page.paragraph(page.text(words.asked(report)), "asked")
-    told, grade = page.text(words.verdict(report)), words.grade(report)
-    judged = f"A {grade} fit"
-    told = told.replace(judged, f'<strong class="{grade}">{judged}</strong>', 1)
+    told, word = page.text(verdict(report.runs)), grade(report.runs)
+    first = f"A {word} fit"
+    told = told.replace(first, f'<strong class="{word}">{first}</strong>', 1)
     yield page.paragraph(told, "verdict")
     yield page.facts([*_key_numbers(report)])
     if found := words.cautions(report):
@@ -30,9 +31,9 @@ def opening(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
 
 
 def _key_numbers(report: FitReport) -> Iterator[tuple[str, str]]:
-    judged = report.judged_by()
-    role = judged[0][0].role
-    where = f'<span class="{role}">{role} {"sweeps" if len(judged) > 1 else "sweep"}</span>'
+    tests = report.judged_by()
+    role = tests[0][0].role
+    where = f'<span class="{role}">{role} {"sweeps" if len(tests) > 1 else "sweep"}</span>'
     yield from _of_spikes(report, where) if report.spiking else _of_traces(report, where)
     fit = report.fit
     counted = "" if fit.unit in ("", "1", "mV", "pA") else f", in {fit.unit}"
@@ -44,7 +45,7 @@ def _key_numbers(report: FitReport) -> Iterator[tuple[str, str]]:
 
 
 def _of_spikes(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
-    pairs = report.judged_by()
+    pairs = judged(report.runs)
     model, data = (sum(getattr(a, k) for _, a in pairs) for k in ("spikes_model", "spikes_data"))
     yield f"{model} / {data}", f"spikes of model / neuron {where}"
     silent = [a for _, a in pairs if not a.spikes_data]
@@ -61,9 +62,9 @@ def _of_spikes(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_traces(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
-    pairs = report.judged_by()
+    pairs = judged(report.runs)
     what = "current" if report.clamp == "voltage" else "potential"
-    share = float(np.median([explained(view) for view, _ in pairs]))
+    share = float(np.median([explained(run) for run, _ in pairs]))
     yield f"{100 * share:.1f} %", f"of the {what}'s variance explained{_median(pairs)} {where}"
     unit = "pA" if report.clamp == "voltage" else "mV"
     yield f"{number(median(pairs, lambda a: a.rmse), 3)} {unit}", f"RMSE{_median(pairs)} {where}"
@@ -73,7 +74,7 @@ def _of_traces(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
         yield f"{number(left, 2)} \N{MULTIPLICATION SIGN}", "the recording's noise is left over"
 
 
-def _median(pairs: words.Pairs) -> str:
+def _median(pairs: Pairs) -> str:
     return ", median" if len(pairs) > 1 else ""
 
 

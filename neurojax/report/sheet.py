@@ -57,7 +57,7 @@ p { margin: .5rem 0; max-width: 46rem; }
 .eyebrow { color: var(--soft); font-size: .85rem; margin: 0; }
 .asked { color: var(--soft); }
 .verdict { font-size: 1.2rem; line-height: 1.5; max-width: 50rem; margin: .9rem 0; }
-.close { color: var(--truth); } .rough { color: var(--warn); } .poor { color: var(--poor); }
+.good { color: var(--truth); } .rough { color: var(--warn); } .poor { color: var(--poor); }
 .note, figcaption { color: var(--soft); font-size: .9rem; }
 figcaption { max-width: 46rem; margin-top: .35rem; }
 .callout { background: var(--warn-wash); border-left: 3px solid var(--warn); margin: 1.3rem 0;

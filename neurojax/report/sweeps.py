@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from neurojax.fit.verdict import explained
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView, step_of
 from neurojax.report import page, words
-from neurojax.report.content import FitReport, explained
+from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn
 
 
@@ -57,7 +58,7 @@ def _table(report: FitReport) -> str:
     counts = ["spikes", "model", *errors, "below threshold (mV)"]
     head = ["sweep", "", step, *(counts if report.spiking else ["explained"]), f"RMSE ({unit})"]
     rows = []
-    for view, a in zip(report.views, report.agreements, strict=True):
+    for run, view, a in zip(report.runs, report.views, report.agreements, strict=False):
         row: list[page.Cell] = [view.label, (_badge(view), ""), (step_of(view.data), "number")]
         if report.spiking:
             row += [f"{a.spikes_data}", f"{a.spikes_model}"]
@@ -67,7 +68,7 @@ def _table(report: FitReport) -> str:
             row += [_fixed(a.trough_error_mV, "+.1f"), _fixed(a.width_error_ms, "+.2f")]
             row.append(_fixed(a.subthreshold_rmse_mV, ".1f"))
         else:
-            row.append(f"{100 * explained(view):.1f} %")
+            row.append(f"{100 * explained(run):.1f} %")
         rows.append([*row, number(a.rmse, 3)])
     note = {
         (True, "current"): (

@@ -9,19 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.fit import Agreement, Free, Space
+from neurojax.fit.verdict import listed
 from neurojax.plot.fits import Span
-from neurojax.plot.look import number
-from neurojax.plot.sweep import SweepView
-from neurojax.recording.features import TOLERANCES
-from neurojax.report.content import FitReport, at_bound, explained, median
-
-CLOSE_MV = 2 * TOLERANCES["course"].least
-"""A close fit is nearer than that between its spikes, in the median sweep, root mean square."""
+from neurojax.report.content import FitReport, at_bound
 
 MOST_TRADES = 6
 """Combinations of parameters that the data leave open, told one by one."""
-
-Pairs = Sequence[tuple[SweepView, Agreement]]
 
 
 def asked(report: FitReport) -> str:
@@ -45,89 +38,6 @@ def _many(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
-# -- the verdict -----------------------------------------------------------------------------------
-def verdict(report: FitReport) -> str:
-    """How good the fit is: first a judgement, then what it rests on."""
-    fitted, unseen = report.pairs(fitted=True), report.pairs(fitted=False)
-    said = _spikes_said if report.spiking else _trace_said
-    told = [said(some, where) for some, where in ((unseen, "not seen"), (fitted, "fitted")) if some]
-    basis = "the sweeps it had not seen" if unseen else "the sweeps it was fitted to"
-    judged = {
-        "close": f"A close fit, judged by {basis}.",
-        "rough": f"A rough fit, judged by {basis}: right in kind, off in detail.",
-        "poor": f"A poor fit, judged by {basis}: this model does not describe this recording yet.",
-    }[grade(report)]
-    if not unseen:
-        judged += " Nothing was held out, so this says little about prediction."
-    return " ".join([judged, *told])
-
-
-def grade(report: FitReport) -> str:
-    """ "close", "rough" or "poor", by what was not seen where there is anything."""
-    pairs = report.judged_by()
-    if report.spiking:
-        real = sum(a.spikes_data for _, a in pairs)
-        off = [abs(a.spikes_model - a.spikes_data) for _, a in pairs]
-        miscounted = sum(off) / max(real, 1)
-        worst = max(n / max(a.spikes_data, 2) for n, (_, a) in zip(off, pairs, strict=True))
-        # Matched in order, spikes of trains that differ in number say nothing of timing.
-        alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
-        late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
-        mistimed = float(np.mean(late or [0.0]))
-        still = all(a.spikes_data or not a.spikes_model for _, a in pairs)
-        beneath = median(pairs, lambda a: a.subthreshold_rmse_mV)
-        if miscounted <= 0.1 and mistimed <= 0.5 and still and not beneath > CLOSE_MV:
-            return "close"
-        return "rough" if miscounted <= 0.25 and worst <= 0.5 else "poor"
-    missed = 1 - min(explained(view) for view, _ in pairs)
-    return "close" if missed < 0.03 else "rough" if missed < 0.2 else "poor"
-
-
-def _sweeps(pairs: Pairs, where: str) -> str:
-    return f"On {f'the {len(pairs)} sweeps' if len(pairs) > 1 else 'the one sweep'} {where}"
-
-
-def _spikes_said(pairs: Pairs, where: str) -> str:
-    """Spikes of model and data: sweep by sweep where they are few, else in all."""
-    model, real = ([getattr(a, k) for _, a in pairs] for k in ("spikes_model", "spikes_data"))
-    if len(pairs) > 5:
-        model, real = [sum(model)], [sum(real)]
-    spikes = "spike" if model == [1] else "spikes"
-    return (
-        f"{_sweeps(pairs, where)} it fires {_listed(model)} {spikes} where the neuron fired "
-        f"{_listed(real)}.{_timing(pairs)}"
-    )
-
-
-def _timing(pairs: Pairs) -> str:
-    """How far spikes are off in time, where it can be told: in trains of the same number."""
-    alike = [a for _, a in pairs if a.spikes_model == a.spikes_data]
-    late = [(a.spike_time_error_ms, 100 * a.spike_time_error) for a in alike]
-    late = [pair for pair in late if np.isfinite(pair).all()]
-    if not late:
-        return ""
-    ms, share = np.mean(late, axis=0)
-    where = " Where the numbers agree, the times" if len(alike) < len(pairs) else " The times"
-    if share > 100:
-        return f"{where} do not{'' if len(alike) < len(pairs) else ' agree'}."
-    off = f"{number(ms, 2)} ms" if ms >= 0.1 else "less than 0.1 ms"
-    part = f"{share:.0f}" if share >= 1 else "below 1"
-    return f"{where} are {off} off on average ({part} % of the interval)."
-
-
-def _listed(counts: Sequence[int]) -> str:
-    *most, last = map(str, counts)
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _trace_said(pairs: Pairs, where: str) -> str:
-    share = [explained(view) for view, _ in pairs]
-    worst = f" (worst sweep {100 * min(share):.1f} %)" if len(share) > 1 else ""
-    what = "current" if pairs[0][0].data.clamp == "voltage" else "potential"
-    mean = 100 * float(np.mean(share))
-    return f"{_sweeps(pairs, where)} it explains {mean:.1f} % of the variance of the {what}{worst}."
-
-
 # -- cautions and what is left open ----------------------------------------------------------------
 def cautions(report: FitReport) -> list[str]:
     """What a reader should know before using the numbers."""
@@ -137,13 +47,13 @@ def cautions(report: FitReport) -> list[str]:
     stuck = [f.name for f in fit.space.free if at_bound(f, fit.values[f.name])]
     if stuck:
         found.append(
-            f"{_names(stuck)} {'sits' if len(stuck) == 1 else 'sit'} on a bound of the search: "
+            f"{listed(stuck)} {'sits' if len(stuck) == 1 else 'sit'} on a bound of the search: "
             "widen it, or suspect the model."
         )
     errors = fit.standard_errors
     loose = [k for k, e in errors.items() if not np.isfinite(e)]
     if loose:
-        which = _names(loose) if len(loose) < len(errors) else "the parameters together"
+        which = listed(loose) if len(loose) < len(errors) else "the parameters together"
         found.append(f"The data do not determine {which}: no standard error exists.")
     if fit.certificate is not None:
         found += [_sentence(fit.certificate.missing)] if fit.certificate.missing else []
@@ -164,11 +74,6 @@ def _warnings(report: FitReport) -> Iterator[str]:
             alike.setdefault(kind, []).append(f"{view.label}: {warning}")
     for first, *more in alike.values():
         yield f"{first} ({_many(len(more), 'more sweep')} alike)" if more else first
-
-
-def _names(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def left_open(report: FitReport) -> list[str]:
@@ -196,7 +101,7 @@ def _directions(sentences: Sequence[str]) -> Iterator[str]:
     lost = " is not determined by these data"
     alone = [s.removesuffix(lost) for s in sentences if s.endswith(lost)]
     if len(alone) > 1:
-        yield f"{_names(alone)} are not determined by these data."
+        yield f"{listed(alone)} are not determined by these data."
         sentences = [s for s in sentences if not s.endswith(lost)]
     yield from map(_sentence, sentences[:MOST_TRADES])
     if (rest := len(sentences) - MOST_TRADES) > 0:

@@ -98,6 +98,7 @@ def descend(
         while descent.under_way and not log.hurried:
             descent.move()
             log.step(*descent.progress(), descent.simulated, descent.errors())
+            log.keep(descent.so_far)
     except KeyboardInterrupt:
         log.budget.interrupted = True
     descent.conclude()
@@ -167,6 +168,12 @@ class _Descent:
         there = self._last & (self.who >= 0)
         value[self.who[there]] = self.value[there]
         return np.asarray(self.problem.error(value))
+
+    def so_far(self) -> tuple[np.ndarray, np.ndarray]:
+        """The best point of every start, `[P, n]`, and its error at the last coupling."""
+        z, there = self.best_z.copy(), self._last & (self.who >= 0)
+        z[:, self.who[there]] = self.here[:, there]
+        return z, self.errors()
 
     def move(self) -> None:
         """One iteration in every lane; a start that is done goes on to what comes next."""

@@ -38,6 +38,7 @@ class Population:
         log.dropped += int((~np.isfinite(errors)).sum())
         k = int(errors.argmin())
         self._remember(z, errors, {name: float(part[k]) for name, part in parts.items()})
+        log.keep(lambda: (self.z, self.errors))
         return errors
 
     def adopt(self, other: Population) -> None:

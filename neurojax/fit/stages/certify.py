@@ -10,19 +10,16 @@ import numpy as np
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.descent import lanes
-from neurojax.fit.precision import Precision, computing
 from neurojax.fit.problem import Objective, Problem
-from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.task import Task
-from neurojax.fit.uncertainty.certificate import Certificate, FreeRun
+from neurojax.fit.uncertainty.certificate import Certificate
 from neurojax.fit.uncertainty.ensemble import ensemble
 from neurojax.fit.uncertainty.evidence import misfit, quiet_noise
+from neurojax.fit.uncertainty.free_runs import free_runs
 from neurojax.fit.uncertainty.information import covariance, directions, regular
 from neurojax.fit.uncertainty.profile import profiles
 from neurojax.fit.uncertainty.sample import blackjax, laplace, nuts
-from neurojax.loss import VoltageError, counted
-from neurojax.membrane.compartment import Cell
-from neurojax.recording.trace import RecordingError, Trace
+from neurojax.loss import VoltageError
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Certify:
         known: dict[str, Any] = {"ranges": found.ranges}
         with budget.stage(self.name, found.unit) as log:
             known["ensemble"] = ensemble(task.space, found, self.within)
-            known["free_runs"] = _free_runs(task, task.space.apply(task.cell, values))
+            known["free_runs"] = free_runs(task, task.space.apply(task.cell, values))
             log.evaluations += len(known["free_runs"])
             log.conclude(found.errors)
             if self._squared(task, found):
@@ -149,27 +146,3 @@ class Certify:
         return nuts(
             problem, best, around, information, self.draws, chains=self.chains, seed=task.seed
         )
-
-
-def _free_runs(task: Task, cell: Cell) -> list[FreeRun]:
-    """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
-    seen = [None] * len(task.traces) if task.keep is None else task.keep
-    unseen = [None if task.keep is None else counted(task.cell, t) for t in task.held_out]
-    how = task.dt, task.precision
-    fitted = zip(task.traces, seen, strict=True)
-    held_out = zip(task.held_out, unseen, strict=True)
-    return [
-        *(_free_run(cell, trace, keep, *how, False) for trace, keep in fitted),
-        *(_free_run(cell, trace, keep, *how, True) for trace, keep in held_out),
-    ]
-
-
-def _free_run(
-    cell: Cell, trace: Trace, keep: Any, dt: float, precision: Precision, held_out: bool
-) -> FreeRun:
-    try:
-        with computing(precision):
-            model = free_run(cell, trace, dt)
-    except RecordingError as error:
-        return FreeRun(trace, None, None, held_out, str(error))
-    return FreeRun(trace, model, agreement(trace, model, keep), held_out)

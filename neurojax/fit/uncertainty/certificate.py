@@ -97,6 +97,7 @@ class FreeRun(NamedTuple):
     agreement: Agreement | None
     held_out: bool  # whether the fit has not seen this sweep
     failure: str = ""  # why there is no model
+    keep: np.ndarray | None = None  # [sample] that count; None: all
 
     def sentence(self) -> str:
         """The agreement in words, after the sweep."""

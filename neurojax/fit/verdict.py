@@ -1,0 +1,152 @@
+"""How good a fit is, in words: judged by free runs of what it has not seen, where there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from neurojax.fit.scoring.agreement import Agreement
+from neurojax.fit.uncertainty.certificate import FreeRun
+from neurojax.recording.features import TOLERANCES
+
+CLOSE_MV = 2 * TOLERANCES["course"].least
+"""A good fit is nearer than that between its spikes, in the median sweep, root mean square."""
+
+Pairs = Sequence[tuple[FreeRun, Agreement]]
+"""Runs that could be simulated, with their agreement."""
+
+
+def pairs(runs: Sequence[FreeRun], held_out: bool) -> Pairs:
+    """Those that were held out, or those that were fitted."""
+    return [(r, r.agreement) for r in runs if r.held_out == held_out and r.agreement is not None]
+
+
+def judged(runs: Sequence[FreeRun]) -> Pairs:
+    """The runs that tell how good the fit is: those it has not seen, if any."""
+    return pairs(runs, held_out=True) or pairs(runs, held_out=False)
+
+
+def spiking(runs: Sequence[FreeRun]) -> bool:
+    """Whether data or model fire, in current clamp."""
+    told = (r.agreement for r in runs if r.data.clamp == "current" and r.agreement is not None)
+    return any(a.spikes_data or a.spikes_model for a in told)
+
+
+def median(some: Pairs, of: Callable[[Agreement], float]) -> float:
+    """The median of a measure over the runs that have it; NaN for none."""
+    known = [x for x in (of(a) for _, a in some) if np.isfinite(x)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def explained(run: FreeRun) -> float:
+    """Share of the measured variance that the model explains, of the samples that count."""
+    assert run.model is not None
+    of_current = run.data.clamp == "voltage"
+    y, model = (t.i_pA if of_current else t.v_mV for t in (run.data, run.model))
+    kept = slice(None) if run.keep is None else run.keep
+    missed = np.mean((model - y)[kept] ** 2)
+    return float(1 - missed / max(float(np.var(y[kept])), 1e-12))
+
+
+# -- the judgement ---------------------------------------------------------------------------------
+def grade(runs: Sequence[FreeRun]) -> str:
+    """ "good", "rough" or "poor", by what was not seen where there is anything.
+
+    A model that cannot run a sweep is poor. Good: on every sweep the number of spikes is right
+    within 10 % or 1, and silence is kept; the times are off by half an interval at most, and the
+    potential between spikes by CLOSE_MV.
+    """
+    some = judged(runs)
+    if not some or any(r.agreement is None for r in runs):
+        return "poor"
+    if not spiking(runs):
+        missed = 1 - min(explained(run) for run, _ in some)
+        return "good" if missed < 0.03 else "rough" if missed < 0.2 else "poor"
+    if not any(miscounts(a) for _, a in some):
+        # Matched in order, spikes of trains that differ in number say nothing of timing.
+        alike = [a for _, a in some if a.spikes_model == a.spikes_data]
+        late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
+        beneath = median(some, lambda a: a.subthreshold_rmse_mV)
+        if float(np.mean(late or [0.0])) <= 0.5 and not beneath > CLOSE_MV:
+            return "good"
+    off = [abs(a.spikes_model - a.spikes_data) for _, a in some]
+    worst = max(n / max(a.spikes_data, 2) for n, (_, a) in zip(off, some, strict=True))
+    real = sum(a.spikes_data for _, a in some)
+    return "rough" if sum(off) <= 0.25 * max(real, 1) and worst <= 0.5 else "poor"
+
+
+def miscounts(a: Agreement) -> bool:
+    """Whether the number of spikes is off by more than 10 % and 1, or silence is broken."""
+    off = abs(a.spikes_model - a.spikes_data)
+    return off > max(1.0, 0.1 * a.spikes_data) or (off > 0 and a.spikes_data == 0)
+
+
+def verdict(runs: Sequence[FreeRun]) -> str:
+    """How good the fit is: first a judgement, then what it rests on."""
+    if not judged(runs):
+        return "No free run of the model: nothing says how good the fit is."
+    unseen = pairs(runs, held_out=True)
+    said = spikes_said if spiking(runs) else trace_said
+    both = ((unseen, "not seen"), (pairs(runs, held_out=False), "fitted"))
+    told = [said(some, where) for some, where in both if some]
+    basis = "the sweeps it had not seen" if unseen else "the sweeps it was fitted to"
+    first = {
+        "good": f"A good fit, judged by {basis}.",
+        "rough": f"A rough fit, judged by {basis}: right in kind, off in detail.",
+        "poor": f"A poor fit, judged by {basis}: this model does not describe this recording yet.",
+    }[grade(runs)]
+    if not unseen:
+        first += " Nothing was held out, so this says little about prediction."
+    lost = [r for r in runs if r.agreement is None]
+    if lost:
+        sweeps = "one sweep" if len(lost) == 1 else f"{len(lost)} sweeps"
+        told.append(f"On {sweeps} it could not be run: {lost[0].failure}.")
+    return " ".join([first, *told])
+
+
+def _sweeps(some: Pairs, where: str) -> str:
+    return f"On {f'the {len(some)} sweeps' if len(some) > 1 else 'the one sweep'} {where}"
+
+
+def spikes_said(some: Pairs, where: str) -> str:
+    """Spikes of model and data: sweep by sweep where they are few, else in all."""
+    model, real = ([getattr(a, k) for _, a in some] for k in ("spikes_model", "spikes_data"))
+    if len(some) > 5:
+        model, real = [sum(model)], [sum(real)]
+    spikes = "spike" if model == [1] else "spikes"
+    return (
+        f"{_sweeps(some, where)} it fires {listed(model)} {spikes} where the neuron fired "
+        f"{listed(real)}.{_timing(some)}"
+    )
+
+
+def _timing(some: Pairs) -> str:
+    """How far spikes are off in time, where it can be told: in trains of the same number."""
+    alike = [a for _, a in some if a.spikes_model == a.spikes_data]
+    late = [(a.spike_time_error_ms, 100 * a.spike_time_error) for a in alike]
+    late = [pair for pair in late if np.isfinite(pair).all()]
+    if not late:
+        return ""
+    ms, share = np.mean(late, axis=0)
+    where = " Where the numbers agree, the times" if len(alike) < len(some) else " The times"
+    if share > 100:
+        return f"{where} do not{'' if len(alike) < len(some) else ' agree'}."
+    off = f"{ms:.2g} ms" if ms >= 0.1 else "less than 0.1 ms"
+    part = f"{share:.0f}" if share >= 1 else "below 1"
+    return f"{where} are {off} off on average ({part} % of the interval)."
+
+
+def listed(things: Sequence[object]) -> str:
+    """ "1, 2 and 3"."""
+    *most, last = map(str, things)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def trace_said(some: Pairs, where: str) -> str:
+    """The share of the variance that is explained, of potential or current."""
+    share = [explained(run) for run, _ in some]
+    worst = f" (worst sweep {100 * min(share):.1f} %)" if len(share) > 1 else ""
+    what = "current" if some[0][0].data.clamp == "voltage" else "potential"
+    mean = 100 * float(np.mean(share))
+    return f"{_sweeps(some, where)} it explains {mean:.1f} % of the variance of the {what}{worst}."
