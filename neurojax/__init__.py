@@ -17,7 +17,15 @@ from neurojax.engine.observables import observables
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.membrane import electrode
-from neurojax.membrane.cable import Cable, Section, assemble, ball_and_stick, cylinder
+from neurojax.membrane.builders import (
+    assemble,
+    ball_and_stick,
+    cylinder,
+    myelinated_axon,
+    rall_tree,
+    tapered,
+)
+from neurojax.membrane.cable import Cable
 from neurojax.membrane.channel import Channel, field, param, pytree, static
 from neurojax.membrane.compartment import (
     Cell,
@@ -35,6 +43,7 @@ from neurojax.membrane.markov import Scheme, as_scheme
 from neurojax.membrane.pipette import Pipette
 from neurojax.membrane.stochastic import stochastic
 from neurojax.model import cells
+from neurojax.morphology import Morphology, Section
 from neurojax.recording import features
 from neurojax.recording.trace import RecordingError, Trace
 from neurojax.rig import iv_curves, protocols
@@ -65,6 +74,7 @@ __all__ = [
     "Histogram",
     "Ion",
     "Mean",
+    "Morphology",
     "Pipette",
     "Protocol",
     "Recording",
@@ -105,12 +115,14 @@ __all__ = [
     "iv_curves",
     "loss",
     "model",
+    "myelinated_axon",
     "observables",
     "param",
     "parameters",
     "protocols",
     "pumped_volume",
     "pytree",
+    "rall_tree",
     "replace",
     "selectivity",
     "simulate",
@@ -119,6 +131,7 @@ __all__ = [
     "step",
     "steps",
     "stochastic",
+    "tapered",
     "total",
     "units",
     "voltage_clamp",

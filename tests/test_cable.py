@@ -16,10 +16,10 @@ from neurojax.membrane.cable import (
     CRANK_NICOLSON,
     DAMPED,
     compartment_at,
-    enough,
 )
 from neurojax.membrane.compartment import move_potential
 from neurojax.membrane.electrode import Electrode
+from neurojax.morphology import enough
 from neurojax.run import gradients
 from neurojax.run.diagnosis import check_couplings
 from neurojax.units import FARADAY

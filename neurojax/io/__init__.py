@@ -1,12 +1,16 @@
-"""Recordings in (ABF, NWB, IBW, CSV, NPZ), results out (HDF5): all that knows file formats."""
+"""Recordings in (ABF, NWB, IBW, CSV, NPZ), morphologies in (SWC), results out (HDF5)."""
 
 from neurojax.io.checks import RecordingWarning
 from neurojax.io.example import example_recording
+from neurojax.io.morphology import read_morphology
 from neurojax.io.read import read
 from neurojax.io.results import ParameterRecord, Results, load, save
+from neurojax.morphology import MorphologyError, MorphologyWarning
 from neurojax.recording.trace import RecordingError
 
 __all__ = [
+    "MorphologyError",
+    "MorphologyWarning",
     "ParameterRecord",
     "RecordingError",
     "RecordingWarning",
@@ -14,5 +18,6 @@ __all__ = [
     "example_recording",
     "load",
     "read",
+    "read_morphology",
     "save",
 ]

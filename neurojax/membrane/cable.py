@@ -8,7 +8,7 @@ shape: a parameter is one number, `[comp]`, `[1, pop]` or `[comp, pop]`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Int
 
+from neurojax.membrane import paths
 from neurojax.membrane.axes import Along, arrays, check_length
 from neurojax.membrane.channel import (
     Channel,
@@ -35,9 +36,6 @@ from neurojax.membrane.pipette import Pipette
 from neurojax.membrane.relaxation import POTENTIAL
 from neurojax.membrane.stochastic import Noisy
 from neurojax.membrane.tree import (
-    CENTRE,
-    END,
-    START,
     Nodes,
     Tree,
     conductances,
@@ -81,6 +79,10 @@ DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
 _HALF = ParamInfo(1.0, "1", 1e-4, 1e6, "log")
 
 
+OfPath = Callable[[Float[np.ndarray, " comp"]], Any]
+"""A function of path distances, um: a value for each."""
+
+
 @pytree
 class Compartment(Cell):
     """One of the compartments of a cell, by itself: channels may be denser here than elsewhere.
@@ -121,7 +123,7 @@ class Cable(Compartment):
     ions: dict[str, Ion] = field({}, axes=("comp",))
     inputs: dict[str, Leaf] = field({}, axes=("comp",))
     density: dict[str, Leaf] = field({}, axes=("comp",))
-    C_m: Leaf = param(1.0, "uF/cm2", 0.01, 50.0, axes=("comp",))
+    C_m: Leaf = param(1.0, "uF/cm2", 1e-5, 50.0, axes=("comp",))  # under myelin 1e-4
     R_i: Leaf = param(100.0, "Ohm cm", 1.0, 1e5, axes=("comp",))
     length: Leaf = param(20.0, "um", 1e-3, 1e6, axes=("comp",))
     diameter: Leaf = param(1.0, "um", 1e-3, 1e5, axes=("comp",))
@@ -172,19 +174,72 @@ class Cable(Compartment):
                 )
 
     # -- where what is ----------------------------------------------------------------------------
-    def compartments(self, region: str) -> Int[np.ndarray, " some"]:
-        """The compartments of a region. Raises ValueError for an unknown one."""
-        check_known(region, dict.fromkeys(self.regions), "region")
-        return np.flatnonzero(np.asarray(self.regions) == region)
+    def compartments(
+        self,
+        region: str | None = None,
+        path: tuple[float, float] = (0.0, np.inf),
+        order: int | None = None,
+    ) -> Int[np.ndarray, " some"]:
+        """The compartments of a region, or of all, by path distance and branch order.
+
+        `path` is from where to where their centres may be, um, see `paths`; `order` see `orders`.
+        Raises ValueError for an unknown region.
+        """
+        here = np.ones(len(self.parents), bool)
+        if region is not None:
+            check_known(region, dict.fromkeys(self.regions), "region")
+            here &= np.asarray(self.regions) == region
+        if path != (0.0, np.inf):
+            far = self.paths()
+            here &= (far >= path[0]) & (far <= path[1])
+        if order is not None:
+            here &= self.orders() == order
+        return np.flatnonzero(here)
 
     def by_region(
-        self, values: Mapping[str, float], other: float = 0.0
+        self, values: Mapping[str, float | OfPath] | OfPath, other: float = 0.0
     ) -> Float[np.ndarray, " comp"]:
-        """A value for each compartment, from those of regions; `other` where none is given."""
+        """A value for each compartment, from those of regions; `other` where none is given.
+
+        A value may be a function of the path distance from the soma, um; one for all is, too.
+        """
+        if callable(values):
+            return self._of_path(values, np.arange(len(self.parents)))
         array = np.full(len(self.parents), float(other))
         for region, value in values.items():
-            array[self.compartments(region)] = value
+            there = self.compartments(region)
+            array[there] = self._of_path(value, there) if callable(value) else value
         return array
+
+    def _of_path(self, f: OfPath, there: np.ndarray) -> np.ndarray:
+        values = np.asarray(f(self.paths()[there]), float)
+        if values.shape not in ((), there.shape):
+            raise ValueError(
+                f"a function of the path distance gave shape {values.shape}, expected "
+                f"{there.shape}: a value for each compartment"
+            )
+        return np.broadcast_to(values, there.shape)
+
+    def paths(self, origin: int | None = None) -> paths.Distances:
+        """Path distance of each compartment, um, from centre to centre along the tree.
+
+        From the middle of the region "soma", else from the root, or from compartment `origin`.
+        """
+        start = paths.centre_of(self.regions, self.parents) if origin is None else origin
+        return paths.distances(self.parents, self.attached, self.length, start)
+
+    def orders(self) -> Int[np.ndarray, " comp"]:
+        """Branch order of each compartment: 0 in the soma, 1 up to where a dendrite branches."""
+        return paths.orders(self.parents, self.attached, self.regions)
+
+    def places(self) -> Float[np.ndarray, "comp 3 3"]:
+        """Where the start, centre and far end of each compartment are, um.
+
+        Those of `points`, or else of a tree of straight branches in a plane.
+        """
+        if self.points is not None:
+            return np.asarray(self.points)
+        return paths.straight(self.parents, self.attached, self.length)
 
     # -- one step ---------------------------------------------------------------------------------
     def entering(self, i: jax.Array) -> jax.Array:
@@ -258,135 +313,3 @@ def _row(x: Any, at: Leaf) -> jax.Array:
         return x[0]
     here = jnp.arange(x.shape[0]).reshape(-1, *[1] * (x.ndim - 1)) == at
     return jnp.where(here, x, 0.0).sum(0)
-
-
-# -- builders --------------------------------------------------------------------------------------
-class Section(NamedTuple):
-    """A cylinder cut into compartments of equal length, which may hang on another section.
-
-    By default they are so many as `enough` says.
-    """
-
-    length: float  # um
-    diameter: float | Sequence[float]  # um; or of each compartment
-    compartments: int | None = None
-    on: str | None = None  # the section on which it hangs, by name
-    at: float = END  # where on it: 1 its far end, 0.5 its centre, 0 its start
-
-
-def enough(
-    length: float, diameter: float, R_i: float = 100.0, C_m: float = 1.0, part: float = 0.1
-) -> int:
-    """How many compartments a cylinder needs: each at most a part of its length constant at 100 Hz.
-
-    Lengths in um, R_i in Ohm cm, C_m in uF/cm2; an odd number, so that there is one in the middle.
-
-    Source: Hines & Carnevale 2001, Neuroscientist 7:123, doi:10.1177/107385840100700207 (d_lambda).
-    """
-    at_100_Hz = 1e5 * np.sqrt(diameter / (4 * np.pi * 100 * R_i * C_m))
-    return int((length / (part * at_100_Hz) + 0.9) / 2) * 2 + 1
-
-
-def assemble(
-    sections: Mapping[str, Section],
-    channels: Mapping[str, Channel],
-    density: Mapping[str, Mapping[str, float]] | None = None,
-    **more: Any,
-) -> Cable:
-    """A cell of sections, whose names are those of its regions.
-
-    A section comes after the one on which it hangs; the first hangs on none. `density` tells by
-    channel and section how dense the channel is, and where it tells of a channel, this is in no
-    other section. What is `more`, as C_m or R_i, is as in `Cable`. Raises ValueError for sections
-    that do not hang together.
-    """
-    parents: list[int] = []
-    attached: list[float] = []
-    regions: list[str] = []
-    length: list[float] = []
-    diameter: list[float] = []
-    rows: dict[str, list[int]] = {}
-    for name, section in sections.items():
-        n, first = _cut(name, section, more), len(parents)
-        parent, at = _place(name, section, rows)
-        rows[name] = list(range(first, first + n))
-        parents += [parent, *rows[name][:-1]]
-        attached += [at, *[END] * (n - 1)]
-        regions += [name] * n
-        length += [section.length / n] * n
-        diameter += np.broadcast_to(np.asarray(section.diameter, float), (n,)).tolist()
-    cell = Cable(
-        channels=dict(channels), parents=tuple(parents), attached=tuple(attached),
-        regions=tuple(regions), length=np.asarray(length), diameter=np.asarray(diameter), **more,
-    )  # fmt: skip
-    painted = {key: cell.by_region(values) for key, values in (density or {}).items()}
-    return dataclasses.replace(cell, density=painted)
-
-
-def _cut(name: str, section: Section, more: Mapping[str, Any]) -> int:
-    """The number of compartments of a section; `more` is what else the cell is made of."""
-    n = section.compartments
-    if n is None and np.ndim(section.diameter):
-        return np.size(section.diameter)
-    if n is None:
-        of_cell = {k: more[k] for k in ("R_i", "C_m") if k in more}
-        if any(np.ndim(x) for x in of_cell.values()):
-            raise ValueError(f"section {name!r}: compartments: R_i and C_m are no numbers: give it")
-        return enough(section.length, float(np.asarray(section.diameter)), **of_cell)
-    if n < 1 or np.size(section.diameter) not in (1, n):
-        of = f", {np.size(section.diameter)} diameters" if np.ndim(section.diameter) else ""
-        raise ValueError(f"section {name!r}: {n} compartments{of}")
-    return n
-
-
-def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tuple[int, float]:
-    """The compartment on which a section hangs, and where on it."""
-    if section.on is None:
-        if rows:
-            raise ValueError(f"section {name!r} hangs on none, as the first does: give it `on`")
-        return -1, END
-    check_known(section.on, rows, "section")
-    there = rows[section.on]
-    if section.at == CENTRE and len(there) % 2 == 0:
-        raise ValueError(
-            f"section {name!r}: {section.on!r} has {len(there)} compartments, and so none in its "
-            "centre"
-        )
-    places = {START: there[0], CENTRE: there[len(there) // 2], END: there[-1]}
-    if section.at not in places:
-        raise ValueError(f"section {name!r}: at = {section.at}: expected 0, 0.5 or 1")
-    return places[section.at], section.at
-
-
-def cylinder(
-    length: float,
-    diameter: float,
-    compartments: int | None,
-    channels: Mapping[str, Channel],
-    **more: Any,
-) -> Cable:
-    """A straight cable or axon of equal compartments, lengths in um, region "axon".
-
-    `compartments` None are `enough`; `more` is as in `assemble`.
-    """
-    return assemble({"axon": Section(length, diameter, compartments)}, channels, **more)
-
-
-def ball_and_stick(
-    channels: Mapping[str, Channel],
-    *,
-    soma: float = 20.0,
-    length: float = 500.0,
-    diameter: float = 2.0,
-    compartments: int | None = None,
-    **more: Any,
-) -> Cable:
-    """A soma as long as wide (um), and on its end a dendrite; regions "soma" and "dendrite".
-
-    `compartments` are those of the dendrite; `more` is as in `assemble`.
-    """
-    sections = {
-        "soma": Section(soma, soma),
-        "dendrite": Section(length, diameter, compartments, on="soma"),
-    }
-    return assemble(sections, channels, **more)

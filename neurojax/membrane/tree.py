@@ -21,11 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from neurojax.morphology import CENTRE, END, START
+
 Nodes = Float[Array, "node *pop"]
 Compartments = Float[Array, "comp *pop"]
-
-END, CENTRE, START = 1.0, 0.5, 0.0
-"""Where a compartment may be attached to its parent: at its far end, its middle, or its start."""
 
 
 class Tree(NamedTuple):
@@ -63,7 +62,7 @@ def tree(parents: tuple[int, ...], attached: tuple[float, ...] = ()) -> Tree:
     n = len(parents)
     edges: list[_Edge] = []
     nodes = n
-    for at_centre, ends in _joints(parents, attached or (END,) * n):
+    for at_centre, ends in joints(parents, attached or (END,) * n):
         if at_centre is not None:
             edges += [(at_centre, k, None, half) for k, half in ends]
         elif len(ends) == 2:
@@ -103,7 +102,7 @@ def _some(numbers: Sequence[int]) -> str:
     return f"({shown}{', ...' if len(numbers) > 8 else ''})"
 
 
-def _joints(
+def joints(
     parents: Sequence[int], attached: Sequence[float]
 ) -> list[tuple[int | None, list[tuple[int, int]]]]:
     """What meets where: one by its centre, if any, and those with an end there and its half."""

@@ -1,0 +1,226 @@
+"""Cells made of sections: from a morphology, and the shapes that textbooks use."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurojax.membrane.cable import Cable, OfPath
+from neurojax.membrane.channel import Channel
+from neurojax.morphology import CENTRE, END, START, Section
+from neurojax.morphology.section import cut, places
+from neurojax.units import check_known
+
+Density = Mapping[str, Mapping[str, float | OfPath] | OfPath]
+"""How dense channels are: by channel and region, a number or a function of the path distance."""
+
+
+def assemble(
+    sections: Mapping[str, Section],
+    channels: Mapping[str, Channel],
+    density: Density | None = None,
+    **more: Any,
+) -> Cable:
+    """A cell of sections, as those of `io.read_morphology`; without a region they are one each.
+
+    A section comes after the one on which it hangs; the first hangs on none. `density` tells by
+    channel and region how dense the channel is, and where it tells of a channel, this is in no
+    other region. What is `more`, as C_m or R_i, is as in `Cable`. Densities, C_m and R_i may be
+    functions of the path distance from the soma: `f(path)`, um, gives a value for each compartment.
+    Raises ValueError for sections that do not hang together.
+    """
+    parents: list[int] = []
+    attached: list[float] = []
+    regions: list[str] = []
+    rows: dict[str, list[int]] = {}
+    counted = {k: more[k] for k in ("R_i", "C_m") if k in more}
+    for name, section in sections.items():
+        n, first = _count(name, section, counted), len(parents)
+        parent, at = _place(name, section, rows)
+        rows[name] = list(range(first, first + n))
+        parents += [parent, *rows[name][:-1]]
+        attached += [at, *[END] * (n - 1)]
+        regions += [section.region or name] * n
+    cuts = [cut(section, len(rows[name])) for name, section in sections.items()]
+    shape = {k: np.concatenate([getattr(c, k) for c in cuts]) for k in cuts[0]._fields}
+    if all(section.points is not None for section in sections.values()):
+        shape["points"] = np.concatenate([places(s, len(rows[k])) for k, s in sections.items()])
+    along = {k: f for k, f in more.items() if k in ("R_i", "C_m") and callable(f)}
+    cell = Cable(
+        channels=dict(channels), parents=tuple(parents), attached=tuple(attached),
+        regions=tuple(regions), **shape, **{k: x for k, x in more.items() if k not in along},
+    )  # fmt: skip
+    painted = {key: cell.by_region(values) for key, values in (density or {}).items()}
+    found = {key: cell.by_region(f) for key, f in along.items()}
+    return dataclasses.replace(cell, density=painted, **found)
+
+
+def _count(name: str, section: Section, membrane: Mapping[str, Any]) -> int:
+    """The number of compartments of a section of a cell with such R_i and C_m."""
+    given = section.compartments is not None or np.ndim(section.diameter)
+    if not given and any(callable(x) or np.ndim(x) for x in membrane.values()):
+        raise ValueError(f"section {name!r}: compartments: R_i and C_m are no numbers: give it")
+    try:
+        return section.n_compartments(**({} if given else membrane))
+    except ValueError as error:
+        raise ValueError(f"section {name!r}: {error}") from None
+
+
+def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tuple[int, float]:
+    """The compartment on which a section hangs, and where on it."""
+    if section.on is None:
+        if rows:
+            raise ValueError(f"section {name!r} hangs on none, as the first does: give it `on`")
+        return -1, END
+    check_known(section.on, rows, "section")
+    there = rows[section.on]
+    if section.at == CENTRE and len(there) % 2 == 0:
+        raise ValueError(
+            f"section {name!r}: {section.on!r} has {len(there)} compartments, and so none in its "
+            "centre"
+        )
+    at = {START: there[0], CENTRE: there[len(there) // 2], END: there[-1]}
+    if section.at not in at:
+        raise ValueError(f"section {name!r}: at = {section.at}: expected 0, 0.5 or 1")
+    return at[section.at], section.at
+
+
+# -- shapes of textbooks ---------------------------------------------------------------------------
+def cylinder(
+    length: float,
+    diameter: float,
+    compartments: int | None,
+    channels: Mapping[str, Channel],
+    **more: Any,
+) -> Cable:
+    """A straight cable or axon of equal compartments, lengths in um, region "axon".
+
+    `compartments` None are `enough`; `more` is as in `assemble`.
+    """
+    return assemble({"axon": Section(length, diameter, compartments)}, channels, **more)
+
+
+def ball_and_stick(
+    channels: Mapping[str, Channel],
+    *,
+    soma: float = 20.0,
+    length: float = 500.0,
+    diameter: float = 2.0,
+    compartments: int | None = None,
+    **more: Any,
+) -> Cable:
+    """A soma as long as wide (um), and on its end a dendrite; regions "soma" and "dendrite".
+
+    `compartments` are those of the dendrite; `more` is as in `assemble`.
+    """
+    sections = {
+        "soma": Section(soma, soma),
+        "dendrite": Section(length, diameter, compartments, on="soma"),
+    }
+    return assemble(sections, channels, **more)
+
+
+def tapered(
+    length: float,
+    diameters: tuple[float, float],
+    compartments: int | None,
+    channels: Mapping[str, Channel],
+    **more: Any,
+) -> Cable:
+    """A straight dendrite or axon that tapers from one diameter to another, region "axon", um.
+
+    `compartments` None are `enough`; `more` is as in `assemble`.
+    """
+    first, last = diameters
+    axon = Section.along([[0.0, 0.0, 0.0, first], [length, 0.0, 0.0, last]], compartments)
+    return assemble({"axon": axon}, channels, **more)
+
+
+def rall_tree(
+    channels: Mapping[str, Channel],
+    *,
+    diameter: float = 4.0,
+    lengths: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
+    R_m: float = 20_000.0,
+    R_i: float = 100.0,
+    compartments: int | None = None,
+    **more: Any,
+) -> Cable:
+    """A dendrite that branches in two, symmetrically: to a passive membrane an equivalent cylinder.
+
+    At each branch point diameters obey Rall's law, d^(3/2) of the parent = the sum of d^(3/2) of
+    its daughters. `lengths` are those of each generation in length constants of a membrane of R_m
+    (Ohm cm2), `diameter` that of the trunk (um). Regions "order 0" (the trunk), "order 1", ...;
+    `more` is as in `assemble`.
+
+    Source: Rall 1959, Exp Neurol 1:491, doi:10.1016/0014-4886(59)90046-9.
+    """
+    sections: dict[str, Section] = {}
+    generation = [""]
+    for order, electrotonic in enumerate(lengths):
+        d = diameter * 2 ** (-2 / 3 * order)
+        length = electrotonic * length_constant(d, R_m, R_i)
+        for name in generation:
+            # "1.2.1" is the first daughter of the second daughter of the trunk's first.
+            above = name.rpartition(".")[0] or "trunk"
+            sections[name or "trunk"] = Section(
+                length, d, compartments, on=above if name else None, region=f"order {order}"
+            )
+        generation = [f"{name}.{k}".lstrip(".") for name in generation for k in (1, 2)]
+    return assemble(sections, channels, R_i=R_i, **more)
+
+
+def length_constant(diameter: float, R_m: float, R_i: float = 100.0) -> float:
+    """Of a cylinder with passive membrane, um; R_m in Ohm cm2, R_i in Ohm cm, diameter in um."""
+    return 1e4 * np.sqrt(diameter * 1e-4 / 4 * R_m / R_i)
+
+
+def myelinated_axon(
+    channels: Mapping[str, Channel],
+    *,
+    leak: str = "leak",
+    nodes: int = 21,
+    internode: float = 1150.0,
+    diameter: float = 6.9,
+    node_length: float = 1.0,
+    node_diameter: float = 3.3,
+    lamellae: int = 120,
+    compartments: int = 9,
+    C_m: float = 2.0,
+    **more: Any,
+) -> Cable:
+    """An axon of nodes and internodes, which begins and ends with a node; regions of these names.
+
+    All channels are in the nodes. An internode has the membrane of a node under `lamellae` of
+    myelin, of two membranes each, whose capacitances (0.1 uF/cm2) and conductances (1 mS/cm2) are
+    in series with the axon's: C_m, and that of the channel `leak`, whose reversal potential it has.
+    Lengths in um; `compartments` are those of an internode; `more` is as in `assemble`. The
+    defaults are a fibre of 10 um.
+
+    Source: McIntyre, Richardson & Grill 2002, J Neurophysiol 87:995, doi:10.1152/jn.00353.2001.
+    Deviates: one cable. Nothing flows along the space under the myelin, and there are no paranodes.
+    """
+    check_known(leak, channels, "channel", "leak: ")
+    sections: dict[str, Section] = {}
+    for k in range(nodes):
+        before = f"internode {k}" if k else None
+        sections[f"node {k}"] = Section(node_length, node_diameter, 1, on=before, region="node")
+        if k < nodes - 1:
+            sections[f"internode {k + 1}"] = Section(
+                internode, diameter, compartments, on=f"node {k}", region="internode"
+            )
+    g = float(np.asarray(channels[leak].g_bar))  # type: ignore[attr-defined]
+    membranes = 2 * lamellae
+    under_myelin = 1 / (1 + membranes * g / MYELIN_G)
+    density: dict[str, Mapping[str, float | OfPath] | OfPath] = {k: {"node": 1.0} for k in channels}
+    density[leak] = {"node": 1.0, "internode": under_myelin}
+    cell = assemble(sections, channels, density, **more)
+    values = {"node": C_m, "internode": 1 / (1 / C_m + membranes / MYELIN_C)}
+    return dataclasses.replace(cell, C_m=cell.by_region(values))
+
+
+MYELIN_C, MYELIN_G = 0.1, 1.0
+"""Of one membrane of myelin, uF/cm2 and mS/cm2."""

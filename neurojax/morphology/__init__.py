@@ -1,0 +1,20 @@
+"""The shape of a neuron: sections of cylinders and frusta, and how they hang together; no membrane.
+
+Lengths are in um. What a section is made of and how it is cut into compartments is `section`, what
+a file of traced points tells is `points`.
+"""
+
+from neurojax.morphology.points import Morphology, MorphologyError, MorphologyWarning, Points
+from neurojax.morphology.section import CENTRE, END, START, Section, enough
+
+__all__ = [
+    "CENTRE",
+    "END",
+    "START",
+    "Morphology",
+    "MorphologyError",
+    "MorphologyWarning",
+    "Points",
+    "Section",
+    "enough",
+]
