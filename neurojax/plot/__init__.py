@@ -25,6 +25,7 @@ from neurojax.plot.look import (
     readable,
     thin,
 )
+from neurojax.plot.morphology import morphology
 from neurojax.plot.phase import phase_plane
 from neurojax.plot.sweep import SweepView, glance, overview, sweep
 
@@ -44,6 +45,7 @@ __all__ = [
     "firing",
     "glance",
     "intervals",
+    "morphology",
     "number",
     "observed",
     "overview",
