@@ -48,7 +48,7 @@ def trace():
     return as_trace(spiking())
 
 
-AT = np.arange(spiking().size) * RECORD
+AT = np.arange(1 + round(DURATION / RECORD)) * RECORD
 
 
 def courses(transform, amounts):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 from jaxtyping import Float, Real
 
 from neurojax.membrane import access
@@ -86,8 +85,10 @@ class Rig:
             R = access.kilohms(self.R_left_MOhm)
             i = (command - v) / R
             if self.cell_capacitance_compensated:
+                from scipy.signal import lfilter  # half a second to load, as it brings statistics
+
                 decay = np.exp(-dt / (R * area * C_m))
-                charging = np.asarray(scipy.signal.lfilter([1.0], [1.0, -decay], jumps, axis=0))
+                charging = np.asarray(lfilter([1.0], [1.0, -decay], jumps, axis=0))
                 i = i - charging / R
             i = i / PA
         else:
@@ -102,9 +103,11 @@ class Rig:
     def _filtered(self, i: np.ndarray, dt: float) -> np.ndarray:
         if self.filter_kHz is None or 2 * self.filter_kHz * dt >= 1:
             return i
-        sos = scipy.signal.bessel(4, self.filter_kHz, fs=1 / dt, norm="mag", output="sos")
-        settled = scipy.signal.sosfilt_zi(sos)[:, :, None] * i[:1]
-        return scipy.signal.sosfilt(sos, i, axis=0, zi=settled)[0]
+        from scipy.signal import bessel, sosfilt, sosfilt_zi
+
+        sos = bessel(4, self.filter_kHz, fs=1 / dt, norm="mag", output="sos")
+        settled = sosfilt_zi(sos)[:, :, None] * i[:1]
+        return sosfilt(sos, i, axis=0, zi=settled)[0]
 
     def _sampled(self, a: np.ndarray, dt: float) -> np.ndarray:
         if self.sampling_kHz is None:

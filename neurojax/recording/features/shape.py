@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d
 
 from neurojax.recording.features.detection import PerSpike, Samples, Spikes, around, width_at
 
@@ -73,11 +72,22 @@ def shapes(v: Samples, dt: float, found: Spikes) -> Shapes:
     return Shapes(*tables)
 
 
+def _lowest_ahead(rows: np.ndarray, m: int) -> np.ndarray:
+    """Lowest of the m samples after each, infinite where there is none."""
+    low = np.full((len(rows), rows.shape[1] + m), np.inf)
+    low[:, : rows.shape[1]] = rows
+    seen = 1  # low is the lowest of so many samples, from each on
+    while seen < m:
+        more = min(seen, m - seen)
+        low[:, :-more] = np.minimum(low[:, :-more], low[:, more:])
+        seen += more
+    return low[:, 1 : rows.shape[1] + 1]
+
+
 def _first_low(rows: np.ndarray, cell: np.ndarray, peak: np.ndarray, m: int) -> np.ndarray:
     """Sample of the first low after each peak that none of the m samples after it goes below."""
     n = rows.shape[1]
-    ahead = minimum_filter1d(rows, m, axis=1, origin=-(m // 2), mode="constant", cval=np.inf)
-    ahead = np.concatenate([ahead[:, 1:], np.full((len(rows), 1), np.inf)], axis=1)
+    ahead = _lowest_ahead(rows, m)
     pauses = np.flatnonzero((rows < ahead).ravel())
     low = pauses[np.minimum(np.searchsorted(pauses, peak), pauses.size - 1)]
     same = np.r_[cell[1:] == cell[:-1], False]
