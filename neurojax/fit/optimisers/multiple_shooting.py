@@ -15,6 +15,11 @@ import numpy as np
 
 from neurojax.fit.optimisers.trust_region import RADIUS, at_bound, next_damping, shortening, solve
 
+SHRINK = 0.3
+"""By what the damping is multiplied after a better point. It begins at 1, and pieces are nearly
+convex: bolder than where a whole trajectory is fitted. Of 32 random starts of an axon, 12
+iterations brought 27 to the minimum, and 17 with the 0.4 of others; 30 brought all."""
+
 
 class Pieces(NamedTuple):
     """What the simulated pieces of trajectories gave; U = P + D, the parameters and first state."""
@@ -79,7 +84,7 @@ class Shooting:
             Pieces(*map(taken, found.pieces, state.found.pieces)),
             taken(found.weights, state.found.weights),
         )  # fmt: skip
-        damping = next_damping(state.damping, better)
+        damping = next_damping(state.damping, better, SHRINK)
         p, x = self.split(u)
         with np.errstate(all="ignore"):  # of trajectories that are lost
             dp, dx, clipped = step(kept.pieces, p, x, kept.weights, damping)

@@ -39,7 +39,7 @@ GAP_MV, GAP = 1.0, 0.01
 _GAIN, _PATIENCE = 1e-3, 4
 """A part of the error that is a gain, and iterations without one after which a start is done."""
 
-_BEGUN = levenberg_marquardt(damping=1.0)
+_BEGUN = levenberg_marquardt(damping=1.0, shrink=multiple_shooting.SHRINK)
 """The optimiser while first states follow the data."""
 
 _APART = {"single": 1e-3, "exact": 1e-6}
