@@ -41,6 +41,7 @@ from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
 from neurojax.membrane.markov import Scheme, as_scheme
 from neurojax.membrane.pipette import Pipette
+from neurojax.membrane.profiles import Exponential
 from neurojax.membrane.stochastic import stochastic
 from neurojax.model import cells
 from neurojax.morphology import Morphology, Section
@@ -68,6 +69,7 @@ __all__ = [
     "ConstantField",
     "CurrentError",
     "Electrode",
+    "Exponential",
     "Fold",
     "Gradient",
     "Health",

@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.membrane.cable import Cable, OfPath
+from neurojax.membrane.cable import ByRegion, Cable
 from neurojax.membrane.channel import Channel
 from neurojax.morphology import CENTRE, END, START, Section
 from neurojax.morphology.section import cut, places
 from neurojax.units import check_known
 
-Density = Mapping[str, Mapping[str, float | OfPath] | OfPath]
-"""How dense channels are: by channel and region, a number or a function of the path distance."""
-
 
 def assemble(
     sections: Mapping[str, Section],
     channels: Mapping[str, Channel],
-    density: Density | None = None,
+    density: Mapping[str, ByRegion] | None = None,
     **more: Any,
 ) -> Cable:
     """A cell of sections, as those of `io.read_morphology`; without a region they are one each.
@@ -30,7 +27,8 @@ def assemble(
     channel and region how dense the channel is, and where it tells of a channel, this is in no
     other region. What is `more`, as C_m or R_i, is as in `Cable`. Densities, C_m and R_i may be
     functions of the path distance from the soma: `f(path)`, um, gives a value for each compartment.
-    Raises ValueError for sections that do not hang together.
+    A density's function that has parameters of its own, as `Exponential`, stays one: they have path
+    names as "density.na.apical.distance". Raises ValueError for sections that do not hang together.
     """
     parents: list[int] = []
     attached: list[float] = []
@@ -53,7 +51,7 @@ def assemble(
         channels=dict(channels), parents=tuple(parents), attached=tuple(attached),
         regions=tuple(regions), **shape, **{k: x for k, x in more.items() if k not in along},
     )  # fmt: skip
-    painted = {key: cell.by_region(values) for key, values in (density or {}).items()}
+    painted = {key: cell.painted_by(values) for key, values in (density or {}).items()}
     found = {key: cell.by_region(f) for key, f in along.items()}
     return dataclasses.replace(cell, density=painted, **found)
 
@@ -215,7 +213,7 @@ def myelinated_axon(
     g = float(np.asarray(channels[leak].g_bar))  # type: ignore[attr-defined]
     membranes = 2 * lamellae
     under_myelin = 1 / (1 + membranes * g / MYELIN_G)
-    density: dict[str, Mapping[str, float | OfPath] | OfPath] = {k: {"node": 1.0} for k in channels}
+    density: dict[str, ByRegion] = {k: {"node": 1.0} for k in channels}
     density[leak] = {"node": 1.0, "internode": under_myelin}
     cell = assemble(sections, channels, density, **more)
     values = {"node": C_m, "internode": 1 / (1 / C_m + membranes / MYELIN_C)}

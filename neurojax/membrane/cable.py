@@ -18,7 +18,7 @@ from jax.core import Tracer
 from jaxtyping import Float, Int
 
 from neurojax.membrane import paths
-from neurojax.membrane.axes import Along, arrays, check_length
+from neurojax.membrane.axes import Along, aligned, arrays, batch_shape, check_length
 from neurojax.membrane.channel import (
     Channel,
     Leaf,
@@ -33,6 +33,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
+from neurojax.membrane.profiles import EVERYWHERE, Painted, density_of, has_parameters
 from neurojax.membrane.relaxation import POTENTIAL
 from neurojax.membrane.stochastic import Noisy
 from neurojax.membrane.tree import (
@@ -81,6 +82,8 @@ _HALF = ParamInfo(1.0, "1", 1e-4, 1e6, "log")
 
 OfPath = Callable[[Float[np.ndarray, " comp"]], Any]
 """A function of path distances, um: a value for each."""
+ByRegion = Mapping[str, float | OfPath] | OfPath
+"""A value, or function of the path distance, for each region; or one function for all."""
 
 
 @pytree
@@ -90,12 +93,16 @@ class Compartment(Cell):
     `density` is by channel what its conductance is multiplied by, 1 where it does not tell.
     """
 
-    density: dict[str, Leaf] = field({}, axes=())
+    density: dict[str, Leaf | Painted] = field({}, axes=())
 
     joined: ClassVar[bool] = True
 
+    @property
+    def densities(self) -> dict[str, Leaf | Painted]:
+        return self.density
+
     def painted(self, key: str, i: jax.Array) -> jax.Array:
-        return i * self.density[key] if key in self.density else i
+        return i * density_of(self.density[key]) if key in self.density else i
 
 
 @pytree
@@ -122,7 +129,7 @@ class Cable(Compartment):
     channels: dict[str, Channel] = field(axes=("comp",))
     ions: dict[str, Ion] = field({}, axes=("comp",))
     inputs: dict[str, Leaf] = field({}, axes=("comp",))
-    density: dict[str, Leaf] = field({}, axes=("comp",))
+    density: dict[str, Leaf | Painted] = field({}, axes=("comp",))
     C_m: Leaf = param(1.0, "uF/cm2", 1e-5, 50.0, axes=("comp",))  # under myelin 1e-4
     R_i: Leaf = param(100.0, "Ohm cm", 1.0, 1e5, axes=("comp",))
     length: Leaf = param(20.0, "um", 1e-3, 1e6, axes=("comp",))
@@ -165,7 +172,9 @@ class Cable(Compartment):
             check_range(name, getattr(self, name), _HALF)
         for name, value in self.density.items():
             check_known(name, self.channels, "channel")
-            check_range(f"density of {name!r}", value, DENSITY)
+            own = Along(("comp",), value)
+            painted = density_of(aligned(own, batch_shape(own)).value)
+            check_range(f"density of {name!r}", painted, DENSITY)
         check_compartments("electrode_at", self.electrode_at, n)
         for key, channel in self.channels.items():
             if isinstance(channel, Noisy | Pipette):
@@ -196,9 +205,7 @@ class Cable(Compartment):
             here &= self.orders() == order
         return np.flatnonzero(here)
 
-    def by_region(
-        self, values: Mapping[str, float | OfPath] | OfPath, other: float = 0.0
-    ) -> Float[np.ndarray, " comp"]:
+    def by_region(self, values: ByRegion, other: float = 0.0) -> Float[np.ndarray, " comp"]:
         """A value for each compartment, from those of regions; `other` where none is given.
 
         A value may be a function of the path distance from the soma, um; one for all is, too.
@@ -210,6 +217,21 @@ class Cable(Compartment):
             there = self.compartments(region)
             array[there] = self._of_path(value, there) if callable(value) else value
         return array
+
+    def painted_by(self, values: ByRegion) -> Float[np.ndarray, " comp"] | Painted:
+        """A density for each compartment, as `by_region`; functions with parameters are kept."""
+        parts = {EVERYWHERE: values} if callable(values) else values
+        kept = {region: f for region, f in parts.items() if has_parameters(f)}
+        if not kept:
+            return self.by_region(values)
+        n = len(self.parents)
+        there = {k: self.compartments(k) if k else np.arange(n) for k in kept}
+        return Painted(
+            numbers=self.by_region({k: x for k, x in parts.items() if k not in kept}),
+            path=self.paths(),
+            functions=kept,
+            where={k: np.isin(np.arange(n), at).astype(float) for k, at in there.items()},
+        )
 
     def _of_path(self, f: OfPath, there: np.ndarray) -> np.ndarray:
         values = np.asarray(f(self.paths()[there]), float)

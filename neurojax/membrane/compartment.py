@@ -31,6 +31,7 @@ from neurojax.membrane.channel import (
 )
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
 from neurojax.membrane.ions import Ion, nernst_potential
+from neurojax.membrane.profiles import functions_of, with_parameters
 from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
 from neurojax.units import check_known, nearest
 
@@ -87,6 +88,11 @@ class Cell:
         """Raise ValueError for a cell that cannot be simulated as it is."""
 
     # -- what differs in a cell with compartments -------------------------------------------------
+    @property
+    def densities(self) -> Mapping[str, Any]:
+        """How dense channels are, by name, where not 1."""
+        return {}
+
     def painted(self, key: str, i: jax.Array) -> jax.Array:
         """A current density of channel `key` where its density is 1, at the density that it has."""
         return i
@@ -492,8 +498,11 @@ def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
     own = {k: v for k, v in values.items() if "." not in k}
     parts: dict[str, dict[str, Any]]
     parts = {"channels": dict(cell.channels), "ions": dict(cell.ions)}
+    painted = {k: x for k, x in values.items() if k.startswith("density.")}
+    if painted:
+        parts["density"] = with_parameters(cell.densities, painted)
     for name, value in values.items():
-        if "." in name:
+        if "." in name and name not in painted:
             *_, key, field = name.split(".")
             part = parts["ions" if name.startswith("ions.") else "channels"]
             part[key] = dataclasses.replace(part[key], **{field: value})
@@ -505,6 +514,7 @@ def _walk(cell: Cell) -> Iterator[tuple[str, Any, str]]:
     owners = [("", cell)]
     owners += [(f"{key}.", channel) for key, channel in cell.channels.items()]
     owners += [(f"ions.{key}.", ion) for key, ion in cell.ions.items()]
+    owners += functions_of(cell.densities)
     for prefix, owner in owners:
         for field in params(owner):
             if getattr(owner, field) is not None:
