@@ -37,6 +37,7 @@ from neurojax.membrane.compartment import (
     step,
 )
 from neurojax.membrane.electrode import Electrode, current_clamp, steps, voltage_clamp
+from neurojax.membrane.events import Events, poisson
 from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
 from neurojax.membrane.markov import Scheme, as_scheme
@@ -69,6 +70,7 @@ __all__ = [
     "ConstantField",
     "CurrentError",
     "Electrode",
+    "Events",
     "Exponential",
     "Fold",
     "Gradient",
@@ -121,6 +123,7 @@ __all__ = [
     "observables",
     "param",
     "parameters",
+    "poisson",
     "protocols",
     "pumped_volume",
     "pytree",

@@ -47,7 +47,7 @@ BRANCHES = {
 DRIVEN = {"SynapseGabaB": 1.0}
 
 # What says how much there is of a channel: a conductance, a permeability, a pump's current.
-SIZES = ("g_bar", "P_bar", "i_max")
+SIZES = ("g_bar", "g_max", "P_bar", "i_max")
 
 SCHEMES = {name: cls for name, cls in CHANNELS.items() if issubclass(cls, Scheme)}
 GATED = {name: cls for name, cls in CHANNELS.items() if name not in SCHEMES}

@@ -12,7 +12,7 @@ from kernels import agree, close, interpreted, kernels, lowered, needs_kernels
 
 import neurojax as nj
 from neurojax import loss
-from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.channels import SquidK, SquidLeak, SquidNa, SynapseAmpa, SynapseExp
 from neurojax.engine import runner
 from neurojax.membrane import pipette
 from neurojax.model import load_model, packaged
@@ -51,6 +51,16 @@ def test_every_channel_is_part_of_one_kernel(channels):
 @pytest.mark.parametrize("name", packaged())
 def test_every_model_is_one_kernel(name):
     assert kernels(simulated(load_model(name).cell)) == 1
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_events_in_a_kernel_are_those_of_the_scan(n):
+    synapses = {"leak": SquidLeak(), "exp": SynapseExp(), "ampa": SynapseAmpa()}
+    cell = nj.Cell(channels=synapses, area=1e-5, inputs={"glu": 0.0})
+    cell = nj.replace(cell, {"exp.tau": np.linspace(1.0, 3.0, n)}) if n else cell
+    weight = np.linspace(1.0, 2.0, n)[None] if n else 1.0
+    exp = nj.Events(times=[0.11, 0.3], weight=weight)
+    agree(simulated(cell, nj.electrode.stimulus(CLAMP, exp=exp, glu=nj.Events(times=[0.2]))))
 
 
 def test_a_model_in_a_kernel_is_the_scan():

@@ -50,6 +50,8 @@ from neurojax.channels.neocortex import NeocortexKca as NeocortexKca
 from neurojax.channels.neocortex import NeocortexKm as NeocortexKm
 from neurojax.channels.neocortex import NeocortexKv as NeocortexKv
 from neurojax.channels.neocortex import NeocortexNa as NeocortexNa
+from neurojax.channels.point_synapse import SynapseExp as SynapseExp
+from neurojax.channels.point_synapse import SynapseExp2 as SynapseExp2
 from neurojax.channels.potassium import BkK as BkK
 from neurojax.channels.potassium import KirK as KirK
 from neurojax.channels.potassium import SkK as SkK

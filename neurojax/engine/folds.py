@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
 from neurojax.engine.sums import zero_sum
-from neurojax.membrane.cable import Cable, Compartment, check_compartments, compartment_at
+from neurojax.membrane.axes import check_compartments
+from neurojax.membrane.cable import Cable, Compartment, compartment_at
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow

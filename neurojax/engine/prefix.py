@@ -26,6 +26,8 @@ def check(cell: Cell, electrode: Electrode) -> None:
         raise ValueError(
             "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"
         )
+    if electrode.events:
+        raise ValueError(f"engine 'prefix': events of {', '.join(electrode.events)}: take 'scan'")
     if changing := pools(cell):
         raise ValueError(
             f"engine 'prefix': {', '.join(changing)} change with the current, "
@@ -45,7 +47,7 @@ def run(
     """The same as `scan.run`, for cells and electrodes that `check` takes."""
     folds = folds or {}
     records = n_steps(electrode) // every
-    s = scan.first(s, electrode)
+    s = scan.first(cell, s, electrode)
 
     def in_time(a: Any) -> jax.Array:
         """A field as `[step, *pop]`."""

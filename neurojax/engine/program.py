@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold, SquaredResiduals
+from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep
@@ -85,6 +86,7 @@ def prepare(
     """
     pop = jnp.broadcast_shapes(*(jnp.shape(x) for x in theta.values()))
     theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
+    electrode = in_steps(build(theta)[0], electrode, dt)
     constant, varying, records = scan.split(electrode, every)
     rows = jax.tree.map(lambda a: jnp.asarray(a)[:records], fold.data)
     row = jax.tree.map(lambda a: a[0], rows)
@@ -94,7 +96,7 @@ def prepare(
 
     def start(theta: Theta) -> tuple[State, Carry]:
         cell, s = build(theta)
-        s = scan.first(_spread(cell, s, pop), electrode)
+        s = scan.first(cell, _spread(cell, s, pop), electrode)
         return s, fold.init(cell, s)
 
     def prepared(theta: Theta) -> tuple[Any, Any]:

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Carry, Fold
+from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
+from neurojax.membrane.axes import arrays
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep, entered
 from neurojax.membrane.electrode import Electrode, n_steps
@@ -22,10 +24,11 @@ UNROLL = 8
 
 def parts(electrode: Electrode) -> tuple[Electrode, Electrode]:
     """The electrode's constant fields, and those in time, each with None for the other's."""
-    return (
-        jax.tree.map(lambda f: None if jnp.ndim(f) else f, electrode),
-        jax.tree.map(lambda f: f if jnp.ndim(f) else None, electrode),
-    )
+    leaves, tree = jax.tree.flatten(electrode)
+    moves = ["step" in array.own for array in arrays(electrode)]
+    chosen = list(zip(leaves, moves, strict=True))
+    constant, varying = ([x if m == want else None for x, m in chosen] for want in (False, True))
+    return jax.tree.unflatten(tree, constant), jax.tree.unflatten(tree, varying)
 
 
 def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
@@ -49,9 +52,12 @@ def merge(constant: Electrode, varying: Electrode) -> Electrode:
     )
 
 
-def first(s: State, electrode: Electrode) -> State:
-    """The first state of a run, with the inputs of its first tick."""
-    return entered(s, jax.tree.map(lambda f: f[0] if jnp.ndim(f) else f, electrode))
+def first(cell: Cell, s: State, electrode: Electrode) -> State:
+    """The first state of a run, with the inputs of its first tick, and no pulse begun."""
+    constant, varying = parts(electrode)
+    tick = merge(constant, jax.tree.map(lambda f: f[0], varying))
+    resting = {k: jnp.asarray(cell.inputs[k]) for k in tick.events if k not in cell.channels}
+    return entered(s, tick._replace(inputs=resting | tick.inputs))
 
 
 def prepare(
@@ -89,8 +95,9 @@ def run(
     A record is taken after every `every` steps. Constant memory beyond the records.
     """
     folds = folds or {}
+    electrode = in_steps(cell, electrode, dt)
     constant, varying, records = split(electrode, every)
-    s = first(s, electrode)
+    s = first(cell, s, electrode)
     sub_steps = prepare(cell, constant, dt, s, varying)
     unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 

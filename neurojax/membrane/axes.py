@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from neurojax.membrane.electrode import Electrode
 
-OPTIONAL = frozenset({"step", "comp"})
-"""Axes without which an array is one number: the same at all times, or in all compartments."""
+OPTIONAL = frozenset({"step", "comp", "event"})
+"""Axes without which an array is one number: the same at all times, in all compartments, or of all
+events."""
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["value"], meta_fields=["axes"])
@@ -156,6 +158,15 @@ def check_length(axis: str, n: int, **trees: Any) -> None:
                 f"{array.name}: shape {shape} has a {axis} axis of {own}, expected {n}. What "
                 f"differs from cell to cell only is [1, pop]"
             )
+
+
+def check_compartments(name: str, at: Any, n: int) -> None:
+    """Raise ValueError for what are no numbers of n compartments; traced ones are taken as are."""
+    if isinstance(at, Tracer):
+        return
+    numbers = np.asarray(at)
+    if numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n)).any():
+        raise ValueError(f"{name} = {numbers}: expected whole numbers from 0 to {n - 1}")
 
 
 def aligned(tree: Any, pop: tuple[int, ...]) -> Any:

@@ -14,11 +14,17 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Float, Int
 
 from neurojax.membrane import paths
-from neurojax.membrane.axes import Along, aligned, arrays, batch_shape, check_length
+from neurojax.membrane.axes import (
+    Along,
+    aligned,
+    arrays,
+    batch_shape,
+    check_compartments,
+    check_length,
+)
 from neurojax.membrane.channel import (
     Channel,
     Leaf,
@@ -264,9 +270,12 @@ class Cable(Compartment):
         return paths.straight(self.parents, self.attached, self.length)
 
     # -- one step ---------------------------------------------------------------------------------
+    def placed(self, x: Any, at: Leaf, v: jax.Array) -> jax.Array:
+        here = jnp.arange(len(self.parents)).reshape(-1, *[1] * (v.ndim - 1))
+        return jnp.where(here == at, x, 0.0)
+
     def entering(self, i: jax.Array) -> jax.Array:
-        here = jnp.arange(len(self.parents)).reshape(-1, *[1] * (i.ndim - 1))
-        return jnp.where(here == self.electrode_at, i / self.area, 0.0)
+        return self.placed(i / self.area, self.electrode_at, i)
 
     def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
         if len(self.parents) == 1:
@@ -302,15 +311,6 @@ def _side(length: Any, diameter: Any) -> Any:
 def _half_resistance(R_i: Any, length: Any, diameter: Any) -> Any:
     """From the centre of a cylinder to its end, kOhm; R_i in Ohm cm, lengths in um."""
     return 10 * R_i * (length / 2) / (np.pi / 4 * diameter**2)
-
-
-def check_compartments(name: str, at: Any, n: int) -> None:
-    """Raise ValueError for what are no numbers of n compartments; traced ones are taken as are."""
-    if isinstance(at, Tracer):
-        return
-    numbers = np.asarray(at)
-    if numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n)).any():
-        raise ValueError(f"{name} = {at!r}: expected whole numbers from 0 to {n - 1}")
 
 
 # -- one of the compartments -----------------------------------------------------------------------

@@ -194,7 +194,8 @@ class Channel:
     is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
     formulas take as keywords, inputs, or the cell's "area") and `carries` (ions, and the share of
     the current that each is). `commands` are inputs that it brings with it, and their values at
-    rest; one that is not `ionic` is no part of the membrane.
+    rest; one that is not `ionic` is no part of the membrane. One that `receives` events is opened
+    by them: each adds its weight to every gating variable.
     With `E_rev` None the current reverses at the Nernst potential of the one ion that it carries.
     """
 
@@ -206,6 +207,7 @@ class Channel:
     carries: ClassVar[Mapping[str, float]] = {}
     commands: ClassVar[Mapping[str, float]] = {}
     ionic: ClassVar[bool] = True
+    receives: ClassVar[bool] = False
 
     v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
     tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)
@@ -313,6 +315,13 @@ class Channel:
             h = dt * self.speed(k, celsius)
             moved[k] = x[k] + h * (g.opening - g.rate * x[k]) * relaxation.mean(h * g.rate)
         return moved
+
+    def left_of(
+        self, weight: Leaf, ago: Leaf, v: jax.Array, celsius: Leaf | None, **c: Any
+    ) -> Gates:
+        """What an event of a weight that was `ago` ms has left in each gating variable."""
+        rates = {k: g.rate for k, g in self.kinetics(v, celsius, **c).items()}
+        return {k: weight * jnp.exp(-ago * rate) for k, rate in rates.items()}
 
     def steady_state(self, v: jax.Array, **c: Any) -> Gates:
         """The gates after v was held for ever."""

@@ -30,6 +30,7 @@ from neurojax.membrane.channel import (
     static,
 )
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
+from neurojax.membrane.events import Arrival
 from neurojax.membrane.ions import Ion, nernst_potential
 from neurojax.membrane.profiles import functions_of, with_parameters
 from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
@@ -96,6 +97,10 @@ class Cell:
     def painted(self, key: str, i: jax.Array) -> jax.Array:
         """A current density of channel `key` where its density is 1, at the density that it has."""
         return i
+
+    def placed(self, x: Any, at: Leaf, v: jax.Array) -> Any:
+        """What comes into the compartment `at`, in all compartments: 0 elsewhere."""
+        return x
 
     def entering(self, i: jax.Array) -> jax.Array:
         """What a current through the electrode, uA, is to the membrane, uA/cm2."""
@@ -242,6 +247,17 @@ def check_ions(cell: Cell, electrode: Electrode) -> None:
     ion = cell.electrode_ion
     if ion is not None and ion not in cell.ions:
         raise ValueError(f"electrode_ion = {ion!r}: no such ion (have: {', '.join(cell.ions)})")
+    for name in electrode.events:
+        to = cell.channels.get(name)
+        if isinstance(to, Channel) and not to.receives:
+            raise ValueError(f"events of {name!r}: no event opens a {type(to).__name__}")
+        if to is None and name not in cell.inputs:
+            have = [k for k, channel in cell.channels.items() if channel.receives]
+            have += cell.inputs
+            raise ValueError(
+                f"events of {name!r}: the cell has no such channel or input{nearest(name, have)} "
+                f"(have: {', '.join(have) or 'none'})"
+            )
     for name in electrode.inputs:
         if name not in known:
             raise ValueError(
@@ -275,12 +291,38 @@ def step(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 def move_gates(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """The gates by dt, with v and the ions held: exactly where a clamp imposes v."""
     c = entered(s, e).c
+    seen, c = pulsed(cell, c, e, dt)
     relaxation = EXACT if imposes(cell, e) else GATES
     x = {
-        k: channel.advance(s.x[k], s.v, dt, cell.celsius, relaxation, **environment(cell, k, c))
+        k: channel.advance(s.x[k], s.v, dt, cell.celsius, relaxation, **environment(cell, k, seen))
         for k, channel in cell.channels.items()
     }
+    for key in e.events.keys() & x.keys():
+        x[key] = opened(cell, key, x[key], s, e.events[key])
     return State(s.v, x, c)
+
+
+def opened(cell: Cell, key: str, x: Gates, s: State, arrived: Iterable[Arrival]) -> Gates:
+    """The gates of a channel with what events in this step have left at its end."""
+    x, channel, seen = dict(x), cell.channels[key], environment(cell, key, s.c)
+    # No rate of such a channel follows v: they are of no compartment, where tau is one number.
+    v = jnp.zeros((*[1] * len(cell.state_axes), *s.v.shape[len(cell.state_axes) :]), s.v.dtype)
+    for one in arrived:
+        left = channel.left_of(one.weight, one.ago, v, cell.celsius, **seen)
+        x |= {k: x[k] + cell.placed(added, one.at, s.v) for k, added in left.items()}
+    return x
+
+
+def pulsed(
+    cell: Cell, c: dict[str, jax.Array], e: Electrode, dt: Leaf
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """The inputs that pulses change, as they are on average over the step, and at its end."""
+    mean, last = dict(c), dict(c)
+    for name in e.events.keys() - cell.channels.keys():
+        for one in e.events[name]:
+            mean[name] = mean[name] + cell.placed(one.weight * (one.ago / dt), one.at, mean[name])
+            last[name] = last[name] + cell.placed(one.weight, one.at, last[name])
+    return mean, last
 
 
 def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
@@ -296,6 +338,8 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     def flows(v: jax.Array, at: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         total, parts = membrane_flows(cell, s, v, at)
         electrode = cell.entering(jnp.asarray(g_clamp * (v - e.v_cmd) - e.i))
+        for one in e.currents:
+            electrode = electrode - cell.placed(one.i, one.at, v) / cell.area
         return total + electrode, carried_by(cell, parts, electrode) if parts else {}
 
     one, dt_per_C = jnp.ones_like(s.v), dt / cell.C_m

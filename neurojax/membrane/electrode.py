@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
 from neurojax.membrane.access import R_S, conductance, none_or
-from neurojax.membrane.channel import Leaf, check_range
+from neurojax.membrane.channel import Leaf, check_range, field, pytree
+from neurojax.membrane.events import Events
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
 
@@ -18,8 +19,16 @@ InTime: TypeAlias = Real[np.ndarray | Array, " step *pop"]
 """What changes from step to step: the same for all cells, or with an entry for each."""
 
 
+@pytree
+class PointCurrent:
+    """A current (uA) into one compartment, or into another one of each cell."""
+
+    i: Leaf | InTime = field(axes=("step",))
+    at: Leaf = field(0, axes=())
+
+
 class Electrode(NamedTuple):
-    """What the rig does to the cell: one tick, or a whole run with a leading time axis.
+    """What reaches the cell from outside: one tick, or a whole run with a leading time axis.
 
     `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
     g = 1 / R_s; an ideal clamp with g None, which puts v on the command at the end of a step; and,
@@ -31,11 +40,14 @@ class Electrode(NamedTuple):
     v_cmd: Leaf | InTime  # command potential, mV
     g: Leaf | InTime | None  # coupling conductance, mS; None: v is imposed
     inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
+    currents: tuple[PointCurrent, ...] = ()  # injected at places, beside i
+    events: dict[str, Any] = {}  # `Events` by channel or input; in a tick, what arrives in it
 
 
 def n_steps(electrode: Electrode) -> int:
     """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
-    fields = {k: x for k, x in electrode._asdict().items() if k != "inputs"} | electrode.inputs
+    fields = {"i": electrode.i, "v_cmd": electrode.v_cmd, "g": electrode.g} | electrode.inputs
+    fields |= {f"currents.{k}.i": current.i for k, current in enumerate(electrode.currents)}
     lengths = {k: np.shape(x)[0] for k, x in fields.items() if x is not None and np.ndim(x) > 0}
     if not lengths:
         raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
@@ -44,20 +56,39 @@ def n_steps(electrode: Electrode) -> int:
     return next(iter(lengths.values()))
 
 
-def current_clamp(i: Leaf | InTime) -> Electrode:
-    """Inject a current, uA (uA/cm2 for a cell of the default area)."""
-    return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
+def current_clamp(i: Leaf | InTime | Sequence[Any], at: Sequence[Any] | None = None) -> Electrode:
+    """Inject a current, uA (uA/cm2 for a cell of the default area), into `Cable.electrode_at`.
+
+    With places `at`, a current into each of these compartments: i is a list of as many. A place is
+    a number, or one for each cell `[pop]`. Raises ValueError where they are not as many.
+    """
+    if at is None:
+        return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
+    return with_currents(Electrode(0.0, 0.0, 0.0), i, at)
 
 
-def stimulus(electrode: Electrode | None = None, **inputs: Leaf | InTime) -> Electrode:
-    """Change the cell's inputs in time: `stimulus(glu=...)`.
+def with_currents(
+    electrode: Electrode, i: Leaf | InTime | Sequence[Any], at: Sequence[Any]
+) -> Electrode:
+    """The same rig with currents i (uA) into compartments `at` too, see `current_clamp`."""
+    lists = all(isinstance(x, Sequence) or np.ndim(x) > 0 for x in (i, at))
+    if not lists or len(i) != len(at):
+        raise ValueError(f"currents at {at!r}: expected lists of as many currents as places")
+    more = [PointCurrent(i=jnp.asarray(x), at=np.asarray(k)) for x, k in zip(i, at, strict=True)]
+    return electrode._replace(currents=(*electrode.currents, *more))
 
-    Concentrations that the cell holds are inputs too, as "k_o". With an electrode, its current or
-    clamp at the same time. See `Cell.inputs`.
+
+def stimulus(electrode: Electrode | None = None, **inputs: Leaf | InTime | Events) -> Electrode:
+    """Change the cell's inputs in time, or let events come: `stimulus(glu=..., exc=Events(...))`.
+
+    Concentrations that the cell holds are inputs too, as "k_o". `Events` go to the channel of this
+    name, or to an input as pulses of transmitter. With an electrode, its current or clamp at the
+    same time. See `Cell.inputs`.
     """
     electrode = current_clamp(0.0) if electrode is None else electrode
-    new = {name: jnp.asarray(x) for name, x in inputs.items()}
-    return electrode._replace(inputs=electrode.inputs | new)
+    events = {name: x for name, x in inputs.items() if isinstance(x, Events)}
+    new = {name: jnp.asarray(x) for name, x in inputs.items() if not isinstance(x, Events)}
+    return electrode._replace(inputs=electrode.inputs | new, events=electrode.events | events)
 
 
 def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:

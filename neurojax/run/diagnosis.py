@@ -118,7 +118,7 @@ def health(
     Raises ValueError for an unknown parameter, and where `simulate` does.
     """
     folds = {} if of is None else {"of": of}
-    check_run(cell, electrode, dt, every, folds)
+    electrode = check_run(cell, electrode, dt, every, folds)
     begun = beginning(cell, electrode, initial)
     pop = population(cell=cell, initial=begun, electrode=electrode, of=of)
     grown = _growth(cell, begun, electrode, dt, tuple(wrt), every, pop)

@@ -48,7 +48,7 @@ def gradient(
     Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
     when the memory does not suffice.
     """
-    check_run(cell, electrode, dt, every, {"of": of})
+    electrode = check_run(cell, electrode, dt, every, {"of": of})
     begun = beginning(cell, electrode, initial)
     population(cell=cell, initial=begun, electrode=electrode, of=of)
     place = runner.place_of(cell, begun, electrode, of, fast_math=fast_math)

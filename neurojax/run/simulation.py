@@ -14,9 +14,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 from neurojax.engine import prefix, runner, scan
 from neurojax.engine.folds import Fold, check_fold
+from neurojax.engine.inputs import ready
 from neurojax.engine.observables import check_observables, observe
-from neurojax.membrane.axes import Along, arrays, batch_shape, check_length, population
-from neurojax.membrane.cable import check_compartments, compartment_at
+from neurojax.membrane.axes import (
+    Along,
+    arrays,
+    batch_shape,
+    check_compartments,
+    check_length,
+    population,
+)
+from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
@@ -47,8 +55,8 @@ class Recording(NamedTuple):
 
 def check_run(
     cell: Cell, electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]
-) -> None:
-    """Raise ValueError for a run that cannot be made."""
+) -> Electrode:
+    """The electrode, ready for the run. Raises ValueError for a run that cannot be made."""
     cell.check()
     check_ions(cell, electrode)
     for array in arrays({"cell": cell, "electrode": electrode}):
@@ -60,6 +68,7 @@ def check_run(
         raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
     for name, fold in folds.items():
         check_fold(name, fold, cell, steps // every)
+    return ready(cell, electrode, dt)
 
 
 def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) -> Along:
@@ -187,7 +196,7 @@ def simulate(
     check_known(engine, ENGINES, "engine")
     if engine == "prefix":
         prefix.check(cell, electrode)
-    check_run(cell, electrode, dt, every, folds)
+    electrode = check_run(cell, electrode, dt, every, folds)
     looked_at = _places(cell, at)
     begun = beginning(cell, electrode, initial)
     pop = population(cell=cell, initial=begun, electrode=electrode, folds=folds)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from neurojax.engine import scan
 from neurojax.membrane.axes import map_cells, population
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State
@@ -99,7 +100,8 @@ def error_of(
 
         things = map_cells(some, things)
     some_cells, whole, start = things
-    half = jax.tree.map(lambda f: jnp.repeat(f, 2, axis=0) if jnp.ndim(f) else f, whole)
+    constant, varying = scan.parts(whole)
+    half = scan.merge(constant, jax.tree.map(lambda f: jnp.repeat(f, 2, axis=0), varying))
     told: dict[str, Any] = {"initial": start.value, "at": [at] if cell.state_axes else None}
     runs = (
         simulate(some_cells, whole, dt, **told).v,
