@@ -68,7 +68,7 @@ assert r.v.shape == (400, 100) and np.std(r.v[-1]) > 0
 i = nj.iv_curves.peak(clamped)
 assert i.min() < -1000 and i.max() > 1000 and i.shape == (15,)
 """
-    return run("".join(SNIPPETS[:5]) + check).splitlines()
+    return run("".join(SNIPPETS[:6]) + check).splitlines()
 
 
 def test_first_snippet_of_the_readme(told):
@@ -87,6 +87,9 @@ def test_folds_and_gradient_of_the_readme(told):
 
 def test_ions_noise_cables_and_clamp_of_the_readme(told):
     assert "(800, 2, 3) [record, place, cell]" in told
+    depolarised = [line for line in told if line.endswith("] mV")]
+    near, _, far = (float(v) for v in re.findall(r"-?[\d.]+", depolarised[0]))
+    assert near > far > -65  # what comes from far along the dendrite is less
     assert told[-1].endswith("pA")
 
 
@@ -95,8 +98,8 @@ def test_fit_of_the_readme():
     # The same recording as the example, without fetching it, and less time for the fit.
     path = str(recording("cc/bluepyefe_B6.npz"))
     stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
-    assert "seconds=60" in SNIPPETS[5]
-    told = run(stand_in + SNIPPETS[5].replace("seconds=60", "seconds=3")).splitlines()
+    assert "seconds=60" in SNIPPETS[6]
+    told = run(stand_in + SNIPPETS[6].replace("seconds=60", "seconds=3")).splitlines()
     assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
 
 
@@ -114,7 +117,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[6] + check)
+    out = run(SNIPPETS[7] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 
