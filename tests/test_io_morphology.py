@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.io import MorphologyError, MorphologyWarning, read_morphology
 from neurojax.io.swc import read_swc
+from neurojax.morphology import CENTRE, END
 from neurojax.morphology.section import cut
 
 pytestmark = pytest.mark.smoke
@@ -230,10 +232,6 @@ TOLD = {
         "lines 1, 2, 3: a soma of three points, but not",
     ),
     "no soma": ("1 3 0 0 0 1 -1\n2 3 9 0 0 1 1\n", "no soma"),
-    "an outline": (
-        "1 1 5 0 0 1 -1\n2 1 0 5 0 1 1\n3 1 -5 0 0 1 2\n4 1 0 -5 0 1 3\n5 1 4 -1 0 1 4\n",
-        "the soma's points go round, as an outline",
-    ),
     "a section of no length": (
         CLEAN + "8 2 25 8 0 0.5 4\n",
         "line 9: a section of length 0 begins here: left out",
@@ -296,7 +294,7 @@ def test_a_file_that_is_not_there_or_of_another_kind(tmp_path):
         read_morphology(tmp_path / "x.swc")
     other = tmp_path / "cell.nml"
     other.write_text("<neuroml/>")
-    with pytest.raises(MorphologyError, match=r"is named \.nml; expected \.swc"):
+    with pytest.raises(MorphologyError, match=r"is named \.nml; expected \.swc, \.asc, \.h5"):
         read_morphology(other)
 
 
@@ -314,3 +312,91 @@ def test_the_order_of_the_lines_changes_no_size(written):
     for _ in range(5):
         sections, _ = read_swc(written("".join(rng.permutation(rows))))
         assert sizes(sections) == expected
+
+
+# -- Neurolucida, H5, and outlines -----------------------------------------------------------------
+ASC = """\
+("CellBody"
+  (CellBody)
+  ( 8 0 0 0.2) ( 6 4 0 0.2) ( 1 6.5 0 0.2) (-5 5 0 0.2)
+  (-9 0.5 0 0.2) (-6 -4 0 0.2) ( 0 -5.5 0 0.2) ( 5 -4.5 0 0.2)
+)
+((Dendrite)
+  (8 1 0 2.4) (20 3 1 1.8) (30 6 2 1.5)
+  ( (30 6 2 1.5) (40 16 2 1.0) (50 26 2 0.5)
+  | (30 6 2 1.2) (40 -6 2 1.2) (55 -16 2 0.6)
+  )
+)
+((Axon)
+  (-9 0 0 1.0) (-60 0 0 0.8)
+)
+"""
+# NEURON 9.0.2, Import3d_Neurolucida3: length, um, and area, um2.
+OF_NEURON = {
+    "soma[0]": (16.036580, 523.378257, None, END),
+    "axon[0]": (51.0, 144.199380, "soma[0]", CENTRE),
+    "basal[0]": (22.694644, 134.927079, "soma[0]", CENTRE),
+    "basal[1]": (28.284271, 88.871542, "basal[0]", END),
+    "basal[2]": (33.648256, 109.867237, "basal[0]", END),
+}
+
+
+@pytest.fixture
+def traced(tmp_path):
+    def write(text):
+        path = tmp_path / "cell.asc"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_neurolucida_is_read_as_by_neuron(traced):
+    found = read_morphology(traced(ASC))
+    assert set(found) == set(OF_NEURON)
+    for name, (length, its_area, on, at) in OF_NEURON.items():
+        section = found[name]
+        assert (section.on, section.at) == (on, at)
+        assert section.length == pytest.approx(length, rel=1e-6)
+        assert area(section, 1) == pytest.approx(its_area, rel=1e-6)
+
+
+def test_the_same_in_h5_and_as_an_outline_in_swc(traced, tmp_path):
+    path = traced(ASC)
+    found = read_morphology(path)
+    made = morphio.mut.Morphology(str(path))
+    made.write(str(tmp_path / "cell.h5"))
+    same(read_morphology(tmp_path / "cell.h5"), found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made.write(str(tmp_path / "cell.swc"))
+    with pytest.warns(MorphologyWarning, match="go round it: taken as its outline"):
+        swc = read_morphology(tmp_path / "cell.swc")
+    assert set(swc) == set(found)
+    for name in ("soma[0]", "basal[0]", "axon[0]"):
+        assert area(swc[name], 1) == pytest.approx(area(found[name], 1), rel=1e-6)
+        assert (swc[name].on, swc[name].at) == (found[name].on, found[name].at)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "MorphIO cannot read it"),
+        (ASC[:200], "MorphIO cannot read it"),
+        (ASC[: ASC.index("((Den")] + ASC, "a soma is already defined"),
+        (ASC[ASC.index("((Den") :], "no soma, and 2 neurites"),
+        (ASC.replace("2 0.6)", "2 0.0)"), r"from \(30, 6, 2\) on: .* diameters above 0 um"),
+        (ASC.replace("(-60 0 0 0.8)", ""), r"from \(-9, 0, 0\) on: points: shape \(1, 4\)"),
+        (ASC.replace("6.5 0 0.2", "nan 0 0.2"), "MorphIO cannot read it|finite"),
+    ],
+)
+def test_what_morphio_or_we_refuse(text, message, traced):
+    path = traced(text)
+    with pytest.raises(MorphologyError, match=f"(?i)^{re.escape(str(path))}.*({message})"):
+        read_morphology(path)
+
+
+def test_a_missing_extra_is_told_with_its_command(traced, monkeypatch):
+    monkeypatch.setitem(sys.modules, "morphio", None)
+    with pytest.raises(MorphologyError, match=r"pip install 'neurojax\[morphology\]'"):
+        read_morphology(traced(ASC))

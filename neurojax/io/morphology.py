@@ -6,14 +6,17 @@ import os
 import warnings
 from pathlib import Path
 
+from neurojax.io.neurolucida import read_neurolucida
 from neurojax.io.swc import read_swc
 from neurojax.morphology import Morphology, MorphologyError, MorphologyWarning
 
-_READERS = {".swc": read_swc}
+_READERS = {".swc": read_swc, ".asc": read_neurolucida, ".h5": read_neurolucida}
 
 
 def read_morphology(path: str | os.PathLike[str]) -> Morphology:
     """The sections of a traced neuron, for `assemble`; a Morphology is a mapping by their names.
+
+    Formats are SWC and, with `pip install 'neurojax[morphology]'`, Neurolucida's ASC and H5.
 
     Sections end where a neurite branches or changes its type; somata are as in NEURON's import.
     Regions are "soma", "axon", "basal", "apical" and, of types 5 and above, "custom5".

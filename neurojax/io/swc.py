@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.morphology import MorphologyError, Points
+from neurojax.morphology.outline import filled, is_outline
 from neurojax.morphology.points import SOMA, is_sphere, sections
 from neurojax.morphology.section import Section
 
@@ -72,15 +73,26 @@ def read_swc(path: Path) -> tuple[dict[str, Section], list[str]]:
     _fill_radii(path, rows, repairs)
     rows = _without_doubles(rows, hung, repairs)
     _type_the_root(rows, repairs)
-    points = _points(rows, hung)
-    _look_at_soma(list(rows.values()), points, repairs)
+    return _sections(list(rows.values()), _points(rows, hung), repairs), repairs
+
+
+def _sections(rows: list[Row], points: Points, repairs: Repairs) -> dict[str, Section]:
     try:
+        if is_outline(points):
+            soma = [r for r in rows if r.type == SOMA]
+            repairs.tell(
+                soma,
+                "the soma's points go round it: taken as its outline; what hangs on them hangs on "
+                "its centre",
+            )
+            points, rows = filled(points), [*soma[:1] * 21, *(r for r in rows if r.type != SOMA)]
+        else:
+            _look_at_soma(rows, points, repairs)
         made, none = sections(points)
     except ValueError as error:
-        raise MorphologyError(f"{path}: {error}") from None
-    left_out = [list(rows.values())[k] for k in none]
-    repairs.tell(left_out, "a section of length 0 begins here: left out")
-    return made, repairs
+        raise MorphologyError(f"{repairs.path}: {error}") from None
+    repairs.tell([rows[k] for k in none], "a section of length 0 begins here: left out")
+    return made
 
 
 # -- lines -----------------------------------------------------------------------------------------
@@ -338,11 +350,3 @@ def _look_at_soma(rows: list[Row], points: Points, repairs: Repairs) -> None:
         )
     else:
         repairs.tell([rows[k] for k in forks], "the soma branches: each branch is a section")
-    steps = np.linalg.norm(np.diff(points.xyz[soma], axis=0), axis=1)
-    extent = np.ptp(points.xyz[soma], axis=0).max()
-    back = np.linalg.norm(points.xyz[soma[-1]] - points.xyz[soma[0]])
-    if len(soma) > 4 and back < 0.3 * steps.sum() and points.diameter[soma].max() < extent / 2:
-        repairs.tell(
-            [rows[k] for k in soma],
-            "the soma's points go round, as an outline: they are taken as a row of frusta",
-        )

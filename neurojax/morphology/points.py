@@ -187,7 +187,7 @@ def _place(
     own = np.column_stack([points.xyz[run], points.diameter[run]])
     p = int(points.parent[k])
     if p < 0:
-        return -1, END, own if len(run) > 1 else _cylinder_of_sphere(own[0])
+        return -1, END, own if len(run) > 1 else sphere(own[0])
     on = run_of[p]
     if len(run) == 1 or not _on_wire(points, children, k):
         of_parent = np.append(points.xyz[p], points.diameter[p])
@@ -204,8 +204,8 @@ def _place(
     return on[0], at, own
 
 
-def _cylinder_of_sphere(point: np.ndarray) -> np.ndarray:
-    """A cylinder as long as wide, which has the area of a sphere, along x."""
+def sphere(point: np.ndarray) -> np.ndarray:
+    """The row of a cylinder as long as wide along x, which has the area of a sphere, `[3, 4]`."""
     ends = np.tile(point, (3, 1))
     ends[:, 0] += point[3] / 2 * np.array([-1.0, 0.0, 1.0])
     return ends
