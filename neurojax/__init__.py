@@ -56,7 +56,7 @@ from neurojax.run.diagnosis import Health, health
 from neurojax.run.gradients import gradient
 from neurojax.run.simulation import Recording, simulate
 from neurojax.run.step_error import StepError, error_of
-from neurojax.theory import selectivity
+from neurojax.theory import electrotonus, selectivity
 from neurojax.theory.equilibrium import donnan, goldman_potential, pumped_volume
 
 __version__ = "0.1.0"
@@ -107,6 +107,7 @@ __all__ = [
     "cylinder",
     "donnan",
     "electrode",
+    "electrotonus",
     "elementary_charges",
     "error_of",
     "features",

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from neurojax.recording.features.detection import Samples, Spikes, spikes
 from neurojax.recording.features.passive import Subthreshold, subthreshold
+from neurojax.recording.features.propagation import arrival, conduction_velocity
 from neurojax.recording.features.shape import Shapes, shapes
 from neurojax.recording.features.tolerances import TOLERANCES, Tolerance, tolerances_of
 from neurojax.recording.features.train import Firing, firing
@@ -34,6 +35,8 @@ __all__ = [
     "Spikes",
     "Subthreshold",
     "Tolerance",
+    "arrival",
+    "conduction_velocity",
     "features",
     "firing",
     "of_trace",
