@@ -12,10 +12,10 @@ from common import recordings
 import neurojax as nj
 from neurojax.fit import Prepared, Space, agreement, free_run, prepare_recording
 from neurojax.fit.scoring.agreement import bias_pA
-from neurojax.fit.scoring.score import latency_from
 from neurojax.io import read
 from neurojax.model import load_model
 from neurojax.recording import features
+from neurojax.recording.stimulus import latency_from
 from neurojax.recording.trace import Trace
 
 CELLS = (

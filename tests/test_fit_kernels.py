@@ -28,7 +28,6 @@ from neurojax.fit import (
     free,
     problem,
 )
-from neurojax.fit.scoring import scorer
 from neurojax.fit.stages import regress, shoot
 
 pytestmark = needs_kernels
@@ -39,7 +38,6 @@ PROGRAMS = [
     (problem, "_evaluate"),
     (problem, "_value"),
     (problem, "_thinned"),
-    (scorer, "_simulate"),
     (regress, "products"),
     (shoot, "_fly"),
     (shoot, "_clamped"),
@@ -90,7 +88,7 @@ def stage(some):
 CASES = {
     "Draw": (stage(Draw(2, 2)), {"_thinned"}),
     "Regress": (stage(Regress(draws=4, rounds=1)), {"products"}),
-    "Search": (stage(Search(draws=8, population=8, islands=1, generations=2)), {"_simulate"}),
+    "Search": (stage(Search(draws=8, population=8, islands=1, generations=2)), {"_value"}),
     "Polish": (stage(Polish(iterations=1)), {"_evaluate"}),
     "Nudge": (stage(Nudge(iterations=1)), {"_evaluate"}),
     "Shoot": (stage(Shoot(iterations=1, segment_ms=5.0)), {"_fly", "_clamped", "_value"}),

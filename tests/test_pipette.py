@@ -108,7 +108,7 @@ def test_a_bridge_out_of_balance_is_found_by_its_jumps():
     assert bias_pA(cell, run) == pytest.approx(0.0, abs=0.05)
     aim = Task(cell, free(cell, {"pipette.R_s": (1.0, 200.0)}), [run])
     at = np.array([aim.space.point({"pipette.R_s": R}) for R in (20.0, 60.0, 150.0)]).T
-    errors, _ = FeatureScorer(aim)(np.repeat(at, 32, axis=1))
+    errors, *_ = FeatureScorer(aim)(np.repeat(at, 32, axis=1))
     assert errors[32] < 0.05 < errors[0] and errors[32] < errors[64]
 
 

@@ -6,8 +6,8 @@ from recordings import recording
 
 import neurojax as nj
 from neurojax import loss
-from neurojax.fit.scoring.score import FEATURES, Score, score, targets
 from neurojax.io import read
+from neurojax.loss.score import LATE, PARTS, WORST, robust, score
 from neurojax.recording.features import TOLERANCES, spikes, tolerances_of
 
 DT = 0.1
@@ -37,24 +37,22 @@ def test_the_tolerances_of_a_sweep_are_shares_of_what_was_recorded():
 
 
 def test_every_feature_that_is_compared_has_a_tolerance():
-    assert {*FEATURES, *loss.SPIKE_FEATURES, *loss.STEP_FEATURES} == set(TOLERANCES)
-    assert len(FEATURES) == len(Score._fields)
+    assert {*PARTS.values(), *loss.SPIKE_FEATURES, *loss.STEP_FEATURES} == set(TOLERANCES)
     assert str(TOLERANCES["latency"]) == "4 % of the latency, at least 0.5 ms"
     assert str(TOLERANCES["peak"]) == "1 mV" and str(TOLERANCES["interval"]) == "0.15"
 
 
-@pytest.mark.parametrize("feature", ["peak", "time"])
-def test_search_and_objective_agree_about_a_cell(feature):
+@pytest.mark.parametrize(("feature", "part"), [("peak", "peak"), ("time", "times")])
+def test_score_and_objective_agree_about_a_cell(feature, part):
     data = train()
     other = train(peak=30.3) if feature == "peak" else train(gap=20.02)
     fold = loss.spike_features(data, DT, [feature])
     seen = fold.seen(loss.stream.carried(fold, other.v_mV), other.duration_ms)
     off = np.asarray(fold.features[feature].residuals(seen)).ravel()[:5]
-    aim = targets([data], DT)
-    start = aim.sweeps[0].on - round(50 / DT) + 1
-    v = other.v_mV[start:, None, None][: len(aim.sweeps[0].v)]
-    part = score(v, aim, np.zeros((1, 1)))[FEATURES.index(feature)]
-    assert float(part[0]) == pytest.approx(np.abs(off).mean(), rel=0.03)
+    whole = score(data.v_mV, DT, 50.0, 170.0)
+    found = whole.contributions(loss.stream.carried(whole, other.v_mV))[part]
+    worst = LATE if part == "times" else WORST
+    assert float(found) == pytest.approx(float(np.mean(np.square(robust(off, worst)))), rel=0.05)
 
 
 def test_a_name_alone_takes_the_tolerance_of_the_table_and_a_number_its_place():

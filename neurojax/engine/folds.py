@@ -61,6 +61,10 @@ class Fold:
         """The residuals of a fold whose result is the sum of their squares, else None."""
         return None
 
+    def in_kernel(self) -> Fold:
+        """The same fold as a GPU kernel computes it, if another form suits the CPU better."""
+        return self
+
 
 def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
     """Raise ValueError for a fold that this run cannot compute.
@@ -216,6 +220,11 @@ class Total(Fold):
     weights: dict[str, Leaf]
     data: ClassVar[Any] = property(lambda self: {k: part.data for k, part in self.parts.items()})  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    def in_kernel(self) -> Total:
+        return Total(
+            parts={k: part.in_kernel() for k, part in self.parts.items()}, weights=self.weights
+        )
+
     def init(self, cell: Cell, s: State) -> Carry:
         return {k: part.init(cell, s) for k, part in self.parts.items()}
 
@@ -256,6 +265,9 @@ class At(Fold):
     place: Leaf = field(0, axes=())
     data: ClassVar[Any] = property(lambda self: self.fold.data)  # pyright: ignore[reportIncompatibleVariableOverride]
     counts: ClassVar[Any] = property(lambda self: self.fold.counts)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def in_kernel(self) -> At:
+        return At(fold=self.fold.in_kernel(), place=self.place)
 
     def _seen(self, cell: Cell, s: State) -> tuple[Cell, State]:
         assert isinstance(cell, Cable)

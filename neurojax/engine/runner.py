@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
+from neurojax.engine.folds import Fold
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
 from neurojax.membrane.axes import aligned, arrays, population
@@ -128,6 +129,8 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
     `axes`. `live` is the number of arrays `[pop]` that its time loop works on. Results depend
     neither on blocks nor on devices. Raises ValueError for shapes that do not fit.
     """
+    if place.kernel is not None:
+        things = _in_kernels(things)
     pop, leaves, tree, own = _leaves(things)
 
     def whole(leaves: Sequence[Any]) -> Any:
@@ -157,6 +160,15 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
         check_vma=False,  # shared leaves stay shared: nothing in a program could make them differ
     )(leaves)
     return jax.tree.map(lambda a: a[..., :n], out) if padding else out
+
+
+def _in_kernels(things: Any) -> Any:
+    """The things, each fold among them as a kernel computes it."""
+
+    def fold(thing: Any) -> bool:
+        return isinstance(thing, Fold)
+
+    return jax.tree.map(lambda a: a.in_kernel() if fold(a) else a, things, is_leaf=fold)
 
 
 def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:

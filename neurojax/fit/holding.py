@@ -6,42 +6,22 @@ change. A constant current, found from that potential alone, makes up for it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from neurojax.loss import Level
-from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
-from neurojax.membrane.compartment import Cell, State, steady_current, steady_state
-from neurojax.membrane.pipette import clamped, pipette_of
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.holding import held_at
+from neurojax.membrane.pipette import clamped
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
 
 _QUIET_MS = 10.0
 """Time before a stimulus without which a cell cannot be said to rest, ms."""
-
-
-@pytree
-class Bias(Channel):
-    """A constant current into the cell: i = -i_in."""
-
-    i_in: Leaf = param(0.0, "uA/cm2", -1e6, 1e6)
-
-    def current(self, v: jax.Array, x: Gates, celsius: Leaf | None = None) -> jax.Array:
-        return -self.i_in * jnp.ones_like(v)
-
-
-class Held(NamedTuple):
-    """A cell with the current that holds it, settled at the recorded potential."""
-
-    cell: Cell
-    state: State
-    bias: Any  # uA, what it took besides the recording's own holding current
-    off: Any  # mV, how far the cell would rest from there by itself, infinite where it could not
 
 
 def begin(cell: Cell, v: Any, level: Level | None, shape: tuple[int, ...] = ()):
@@ -52,27 +32,8 @@ def begin(cell: Cell, v: Any, level: Level | None, shape: tuple[int, ...] = ()):
     """
     if level is None:
         return cell, clamped(cell, v, shape)
-    cell, state, *_ = held_at(cell, *level)
+    cell, state, _ = held_at(cell, *level)
     return cell, jax.tree.map(lambda a: jnp.broadcast_to(a, shape or jnp.shape(a)), state)
-
-
-def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 0.0) -> Held:
-    """Hold a cell where the amplifier reads v (mV) under its holding current (uA).
-
-    They broadcast with the population. Where it is not `still` the cell only begins at v. `minutes`
-    is when the sweep began, for a pipette whose resistance drifts.
-    """
-    if pipette_of(cell) is not None:
-        cell = replace(cell, inputs={**cell.inputs, "i_cmd": holding, "minutes": minutes})
-    v = clamped(cell, v).v
-    i, slope = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
-    bias = jnp.where(still, i * cell.area - holding, 0.0)
-    stable = slope > 0
-    off = jnp.where(stable, -bias / cell.area / jnp.where(stable, slope, 1.0), jnp.inf)
-    off = jnp.where(still, off, 0.0)
-    holder = Bias(i_in=bias / cell.area)  # pyright: ignore[reportCallIssue]
-    cell = replace(cell, channels={**cell.channels, "_bias": holder})
-    return Held(cell, steady_state(cell, v, jnp.shape(v)), bias, off)
 
 
 def stimulated(trace: Trace) -> tuple[float, float]:

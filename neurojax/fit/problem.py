@@ -54,7 +54,8 @@ class Problem:
 
     def error(self, value: Any) -> Any:
         """The error that a person reads of a value: the root of a sum of squares, else itself."""
-        return np.sqrt(value) if self.sweeps[0].error.squares() is not None else value
+        fold = self.sweeps[0].error
+        return value if fold.squares() is None or getattr(fold, "summed", False) else np.sqrt(value)
 
     @property
     def samples(self) -> int:
@@ -94,12 +95,19 @@ class Problem:
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """The values alone, `[n]`, of cells that run freely."""
+        return self.weighed(z, self.results(z))
+
+    def results(self, z: np.ndarray) -> list[Any]:
+        """What the objective makes of each sweep, of cells that run freely, on the host."""
         with computing(self.precision):
             at = jnp.asarray(z)
             how = self.dt, self.every, runner.place_of(self.cell, at)
-            parts = on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
+            return on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
+
+    def weighed(self, z: np.ndarray, results: Sequence[Any]) -> np.ndarray:
+        """The values `[n]` of what the objective made of each sweep."""
         r = self.space.prior_residuals(z)
-        data = [w * x for w, x in zip(self.weights, parts, strict=True)]
+        data = [w * x for w, x in zip(self.weights, results, strict=True)]
         return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
     def standard_errors(self, z: np.ndarray) -> dict[str, float]:

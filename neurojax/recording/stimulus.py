@@ -122,3 +122,9 @@ def _jumps(trace: Trace) -> list[float]:
         left = np.polyval(np.polyfit(before, v[at + before], 1), 0.0)
         found.append(float((reached - left) / step_pA * 1e3))
     return found
+
+
+def latency_from(trace: Trace, spike_ms: float) -> float:
+    """The last change of the stimulus before a spike, ms: from there its latency counts."""
+    changes = trace.changes()
+    return float(changes[changes < spike_ms].max(initial=0.0))

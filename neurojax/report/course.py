@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from neurojax.fit.budget import StageRecord, gains
-from neurojax.fit.scoring.score import FEATURES
 from neurojax.io.results import running_versions
+from neurojax.loss.score import PARTS
 from neurojax.plot.look import number
 from neurojax.recording.features import TOLERANCES
 from neurojax.recording.trace import Origin
@@ -67,7 +67,7 @@ def _note(done: Sequence[StageRecord]) -> str:
     if any(stage.clipped is not None for stage in done):
         told += " Steps to a worse point were rejected, those beyond the trust region clipped."
     if any(stage.unit == "tolerances" for stage in done):
-        each = "; ".join(f"{name} {TOLERANCES[name]}" for name in FEATURES)
+        each = "; ".join(f"{name} {TOLERANCES[name]}" for name in PARTS.values())
         told += " A search adds up how far features of the sweeps are off, each in its tolerance: "
         told += f"{each}."
     return told

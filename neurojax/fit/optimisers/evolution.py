@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.fit.budget import StageLog
-from neurojax.fit.scoring.scorer import Scorer
+from neurojax.fit.scoring.scorer import Scored, Scorer
 
 _LOST = 1e9  # what a cell that is not finite scores among its generation
 
@@ -30,16 +30,20 @@ class Population:
 
     def __call__(self, z: np.ndarray, log: StageLog) -> np.ndarray:
         """Errors `[n]` of points z `[P, n]`, n at most `size`; infinite where not finite."""
+        return self.scored(z, log).errors
+
+    def scored(self, z: np.ndarray, log: StageLog) -> Scored:
+        """The same with the residuals, where the errors are sums of their squares."""
         n = z.shape[1]
         padded = np.concatenate([z, np.repeat(z[:, -1:], self.size - n, axis=1)], axis=1)
-        errors, parts = self.scorer(padded)
+        errors, parts, residuals = self.scorer(padded)
         errors = errors[:n]
         log.evaluations += n * self.scorer.sweeps
         log.dropped += int((~np.isfinite(errors)).sum())
         k = int(errors.argmin())
         self._remember(z, errors, {name: float(part[k]) for name, part in parts.items()})
         log.keep(lambda: (self.z, self.errors))
-        return errors
+        return Scored(errors, parts, None if residuals is None else residuals[:, :n])
 
     def adopt(self, other: Population) -> None:
         """Remember the points of another population with their errors."""
@@ -57,7 +61,7 @@ class Population:
 
 
 class Evolution:
-    """CMA-ES from the best points known, on separate islands first, then around the best of them.
+    """CMA-ES from the best points known, on separate islands or around the best of them.
 
     Separate islands do not all end in the same wrong basin. Each begins with the standard deviation
     `spread` in every coordinate of the unit box.
@@ -88,19 +92,6 @@ class Evolution:
             log.step(g, generations, self.population.best, errors=log.errors)
             if g > patience and self.population.best > (1 - gain) * log.history[-1 - patience]:
                 return
-
-    def join(self, population: Population) -> None:
-        """Go on in a population with another scorer.
-
-        The better half of the searches go on, and a narrow one around the best point has the
-        places of the rest.
-        """
-        self.population = population
-        if len(self.searches) > 1:
-            order = sorted(self.searches, key=lambda s: s.best.f)
-            kept = order[: len(order) // 2]
-            rest = population.size - sum(s.popsize for s in kept)
-            self.searches = [*kept, _strategy(population.z[:, 0], 0.05, rest, self.rng)]
 
 
 def _tell(searches: list[Any], asked: list[np.ndarray], errors: np.ndarray) -> None:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.engine.observables import observe
-from neurojax.fit.holding import Held, base_mV, held_at, holding_pA, level
+from neurojax.fit.holding import base_mV, holding_pA, level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State, at_rest
+from neurojax.membrane.holding import Held, held_at
 from neurojax.membrane.pipette import before, repeated
 from neurojax.recording import features
 from neurojax.recording.spike import MARGIN_MS

@@ -16,16 +16,23 @@ import numpy as np
 
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.optimisers.by_differences import descend_by_differences
 from neurojax.fit.optimisers.evolution import Evolution, Population
 from neurojax.fit.problem import Objective
-from neurojax.fit.scoring.score import Score
 from neurojax.fit.scoring.scorer import FeatureScorer, ObjectiveScorer, Scorer
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.ranges import probes, ranges
+from neurojax.loss.score import PARTS
 from neurojax.units import nearest
 
 _ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last
-_SPREADS = (0.05, 0.1, 0.2)  # of the unit box, for one evolution around the best after the other
+_SPREADS = (
+    0.05,
+    0.05,
+    0.1,
+    0.2,
+)  # of the unit box, for one evolution around the best after the other
+_PATIENCE = 25  # generations without much gain after which islands are left
 
 
 @dataclass(frozen=True)
@@ -33,21 +40,22 @@ class Search:
     """Random draws, then CMA-ES from the best of them, scored by the features of the sweeps.
 
     The candidates of a stage before and `draws` random points are scored; from the best,
-    `population` cells evolve on separate `islands`, in time steps `coarse` times the task's, until
+    `population` cells evolve on separate `islands`, in time steps of `coarse` ms, until
     nothing gains much. This begins anew elsewhere until about half of the time is over; what is
-    left is spent in the task's steps around the best of all. Without `generations` there are 300 of
+    left is spent in finer steps around the best of all, by evolution and, from the best points,
+    by Levenberg-Marquardt on the same score, by turns. Without `generations` there are 300 of
     them, or as many as fit into `share` of the time left, compilation included. Each sweep is
     simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
     rested, and counts by the task's weights.
 
-    A cell that fires chaotically can reproduce one sweep by accident. So, in the task's steps, a
+    A cell that fires chaotically can reproduce one sweep by accident. So, in finer steps, a
     single sweep is run twice, its current stronger and weaker by the share `jitter`, and the error
     is the mean of both.
 
-    The error is the sum of `score.Score`, in tolerances, and of what priors add; `feature_weights`
-    multiply features of the score, 1 for those not named. `ranges` says how far each
+    The error is the sum of `loss.Score`, in tolerances, and of what priors add; `feature_weights`
+    multiply parts of the score, 1 for those not named. `ranges` says how far each
     parameter can move alone until the error has grown by one. With an `objective` (see
-    `Task.problem`) its value is the error instead. Raises ValueError for unknown features, and for
+    `Task.problem`) its value is the error instead. Raises ValueError for unknown parts, and for
     sweeps that are no current clamp, unless there is an objective.
     """
 
@@ -55,8 +63,10 @@ class Search:
     population: int = 256
     generations: int | None = None
     islands: int = 4
-    coarse: int = 2
+    coarse: float = 0.1  # ms
+    fine: float = 0.05  # ms; neither is finer than the task's
     share: float = 1.0
+    descents: int = 12  # iterations of Levenberg-Marquardt at a time, at most; 0: none
     jitter: float = 3e-4
     feature_weights: Mapping[str, float] = field(default_factory=dict)
     objective: Objective | None = None
@@ -68,7 +78,7 @@ class Search:
                 f"population = {self.population}, islands = {self.islands}, draws = {self.draws}: "
                 "expected at least one draw and one island, and 4 cells on each"
             )
-        known = Score._fields
+        known = tuple(PARTS)
         for name, times in self.feature_weights.items():
             if name not in known:
                 hint = f"{nearest(name, known)} (have: {', '.join(known)})"
@@ -82,26 +92,21 @@ class Search:
         """The best `population` cells of all that were seen."""
         began, seconds = time.monotonic(), self.share * budget.seconds_left
         timed = math.isfinite(seconds) and self.generations is None
-        # Several sweeps are hardly reproduced by accident at once.
-        scorer = self._scorer(task, self.jitter if len(task.traces) == 1 else 0.0)
-        best, known = Population(scorer, self.population), {}
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
         each = max(1, most // 2), budget, _ROUND * seconds
         explored = [self._explore(task, found, 1, *each)]
         while timed and not budget.hurried and time.monotonic() - began < _EXPLORED * seconds:
             explored.append(self._explore(task, None, len(explored) + 1, *each))
-        coarse, evolution = min(explored, key=lambda e: e[0].best)
-        if evolution is None or budget.interrupted:
+        coarse = min(explored, key=lambda population: population.best)
+        # Several sweeps are hardly reproduced by accident at once.
+        fine = task.stepped(max(task.dt, self.fine))
+        scorer = self._scorer(fine, self.jitter if len(task.traces) == 1 else 0.0)
+        best, known = Population(scorer, self.population), {}
+        if coarse.errors.size and not budget.interrupted:
+            rounds = None if timed else 1, max(1, most - most // 2)
+            self._refine(best, coarse, task, budget, began + seconds, *rounds)
+        if not best.errors.size:
             best.adopt(coarse)
-        else:
-            with budget.stage("evolve", scorer.unit, 1.0, began + seconds) as log:
-                best(coarse.z, log)
-                evolution.join(best)
-                evolution.run(log, max(1, most - most // 2), 60, 0.001)
-            if not best.errors.size:
-                best.adopt(coarse)
-        if timed:
-            _refine(best, task, budget, began + seconds)
         if not budget.interrupted and best.errors.size:
             with budget.stage("ranges", best.scorer.unit) as log:
                 known = _ranges(best, task, log)
@@ -117,11 +122,11 @@ class Search:
         generations: int,
         budget: Budget,
         seconds: float,
-    ) -> tuple[Population, Evolution | None]:
-        """Draw, and evolve on islands in coarse steps, until nothing gains or time is over."""
+    ) -> Population:
+        """Draw, evolve on islands in coarse steps until nothing gains; descend from the best."""
         rng, end = task.rng(number), time.monotonic() + seconds
         population = Population(
-            self._scorer(task.stepped(self.coarse * task.dt), 0.0), self.population
+            self._scorer(task.stepped(max(task.dt, self.coarse)), 0.0), self.population
         )
         points = rng.random((len(task.space), self.draws))
         if found is not None:
@@ -129,25 +134,54 @@ class Search:
         with budget.stage(_nth("draw", number), population.scorer.unit, 0.25, end) as log:
             _draw(population, points, log)
         if budget.interrupted or not population.errors.size:
-            return population, None
+            return population
         evolution = Evolution(population, self.islands, rng)
-        with budget.stage(_nth("islands", number), population.scorer.unit, 1.0, end) as log:
-            evolution.run(log, generations, 40, 0.02)
-        return population, evolution
+        with budget.stage(_nth("islands", number), population.scorer.unit, 0.7, end) as log:
+            evolution.run(log, generations, _PATIENCE, 0.02)
+        self._descend(population, budget, _nth("descend", number), end)
+        return population
+
+    def _refine(
+        self,
+        best: Population,
+        coarse: Population,
+        task: Task,
+        budget: Budget,
+        end: float,
+        rounds: int | None,
+        generations: int,
+    ) -> None:
+        """From what was found in coarse steps: descend and evolve by turns until time is over.
+
+        Evolution begins near the best point, then farther, and again.
+        """
+        for attempt, spread in enumerate(cycle(_SPREADS), 1):
+            with budget.stage(_nth("refine", attempt), best.scorer.unit, 1.0, end) as log:
+                if attempt == 1:
+                    best(coarse.z, log)
+                    log.step(1, 1, best.best)
+                else:
+                    evolution = Evolution(best, 1, task.rng(0, attempt), spread)
+                    evolution.run(log, generations, 60, 0.001)
+            if not best.errors.size:
+                return
+            self._descend(best, budget, _nth("descend finely", attempt), end)
+            over = budget.interrupted or time.monotonic() >= end
+            if over or (rounds is not None and attempt > rounds):
+                return
+
+    def _descend(self, best: Population, budget: Budget, name: str, end: float) -> None:
+        """Levenberg-Marquardt from the best points, where the error is a sum of squares."""
+        room = best.size > len(best.z) and self.objective is None
+        if not room or not self.descents or not best.errors.size or budget.hurried:
+            return
+        with budget.stage(name, best.scorer.unit, 1.0, end) as log:
+            descend_by_differences(best, log, self.descents, 0.002)
 
     def _scorer(self, task: Task, jitter: float) -> Scorer:
         if self.objective is None:
             return FeatureScorer(task, jitter, self.feature_weights)
         return ObjectiveScorer(task, self.objective)
-
-
-def _refine(best: Population, task: Task, budget: Budget, end: float) -> None:
-    """Evolve around the best point until the time is over: near it, farther, and again."""
-    for attempt, spread in enumerate(cycle(_SPREADS), 1):
-        if not best.errors.size or budget.interrupted or time.monotonic() >= end:
-            return
-        with budget.stage(_nth("refine", attempt), best.scorer.unit, 1.0, end) as log:
-            Evolution(best, 1, task.rng(0, attempt), spread).run(log, 10**6, 60, 0.001)
 
 
 def _nth(stage: str, number: int) -> str:
