@@ -95,7 +95,7 @@ def test_help_and_version(run):
 
 def test_info_tells_versions_devices_and_readers(run):
     told = run("info").output
-    for word in ("jaxlib", "devices", "cpu", "XLA_FLAGS", "cache", "pynwb"):
+    for word in ("jaxlib", "devices", "cpu", "XLA_FLAGS", "cache", "pynwb", "morphio"):
         assert word in told
 
 

@@ -375,10 +375,16 @@ def info() -> None:
     rows.append(("precision", "float64" if jax.config.jax_enable_x64 else "float32"))  # type: ignore
     rows.append(("cache", str(cache_dir())))
     rows.append(("XLA_FLAGS", os.environ.get("XLA_FLAGS", "none")))
-    readers = {"pyabf": "ABF", "pynwb": "NWB", "igor2": "Igor waves"}
-    for package, what in readers.items():
+    readers = {
+        "pyabf": ("ABF", "io"),
+        "pynwb": ("NWB", "io"),
+        "igor2": ("Igor waves", "io"),
+        "morphio": ("Neurolucida", "morphology"),
+    }
+    for package, (what, extra) in readers.items():
         has = util.find_spec(package) is not None
-        rows.append((f"{what} ({package})", "installed" if has else "no: pip install neurojax[io]"))
+        missing = f"no: pip install neurojax[{extra}]"
+        rows.append((f"{what} ({package})", "installed" if has else missing))
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in rows:
         table.add_row(f"[bold]{key}[/]", escape(value))

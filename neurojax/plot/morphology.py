@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -40,23 +41,21 @@ def morphology(
     z. A cell without places in space is drawn with straight branches. Raises ValueError for values
     that are not one for each compartment, or an unknown view.
     """
-    n = len(cell.parents)
     if len(view) != 2 or len({*view} & {*_AXES}) != 2:
         raise ValueError(f"view = {view!r}: expected two of x, y and z, as 'xy'")
-    shown = None if values is None else np.asarray(values, float)
-    if shown is not None and (shown.ndim not in (1, 2) or shown.shape[0] != n):
-        raise ValueError(f"values: shape {shown.shape}, expected [{n}] or [{n}, panel]")
-    panels = [None] if shown is None else list(shown.reshape(n, -1).T)
+    shown = None if values is None else of_compartments(cell, values)
+    panels = [None] if shown is None else list(shown.T)
     lines = cell.places()[..., [_AXES[a] for a in view]]
+    strokes = capped(cell)[..., [_AXES[a] for a in view]]
     low, high = lines.min((0, 1)), lines.max((0, 1))
     extent = np.maximum(high - low, 0.15 * (high - low).max())
     per_um = _LARGEST / extent.max()
     wide, tall = np.maximum(extent * per_um, 1.2)
     figure = Figure(figsize=(len(panels) * wide + 1.3, tall + 0.5))
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    norm = None if shown is None else Normalize(*(limits or _ends(shown)))
+    norm = None if shown is None else Normalize(*(limits or ends(shown)))
     for k, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-        _draw(ax, cell, lines, panel, norm, 72 * per_um)
+        _draw(ax, cell, strokes, panel, norm, 72 * per_um)
         _frame(ax, (low + high) / 2, extent, titles[k] if k < len(titles) else "")
     _scale_bar(axes[0], extent)
     if norm is None:
@@ -68,11 +67,39 @@ def morphology(
     return figure
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def of_compartments(cell: Cable, values: Any) -> np.ndarray:
+    """Values `[comp]` or `[comp, panel]` as `[comp, panel]`. Raises ValueError for other shapes."""
+    n, array = len(cell.parents), np.asarray(values, float)
+    if array.ndim not in (1, 2) or array.shape[0] != n:
+        raise ValueError(f"values: shape {array.shape}, expected [{n}] or [{n}, panel]")
+    return array.reshape(n, -1)
+
+
+def region_colours(cell: Cable) -> dict[str, str]:
+    """The colour of each region: the soma's is ink."""
+    others = [r for r in dict.fromkeys(cell.regions) if r != "soma"]
+    found = {r: CYCLE[k % len(CYCLE)] for k, r in enumerate(others)}
+    return {r: found.get(r, INK) for r in dict.fromkeys(cell.regions)}
+
+
+def ends(values: np.ndarray) -> tuple[float, float]:
     """The least and the largest value, a little apart."""
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def capped(cell: Cable) -> Float[np.ndarray, "comp 3 3"]:
+    """The places of compartments for lines with round caps, which close the gaps of bends.
+
+    What is as wide as long is shorter by them.
+    """
+    lines = cell.places()
+    diameter = np.broadcast_to(np.asarray(cell.diameter, float), (len(lines),))
+    length = np.broadcast_to(np.asarray(cell.length, float), (len(lines),))
+    stout = np.maximum(1 - diameter / length, 0.2)
+    shorter = np.where(diameter > length / 2, stout, 1.0)[:, None, None]
+    return lines[:, 1:2] + shorter * (lines - lines[:, 1:2])
 
 
 def _draw(
@@ -80,37 +107,21 @@ def _draw(
 ) -> None:
     """The compartments as lines as wide as they are, `points` of the page to an um."""
     diameter = np.broadcast_to(np.asarray(cell.diameter, float), (len(lines),))
-    length = np.broadcast_to(np.asarray(cell.length, float), (len(lines),))
-    # Round caps close the gaps of bends. What is as wide as long is not made longer by them.
-    stout = diameter > length / 2
-    shorter = np.where(stout, np.maximum(1 - diameter / length, 0.2), 1.0)[:, None, None]
-    ends = lines[:, 1:2] + shorter * (lines - lines[:, 1:2])
     width = np.maximum(diameter * points, _THINNEST)
-    drawn = LineCollection(list(ends), linewidths=width, capstyle="round")
+    drawn = LineCollection(list(lines), linewidths=width, capstyle="round")
     if values is None:
-        drawn.set_color([_colour(cell, k) for k in range(len(lines))])
+        colours = region_colours(cell)
+        drawn.set_color([colours[r] for r in cell.regions] or INK)
     else:
         drawn.set(array=values, cmap=_COLOURS, norm=norm)
     ax.add_collection(drawn)
 
 
-def _regions(cell: Cable) -> list[str]:
-    return list(dict.fromkeys(cell.regions))
-
-
-def _colour(cell: Cable, k: int) -> Any:
-    if not cell.regions or cell.regions[k] == "soma":
-        return to_rgba(INK)
-    others = [r for r in _regions(cell) if r != "soma"]
-    return to_rgba(CYCLE[others.index(cell.regions[k]) % len(CYCLE)])
-
-
 def _name_regions(figure: Figure, cell: Cable) -> None:
-    names = _regions(cell)
-    colours = [_colour(cell, cell.regions.index(name)) for name in names]
-    handles = [Line2D([], [], color=c, linewidth=3) for c in colours]
-    if handles:
-        figure.legend(handles, names, loc="outside right center")
+    colours = region_colours(cell)
+    if colours:
+        handles = [Line2D([], [], color=c, linewidth=3) for c in colours.values()]
+        figure.legend(handles, list(colours), loc="outside right center")
 
 
 def _frame(ax: Axes, middle: np.ndarray, extent: np.ndarray, title: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from neurojax.fit import Fit
 from neurojax.io.files import write_whole
+from neurojax.membrane.cable import Cable
 from neurojax.report import (
     course,
     opening,
@@ -17,6 +18,7 @@ from neurojax.report import (
 )
 from neurojax.report.content import FitReport, at_bound, report_of
 from neurojax.report.figures import figures, sweep_figures, write_figures
+from neurojax.report.neuron import turning
 from neurojax.report.records import as_results
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "report_of",
     "to_html",
     "write",
+    "write_neuron",
 ]
 
 
@@ -67,3 +70,15 @@ def _page(report: FitReport, made: Any, own: Any, folder: str) -> str:
     ]
     parts = [(key, name, "\n".join(content)) for key, name, content in sections]
     return page.page(report.title, opening.opening(report, made), parts)
+
+
+def write_neuron(
+    path: str | os.PathLike[str], cell: Cable, values: Any = None, label: str = "", **more: Any
+) -> Path:
+    """Write a page with a neuron to turn, as one HTML file; see `neuron.turning`.
+
+    `more` is `times` and their `unit`, and the `title`. Raises OSError naming the file.
+    """
+    title = more.pop("title", "A neuron")
+    drawn = turning(cell, values, label, **more)
+    return write_whole(path, page.page(title, [page.heading(1, page.text(title)), drawn], []))

@@ -37,7 +37,7 @@ def powers(told: str) -> str:
 
 
 def page(title: str, opening: Iterable[str], sections: Sequence[tuple[str, str, str]]) -> str:
-    """A whole HTML document: an opening, then sections of (id, heading, content)."""
+    """A whole HTML document: an opening, then sections of (id, heading, content), if any."""
     listed = "".join(f'<li><a href="#{key}">{text(name)}</a></li>' for key, name, _ in sections)
     return "\n".join(
         [
@@ -54,7 +54,7 @@ def page(title: str, opening: Iterable[str], sections: Sequence[tuple[str, str, 
             "<header>",
             *opening,
             "</header>",
-            f'<nav aria-label="Contents"><ol>{listed}</ol></nav>',
+            *([f'<nav aria-label="Contents"><ol>{listed}</ol></nav>'] if sections else []),
             "<main>",
             *(_section(*section) for section in sections),
             "</main>",
