@@ -221,7 +221,8 @@ def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path
     assert results.settings["held out"] and "1" in results.settings["fitted"][0]
     assert len(results.traces) == 4
     assert "<svg" in (tmp_path / "fit.html").read_text()
-    assert (tmp_path / "fit_figures" / "glance.png").stat().st_size > 5000
+    assert (tmp_path / "fit_figures" / "glance.svg").stat().st_size > 5000
+    assert 'href="fitted.toml"' in (tmp_path / "fit.html").read_text()
     assert load_model(tmp_path / "fitted.toml").space == load_model("squid").space
 
 

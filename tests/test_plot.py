@@ -1,6 +1,7 @@
 """Figures: what they show, without a screen and without touching matplotlib's settings."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -13,12 +14,23 @@ from neurojax.fit import Certificate, Fit, StageRecord
 from neurojax.fit.uncertainty.certificate import Interval, Profile
 from neurojax.model import load_model
 from neurojax.plot.firing import firing_rates
-from neurojax.plot.look import between, short
+from neurojax.plot.look import DATA, FITTED, INK, PREDICTED, between, short
+from neurojax.plot.panels import Line, Panel, Picture, figure_of, svg_of, ticks_of
 from neurojax.plot.phase import phase_course
-from neurojax.plot.sweep import residual, step_of
+from neurojax.plot.sweep import (
+    glance_picture,
+    overview_picture,
+    residual,
+    step_of,
+    sweep_picture,
+    together,
+)
+from neurojax.recording.family import steps_of
 from neurojax.recording.trace import Trace
 
 pytestmark = pytest.mark.smoke
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def spiking(sweep=1, late=0.0, step=100.0):
@@ -98,7 +110,7 @@ def test_a_voltage_clamp_sweep_is_not_scaled_by_its_transients():
 def test_a_glance_and_an_overview_say_sweep_and_step():
     assert "made sweep 2, +200 pA" in texts(plot.glance(views()[1]))
     assert {"1: +100 pA, fitted", "2: +200 pA, predicted"} <= texts(plot.overview(views()))
-    assert step_of(clamped()) == "-80 to 20 mV"
+    assert step_of(plot.SweepView(clamped(), clamped())) == "-80 to 20 mV"
 
 
 def test_firing_shows_spikes_and_the_f_i_curve():
@@ -119,10 +131,54 @@ def test_repeats_of_a_step_are_one_point_of_the_f_i_curve():
     assert list(model.get_ydata()) == [7.5]
 
 
+def pulsed(sweep, step):
+    """A test pulse of 60 pA before a step."""
+    t = np.arange(0, 300, 0.1)
+    i = np.where((t >= 10) & (t < 30), 60.0, np.where((t >= 50) & (t < 250), step, 0.0))
+    return replace(spiking(sweep), i_pA=i)
+
+
+def test_a_test_pulse_is_no_step_of_the_f_i_curve():
+    sweeps = [pulsed(k, 20.0 * k) for k in range(6)]
+    assert sweeps[1].step_window()[2] == 60.0  # alone it would be told so
+    assert [s.height for s in steps_of(sweeps)] == [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+    both = [plot.SweepView(t, t) for t in sweeps]
+    assert plot.firing(both).axes[1].lines[1].get_xdata().min() == 0.0
+    assert firing_rates(together(both))[0] == pytest.approx(np.full(6, 15.0))
+    own = [replace(t, name=f"{t.sweep}") for t in sweeps]  # each a protocol of its own
+    assert steps_of(own)[1].height == 60.0
+
+
+def test_a_picture_is_the_same_by_matplotlib_and_as_svg():
+    for picture in (
+        sweep_picture(views()[1]),
+        glance_picture(views()[0]),
+        overview_picture(views()),
+    ):
+        drawn, figure = svg_of(picture), figure_of(picture)
+        root = ElementTree.fromstring(drawn.encode())
+        told = {"".join(x.itertext()) for x in root.iter(f"{SVG}text")}
+        assert {a.get_title(loc="left") for a in figure.axes} - {""} <= told
+        assert {a.get_xlabel() for a in figure.axes} - {""} <= told
+        lines = [x for x in root.iter(f"{SVG}path") if x.get("stroke") in (DATA, FITTED, PREDICTED)]
+        assert len(lines) >= sum(len(p.lines) for p in picture.panels if p.lines) - len(figure.axes)
+        assert len(drawn) < 60_000
+
+
+def test_an_svg_line_goes_where_the_numbers_say():
+    panel = Panel(
+        (1.0, 1.0, 2.0, 1.0), [Line(np.array([0.0, 1.0, 2.0]), np.array([0.0, 10.0, 5.0]), INK)]
+    )
+    panel = replace(panel, xlim=(0.0, 2.0), ylim=(0.0, 10.0))
+    assert 'd="M72 144l72-72 72 36"' in svg_of(Picture(4.0, 3.0, [panel]))
+    assert ticks_of(0.0, 10.0, 5) == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    assert ticks_of(-0.13, 0.21, 3) == [-0.1, 0.0, 0.1, 0.2] and ticks_of(1.0, 1.0, 3) == []
+
+
 def test_short_steps_have_no_place_in_the_f_i_curve():
     brief = replace(spiking(9), i_pA=np.where(np.abs(np.arange(3000) - 800) < 100, 900.0, 0.0))
     start, stop, _ = brief.step_window()
-    assert stop - start < 30 and step_of(brief) == "+900 pA"
+    assert stop - start < 30 and step_of(plot.SweepView(brief, brief)) == "+900 pA"
     figure = plot.firing([*views(), plot.SweepView(brief, brief)])
     assert figure.axes[1].get_xlim()[1] < 300
     assert "900 pA, 9" in texts(figure)

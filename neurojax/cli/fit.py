@@ -241,15 +241,21 @@ def step_of(trace: Trace) -> float:
 def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> int:
     """Print what was found and write it; returns the exit code."""
     out.print(_parameter_table(done))
+    told = None
     for view, a in zip(done.views, done.agreements, strict=True):
+        if view.data.name != told and (told := view.data.name):
+            out.print(f"[bold]{escape(told)}[/]")
         mark = "[red]fitted[/]   " if view.fitted else "[blue]predicted[/]"
-        out.print(f"{mark} {escape(view.label)}: {escape(a.sentence())}", soft_wrap=True)
+        out.print(f"{mark} sweep {view.data.sweep}: {escape(a.sentence())}", soft_wrap=True)
     out.print(f"\n[bold]{escape(verdict(done.runs))}[/]\n", soft_wrap=True)
     results = as_results(done, model)
     out.print(f"results  {save(outputs.results, results)}", soft_wrap=True)
     if outputs.model is not None:
         out.print(f"model    {write_whole(outputs.model, results.model)}", soft_wrap=True)
-    out.print(f"report   {report.write(outputs.report, done)}", soft_wrap=True)
+    beside = {"results": outputs.results, "model": outputs.model}
+    files = {k: os.path.relpath(p, outputs.report.parent) for k, p in beside.items() if p}
+    written = report.write(outputs.report, replace(done, files=files))
+    out.print(f"report   {written}", soft_wrap=True)
     out.print(f"figures  {figures_folder(outputs.report)}", soft_wrap=True)
     if done.fit.interrupted:
         onward = f"neurojax fit --resume {outputs.results} goes on"

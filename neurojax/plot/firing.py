@@ -17,7 +17,8 @@ from neurojax.plot.look import (
     WIDTH,
     styled,
 )
-from neurojax.plot.sweep import SweepView, spike_times
+from neurojax.plot.sweep import SweepView, spike_times, together
+from neurojax.recording.family import Step
 from neurojax.recording.trace import Trace
 
 MOST_ROWS = 36
@@ -27,7 +28,7 @@ MOST_ROWS = 36
 @styled
 def firing(views: Sequence[SweepView]) -> Figure:
     """Spike times of data and model for each sweep, and their rates against the step of current."""
-    order = sorted(views, key=lambda view: view.data.step_window()[2])
+    order = sorted(together(views), key=lambda view: view.step.height)
     rows = np.unique(np.linspace(0, len(order) - 1, MOST_ROWS).astype(int))
     height = max(3.4, 0.27 * min(len(order), MOST_ROWS) + 0.9)
     figure = Figure(figsize=(WIDTH, height))
@@ -43,9 +44,9 @@ def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
     for row, view in enumerate(views):
         for trace, colour, low in ((view.data, DATA, 0.04), (view.model, view.colour, -0.36)):
             axes.vlines(spike_times(trace), row + low, row + low + 0.32, color=colour, lw=0.9)
-    heights = [view.data.step_window()[2] for view in views]
+    heights = [view.step.height for view in views]
     labels = [f"{h:.0f} pA, {v.data.sweep}" for h, v in zip(heights, views, strict=True)]
-    begun, over = zip(*(v.data.step_window()[:2] for v in views), strict=True)
+    begun, over = zip(*(v.step[:2] for v in views), strict=True)
     ends = [*(spike_times(t)[-1:] for v in views for t in (v.data, v.model)), [np.median(over)]]
     axes.set(xlabel="time (ms)", xlim=(min(begun) - 5, np.concatenate(ends).max() + 20))
     axes.set_yticks(range(len(views)), labels)
@@ -56,9 +57,9 @@ def _raster(axes: Axes, views: Sequence[SweepView]) -> None:
 
 def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
     """Sweeps with a step at least half as long as the longest: short ones have no rate."""
-    long = np.array([stop - start for start, stop, _ in (v.data.step_window() for v in views)])
+    long = np.array([view.step.off - view.step.on for view in views])
     views = [view for view, lasting in zip(views, long, strict=True) if lasting >= long.max() / 2]
-    heights = np.array([view.data.step_window()[2] for view in views])
+    heights = np.array([view.step.height for view in views])
     data, model = firing_rates(views)
     axes.plot(*_mean_at(heights, model), "-", color=FAINT, lw=1.0)
     axes.plot(*_mean_at(heights, data), "-", color=DATA)
@@ -84,13 +85,13 @@ def _mean_at(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:
     """Rates of data and model in Hz, `[sweep]` each."""
     return (
-        np.array([rate(v.data, v.data) for v in views]),
-        np.array([rate(v.model, v.data) for v in views]),
+        np.array([rate(v.data, v.step) for v in views]),
+        np.array([rate(v.model, v.step) for v in views]),
     )
 
 
-def rate(trace: Trace, stimulus: Trace) -> float:
-    """Spikes per second (Hz) in the stimulus's step, one under way at its end among them."""
-    start, stop, _ = stimulus.step_window()
+def rate(trace: Trace, step: Step) -> float:
+    """Spikes per second (Hz) in a step, one under way at its end among them."""
+    start, stop, _ = step
     times = spike_times(trace)
     return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)

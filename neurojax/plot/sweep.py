@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax.plot.look import (
-    DATA,
-    FAINT,
-    FITTED,
-    GRID,
-    PREDICTED,
-    WIDTH,
-    styled,
-    thin,
-)
+from neurojax.plot.look import DATA, FAINT, FITTED, INK, PREDICTED, WIDTH, thin
+from neurojax.plot.panels import Line, Panel, Picture, figure_of
 from neurojax.recording import features
+from neurojax.recording.family import Step, steps_of
 from neurojax.recording.trace import Trace
 
 
@@ -29,13 +20,15 @@ from neurojax.recording.trace import Trace
 class SweepView:
     """A measured sweep and the model's free run of it; fitted, or predicted unseen.
 
-    `keep` are the samples `[sample]` that count, None for all.
+    `keep` are the samples `[sample]` that count, None for all. `shared` is its step as the other
+    sweeps of the protocol tell it; see `together`.
     """
 
     data: Trace
     model: Trace
     fitted: bool = True
     keep: np.ndarray | None = None
+    shared: Step | None = None
 
     @property
     def label(self) -> str:
@@ -50,6 +43,17 @@ class SweepView:
     def colour(self) -> str:
         return FITTED if self.fitted else PREDICTED
 
+    @property
+    def step(self) -> Step:
+        """When its step is, and how high."""
+        return self.shared or Step(*self.data.step_window())
+
+
+def together(views: Sequence[SweepView]) -> list[SweepView]:
+    """The views, each with its step as all of them tell it."""
+    shared = steps_of([view.data for view in views])
+    return [replace(v, shared=v.shared or s) for v, s in zip(views, shared, strict=True)]
+
 
 def measured(trace: Trace) -> np.ndarray:
     """What a clamp measures: mV in current clamp, pA in voltage clamp."""
@@ -61,11 +65,11 @@ def commanded(trace: Trace) -> np.ndarray:
     return trace.i_pA if trace.clamp == "current" else trace.v_mV
 
 
-def step_of(trace: Trace) -> str:
+def step_of(view: SweepView) -> str:
     """The stimulus of a sweep as people say it: "+80 pA", "-120 to 40 mV"."""
-    if trace.clamp == "voltage":
-        return f"{trace.v_mV.min():.0f} to {trace.v_mV.max():.0f} mV"
-    height = trace.step_window()[2]
+    if view.data.clamp == "voltage":
+        return f"{view.data.v_mV.min():.0f} to {view.data.v_mV.max():.0f} mV"
+    height = view.step.height
     return f"{height:+.0f} pA" if round(height) else "no step"
 
 
@@ -84,150 +88,186 @@ def spike_times(trace: Trace) -> np.ndarray:
 
 
 # -- traces over data ------------------------------------------------------------------------------
-@styled
 def sweep(view: SweepView) -> Figure:
     """One sweep: model over data, residual and command, with close-ups of what is hard to see."""
-    figure = Figure(figsize=(WIDTH, 4.0))
-    grid = figure.add_gridspec(3, 2, width_ratios=[1.75, 1], height_ratios=[3, 1.1, 0.9])
-    main = figure.add_subplot(grid[0, 0])
-    error = figure.add_subplot(grid[1, 0], sharex=main)
-    command = figure.add_subplot(grid[2, 0], sharex=main)
-    _overlay(main, view, legend=True)
-    _residual(error, view)
-    scale, unit = _scale(view.data, of_command=True)
-    command.plot(*thin(view.data.t_ms, commanded(view.data) * scale), color=FAINT, lw=0.9)
-    command.set(xlabel="time (ms)", ylabel=unit, xlim=(0, view.data.duration_ms))
-    for axes in (main, error):
-        axes.tick_params(labelbottom=False)
-    figure.align_ylabels([main, error, command])
-    side = grid[:, 1].subgridspec(2, 1)
-    for axes, panel in zip(
-        [figure.add_subplot(side[0]), figure.add_subplot(side[1])], _close_ups(view), strict=True
-    ):
-        panel(axes)
-    return figure
+    return figure_of(sweep_picture(view))
 
 
-@styled
 def glance(view: SweepView) -> Figure:
     """One sweep at a glance: model over data."""
-    figure = Figure(figsize=(WIDTH, 2.3))
-    axes = figure.subplots()
-    _overlay(axes, view, legend=True)
-    axes.set(xlabel="time (ms)", xlim=_around_step(view.data))
-    axes.set_title(f"{view.label}, {step_of(view.data)}")
-    return figure
+    return figure_of(glance_picture(view))
 
 
-def _around_step(trace: Trace) -> tuple[float, float]:
+def overview(views: Sequence[SweepView]) -> Figure:
+    """Model over data for several sweeps, small, on common axes."""
+    return figure_of(overview_picture(views))
+
+
+def sweep_picture(view: SweepView) -> Picture:
+    """What `sweep` shows."""
+    left, wide, over = 0.82, 4.6, (0.0, view.data.duration_ms)
+    scale, unit = _scale(view.data)
+    of_command, its_unit = _scale(view.data, of_command=True)
+    t, command = view.data.t_ms, commanded(view.data) * of_command
+    main = Panel(
+        (left, 0.3, wide, 1.95),
+        _both(view, scale),
+        ylabel=unit,
+        xlim=over,
+        ylim=_robust_limits(view, scale),
+        bare_x=True,
+        legend=True,
+    )
+    stimulus = Panel(
+        (left, 3.05, wide, 0.5),
+        [Line(*thin(t, command, 500), FAINT, 0.9)],
+        xlabel="time (ms)",
+        ylabel=its_unit,
+        xlim=over,
+    )
+    panels = [main, _residual(view, (left, 2.4, wide, 0.5), over), stimulus]
+    places = [(6.15, top, 2.6, 1.25) for top in (0.3, 2.3)]
+    return Picture(WIDTH, 4.05, [*panels, *_close_ups(view, places)])
+
+
+def glance_picture(view: SweepView) -> Picture:
+    """What `glance` shows."""
+    scale, unit = _scale(view.data)
+    panel = Panel(
+        (0.68, 0.3, WIDTH - 0.95, 1.5),
+        _both(view, scale),
+        title=f"{view.label}, {step_of(view)}",
+        xlabel="time (ms)",
+        ylabel=unit,
+        xlim=_around_step(view),
+        ylim=_robust_limits(view, scale),
+        legend=True,
+    )
+    return Picture(WIDTH, 2.3, [panel])
+
+
+def overview_picture(views: Sequence[SweepView]) -> Picture:
+    """What `overview` shows."""
+    columns = 4 if len(views) > 9 else 3
+    rows = -(-len(views) // columns)
+    wide, high = (WIDTH - 0.7) / columns, 1.5
+    scale, unit = _scale(views[0].data)
+    edges = [_robust_limits(view, scale) for view in views]
+    over = 0.0, max(view.data.duration_ms for view in views)
+    panels = []
+    for k, view in enumerate(views):
+        row, column = divmod(k, columns)
+        lowest = k + columns >= len(views)
+        panels.append(
+            Panel(
+                (0.65 + column * wide, 0.3 + row * high, wide - 0.2, high - 0.4),
+                _both(view, scale, columns=250),
+                title=f"{view.data.sweep}: {step_of(view)}, {view.role}",
+                title_colour=view.colour,
+                xlabel="time (ms)" if lowest else "",
+                ylabel="" if column else unit,
+                xlim=over,
+                ylim=(min(low for low, _ in edges), max(high for _, high in edges)),
+                bare_x=not lowest,
+                bare_y=column > 0,
+            )
+        )
+    return Picture(WIDTH, high * rows + 0.45, panels)
+
+
+def _around_step(view: SweepView) -> tuple[float, float]:
     """A current step with some rest before and after it, ms; under voltage clamp all."""
+    trace = view.data
     if trace.clamp == "voltage":
         return 0.0, trace.duration_ms
-    start, stop, _ = trace.step_window()
+    start, stop, _ = view.step
     pad = 0.15 * (stop - start)
     return max(0.0, start - pad), min(trace.duration_ms, stop + 1.5 * pad)
 
 
-@styled
-def overview(views: Sequence[SweepView]) -> Figure:
-    """Model over data for several sweeps, small, on common axes."""
-    columns = 4 if len(views) > 9 else 3
-    rows = -(-len(views) // columns)
-    figure = Figure(figsize=(WIDTH, 1.5 * rows + 0.4))
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, view in zip(panels.ravel(), views, strict=False):
-        _overlay(axes, view, columns=400)
-        axes.set_ylabel("")
-        title = f"{view.data.sweep}: {step_of(view.data)}, {view.role}"
-        axes.set_title(title, color=view.colour, fontsize=8.5)
-    for axes in panels.ravel()[len(views) :]:
-        axes.set_visible(False)
-    for k in range(columns):
-        shown = (len(views) - 1 - k) // columns
-        panels[shown, k].tick_params(labelbottom=True)
-    figure.supxlabel("time (ms)", fontsize=9)
-    for axes in panels[:, 0]:
-        axes.set_ylabel(_scale(views[0].data)[1])
-    return figure
+def _both(
+    view: SweepView,
+    scale: float,
+    within: tuple[float, float] = (-np.inf, np.inf),
+    columns: int = 500,
+) -> list[Line]:
+    """The model's line over the data's, of the samples within times (ms)."""
+    lines = []
+    for trace, colour, width, label in (
+        (view.data, DATA, 1.5, "data"),
+        (view.model, view.colour, 1.0, f"model, {view.role}"),
+    ):
+        t = trace.t_ms
+        near = (t >= within[0]) & (t <= within[1])
+        y = measured(trace)[near] * scale
+        lines.append(Line(*thin(t[near], y, columns), colour, width, label))
+    return lines
 
 
-def _overlay(axes: Axes, view: SweepView, legend: bool = False, columns: int = 800) -> None:
-    scale, unit = _scale(view.data)
-    data, model = (measured(trace) * scale for trace in (view.data, view.model))
-    axes.plot(*thin(view.data.t_ms, data, columns), color=DATA, lw=1.5, label="data")
-    axes.plot(
-        *thin(view.model.t_ms, model, columns),
-        color=view.colour,
-        lw=1.0,
-        label=f"model, {view.role}",
-    )
-    axes.set_ylabel(unit)
-    if view.data.clamp == "voltage":
-        axes.set_ylim(*_robust_limits(view, scale))
-    if legend:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderaxespad=0)
-
-
-def _residual(axes: Axes, view: SweepView) -> None:
+def _residual(
+    view: SweepView, place: tuple[float, float, float, float], over: tuple[float, float]
+) -> Panel:
     scale, unit = _scale(view.data)
     t, r = residual(view.data, view.model)
-    axes.axhline(0, color=GRID, lw=0.8)
-    axes.plot(*thin(t, r * scale), color=view.colour, lw=0.7)
-    axes.set_ylabel(f"model - data\n({unit})")
+    edge = None
     if view.data.clamp == "voltage":
         low, high = _robust_limits(view, scale)
-        edge = 1.2 * np.quantile(np.abs(r), 0.995) * scale or high - low
-        axes.set_ylim(-edge, edge)
+        most = 1.2 * float(np.quantile(np.abs(r), 0.995)) * scale or high - low
+        edge = -most, most
+    return Panel(
+        place,
+        [Line(*thin(t, r * scale, 500), view.colour, 0.7)],
+        ylabel=f"model - data\n({unit})",
+        xlim=over,
+        ylim=edge,
+        at_zero=True,
+        bare_x=True,
+    )
 
 
-def _close_ups(view: SweepView) -> list[Callable[[Axes], None]]:
+def _close_ups(view: SweepView, places: Sequence[tuple[float, float, float, float]]) -> list[Panel]:
     """What the two small panels show: spikes where there are any, else where most happens."""
-    times = spike_times(view.data)
-    if times.size:
-        return [
-            functools.partial(_first_spikes, view=view),
-            functools.partial(_spike_shape, view=view),
-        ]
-    windows = _busiest(view)
-    return [functools.partial(_window, view=view, window=w) for w in windows]
-
-
-def _first_spikes(axes: Axes, view: SweepView) -> None:
     times, own = spike_times(view.data), spike_times(view.model)
-    first = min([times[0], *own[:1]])
-    last = times[min(2, times.size - 1)]
+    if not times.size:
+        both = zip(places, _busiest(view), strict=True)
+        return [_window(view, place, within) for place, within in both]
+    first, last = min([times[0], *own[:1]]), times[min(2, times.size - 1)]
     pad = 0.08 * (last - first) + 8.0
-    _window(axes, view, (first - pad, last + 2 * pad))
-    axes.set_title("first spikes")
+    within = float(first - pad), float(last + 2 * pad)
+    return [_window(view, places[0], within, "first spikes"), _spike_shape(view, places[1])]
 
 
-def _spike_shape(axes: Axes, view: SweepView) -> None:
+def _spike_shape(view: SweepView, place: tuple[float, float, float, float]) -> Panel:
     """The middle spike of each, aligned at its peak."""
-    for trace, colour, width in _both(view):
+    lines = []
+    for trace, colour, width in ((view.data, DATA, 2.0), (view.model, view.colour, 1.2)):
         times = spike_times(trace)
         if times.size:
             t = trace.t_ms - times[times.size // 2]
             near = (t >= -4.0) & (t <= 8.0)
-            axes.plot(t[near], trace.v_mV[near], color=colour, lw=width)
+            lines.append(Line(t[near], trace.v_mV[near], colour, width))
+    axes = "time from the peak (ms)", "mV"
+    return Panel(place, lines, "a middle spike, aligned", INK, *axes, xlim=(-4.0, 8.0))
 
-    axes.set(xlabel="time from the peak (ms)", ylabel="mV", title="a middle spike, aligned")
 
-
-def _window(axes: Axes, view: SweepView, window: tuple[float, float]) -> None:
+def _window(
+    view: SweepView,
+    place: tuple[float, float, float, float],
+    within: tuple[float, float],
+    title: str = "",
+) -> Panel:
     scale, unit = _scale(view.data)
-    for trace, colour, width in _both(view):
-        near = (trace.t_ms >= window[0]) & (trace.t_ms <= window[1])
-        axes.plot(*thin(trace.t_ms[near], measured(trace)[near] * scale), color=colour, lw=width)
-    axes.set(
-        xlim=window, ylabel=unit, xlabel="time (ms)", title=f"{window[0]:.0f} to {window[1]:.0f} ms"
+    is_clamp = view.data.clamp == "voltage"
+    return Panel(
+        place,
+        _both(view, scale, within),
+        title or f"{within[0]:.0f} to {within[1]:.0f} ms",
+        INK,
+        "time (ms)",
+        unit,
+        within,
+        _robust_limits(view, scale, within) if is_clamp else None,
     )
-    if view.data.clamp == "voltage":
-        axes.set_ylim(*_robust_limits(view, scale, window))
-
-
-def _both(view: SweepView) -> list[tuple[Trace, str, float]]:
-    """Data and model with the colours and widths of their lines."""
-    return [(view.data, DATA, 2.0), (view.model, view.colour, 1.2)]
 
 
 def _busiest(view: SweepView, parts: int = 14) -> list[tuple[float, float]]:
@@ -239,7 +279,7 @@ def _busiest(view: SweepView, parts: int = 14) -> list[tuple[float, float]]:
     far = np.where(np.abs(np.arange(parts) - first) > 1, moves, -1.0)
     chosen = sorted([first, int(np.argmax(far))])
     dt = view.model.dt_ms
-    return [(edges[k] * dt, edges[k + 1] * dt) for k in chosen]
+    return [(float(edges[k] * dt), float(edges[k + 1] * dt)) for k in chosen]
 
 
 def _scale(trace: Trace, of_command: bool = False) -> tuple[float, str]:
@@ -253,14 +293,14 @@ def _scale(trace: Trace, of_command: bool = False) -> tuple[float, str]:
 def _robust_limits(
     view: SweepView, scale: float, window: tuple[float, float] | None = None
 ) -> tuple[float, float]:
-    """Limits that show model and data but not the tips of capacitive transients."""
+    """Limits that show all of potentials, of currents all but the tips of capacitive transients."""
     values = []
     for trace in (view.data, view.model):
         y, t = measured(trace), trace.t_ms
         if window is not None:
             y = y[(t >= window[0]) & (t <= window[1])]
-        shown = [0.004, 0.996] if trace is view.data else [0.0, 1.0]
-        values.append(np.quantile(y, shown) * scale)
+        all_of_it = trace is view.model or trace.clamp == "current"
+        values.append(np.quantile(y, [0.0, 1.0] if all_of_it else [0.004, 0.996]) * scale)
     low, high = np.min(values), np.max(values)
-    pad = 0.12 * (high - low) or 1.0
+    pad = (0.12 if view.data.clamp == "voltage" else 0.05) * (high - low) or 1.0
     return float(low - pad), float(high + pad)

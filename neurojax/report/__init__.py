@@ -39,18 +39,19 @@ def figures_folder(path: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}_figures")
 
 
-def write(path: str | os.PathLike[str], report: FitReport | Fit) -> Path:
-    """Write the report as one HTML file, whole or not at all, and its figures beside it.
+def write(path: str | os.PathLike[str], report: FitReport | Fit, *, bitmaps: bool = False) -> Path:
+    """Write the report as one HTML file, whole or not at all, and its figures beside it as SVG.
 
-    Of a fit, or of one that was loaded, it is that of `report_of(fit)`. Raises OSError naming the
-    file, and ValueError for a fit that does not say to which sweeps it was fitted.
+    `bitmaps` makes PNG of the figures too, which takes longer. Of a fit, or of one that was loaded,
+    it is the report of `report_of(fit)`. Raises OSError naming the file, and ValueError for a fit
+    that does not say to which sweeps it was fitted.
     """
     if isinstance(report, Fit):
         report = report_of(report)
     folder = figures_folder(path)
     made, own = figures(report), sweep_figures(report)
     written = write_whole(path, _page(report, made, own, folder.name))
-    write_figures(folder, made | dict(own.values()))
+    write_figures(folder, made | dict(own.values()), bitmaps)
     return written
 
 

@@ -10,7 +10,7 @@ from neurojax.fit import Agreement, Fit, Free, Space
 from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.fit.uncertainty.free_runs import free_runs
 from neurojax.fit.verdict import spiking
-from neurojax.plot.sweep import SweepView
+from neurojax.plot.sweep import SweepView, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,15 @@ class FitReport:
     command: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    files: Mapping[str, str] = field(default_factory=dict)  # what is written beside it, by kind
+
+    def __post_init__(self):
+        object.__setattr__(self, "views", together(self.views))
+
+    def label(self, view: SweepView) -> str:
+        """How the report calls a sweep: the protocol is named where there are several."""
+        several = len({v.data.name for v in self.views}) > 1
+        return view.label if several else f"sweep {view.data.sweep}"
 
     @property
     def clamp(self) -> str:

@@ -81,8 +81,9 @@ def making(report: FitReport, folder: str) -> Iterator[str]:
     items += [(k, str(v)) for k, v in report.settings.items()]
     items += [("hardware", f"{hardware}, {os.cpu_count()} cores")]
     items += list(running_versions().items())
-    items += [("figures", f"PNG and SVG in {folder}/")] if folder else []
-    yield page.definitions(items)
+    linked = [(kind, page.link(file, file)) for kind, file in report.files.items()]
+    linked += [("figures", page.link(f"{folder}/", f"{folder}/"))] if folder else []
+    yield page.definitions([*linked, *((k, page.text(v)) for k, v in items)])
     yield page.heading(3, "Recording")
     rows = [
         [

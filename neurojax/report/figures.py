@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from matplotlib.figure import Figure
 from neurojax import plot
 from neurojax.io.files import write_whole
 from neurojax.plot.look import WIDTH
+from neurojax.plot.panels import Picture, figure_of, svg_of
+from neurojax.plot.sweep import glance_picture, overview_picture, sweep_picture
 from neurojax.report import svg
 from neurojax.report.content import FitReport
 
@@ -21,16 +24,20 @@ MOST_SWEEPS = 12
 class Drawn(NamedTuple):
     """A figure of a report."""
 
-    figure: Figure
+    figure: Callable[[], Figure]  # for a bitmap
     alt: str  # for those who cannot see it
     caption: str
     vector: str  # as SVG
     width: float  # as a part of the page's
 
 
-def drawn(figure: Figure, alt: str, caption: str = "") -> Drawn:
-    """A figure with its words."""
-    return Drawn(figure, alt, caption, svg.vector(figure), figure.get_figwidth() / WIDTH)
+def drawn(picture: Figure | Picture, alt: str, caption: str = "") -> Drawn:
+    """A figure with its words. One of lines alone is written as SVG without matplotlib."""
+    if isinstance(picture, Picture):
+        vector, width = svg_of(picture), picture.width
+        return Drawn(lambda: figure_of(picture), alt, caption, vector, width / WIDTH)
+    vector, width = svg.vector(picture), picture.get_figwidth()
+    return Drawn(lambda: picture, alt, caption, vector, width / WIDTH)
 
 
 def figures(report: FitReport) -> dict[str, Drawn]:
@@ -38,12 +45,12 @@ def figures(report: FitReport) -> dict[str, Drawn]:
     fit, made = report.fit, {}
     seen = report.views[_first_look(report)]
     made["glance"] = drawn(
-        plot.glance(seen),
-        f"{seen.label}, {seen.role}: the model's free run over the recording",
+        glance_picture(seen),
+        f"{report.label(seen)}, {seen.role}: the model's free run over the recording",
     )
     if len(report.views) > 2:
         made["overview"] = drawn(
-            plot.overview([report.views[k] for k in chosen_sweeps(report)]),
+            overview_picture([report.views[k] for k in chosen_sweeps(report)]),
             "The model over the recording on several sweeps, small",
             "Recording in grey, free run of the model in colour; number of the sweep and its step.",
         )
@@ -138,13 +145,14 @@ def sweep_figures(report: FitReport) -> dict[int, tuple[str, Drawn]]:
         if any(name == taken for taken, _ in made.values()):
             name = f"{name}_{k}"
         what = f"{view.label}, {view.role}: recording, free run, residual, stimulus and close-ups"
-        made[k] = name, drawn(plot.sweep(view), what)
+        made[k] = name, drawn(sweep_picture(view), what)
     return made
 
 
-def write_figures(folder: Path, made: dict[str, Drawn]) -> None:
-    """Each figure as SVG and PNG in a folder, which is made. Raises OSError naming the file."""
+def write_figures(folder: Path, made: dict[str, Drawn], bitmaps: bool = False) -> None:
+    """Each figure as SVG, or PNG too, in a folder, which is made. Raises OSError naming it."""
     folder.mkdir(exist_ok=True)
     for name, one in made.items():
         write_whole(folder / f"{name}.svg", svg.alone(one.vector))
-        write_whole(folder / f"{name}.png", svg.bitmap(one.figure))
+        if bitmaps:
+            write_whole(folder / f"{name}.png", svg.bitmap(one.figure()))

@@ -28,6 +28,11 @@ def opening(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
     if found := words.cautions(report):
         yield page.bullets([page.text(x) for x in found], "Before you use these numbers")
     yield page.drawing("glance", made["glance"])
+    if report.files:
+        linked = ", ".join(
+            page.link(file, f"{kind} ({file})") for kind, file in report.files.items()
+        )
+        yield page.paragraph(f"Beside this report: {linked}.", "note")
 
 
 def _key_numbers(report: FitReport) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from neurojax.report import svg
 from neurojax.report.figures import Drawn
@@ -92,23 +93,32 @@ def facts(items: Sequence[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], label: str) -> str:
-    """A table that scrolls sideways where the page is narrow; text that is a number sits right."""
+    """A table that scrolls sideways where the page is narrow; text that is a number sits right.
+
+    A row with a single cell names those that follow.
+    """
     rows = [[_cell(c) for c in row] for row in rows]
-    columns = [[row[k] for row in rows if row[k][0]] for k in range(len(head))]
+    full = [row for row in rows if len(row) == len(head)]
+    columns = [[row[k] for row in full if row[k][0]] for k in range(len(head))]
     right = [bool(column) and all("number" in kind for _, kind in column) for column in columns]
     top = "".join(
         f'<th scope="col"{" class=number" if right[k] else ""}>{text(h)}</th>'
         for k, h in enumerate(head)
     )
-    body = "".join(
-        "<tr>" + "".join(f'<td class="{kind}">{content}</td>' for content, kind in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join(_row(row, len(head)) for row in rows)
     kind = "scroll tall" if len(rows) > TALL else "scroll"
     return (
         f'<div class="{kind}" tabindex="0" role="region" aria-label="{text(label)}">'
         f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _row(row: Sequence[tuple[str, str]], columns: int) -> str:
+    """A row; one with a single cell names those that follow."""
+    if len(row) == 1 < columns:
+        content, kind = row[0]
+        return f'<tr><th class="{kind}" colspan="{columns}" scope="rowgroup">{content}</th></tr>'
+    return "<tr>" + "".join(f'<td class="{kind}">{content}</td>' for content, kind in row) + "</tr>"
 
 
 def _cell(cell: Cell) -> tuple[str, str]:
@@ -119,8 +129,13 @@ def _cell(cell: Cell) -> tuple[str, str]:
 
 
 def definitions(items: Iterable[tuple[str, str]]) -> str:
-    """Terms with what they are, as text."""
-    return "<dl>" + "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in items) + "</dl>"
+    """Terms, as text, with what they are, as HTML."""
+    return "<dl>" + "".join(f"<dt>{text(k)}</dt><dd>{v}</dd>" for k, v in items) + "</dl>"
+
+
+def link(target: str, said: str) -> str:
+    """A link to a file beside the page."""
+    return f'<a href="{html.escape(quote(target))}">{text(said)}</a>'
 
 
 def details(summary: str, content: str, unfolded: bool = False) -> str:

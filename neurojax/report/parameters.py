@@ -13,6 +13,7 @@ from neurojax.plot.look import between, number, readable
 from neurojax.report import page, words
 from neurojax.report.content import FitReport, at_bound
 from neurojax.report.figures import Drawn
+from neurojax.report.properties import of_whole
 
 _NOTES = {
     "": "No intervals: no stage has looked beside the best point, as certify does.",
@@ -27,7 +28,7 @@ _NOTES = {
 def section(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
     """What was found, how sure it is, and what was held fixed."""
     kind, known = spans(report.fit)
-    head = ["parameter", "value", "unit"]
+    head = ["parameter", "value", "unit", "whole cell"]
     head += {"interval": ["95 % interval", "fixed by the data"], "range": ["range", "felt"]}.get(
         kind, []
     )
@@ -67,6 +68,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     yield f"<code>{page.text(f.name)}</code>{also}", ""
     yield number(value)
     yield unit
+    yield of_whole(best, f.unit, report.fit.cell), "number"
     if kind and span is None:
         yield from ("-", "not at all")
     elif kind and span is not None:
@@ -89,4 +91,7 @@ def _fixed(report: FitReport) -> str:
         for name, (v, i) in compartment.parameters(report.fit.cell).items()
         if name not in free
     ]
-    return page.details(f"{len(fixed)} parameters were held fixed", page.definitions(fixed))
+    return page.details(
+        f"{len(fixed)} parameters were held fixed",
+        page.definitions((k, page.text(v)) for k, v in fixed),
+    )

@@ -17,6 +17,7 @@ from neurojax.plot.phase import phase_course
 from neurojax.plot.sweep import measured, step_of
 from neurojax.report import words
 from neurojax.report.content import FitReport
+from neurojax.report.properties import properties
 
 _UNITS = {
     "spike_time_error_ms": "ms",
@@ -47,7 +48,7 @@ def as_results(report: FitReport, model: Model) -> Results:
         "held out": [k for k, v in zip(names, views, strict=True) if not v.fitted],
         **found.settings,  # the task's own order of them, if it has one
         "sweeps": names,
-        "steps": [step_of(v.data) for v in views],
+        "steps": [step_of(v) for v in views],
         "agreement": {k: a.sentence() for k, a in zip(names, report.agreements, strict=True)},
         "verdict": verdict(report.runs),
         "cautions": words.cautions(report),
@@ -75,13 +76,16 @@ def _keys(report: FitReport) -> list[str]:
 
 def _sweeps(report: FitReport, names: list[str]) -> Iterator[Entry]:
     views, is_current = report.views, report.clamp == "current"
-    height = [v.data.step_window()[2] for v in views]
+    height = [v.step.height for v in views]
     yield "sweeps/fitted", [v.fitted for v in views], "1"
     yield "sweeps/step", height, "pA" if is_current else "mV"
     for name in Agreement._fields[1:]:
         values = [getattr(a, name) for a in report.agreements]
         own = "mV" if is_current else "pA"
         yield f"agreement/{name}", values, own if name == "rmse" else _UNITS.get(name, "1")
+    for p in properties(report):
+        yield f"cell/{p.name} of data", p.data, p.unit
+        yield f"cell/{p.name} of model", p.model, p.unit
     for key, view in zip(names, views, strict=True):
         difference = measured(view.model) - measured(view.data)
         yield f"residual/{key}", difference, "mV" if is_current else "pA"

@@ -91,6 +91,7 @@ th, td { padding: .38rem .9rem .38rem 0; border-bottom: 1px solid var(--rule);
 th:last-child, td:last-child { padding-right: 0; }
 th { white-space: normal; }
 tbody tr:hover { background: var(--wash); }
+th.group { padding-top: .9rem; color: var(--ink); }
 td.wrap { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 th.number, td.number { text-align: right; }
 .also { color: var(--soft); font-size: .84rem; white-space: normal; max-width: 15rem; }

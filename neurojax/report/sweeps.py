@@ -9,7 +9,7 @@ import numpy as np
 from neurojax.fit.verdict import explained
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView, step_of
-from neurojax.report import page, words
+from neurojax.report import page, properties, words
 from neurojax.report.content import FitReport
 from neurojax.report.figures import Drawn
 
@@ -24,12 +24,13 @@ def beside(
         '<span class="predicted">predicted</span> ones were not.'
     )
     yield _table(report)
+    yield from properties.section(report)
     if "overview" in made:
         yield page.drawing("overview", made["overview"])
     unfolded = {report.typical(fitted=True), report.typical(fitted=False)}
     for k, (name, one) in own.items():
         view = report.views[k]
-        title = page.heading(3, f"{page.text(view.label)}, {step_of(view.data)} {_badge(view)}")
+        title = page.heading(3, f"{page.text(report.label(view))}, {step_of(view)} {_badge(view)}")
         told = f'<span class="rest">{page.text(words.told(report.agreements[k]))}</span>'
         yield page.details(f"{title} {told}", page.drawing(name, one), k in unfolded)
     if rest := len(report.views) - len(own):
@@ -57,9 +58,13 @@ def _table(report: FitReport) -> str:
     errors = ["spike time (ms)", "latency (ms)", "peak (mV)", "trough (mV)", "width (ms)"]
     counts = ["spikes", "model", *errors, "below threshold (mV)"]
     head = ["sweep", "", step, *(counts if report.spiking else ["explained"]), f"RMSE ({unit})"]
-    rows = []
+    rows: list[list[page.Cell]] = []
+    protocols, told = {view.data.name for view in report.views}, None
     for run, view, a in zip(report.runs, report.views, report.agreements, strict=False):
-        row: list[page.Cell] = [view.label, (_badge(view), ""), (step_of(view.data), "number")]
+        if len(protocols) > 1 and view.data.name != told:
+            rows.append([(page.text(view.data.name or "unnamed"), "group")])
+        told = view.data.name
+        row: list[page.Cell] = [f"{view.data.sweep}", (_badge(view), ""), (step_of(view), "number")]
         if report.spiking:
             row += [f"{a.spikes_data}", f"{a.spikes_model}"]
             alike = a.spikes_model == a.spikes_data

@@ -1,0 +1,129 @@
+"""The cell in numbers that an electrophysiologist knows: rest, resistance, time constant, rheobase.
+
+Read off the same sweeps for data and model, by the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.fit import Fit
+from neurojax.fit.holding import holding_pA
+from neurojax.membrane.compartment import Cell, at_rest
+from neurojax.plot.look import number
+from neurojax.plot.sweep import SweepView
+from neurojax.recording.features import spikes, subthreshold
+from neurojax.recording.trace import Trace
+from neurojax.report import page
+from neurojax.report.content import FitReport
+from neurojax.units import PA
+
+_LEAST_MS = 50.0
+"""Steps that are shorter charge no membrane."""
+
+
+class Property(NamedTuple):
+    """A number of the cell, of data and model; NaN where it cannot be read off."""
+
+    name: str
+    unit: str
+    data: float
+    model: float
+    note: str  # from which sweeps
+
+
+def properties(report: FitReport) -> list[Property]:
+    """What can be read off the sweeps in current clamp; under voltage clamp nothing."""
+    if report.clamp == "voltage":
+        return []
+    views, fit = report.views, report.fit
+    return [
+        p for p in (*_passive(views, fit), *_firing(views)) if np.isfinite([p.data, p.model]).any()
+    ]
+
+
+def _passive(views: Sequence[SweepView], fit: Fit) -> Iterator[Property]:
+    begun = views[0].data
+    base = [_of(v.data, v)[0] for v in views]
+    rest = float(np.asarray(at_rest(fit.cell, holding_pA(begun) * PA).v))
+    yield Property("rest", "mV", _median(base), rest, "median; the model's own, not held")
+    down = [v for v in views if v.step.height < 0 and v.step.off - v.step.on >= _LEAST_MS]
+    down = [v for v in down if not spikes(v.data.v_mV, v.data.dt_ms).number]
+    small = sorted(down, key=lambda v: -v.step.height)[:3]
+    heights = ", ".join(dict.fromkeys(f"{v.step.height:.0f}" for v in small))
+    for k, name, unit in ((1, "input resistance", "MOhm"), (2, "time constant", "ms")):
+        data, model = (_median([_of(t, v)[k] for t, v in _both(small, of)]) for of in range(2))
+        yield Property(name, unit, data, model, f"steps of {heights} pA")
+    sag = sorted(down, key=lambda v: v.step.height)[:1]
+    data, model = (_median([100 * _of(t, v)[3] for t, v in _both(sag, of)]) for of in range(2))
+    yield Property("sag", "%", data, model, "".join(f"step of {v.step.height:.0f} pA" for v in sag))
+    R, tau = (_median([_of(v.data, v)[k] for v in small]) for k in (1, 2))
+    yield Property("capacitance", "pF", 1e3 * tau / R, capacitance_pF(fit.cell), "data: tau / R")
+
+
+def _both(views: Sequence[SweepView], of: int) -> list[tuple[Trace, SweepView]]:
+    return [((v.data, v.model)[of], v) for v in views]
+
+
+def _of(trace: Trace, view: SweepView) -> tuple[float, float, float, float]:
+    """Base (mV), resistance (MOhm), time constant (ms) and sag ratio under the view's step."""
+    on, off, height = view.step
+    found = subthreshold(trace.v_mV, trace.dt_ms, (on, off), height)
+    return (
+        float(found.base),
+        float(found.resistance_MOhm),
+        float(found.tau),
+        float(found.sag_ratio),
+    )
+
+
+def _firing(views: Sequence[SweepView]) -> Iterator[Property]:
+    up = [v for v in views if v.step.height > 0 and v.step.off - v.step.on >= _LEAST_MS]
+    data, model = (_rheobase(_both(up, of)) for of in range(2))
+    yield Property("rheobase", "pA", data, model, "weakest step that fires it")
+
+
+def _rheobase(both: Sequence[tuple[Trace, SweepView]]) -> float:
+    fires = [
+        view.step.height
+        for trace, view in both
+        if _within(spikes(trace.v_mV, trace.dt_ms).times, view)
+    ]
+    return min(fires, default=float("nan"))
+
+
+def _within(times: np.ndarray, view: SweepView) -> bool:
+    return bool(((times >= view.step.on) & (times <= view.step.off)).any())
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [x for x in values if np.isfinite(x)]
+    return float(np.median(known)) if known else float("nan")
+
+
+# -- of the whole cell -----------------------------------------------------------------------------
+def capacitance_pF(cell: Cell) -> float:
+    """The capacitance of the whole membrane."""
+    return float(np.asarray(cell.C_m)) * float(np.asarray(cell.area)) * 1e6
+
+
+def of_whole(value: float, unit: str, cell: Cell) -> str:
+    """A density times the membrane's area: "12.3 nS", "105 pF"; else nothing."""
+    area = float(np.asarray(cell.area))
+    if unit not in ("mS/cm2", "uF/cm2") or area >= 1e-2:
+        return ""  # an area of 1 cm2 stands for densities
+    return f"{number(value * area * 1e6, 3)} {'nS' if unit == 'mS/cm2' else 'pF'}"
+
+
+def section(report: FitReport) -> Iterator[str]:
+    """The table of the properties."""
+    rows = [
+        [p.name, number(p.data, 3), number(p.model, 3), p.unit, (page.text(p.note), "rest")]
+        for p in properties(report)
+    ]
+    if rows:
+        yield page.heading(3, "The cell in numbers")
+        yield page.table(["", "data", "model", "unit", "read off"], rows, "The cell in numbers")
