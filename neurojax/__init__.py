@@ -16,7 +16,7 @@ from neurojax.engine.folds import (
 from neurojax.engine.observables import observables
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
-from neurojax.membrane import electrode
+from neurojax.membrane import electrode, extracellular
 from neurojax.membrane.builders import (
     assemble,
     ball_and_stick,
@@ -110,6 +110,7 @@ __all__ = [
     "electrotonus",
     "elementary_charges",
     "error_of",
+    "extracellular",
     "features",
     "field",
     "fit",

@@ -229,6 +229,8 @@ def everything():
     cell = nj.ball_and_stick(channels, compartments=5, length=200.0, inputs={"glu": 0.0})
     cell = nj.replace(cell, {"C_m": np.array([[1.0, 1.2]])})
     drive = nj.current_clamp([np.full(100, 2e-5), np.full(100, -1e-5)], at=[0, np.array([3, 5])])
+    field = nj.extracellular.point_source(cell, np.full(100, -2.0), np.array([[50.0], [80.0], [0]]))
+    drive = nj.electrode.in_field(drive, field)
     return cell, stimulus(
         drive,
         exp=nj.Events(times=[0.31, 1.01], at=np.array([[1, 2]])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from neurojax.membrane.axes import check_compartments
+from neurojax.membrane.axes import check_compartments, check_length
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, imposes
 from neurojax.membrane.electrode import Electrode, n_steps
@@ -24,6 +24,7 @@ def ready(cell: Cell, electrode: Electrode, dt: float) -> Electrode:
 
     Raises ValueError for events or currents that the run cannot have, see `check_events`.
     """
+    check_length("comp", math.prod(cell.state_shape), electrode=electrode)
     n, duration = math.prod(cell.state_shape), n_steps(electrode) * dt
     for k, current in enumerate(electrode.currents):
         check_compartments(f"currents.{k}.at", current.at, n)

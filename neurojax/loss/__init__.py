@@ -7,6 +7,7 @@ the time between records: `loss.spike_features(trace, record_ms)`; `total` adds 
 from neurojax.engine.folds import Residuals, Squares, Total, total
 from neurojax.loss.error import CurrentError, Target, VoltageError, trace_error
 from neurojax.loss.features import Feature
+from neurojax.loss.field import FieldError
 from neurojax.loss.masks import (
     MaskWarning,
     artefact_mask,
@@ -36,6 +37,7 @@ __all__ = [
     "Coincidence",
     "CurrentError",
     "Feature",
+    "FieldError",
     "Level",
     "MaskWarning",
     "Noise",

@@ -109,7 +109,8 @@ class Cell:
     def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
         """How far v goes in a step in which the gates are held, mV.
 
-        `passed` is dt / C times the current at its beginning, z is dt / C times its slope.
+        `passed` is dt / C times the current at its beginning, z is dt / C times its slope. v is the
+        potential inside, between compartments.
         """
         return -passed * POTENTIAL.mean(z)
 
@@ -343,14 +344,16 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
         return total + electrode, carried_by(cell, parts, electrode) if parts else {}
 
     one, dt_per_C = jnp.ones_like(s.v), dt / cell.C_m
+    # The membrane's potential is against the outside at its place, axial currents are not.
+    inside = sum((field.course * field.v + field.given for field in e.outside), s.v)
     middle = s.v
     if any(channel.follows_v() for channel in cell.channels.values()):
         half = 0.5 * dt_per_C
         i, g = jax.jvp(lambda v: flows(v, v)[0], (s.v,), (one,))
-        middle = s.v + cell.displacement(s.v, half * i, half * g, 0.5 * dt)
+        middle = s.v + cell.displacement(inside, half * i, half * g, 0.5 * dt)
     (i, carried), (g, slopes) = jax.jvp(lambda v: flows(v, middle), (s.v,), (one,))
     z = dt_per_C * g
-    moved = cell.displacement(s.v, dt_per_C * i, z, dt)
+    moved = cell.displacement(inside, dt_per_C * i, z, dt)
     v = s.v + moved
     if not carried:
         return s._replace(v=v)

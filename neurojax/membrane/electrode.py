@@ -27,6 +27,16 @@ class PointCurrent:
     at: Leaf = field(0, axes=())
 
 
+@pytree
+class Outside:
+    """A potential outside the cell, mV: at each compartment v, times its `course` in time; or as
+    `given` in every step. `extracellular` makes them."""
+
+    course: Leaf | InTime = field(1.0, axes=("step",))
+    v: Leaf = field(0.0, axes=("comp",))
+    given: Leaf = field(0.0, axes=("step", "comp"))
+
+
 class Electrode(NamedTuple):
     """What reaches the cell from outside: one tick, or a whole run with a leading time axis.
 
@@ -41,13 +51,16 @@ class Electrode(NamedTuple):
     g: Leaf | InTime | None  # coupling conductance, mS; None: v is imposed
     inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
     currents: tuple[PointCurrent, ...] = ()  # injected at places, beside i
+    outside: tuple[Outside, ...] = ()  # the field, which adds up
     events: dict[str, Any] = {}  # `Events` by channel or input; in a tick, what arrives in it
 
 
 def n_steps(electrode: Electrode) -> int:
     """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
     fields = {"i": electrode.i, "v_cmd": electrode.v_cmd, "g": electrode.g} | electrode.inputs
-    fields |= {f"currents.{k}.i": current.i for k, current in enumerate(electrode.currents)}
+    fields |= {f"currents.{k}.i": one.i for k, one in enumerate(electrode.currents)}
+    for k, one in enumerate(electrode.outside):
+        fields |= {f"outside.{k}.course": one.course, f"outside.{k}.given": one.given}
     lengths = {k: np.shape(x)[0] for k, x in fields.items() if x is not None and np.ndim(x) > 0}
     if not lengths:
         raise ValueError("the electrode has no time axis: give i, v_cmd or g one sample per step")
@@ -89,6 +102,12 @@ def stimulus(electrode: Electrode | None = None, **inputs: Leaf | InTime | Event
     events = {name: x for name, x in inputs.items() if isinstance(x, Events)}
     new = {name: jnp.asarray(x) for name, x in inputs.items() if not isinstance(x, Events)}
     return electrode._replace(inputs=electrode.inputs | new, events=electrode.events | events)
+
+
+def in_field(electrode: Electrode | None, *sources: Outside) -> Electrode:
+    """The same experiment in the field of sources, see `extracellular`. None: nothing inside."""
+    electrode = current_clamp(0.0) if electrode is None else electrode
+    return electrode._replace(outside=(*electrode.outside, *sources))
 
 
 def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:

@@ -224,6 +224,16 @@ def laplacian(tree: Tree, axial: Nodes, v: Nodes) -> Nodes:
     return flow.at[tree.parent].add(-flow, mode="promise_in_bounds")
 
 
+def outflow(tree: Tree, axial: Nodes, v: Compartments) -> Compartments:
+    """The current that leaves each compartment along the tree, where a joint keeps none."""
+    n, at = tree.compartments, v[tree.stands_for]
+    if len(tree.parent) > n:
+        together = axial.at[tree.parent].add(axial, mode="promise_in_bounds")
+        left = laplacian(tree, axial, at)
+        at = at.at[n:].add(-left[n:] / together[n:])
+    return laplacian(tree, axial, at)[:n]
+
+
 class _Factors(NamedTuple):
     """What the elimination of a matrix leaves for its right-hand sides."""
 
