@@ -42,6 +42,7 @@ FIT_FLOORS = [
     {"stages", "saving", "verdict"},
     {"result"},
     {"recipe", "hierarchical"},
+    {"compare"},
     {"fit"},
 ]
 FIT_LEVEL = {room: level for level, rooms in enumerate(FIT_FLOORS) for room in rooms}

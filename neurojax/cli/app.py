@@ -107,7 +107,11 @@ def fit(
         str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")
     ] = "",
     model: Annotated[
-        str, typer.Argument(help="A packaged model (see: neurojax models), .toml or fitted .h5.")
+        str,
+        typer.Argument(
+            help="A packaged model (see: neurojax models), .toml or fitted .h5; or auto, which "
+            "chooses among packaged ones of neurons that fire."
+        ),
     ] = "",
     sweeps: Annotated[
         str, typer.Option(help="Sweeps to fit: 1,3 or sine_wave or IV:2. Default: chosen for you.")

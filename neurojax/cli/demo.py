@@ -49,7 +49,8 @@ def run_demo(
         out.print("example recording: a mouse cortical neuron, five steps of current, 2 s each")
         traces, truth = example_recording(), {}
         title = "A mouse cortical neuron: some steps fitted, the others predicted"
-    model, traces, notes = prepared(model, traces, out)
+    models, traces, notes = prepared({model.name: model}, traces, out)
+    model = models[model.name]
     fitted, _ = divide(traces, "", "")
     settings = {"model": model.name, "seconds allowed": seconds, "seed": seed}
     if notes:

@@ -54,6 +54,11 @@ from neurojax.units import nearest
 
 INTERRUPTED = 130
 
+AUTO = ("cortex", "fast_spiking", "bursting")
+"""The packaged models among which `auto` chooses."""
+
+_CHOOSING = 0.5  # of the time, in which the models are compared
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -105,12 +110,12 @@ def run_job(job: Job, out: Console, err: Console) -> int:
     job.outputs.check()
     if job.resume is not None:
         return _go_on(job, job.resume, stages, out)
-    model = load_model(job.model)
     traces = read_told(job.recording, job.clamp, err)
     how = {"stimulus": job.stimulus, "pipette": job.pipette}
-    model, traces, notes = prepared(model, traces, out, **how)
+    names = AUTO if job.model == "auto" else (job.model,)
+    models = {name: load_model(name) for name in names}
+    models, traces, notes = prepared(models, traces, out, **how)
     fitted, held_out = divide(traces, job.sweeps, job.held_out)
-    title = f"{Path(job.recording).name} fitted with the model {model.name}"
     settings = {
         "recording": job.recording,
         "model": job.model,
@@ -121,18 +126,47 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         "precision": job.precision,
         "prepared": "; ".join(notes) or "nothing had to be",
     }
+    model, begun = models[names[0]], None
+    if len(models) > 1:
+        name, begun, settings["chosen"] = _compared(models, fitted, held_out, job, out)
+        model = models[name]
+        settings["model"] = name
     kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
     done = fit_and_certify(
         model,
         kept,
         fitted,
         out,
-        title=title,
+        title=f"{Path(job.recording).name} fitted with the model {model.name}",
         settings=settings,
         stages=stages,
+        begun=begun,
         checkpoint=job.outputs.results,
     )
     return deliver(done, model, job.outputs, out)
+
+
+def _compared(
+    models: Mapping[str, Model],
+    fitted: Sequence[Trace],
+    held_out: Sequence[Trace],
+    job: Job,
+    out: Console,
+) -> tuple[str, Fit, str]:
+    """The name of the model that predicts best, its fit so far, and why it was chosen, told."""
+    out.print(f"comparing the models {', '.join(models)} for {_CHOOSING * job.seconds:.0f} s")
+    ready = {name: (m.cell, m.space) for name, m in models.items() if m.space is not None}
+    with FitProgress(out) as progress:
+        found = fitting.compare(
+            ready,
+            fitted,
+            held_out,
+            seconds=_CHOOSING * job.seconds,
+            seed=job.seed,
+            progress=progress,
+        )
+    out.print(f"[yellow]chosen:[/] {escape(found.sentence())}", soft_wrap=True)
+    return found.best.name, found.fits[found.best.name], found.sentence()
 
 
 def _go_on(job: Job, path: Path, stages: Sequence[Stage] | None, out: Console) -> int:
@@ -179,7 +213,7 @@ def fit_and_certify(
     names = ", ".join(label(t) for t in fitted)
     out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
     with FitProgress(out) as progress:
-        seconds = settings["seconds allowed"]
+        seconds = settings["seconds allowed"] * (1 - _CHOOSING if "chosen" in settings else 1)
         how: dict[str, Any] = {"seconds": seconds, "progress": progress, "checkpoint": checkpoint}
         if begun is not None:
             found = fitting.resume(begun, stages, **how)
@@ -267,15 +301,20 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
 
 # -- reading ---------------------------------------------------------------------------------------
 def prepared(
-    model: Model, traces: Sequence[Trace], out: Console, **how: Any
-) -> tuple[Model, list[Trace], tuple[str, ...]]:
-    """Model and recording as `fit.prepare_recording` makes them ready, and what it did, told."""
-    if model.space is None:
-        raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
-    ready = fitting.prepare_recording(model.cell, model.space, traces, **how)
+    models: Mapping[str, Model], traces: Sequence[Trace], out: Console, **how: Any
+) -> tuple[dict[str, Model], list[Trace], tuple[str, ...]]:
+    """Models and recording as `fit.prepare_recording` makes them ready, and what it did, told."""
+    done: dict[str, Model] = {}
+    ready: fitting.Prepared | None = None
+    for name, model in models.items():
+        if model.space is None:
+            raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+        ready = fitting.prepare_recording(model.cell, model.space, traces, **how)
+        done[name] = replace(model, cell=ready.cell, space=ready.space)
+    assert ready is not None
     for note in ready.notes:
         out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-    return replace(model, cell=ready.cell, space=ready.space), ready.traces, ready.notes
+    return done, ready.traces, ready.notes
 
 
 def read_told(path: str, clamp: str, err: Console) -> list[Trace]:

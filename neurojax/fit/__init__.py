@@ -14,6 +14,7 @@ determine), `stages`, and on top `recipe` (one cell) and `hierarchical` (many ce
 
 from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.compare import Compared, Comparison, compare
 from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording
@@ -43,6 +44,8 @@ __all__ = [
     "Certificate",
     "Certify",
     "CohortFit",
+    "Compared",
+    "Comparison",
     "Draw",
     "Fit",
     "Free",
@@ -61,6 +64,7 @@ __all__ = [
     "Task",
     "agreement",
     "cohort",
+    "compare",
     "default_stages",
     "default_sweeps",
     "every_second",

@@ -61,13 +61,15 @@ def _scored(task: Task, weights: Mapping[str, float]) -> Problem:
     for trace in task.traces:
         if trace.clamp != "current":
             raise ValueError(f"sweep {trace.sweep}: a search on features needs current clamp")
-    parts, windows = _around_stimuli(task.traces)
-    most = max(int(spikes(t.v_mV, t.dt_ms).number) for t in parts)
+    # Sweeps held out are looked at too, so that they share the program when they are scored.
+    every_sweep, all_windows = _around_stimuli((*task.traces, *task.held_out))
+    most = max(int(spikes(t.v_mV, t.dt_ms).number) for t in every_sweep)
+    parts, windows = every_sweep[: len(task.traces)], all_windows[: len(task.traces)]
     named = {id(t): w for t, w in zip(parts, windows, strict=True)}
     objective = Windows(weights, max(1, most), named, tuple(parts))
     cut = replace(task, traces=parts, keep=None, hold=True)
     # A simulation is read at the recording's own interval.
-    every = max(1, round(max(_GRID_MS, *(t.dt_ms for t in parts)) / task.dt))
+    every = max(1, round(max(_GRID_MS, *(t.dt_ms for t in every_sweep)) / task.dt))
     return cut.problem(objective, every)
 
 

@@ -66,6 +66,7 @@ class Search:
     coarse: float = 0.1  # ms
     fine: float = 0.05  # ms; neither is finer than the task's
     share: float = 1.0
+    refine: bool = True  # in finer steps, after the coarse ones
     descents: int = 12  # iterations of Levenberg-Marquardt at a time, at most; 0: none
     jitter: float = 3e-4
     feature_weights: Mapping[str, float] = field(default_factory=dict)
@@ -95,9 +96,14 @@ class Search:
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
         each = max(1, most // 2), budget, _ROUND * seconds
         explored = [self._explore(task, found, 1, *each)]
-        while timed and not budget.hurried and time.monotonic() - began < _EXPLORED * seconds:
+        exploring = (_EXPLORED if self.refine else 1.0) * seconds
+        while timed and not budget.hurried and time.monotonic() - began < exploring:
             explored.append(self._explore(task, None, len(explored) + 1, *each))
         coarse = min(explored, key=lambda population: population.best)
+        if not self.refine:
+            return Candidates.sorted(
+                coarse.z, coarse.errors, coarse.scorer.unit, contributions=coarse.parts
+            )
         # Several sweeps are hardly reproduced by accident at once.
         fine = task.stepped(max(task.dt, self.fine))
         scorer = self._scorer(fine, self.jitter if len(task.traces) == 1 else 0.0)
