@@ -8,7 +8,7 @@ from scipy.integrate import solve_bvp
 
 import neurojax as nj
 from neurojax.channels import SquidLeak
-from neurojax.membrane.builders import length_constant
+from neurojax.membrane.cable import length_constant
 
 R_M, R_I = 20_000.0, 100.0  # Ohm cm2, Ohm cm
 LEAK = {"leak": SquidLeak(g_bar=1e3 / R_M, E_rev=-65.0)}
@@ -96,7 +96,7 @@ def test_a_rall_tree_has_the_input_resistance_of_its_cylinder(x64):
     lengths, n, d = (0.3, 0.2, 0.4), 40, 4.0
     tree = nj.rall_tree(LEAK, diameter=d, lengths=lengths, R_m=R_M, R_i=R_I, compartments=n)
     assert len(tree.parents) == 7 * n and set(tree.regions) == {"order 0", "order 1", "order 2"}
-    unit = length_constant(d, R_M, R_I)
+    unit = length_constant(d, 1e3 / R_M, R_I)
     R_infinite = 4 * R_I * unit * 1e-4 / (np.pi * (d * 1e-4) ** 2) * 1e-6  # MOhm
     at, L = lengths[0] / n / 2, sum(lengths)
     expected = 0.01 * R_infinite / (np.tanh(at) + np.tanh(L - at))

@@ -430,6 +430,7 @@ DRIVE = nj.current_clamp(np.zeros(4))
             r"cell.length: shape \(5,\) has a comp axis of 5, expected 12",
         ),
         ({"diameter": 0.0}, "diameter = 0 um is outside"),
+        ({"points": np.zeros((12, 3, 3)) + 99 * np.eye(3)}, r"points\[0\]: 140.* um from the"),
         ({"electrode_at": 12}, "electrode_at = 12: expected whole numbers from 0 to 11"),
         ({"density": {"kv": 1.0}}, "'kv'"),
         ({"density": {"na": -1.0}}, "density of 'na' = -1"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.membrane.cable import ByRegion, Cable
+from neurojax.membrane.cable import ByRegion, Cable, length_constant
 from neurojax.membrane.channel import Channel
 from neurojax.morphology import CENTRE, END, START, Section
 from neurojax.morphology.section import cut, places
@@ -160,7 +160,7 @@ def rall_tree(
     generation = [""]
     for order, electrotonic in enumerate(lengths):
         d = diameter * 2 ** (-2 / 3 * order)
-        length = electrotonic * length_constant(d, R_m, R_i)
+        length = electrotonic * length_constant(d, 1e3 / R_m, R_i)
         for name in generation:
             # "1.2.1" is the first daughter of the second daughter of the trunk's first.
             above = name.rpartition(".")[0] or "trunk"
@@ -169,11 +169,6 @@ def rall_tree(
             )
         generation = [f"{name}.{k}".lstrip(".") for name in generation for k in (1, 2)]
     return assemble(sections, channels, R_i=R_i, **more)
-
-
-def length_constant(diameter: float, R_m: float, R_i: float = 100.0) -> float:
-    """Of a cylinder with passive membrane, um; R_m in Ohm cm2, R_i in Ohm cm, diameter in um."""
-    return 1e4 * np.sqrt(diameter * 1e-4 / 4 * R_m / R_i)
 
 
 def myelinated_axon(

@@ -49,7 +49,7 @@ from neurojax.membrane.tree import (
     displacement,
     tree,
 )
-from neurojax.units import check_known
+from neurojax.units import check_known, factor
 
 
 class Implicit(NamedTuple):
@@ -176,6 +176,8 @@ class Cable(Compartment):
             check_range(name, getattr(self, name), params(self)[name])
         for name in ("to_start", "to_end"):
             check_range(name, getattr(self, name), _HALF)
+        if self.points is not None:
+            paths.check_points(self.points, self.length)
         for name, value in self.density.items():
             check_known(name, self.channels, "channel")
             own = Along(("comp",), value)
@@ -306,6 +308,11 @@ class Cable(Compartment):
 def _side(length: Any, diameter: Any) -> Any:
     """The area of a cylinder's side, cm2, of lengths in um."""
     return np.pi * 1e-8 * length * diameter
+
+
+def length_constant(diameter: Any, g: Any, R_i: Any) -> Any:
+    """Of an endless cylinder, um: sqrt(d / (4 R_i g)); g of its membrane in mS/cm2."""
+    return 1e4 * np.sqrt(1e-4 * diameter / (4 * g * R_i * factor("Ohm", "kOhm")))
 
 
 def _half_resistance(R_i: Any, length: Any, diameter: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float, Int
 
 from neurojax.membrane.tree import joints
@@ -84,6 +85,25 @@ def orders(
         if not in_soma[step.stop]:
             order[step.stop] = order[step.start] + (step.branches or in_soma[step.start])
     return order
+
+
+def check_points(points: Any, length: Any) -> None:
+    """Raise ValueError where start or end are farther from the centre than along the compartment.
+
+    Nearer they are in one that bends. Traced ones are taken as they are.
+    """
+    if isinstance(points, Tracer) or isinstance(length, Tracer):
+        return
+    apart = np.linalg.norm(np.diff(np.asarray(points, float), axis=1), axis=-1).max(1)
+    lengths = np.atleast_1d(np.asarray(length, float))
+    half = np.broadcast_to(lengths.reshape(len(lengths), -1).min(1) / 2, apart.shape)
+    off = np.flatnonzero(apart > 1.001 * half + 1e-3)
+    if off.size:
+        k = int(off[0])
+        raise ValueError(
+            f"points[{k}]: {apart[k]:g} um from the centre to an end, expected at most half of its "
+            f"length, {half[k]:g} um"
+        )
 
 
 def straight(

@@ -3,7 +3,7 @@
 Source: Import3d of NEURON 9 (`read_swc.hoc`).
 Deviates: a soma goes on where its next point does not follow in the file. Where a stem branches at
 its first point, and the point of the soma before it is part of the stem, the branches hang on that
-first point; NEURON hangs all but one on the soma.
+first point; NEURON hangs all but one on the soma. Other files give the same sections.
 """
 
 from __future__ import annotations

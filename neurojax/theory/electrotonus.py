@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from neurojax.membrane import paths
+from neurojax.membrane import cable, paths
 from neurojax.membrane.axes import aligned, batch_shape, check_compartments, population
 from neurojax.membrane.cable import Cable
 from neurojax.membrane.compartment import Cell, at_rest, check_ions, steady_current
@@ -57,8 +57,7 @@ def length_constant(cell: Cable) -> PerCompartment:
     _, g = _slope(cell, jnp.zeros((), int))
     d, R_i = (np.asarray(x, float) for x in (cell.diameter, cell.R_i))
     d, R_i = (x[:, None] if x.ndim == 1 < g.ndim else x for x in (d, R_i))
-    in_cm = np.sqrt(1e-4 * d / (4 * np.asarray(g) * R_i * factor("Ohm", "kOhm")))
-    return 1e4 * in_cm
+    return cable.length_constant(d, np.asarray(g), R_i)
 
 
 def electrotonic_distance(cell: Cable, origin: int = 0) -> PerCompartment:
