@@ -162,6 +162,11 @@ REPAIRED = {
         line(7, "6 4 0 5 0 2 -1\n"),
         "line 7: without a parent, up to 5 um from the soma's first point: hung on",
     ),
+    "a point alone": (CLEAN + "8 3 99 0 0 1 -1\n", "line 9: hangs on nothing, and nothing on it"),
+    "a neurite's root of its own type": (
+        line(7, "6 0 0 5 0 2 -1\n"),
+        "line 7: the root alone is of type 0: taken as 4",
+    ),
     "a root of its own type": (
         "1 0 0 0 0 1 -1\n2 3 9 0 0 1 1\n3 3 19 0 0 1 2\n",
         "line 1: the root alone is of type 0: taken as 3",

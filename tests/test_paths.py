@@ -7,6 +7,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidLeak
+from neurojax.morphology import enough
 
 LEAK = {"leak": SquidLeak()}
 
@@ -68,8 +69,23 @@ def test_values_along_the_path():
     np.testing.assert_allclose(made.C_m, 1 + (path > 50))
     everywhere = cell(density={"leak": lambda path: 1 / (1 + path)})
     np.testing.assert_allclose(everywhere.density["leak"], 1 / (1 + path))
+    by_region = cell(R_i={"soma": 70.0, **dict.fromkeys(("axon", "stem", "dendrite", "tuft"), 200)})
+    np.testing.assert_array_equal(by_region.R_i, np.where(np.arange(11) < 3, 70.0, 200.0))
     with pytest.raises(ValueError, match=r"function of the path distance gave shape \(2,\)"):
         cell(density={"leak": lambda path: path[:2]})
+
+
+def test_compartments_are_as_short_as_the_largest_value_along_them_asks_for():
+    sections = {"soma": nj.Section(20.0, 20.0), "dendrite": nj.Section(500.0, 2.0, on="soma")}
+
+    def count(**more):
+        return len(nj.assemble(sections, LEAK, **more).parents) - 1
+
+    def rising(path):
+        return 100 + 200 * path / 490
+
+    assert count(R_i=rising) == enough(500.0, 2.0, R_i=float(rising(490)))
+    assert count(R_i=300.0) >= count(R_i=rising) > count(R_i=100.0)
 
 
 def test_straight_branches_are_as_long_as_they_are_and_joined():

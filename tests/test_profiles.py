@@ -8,6 +8,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.membrane.axes import aligned
+from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.profiles import Painted, density_of
 
 SQUID = {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}
@@ -30,12 +32,12 @@ class Line:
         return 1 + self.slope * path
 
 
-def cell(**more):
+def cell():
     density = {
         "na": {"soma": 1.0, "dendrite": nj.Exponential(far=0.1), "tuft": nj.Exponential(near=0.5)},
         "k": Line(),
     }
-    return nj.assemble(SECTIONS, SQUID, density, **more)
+    return nj.assemble(SECTIONS, SQUID, density)
 
 
 def test_values_are_those_of_the_functions():
@@ -71,21 +73,22 @@ def test_parameters_have_path_names():
         nj.assemble(SECTIONS, SQUID, {"na": negative}).check()
 
 
-def test_it_is_the_cell_with_the_same_numbers_and_a_population_its_cells():
-    drive = nj.current_clamp(np.full(80, 4e-4))
-    made = cell(electrode_at=0)
-    numbers = {k: np.asarray(density_of(x)) for k, x in made.density.items()}
-    plain = nj.simulate(dataclasses.replace(made, density=numbers), drive, DT).v
-    spread = np.array([[60.0, 100.0]])
-    many = nj.simulate(nj.replace(made, {"density.na.dendrite.distance": spread}), drive, DT).v
-    assert many.shape == (80, 11, 2)
-    np.testing.assert_allclose(many[..., 1], plain, atol=2e-3)
-    assert np.abs(many[..., 0] - plain).max() > 0.1
+def test_a_population_has_the_densities_of_its_cells():
+    made = cell()
+    spread = np.array([[60.0, 100.0, 200.0]])
+    spread_out = nj.replace(made, {"density.na.dendrite.distance": spread})
+    many = aligned(spread_out, (3,))
+    found = density_of(many.density["na"])
+    for k, distance in enumerate(spread[0]):
+        one = nj.replace(made, {"density.na.dendrite.distance": distance})
+        np.testing.assert_allclose(found[:, k], density_of(one.density["na"]), rtol=1e-6)
+    one = compartment_at(many, nj.steady_state(spread_out, -65.0), np.array([2, 2, 0]))[0]
+    np.testing.assert_allclose(density_of(one.density["na"]), found[[2, 2, 0], [0, 1, 2]])
 
 
 def test_slopes_against_central_differences(x64):
     drive = nj.current_clamp(np.full(120, 4e-4))
-    made = cell(electrode_at=0)
+    made = cell()
     target = nj.Target(np.full(30, -60.0), np.ones(30))
     fold = nj.At(fold=nj.VoltageError(data=target), place=8)
     wrt = ["density.na.dendrite.distance", "density.na.tuft.near", "density.k.slope"]

@@ -72,7 +72,7 @@ def read_swc(path: Path) -> tuple[dict[str, Section], list[str]]:
     rows = _in_order(path, rows, repairs)
     _fill_radii(path, rows, repairs)
     rows = _without_doubles(rows, hung, repairs)
-    _type_the_root(rows, repairs)
+    _type_roots(rows, hung, repairs)
     return _sections(list(rows.values()), _points(rows, hung), repairs), repairs
 
 
@@ -186,6 +186,14 @@ def _one_root(path: Path, rows: Rows, repairs: Repairs) -> frozenset[int]:
     if len(roots) == 1:
         return frozenset()
     children = _children(rows)
+    strays = [r for r in roots if not children[r.number] and r.type != SOMA]
+    if len(strays) < len(roots):
+        repairs.tell(strays, "hangs on nothing, and nothing on it: left out")
+        for r in strays:
+            del rows[r.number]
+        roots = [r for r in roots if r.number in rows]
+    if len(roots) == 1:
+        return frozenset()
     with_soma = [r for r in roots if any(rows[k].type == SOMA for k in _below(children, r.number))]
     if len(with_soma) != 1 or with_soma[0].type != SOMA:
         raise MorphologyError(
@@ -313,13 +321,14 @@ def _without_doubles(rows: Rows, hung: frozenset[int], repairs: Repairs) -> Rows
     return kept
 
 
-def _type_the_root(rows: Rows, repairs: Repairs) -> None:
+def _type_roots(rows: Rows, hung: frozenset[int], repairs: Repairs) -> None:
     """A root that is alone of its type is of the type of the first point on it."""
-    root, *others = rows.values()
-    on_root = [r.type for r in others if r.parent == root.number]
-    if root.type != SOMA and on_root and root.type not in on_root:
-        repairs.tell([root], f"the root alone is of type {root.type}: taken as {on_root[0]}")
-        root.type = on_root[0]
+    children = _children(rows)
+    for root in (r for r in rows.values() if r.parent < 0 or r.number in hung):
+        on_root = [rows[k].type for k in children[root.number]]
+        if root.type != SOMA and on_root and root.type not in on_root:
+            repairs.tell([root], f"the root alone is of type {root.type}: taken as {on_root[0]}")
+            root.type = on_root[0]
 
 
 def _points(rows: Rows, hung: frozenset[int]) -> Points:

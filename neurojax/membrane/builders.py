@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,41 +25,71 @@ def assemble(
 
     A section comes after the one on which it hangs; the first hangs on none. `density` tells by
     channel and region how dense the channel is, and where it tells of a channel, this is in no
-    other region. What is `more`, as C_m or R_i, is as in `Cable`. Densities, C_m and R_i may be
-    functions of the path distance from the soma: `f(path)`, um, gives a value for each compartment.
+    other region. What is `more`, as C_m or R_i, is as in `Cable`; these two may be told by region,
+    too. All of them may be functions of the path distance from the soma: `f(path)`, um, gives a
+    value for each compartment.
     A density's function that has parameters of its own, as `Exponential`, stays one: they have path
     names as "density.na.apical.distance". Raises ValueError for sections that do not hang together.
     """
+    varying = {k: x for k, x in more.items() if k in _COUNTED and _varies(x)}
+    fixed = {k: x for k, x in more.items() if k not in varying}
+    counted = {k: x for k, x in fixed.items() if k in _COUNTED}
+    joined = _joined(sections, dict.fromkeys(sections, counted))
+    if varying:
+        # How long a compartment may be follows from the largest R_i and C_m along its section.
+        about = {k: Cable(channels={}, **joined.fields).by_region(x) for k, x in varying.items()}
+        largest = {
+            name: counted | {k: float(x[rows].max()) for k, x in about.items()}
+            for name, rows in joined.rows.items()
+        }
+        joined = _joined(sections, largest)
+    cell = Cable(channels=dict(channels), **joined.fields, **fixed)
+    painted = {key: cell.painted_by(values) for key, values in (density or {}).items()}
+    found = {key: cell.by_region(x) for key, x in varying.items()}
+    return dataclasses.replace(cell, density=painted, **found)
+
+
+_COUNTED = "R_i", "C_m"
+"""What the length of compartments depends on."""
+
+
+def _varies(x: Any) -> bool:
+    return callable(x) or isinstance(x, Mapping)
+
+
+class _Joined(NamedTuple):
+    """Sections cut into compartments."""
+
+    fields: dict[str, Any]  # of a Cable
+    rows: dict[str, list[int]]  # the compartments of each
+
+
+def _joined(sections: Mapping[str, Section], membranes: Mapping[str, Any]) -> _Joined:
+    """The sections, each cut as its membrane's R_i and C_m ask for, and hung together."""
     parents: list[int] = []
     attached: list[float] = []
     regions: list[str] = []
     rows: dict[str, list[int]] = {}
-    counted = {k: more[k] for k in ("R_i", "C_m") if k in more}
     for name, section in sections.items():
-        n, first = _count(name, section, counted), len(parents)
+        n, first = _count(name, section, membranes[name]), len(parents)
         parent, at = _place(name, section, rows)
         rows[name] = list(range(first, first + n))
         parents += [parent, *rows[name][:-1]]
         attached += [at, *[END] * (n - 1)]
         regions += [section.region or name] * n
     cuts = [cut(section, len(rows[name])) for name, section in sections.items()]
-    shape = {k: np.concatenate([getattr(c, k) for c in cuts]) for k in cuts[0]._fields}
+    fields: dict[str, Any]
+    fields = {k: np.concatenate([getattr(c, k) for c in cuts]) for k in cuts[0]._fields}
+    fields |= {"parents": tuple(parents), "attached": tuple(attached), "regions": tuple(regions)}
     if all(section.points is not None for section in sections.values()):
-        shape["points"] = np.concatenate([places(s, len(rows[k])) for k, s in sections.items()])
-    along = {k: f for k, f in more.items() if k in ("R_i", "C_m") and callable(f)}
-    cell = Cable(
-        channels=dict(channels), parents=tuple(parents), attached=tuple(attached),
-        regions=tuple(regions), **shape, **{k: x for k, x in more.items() if k not in along},
-    )  # fmt: skip
-    painted = {key: cell.painted_by(values) for key, values in (density or {}).items()}
-    found = {key: cell.by_region(f) for key, f in along.items()}
-    return dataclasses.replace(cell, density=painted, **found)
+        fields["points"] = np.concatenate([places(s, len(rows[k])) for k, s in sections.items()])
+    return _Joined(fields, rows)
 
 
 def _count(name: str, section: Section, membrane: Mapping[str, Any]) -> int:
     """The number of compartments of a section of a cell with such R_i and C_m."""
     given = section.compartments is not None or np.ndim(section.diameter)
-    if not given and any(callable(x) or np.ndim(x) for x in membrane.values()):
+    if not given and any(np.ndim(x) for x in membrane.values()):
         raise ValueError(f"section {name!r}: compartments: R_i and C_m are no numbers: give it")
     try:
         return section.n_compartments(**({} if given else membrane))
@@ -210,9 +240,8 @@ def myelinated_axon(
     under_myelin = 1 / (1 + membranes * g / MYELIN_G)
     density: dict[str, ByRegion] = {k: {"node": 1.0} for k in channels}
     density[leak] = {"node": 1.0, "internode": under_myelin}
-    cell = assemble(sections, channels, density, **more)
-    values = {"node": C_m, "internode": 1 / (1 / C_m + membranes / MYELIN_C)}
-    return dataclasses.replace(cell, C_m=cell.by_region(values))
+    capacitance = {"node": C_m, "internode": 1 / (1 / C_m + membranes / MYELIN_C)}
+    return assemble(sections, channels, density, C_m=capacitance, **more)
 
 
 MYELIN_C, MYELIN_G = 0.1, 1.0
