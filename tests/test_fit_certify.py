@@ -18,6 +18,7 @@ from neurojax.fit import (
     Task,
     free,
 )
+from neurojax.fit.problem import near_enough
 from neurojax.fit.uncertainty.certificate import Certificate, Interval, Posterior
 from neurojax.fit.uncertainty.ensemble import ensemble
 from neurojax.fit.uncertainty.evidence import lasting
@@ -150,6 +151,35 @@ def test_what_trades_against_each_other_is_named():
     assert "a factor 4 in area" in told.ensemble.sentence
 
 
+def test_both_partners_of_a_pair_are_named():
+    """Of two leaks in parallel the small one is open; the large one makes up for it."""
+    cell = nj.Cell(channels={k: nj.channels.SquidLeak(E_rev=E) for k in "ab"}, area=AREA)
+    space = free(cell, {f"{k}.g_bar": (1e-3, 2.0) for k in "ab"})
+    z = space.point({"a.g_bar": 0.9 * G, "b.g_bar": 0.1 * G})[:, None]
+    task = Task(nj.replace(cell, {"C_m": C}), space, [recorded()], dt=DT)
+    told = Certify("quiet").run(task, Candidates(z, np.ones(1), "mV"), Budget()).certificate
+    (found,) = told.directions
+    assert found.sentence.startswith("b.g_bar and a.g_bar trade against each other: raising b.g_ba")
+    assert found.sentence.endswith("these data do not tell them apart")
+    assert told.ensemble.sentence == ""  # one candidate agrees with nothing
+
+
+def test_a_point_that_is_no_minimum_has_no_intervals():
+    space = free(circuit(), BOUNDS)
+    z = space.point({"leak.g_bar": 1.3 * G, "leak.E_rev": E, "C_m": C})[:, None]
+    told = certified(Certify(), recorded(), z)
+    assert told.intervals == told.standard_errors == {} and told.directions == []
+    assert told.missing.startswith("no intervals: the best point is not yet a minimum. Chi-squared")
+    assert told.chi2_to_minimum > near_enough(3)
+    # As far as a quadratic model tells it, that is the fall to the best fit.
+    best = certified(Certify("quiet"), recorded())
+    quiet = certified(Certify("quiet"), recorded(), z)
+    power = quiet.noise.sd**2 / quiet.misfit.sd**2
+    assert quiet.chi2_to_minimum == pytest.approx(796 * (1 / power - 1), rel=0.3)
+    assert best.chi2_to_minimum < near_enough(3) and len(best.intervals) == 3
+    assert [near_enough(n) for n in (1, 3, 27)] == pytest.approx([3.75, 7.81, 40.1], rel=0.01)
+
+
 def test_what_leaves_no_mark_is_not_determined():
     silent = nj.Trace("current", DT, np.full(800, E), np.zeros(800))
     noise = 0.1 * np.random.default_rng(0).normal(size=800)
@@ -226,7 +256,8 @@ def test_a_trade_is_told_in_units_and_percent():
     (found,) = directions(BOX, 1e6 * np.outer(across, across) + 1.0 * np.outer(along, along))
     assert found.undetermined and found.half_width == pytest.approx(1.96, rel=1e-3)
     assert found.sentence == (
-        "a and b trade against each other: raising a by 10 mV is undone by raising b by 41 %"
+        "a and b trade against each other: raising a by 10 mV is undone by raising b by 41 %; "
+        "these data do not tell them apart"
     )
     assert not directions(BOX, np.diag([1e4, 1e4]))
 
@@ -249,7 +280,8 @@ def test_an_ensemble_that_agrees_is_one_solution():
     told = ensemble(BOX, Candidates(z, np.array([1.0, 1.01, 2.0]), "mV"))
     assert (told.kept, told.of, told.degenerate) == (2, 3, False)
     assert told.sentence == (
-        "2 of 3 candidates end within 5 % of the best error; they agree on every parameter"
+        "2 of 3 candidates end within 5 % of the best error; no parameter differs by more than "
+        "0.1 % of its bounds' distance"
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import fields, is_dataclass, replace
 
 import h5py
+import jax
 import numpy as np
 import pytest
 from test_plot import made_certificate, made_fit, spiking
@@ -11,6 +12,7 @@ import neurojax as nj
 from neurojax import fit as fitting
 from neurojax import report
 from neurojax.fit import Candidates, Fit, StageRecord, Task, agreement
+from neurojax.fit.compiling import CompileClock, compiling_s
 from neurojax.fit.uncertainty.certificate import (
     Direction,
     Ensemble,
@@ -240,6 +242,21 @@ def test_a_checkpoint_that_cannot_be_written_ends_no_fit(tmp_path):
     with pytest.warns(UserWarning, match="no checkpoint: .*No such file"):
         made = fitting.fit(cell, [trace], FREE, [Step()], dt=0.1, checkpoint=tmp_path / "no" / "x")
     assert made.error == 2.5
+
+
+def test_compilation_is_told_apart_and_counts_once():
+    clock = CompileClock()
+    at = iter([1.0, 3.0, 3.5, 9.0])
+    clock_time = lambda: next(at)  # noqa: E731
+    for event, took in (("trace", 0.5), ("trace", 2.5), ("compile", 0.4), ("elsewhere", 9.0)):
+        kind = "/jax/core/compile/" if event != "elsewhere" else "/jax/"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("neurojax.fit.compiling.time.monotonic", clock_time)
+            clock._note(kind + event, took)
+    assert clock.seconds == pytest.approx(2.9)  # the first inside the second
+    before = compiling_s()
+    jax.jit(lambda x: x * 3.25 + before)(1.0)
+    assert compiling_s() > before
 
 
 def test_records_of_stages_without_steps_come_back():

@@ -33,7 +33,7 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # The floors inside `fit`: its files and its rooms. "fit" is the file that gives the public names.
 FIT_FLOORS = [
-    {"candidates", "holding", "precision"},
+    {"candidates", "holding", "precision", "compiling"},
     {"problem", "preparation", "budget"},
     {"task"},
     {"stage", "scoring"},

@@ -14,7 +14,7 @@ from neurojax import report
 from neurojax.fit import Free, StageRecord, agreement
 from neurojax.fit.budget import gains
 from neurojax.fit.uncertainty.certificate import Direction
-from neurojax.fit.verdict import explained, grade, verdict
+from neurojax.fit.verdict import advice, explained, grade, out_of_time, verdict
 from neurojax.io import load, save
 from neurojax.io.files import write_whole
 from neurojax.loss import capacitive_mask
@@ -170,6 +170,41 @@ def test_the_verdict_rests_on_what_was_not_seen(late, spared, judged):
     assert told.startswith(f"{judged}, judged by the sweeps it had not seen")
     spikes = "1 spike" if spared else "3 spikes"
     assert f"not seen it fires {spikes} where the neuron fired 3" in told
+
+
+def record(history, cut=True, name="search"):
+    return StageRecord(name, "1", 1.0, 8, np.array(history), np.empty(0), cut=cut)
+
+
+def test_a_fit_that_ran_out_of_time_says_so():
+    assert out_of_time([record([9.0, 3.0])]).endswith("search ended, after 2 iterations.")
+    falling = np.linspace(10.0, 5.0, 20)
+    assert "by 21 % in the last quarter" in out_of_time(
+        [record(falling), record([], name="certify")]
+    )
+    for still in (record(falling, cut=False), record(np.r_[falling, np.full(20, 5.0)])):
+        assert out_of_time([still]) == ""
+    fit = replace(made_fit(), stages=[record([9.0, 3.0])])
+    assert any(
+        "The time was over before the fit was done" in x for x in cautions(made_report(fit=fit))
+    )
+
+
+def test_a_poor_fit_says_what_to_do_next():
+    done = [record(np.full(20, 5.0))]
+    assert advice(of((spiking(), spiking())).runs, done) == []
+    silent = replace(spiking(2, step=200.0), v_mV=np.full(3000, -70.0))
+    wrong = of((spiking(), spiking()), (spiking(2, step=200.0), silent)).runs
+    told = advice(wrong, done)
+    assert told[0].startswith(
+        "Sweeps that disagree: made 2 (+200 pA) (too few spikes); the other 1"
+    )
+    assert "try another model" in told[-1] and len(told) == 2
+    hurried = advice(wrong, [record([9.0, 3.0])])
+    assert "Give it more time: --seconds" in hurried[0] and "another model" not in hurried[-1]
+    moved = [replace(spiking(k), v_mV=spiking(k).v_mV + 3 * k) for k in range(4)]
+    drifts = advice(of(*((t, silent) for t in moved)).runs, done)
+    assert "moves by +9.0 mV from the first sweep to the last: a drifting seal" in drifts[0]
 
 
 def test_a_good_fit_is_silent_where_the_neuron_is():

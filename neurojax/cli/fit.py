@@ -30,7 +30,7 @@ from neurojax.fit import (
 )
 from neurojax.fit.saving import label
 from neurojax.fit.uncertainty.certificate import FreeRun
-from neurojax.fit.verdict import verdict
+from neurojax.fit.verdict import advice, verdict
 from neurojax.io import read, save
 from neurojax.io.files import write_whole
 from neurojax.loss import counted
@@ -282,7 +282,9 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
         mark = "[red]fitted[/]   " if view.fitted else "[blue]predicted[/]"
         out.print(f"{mark} sweep {view.data.sweep}: {escape(a.sentence())}", soft_wrap=True)
     out.print(f"\n[bold]{escape(verdict(done.runs))}[/]\n", soft_wrap=True)
-    results = as_results(done, model)
+    for sentence in advice(done.runs, done.fit.stages):
+        out.print(f"- {escape(sentence)}", soft_wrap=True)
+    began, results = time.monotonic(), as_results(done, model)
     out.print(f"results  {save(outputs.results, results)}", soft_wrap=True)
     if outputs.model is not None:
         out.print(f"model    {write_whole(outputs.model, results.model)}", soft_wrap=True)
@@ -291,6 +293,11 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
     written = report.write(outputs.report, replace(done, files=files))
     out.print(f"report   {written}", soft_wrap=True)
     out.print(f"figures  {figures_folder(outputs.report)}", soft_wrap=True)
+    own, compiling = (sum(getattr(s, k) for s in done.fit.stages) for k in ("seconds", "compiling"))
+    wrote = f"{time.monotonic() - began:.1f} s results and report"
+    out.print(
+        f"time     {own:.0f} s fit, of it {compiling:.0f} s compiling; {wrote}", soft_wrap=True
+    )
     if done.fit.interrupted:
         onward = f"neurojax fit --resume {outputs.results} goes on"
         told = f"interrupted: these are the best values so far; {onward}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.compiling import compiling_s
 
 CHECKPOINT_S = 20.0
 """Seconds from one checkpoint to the next."""
@@ -32,6 +33,8 @@ class StageRecord:
     dropped: int = 0  # starts that were not finite
     rejected: int | None = None  # steps that led to a worse point; None where there are no such
     clipped: int | None = None  # steps cut short at the trust region
+    compiling: float = 0.0  # of its seconds, those in which JAX compiled
+    cut: bool = False  # whether it ended because its time was over
     # [iteration, start] errors on the way, NaN where not known; of a population by rank
     start_history: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
@@ -125,7 +128,7 @@ class StageLog:
 
     def __init__(self, budget: Budget, name: str, unit: str, share: float, end: float):
         self.budget, self.name, self.unit = budget, name, unit
-        self.began = time.monotonic()
+        self.began, self.compiled = time.monotonic(), compiling_s()
         self.deadline = self.began + share * max(0.0, end - self.began)
         self.history: list[float] = []
         self.start_history: list[np.ndarray] = []
@@ -194,6 +197,8 @@ class StageLog:
             dropped=self.dropped,
             rejected=self.rejected,
             clipped=self.clipped,
+            compiling=compiling_s() - self.compiled,
+            cut=self.hurried,
             start_history=_padded(self.start_history),
         )
 

@@ -114,7 +114,7 @@ class Problem:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.
 
         From the inverse Gauss-Newton matrix; NaN where the data do not determine the parameters, or
-        not in this precision.
+        not in this precision, and at a point that is no minimum.
         """
         here = self(z)
         assert here.matrix is not None
@@ -128,6 +128,9 @@ class Problem:
             return dict.fromkeys(self.space.names, float("nan"))
         # The weights make the sum of squares a mean, so the number of samples divides it once more.
         freedom = max(self.samples - len(H), 1)
+        fall = fall_to_minimum(z[:, 0], np.asarray(here.gradient)[:, 0], np.asarray(H))
+        if freedom * fall > noise * near_enough(len(H)):
+            return dict.fromkeys(self.space.names, float("nan"))
         variance = np.diag(np.linalg.inv(correlation)) / scale**2 * noise / freedom
         sd = np.sqrt(np.maximum(variance, 0.0)) * np.abs(self.space.slopes(z[:, 0]))
         return dict(zip(self.space.names, map(float, sd), strict=True))
@@ -148,6 +151,31 @@ class Problem:
     def _pull(self, coupling: Any) -> jax.Array | None:
         # As an array, so that another strength is not another program.
         return jnp.asarray(coupling, float) if self.clamp == "current" else None
+
+
+def fall_to_minimum(z: np.ndarray, gradient: np.ndarray, matrix: np.ndarray) -> float:
+    """By how much a sum of squares falls from a point z `[P]` of the box to its minimum nearby.
+
+    As its gradient `[P]` and Gauss-Newton matrix `[P, P]` tell it; 0 at a minimum. What a bound
+    holds does not count.
+    """
+    down = -0.5 * gradient
+    moves = ~(((z <= 0) & (down < 0)) | ((z >= 1) & (down > 0))) & (np.diag(matrix) > 0)
+    scale = np.sqrt(np.diag(matrix)[moves])
+    values, vectors = np.linalg.eigh(matrix[np.ix_(moves, moves)] / np.outer(scale, scale))
+    along = vectors.T @ (down[moves] / scale)
+    seen = values > 1e-10
+    return float((along[seen] ** 2 / values[seen]).sum())
+
+
+def near_enough(parameters: int) -> float:
+    """Chi-squared above the minimum within which a point passes for it: 95 % of true ones do.
+
+    The quantile of the chi-squared distribution. Source: Wilson & Hilferty 1931, PNAS 17:684,
+    doi:10.1073/pnas.17.12.684.
+    """
+    spread = 2 / (9 * parameters)
+    return parameters * (1 - spread + 1.645 * np.sqrt(spread)) ** 3
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))

@@ -18,7 +18,7 @@ from neurojax.fit.candidates import Candidates
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import Certificate, FreeRun
 from neurojax.fit.uncertainty.saving import certificate_in, certificate_out, certificate_told
-from neurojax.fit.verdict import grade, verdict
+from neurojax.fit.verdict import advice, grade, out_of_time, verdict
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell
 from neurojax.model import ModelError, load_model, to_toml
@@ -87,7 +87,8 @@ class Fit:
             "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        lines = [self._verdict(), "", *table]
+        told = advice(self.free_runs, self.stages)
+        lines = [self._verdict(), *told, "", *table]
         if self.certificate is not None:
             lines += ["", *self.certificate.sentences()]
         return "\n".join(lines)
@@ -107,7 +108,8 @@ class Fit:
             "interrupted": " The fit was interrupted: these are the best values until then.",
             "under way": " The fit was still under way when this was saved.",
         }
-        return said + early.get(self.ended, "")
+        late = out_of_time(self.stages) if grade(self.free_runs) == "good" else ""
+        return f"{said}{early.get(self.ended, '')} {late}".rstrip()
 
     def _rows(self) -> list[list[str]]:
         known = {} if self.certificate is None else self.certificate.intervals

@@ -135,6 +135,8 @@ def stages_out(stages: Sequence[StageRecord]) -> Iterator[Entry]:
     yield "stages/error before", before, ""
     yield "stages/error after", after, ""
     yield "stages/seconds", [s.seconds for s in stages], "s"
+    yield "stages/compiling", [s.compiling for s in stages], "s"
+    yield "stages/out of time", [s.cut for s in stages], "1"
     yield "stages/simulated sweeps", [s.evaluations for s in stages], "1"
     yield "stages/lost starts", [s.dropped for s in stages], "1"
     for name, counts in (
@@ -169,13 +171,23 @@ def stages_in(results: Results) -> list[StageRecord]:
                 dropped=int(column["lost starts"][k]),
                 rejected=None if np.isnan(rejected) else int(rejected),
                 clipped=None if np.isnan(clipped) else int(clipped),
+                compiling=float(column["compiling"][k]),
+                cut=bool(column["out of time"][k]),
                 start_history=needed(arrays, f"{group}/history of starts"),
             )
         )
     return found
 
 
-_COLUMNS = ("seconds", "simulated sweeps", "lost starts", "steps rejected", "steps clipped")
+_COLUMNS = (
+    "seconds",
+    "compiling",
+    "out of time",
+    "simulated sweeps",
+    "lost starts",
+    "steps rejected",
+    "steps clipped",
+)
 
 
 # -- starts ----------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from neurojax.fit.budget import StageRecord
+from neurojax.fit.holding import base_mV
 from neurojax.fit.scoring.agreement import Agreement
 from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.recording.features import TOLERANCES
@@ -47,6 +49,91 @@ def explained(run: FreeRun) -> float:
     kept = slice(None) if run.keep is None else run.keep
     missed = np.mean((model - y)[kept] ** 2)
     return float(1 - missed / max(float(np.var(y[kept])), 1e-12))
+
+
+# -- what to do next ----------------------------------------------------------------------------
+def out_of_time(stages: Sequence[StageRecord]) -> str:
+    """That the last stage that looked for better points was still gaining at its end; or nothing.
+
+    "Gaining": by 2 % in the last quarter of its iterations, or too few of them to tell.
+    """
+    looked = [s for s in stages if len(s.history) and s.name not in _NO_SEARCH]
+    if not looked or not looked[-1].cut:
+        return ""
+    history = looked[-1].history
+    if len(history) < _TOO_FEW:
+        told = f"after {len(history)} iteration{'' if len(history) == 1 else 's'}"
+    elif (gain := 1 - history[-1] / max(history[-1 - len(history) // 4], 1e-300)) > 0.02:
+        told = f"the error still fell, by {100 * gain:.0f} % in the last quarter of its iterations"
+    else:
+        return ""
+    return f"The time was over before the fit was done: {looked[-1].name} ended, {told}."
+
+
+_TOO_FEW = 12
+_NO_SEARCH = ("certify", "ranges", "draw")
+
+
+def advice(runs: Sequence[FreeRun], stages: Sequence[StageRecord]) -> list[str]:
+    """What to do about a fit that is not good, a sentence each, what helps most first."""
+    some = judged(runs)
+    if not some or grade(runs) == "good":
+        return []
+    told = []
+    if late := out_of_time(stages):
+        told.append(f"{late} Give it more time: --seconds, or --resume goes on from here.")
+    told += _which_sweeps(some)
+    told += _drift([run for run in runs if run.data.clamp == "current"])
+    if not late:
+        told.append(
+            "More time would hardly help, for the error falls no longer: try another model "
+            "(neurojax models lists them), free more of its parameters, or widen their bounds."
+        )
+    return told
+
+
+def _which_sweeps(some: Pairs) -> Iterator[str]:
+    """Where data and model disagree, if it is not everywhere."""
+    if spiking([run for run, _ in some]):
+        wrong = [(run, a) for run, a in some if miscounts(a)]
+        many = sum(a.spikes_model > a.spikes_data for _, a in wrong)
+        kind = {0: "too few spikes", len(wrong): "too many spikes"}.get(many, "the wrong number")
+    else:
+        wrong = [(run, a) for run, a in some if explained(run) < 0.9]
+        kind = "less than 90 % explained"
+    if wrong and len(wrong) < len(some):
+        names = [sweep_name(run) for run, _ in wrong]
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        shown = ", ".join(names[:6]) + more if more else listed(names)
+        yield f"Sweeps that disagree: {shown} ({kind}); the other {len(some) - len(wrong)} agree."
+
+
+def sweep_name(run: FreeRun) -> str:
+    """ "IV 12 (+80 pA)"."""
+    height = run.data.step_window()[2]
+    unit = "pA" if run.data.clamp == "current" else "mV"
+    return f"{run.data.name} {run.data.sweep} ({height:+.0f} {unit})".strip()
+
+
+def _drift(runs: Sequence[FreeRun]) -> Iterator[str]:
+    """Whether the potential at which sweeps begin moves from the first to the last."""
+    if len(runs) < 3:
+        return
+    order = sorted(runs, key=lambda run: run.data.begun_ms)
+    base = np.array([base_mV(run.data)[0] for run in order])
+    order_of = np.arange(base.size)
+    slope, begin = np.polyfit(order_of, base, 1)
+    moved, rest = slope * order_of[-1], float(np.std(base - begin - slope * order_of))
+    if abs(moved) > max(DRIFT_MV, 3 * rest):
+        yield (
+            f"The potential before the stimulus moves by {moved:+.1f} mV from the first sweep to "
+            "the last: a drifting seal or access may be what the model cannot follow. Leave out "
+            "the sweeps where it has changed."
+        )
+
+
+DRIFT_MV = 4.0
+"""A rest that moves steadily by more than this is told."""
 
 
 # -- the judgement ---------------------------------------------------------------------------------

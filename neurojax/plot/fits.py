@@ -71,7 +71,7 @@ def spans(fit: Fit) -> tuple[str, dict[str, Span]]:
     if fit.certificate is not None and fit.certificate.intervals:
         return "interval", {k: Span(*i) for k, i in fit.certificate.intervals.items()}
     free = {f.name: f for f in fit.space.free}
-    if fit.standard_errors:
+    if np.isfinite(list(fit.standard_errors.values())).any():
         errors = {k: 1.96 * e for k, e in fit.standard_errors.items() if k in free}
         ends = {k: (fit.values[k] - e, fit.values[k] + e) for k, e in errors.items()}
         return "interval", {k: _within(free[k], *e) for k, e in ends.items() if np.isfinite(e[0])}

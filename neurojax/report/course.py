@@ -34,6 +34,7 @@ def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
                 "" if stage.unit == "1" else stage.unit,
                 _gained(before, after),
                 f"{stage.seconds:.1f}",
+                f"{stage.compiling:.1f}",
                 f"{stage.evaluations:,}",
                 f"{len(stage.history)}",
                 f"{len(stage.errors)}" if len(stage.errors) else "-",
@@ -42,9 +43,17 @@ def stages(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
                 "-" if stage.clipped is None else f"{stage.clipped:,}",
             ]
         )
-    head = ["", "stage", "error before", "after", "unit", "gained", "seconds", "simulated sweeps"]
+    head = ["", "stage", "error before", "after", "unit", "gained", "seconds", "compiling"]
     yield page.table(
-        [*head, "iterations", "starts kept", "lost", "steps rejected", "clipped"],
+        [
+            *head,
+            "simulated sweeps",
+            "iterations",
+            "starts kept",
+            "lost",
+            "steps rejected",
+            "clipped",
+        ],
         rows,
         "Stages of the fit",
     )

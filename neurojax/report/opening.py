@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from neurojax.fit.verdict import Pairs, explained, grade, judged, median, verdict
+from neurojax.fit.verdict import Pairs, advice, explained, grade, judged, median, verdict
 from neurojax.plot.look import number
 from neurojax.report import page, words
 from neurojax.report.content import FitReport
@@ -24,6 +24,8 @@ def opening(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
     first = f"A {word} fit"
     told = told.replace(first, f'<strong class="{word}">{first}</strong>', 1)
     yield page.paragraph(told, "verdict")
+    if told := advice(report.runs, report.fit.stages):
+        yield page.bullets([page.text(x) for x in told], "What to do next", "plain")
     yield page.facts([*_key_numbers(report)])
     if found := words.cautions(report):
         yield page.bullets([page.text(x) for x in found], "Before you use these numbers")

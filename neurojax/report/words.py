@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.fit import Agreement, Free, Space
-from neurojax.fit.verdict import listed
+from neurojax.fit.verdict import grade, listed, out_of_time
 from neurojax.plot.fits import Span
 from neurojax.report.content import FitReport, at_bound
 
@@ -44,6 +44,8 @@ def cautions(report: FitReport) -> list[str]:
     fit, found = report.fit, []
     if fit.interrupted:
         found.append("The fit was interrupted; these are the best values until then.")
+    if (late := out_of_time(fit.stages)) and grade(report.runs) == "good":
+        found.append(late)
     stuck = [f.name for f in fit.space.free if at_bound(f, fit.values[f.name])]
     if stuck:
         found.append(
@@ -57,7 +59,7 @@ def cautions(report: FitReport) -> list[str]:
         found.append(f"The data do not determine {which}: no standard error exists.")
     if fit.certificate is not None:
         found += [_sentence(fit.certificate.missing)] if fit.certificate.missing else []
-        if fit.certificate.chi2_to_minimum > 1:
+        if fit.certificate.chi2_to_minimum > 1 and not fit.certificate.missing:
             found.append(
                 "The best point is not yet a minimum: chi-squared falls by "
                 f"{fit.certificate.chi2_to_minimum:.2g} nearby. Polish longer."
@@ -91,7 +93,7 @@ def left_open(report: FitReport) -> list[str]:
     told += _directions([d.sentence for d in c.directions])
     if c.posterior is not None:
         told.append(_sentence(c.posterior.sentence()))
-    if c.ensemble is not None and c.ensemble.of > 1:
+    if c.ensemble is not None and c.ensemble.sentence:
         told.append(_sentence(c.ensemble.sentence))
     return told
 

@@ -10,7 +10,7 @@ import numpy as np
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.descent import lanes
-from neurojax.fit.problem import Objective, Problem
+from neurojax.fit.problem import Objective, Problem, fall_to_minimum, near_enough
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import Certificate
 from neurojax.fit.uncertainty.ensemble import ensemble
@@ -111,6 +111,16 @@ class Certify:
         information = self._likelihood(task, problem, best, value, known)
         problem = replace(problem, prior=1 / information)  # beside the data as they count here
         known["fisher"] = fisher = information * matrix + J.T @ J
+        slope = np.asarray(here.gradient)[..., 0]
+        fall = information * fall_to_minimum(best, slope, np.asarray(here.matrix)[..., 0])
+        known["chi2_to_minimum"] = fall
+        if fall > near_enough(best.size) and not (self.profiles and not log.hurried):
+            early = ", and the time is over" if log.budget.hurried else ""
+            known["missing"] = (
+                f"no intervals: the best point is not yet a minimum{early}. Chi-squared falls by "
+                f"about {fall:.2g} nearby: polish longer"
+            )
+            return
         known["covariance"] = covariance(task.space, best, fisher)
         known["directions"] = directions(task.space, fisher)
         around = regular(fisher)

@@ -208,14 +208,14 @@ class Certificate:
         lines += [d.sentence for d in self.directions]
         lines += [self.missing] if self.missing else []
         lines += [f"{name} ended at its {side} bound" for name, side in self.at_bounds().items()]
-        if self.chi2_to_minimum > 1:
+        if self.chi2_to_minimum > 1 and not self.missing:
             lines.append(
                 "the best point is not yet a minimum: chi-squared falls by "
                 f"{self.chi2_to_minimum:.2g} nearby; polish longer"
             )
         if self.posterior is not None:
             lines.append(self.posterior.sentence())
-        if self.ensemble is not None:
+        if self.ensemble is not None and self.ensemble.sentence:
             lines.append(self.ensemble.sentence)
         return lines
 

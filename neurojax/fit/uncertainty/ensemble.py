@@ -39,10 +39,16 @@ def _sentence(
     space: Space, z: np.ndarray, of: int, tolerance: float, groups: Any, spread: Any
 ) -> str:
     n = z.shape[1]
+    if of == 1:
+        return ""
     ends = "end" if n > 1 else "ends"
     sentence = f"{n} of {of} candidates {ends} within {100 * tolerance:.3g} % of the best error"
+    if n == 1:
+        return sentence
     if len(groups) == 1:
-        return sentence + ("; they agree on every parameter" if n > 1 else "")
+        most = 100 * float(np.ptp(z, axis=1).max())
+        far = f"{most:.1g} %" if most >= 0.1 else "0.1 %"
+        return f"{sentence}; no parameter differs by more than {far} of its bounds' distance"
     widest = np.argsort(-np.ptp(z, axis=1))[:3]
     differ = []
     for k in widest[np.ptp(z, axis=1)[widest] > APART]:

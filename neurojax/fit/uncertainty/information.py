@@ -70,15 +70,29 @@ def directions(space: Space, fisher: np.ndarray, loose: float = LOOSE) -> list[D
             break
         vector = vector * np.sign(vector[largest])
         undetermined = 2 * reach >= 1
-        sentence = _sentence(space, vector, min(reach, 1.0), undetermined)
+        named = _named(vector, fisher, float(value))
+        sentence = _sentence(space, vector, named, min(reach, 1.0), undetermined)
         found.append(Direction(vector, float(half), bool(undetermined), sentence))
     return found
 
 
-def _sentence(space: Space, vector: np.ndarray, reach: float, undetermined: bool) -> str:
+def _named(vector: np.ndarray, fisher: np.ndarray, value: float) -> list[int]:
+    """The parameters that make up a direction, the one that moves farthest first.
+
+    One that moves far, and one that moves little but whose mark on the data undoes that of others:
+    of two leaks in parallel the small one is open, and the large one makes up for it.
+    """
+    far = np.abs(vector) / np.abs(vector).max()
+    mark = np.abs(vector) * np.sqrt(np.maximum(np.diag(fisher), 0.0))
+    undone = mark.max() > 3 * np.sqrt(max(value, 0.0))
+    made_up = undone & (mark > _NAMED * max(mark.max(), np.finfo(float).tiny))
+    return [int(k) for k in np.argsort(-far) if far[k] > _NAMED or made_up[k]]
+
+
+def _sentence(
+    space: Space, vector: np.ndarray, named: list[int], reach: float, undetermined: bool
+) -> str:
     """A direction in words: which parameter is open, or which undo each other and how."""
-    order = np.argsort(-np.abs(vector))
-    named = [int(k) for k in order if abs(vector[k]) > _NAMED * abs(vector[order[0]])]
     more, named = len(named) > _AT_MOST, named[:_AT_MOST]
     free = [space.free[k] for k in named]
     if len(named) == 1:
@@ -95,6 +109,7 @@ def _sentence(space: Space, vector: np.ndarray, reach: float, undetermined: bool
     return (
         f"{names}{', with others,' if more else ''} trade against each other: raising "
         f"{free[0].name} by {_amount(free[0], step)} is undone by {' and '.join(moves)}"
+        f"{'; these data do not tell them apart' if undetermined else ''}"
     )
 
 
