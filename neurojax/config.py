@@ -10,9 +10,11 @@ from pathlib import Path
 import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public way to ask
 
-# Lets XLA compile the whole time loop to one kernel; jaxlib 0.12 does so by itself.
 _EXTRA_OPTIONS = "--xla_backend_extra_options="
+# Lets XLA compile the whole time loop to one kernel; jaxlib 0.12 does so by itself.
 _HOIST = "xla_cpu_small_while_loop_byte_threshold=1000000000"
+# Of few cells LLVM unrolls loops before it sees vectors in them: their exponentials were scalar.
+_ROLLED = "xla_cpu_disable_loop_unrolling"
 # XLA uses half of a 512-bit vector unit unless told: the loop is then nearly twice as slow.
 _WIDE = "--xla_cpu_prefer_vector_width=512"
 
@@ -55,32 +57,26 @@ def configure(
 
     cpu_devices: how many CPU devices JAX shows (default: one per core, so that fits use all of
     them). x64: float64 by default. hoist_loops: the XLA flag that compiles a time loop to one
-    kernel, wide_vectors: the one that uses all of the vectors of a processor with AVX-512, both
-    added to XLA_FLAGS. compilation_cache: keep compiled programs across runs, here or at a given
-    path.
+    kernel, wide_vectors: those that use whole vectors for few cells too, and all of the vectors of
+    a processor with AVX-512; they are added to XLA_FLAGS. compilation_cache: keep compiled programs
+    across runs, here or at a given path.
 
     Warns (RuntimeWarning) when JAX has started already, naming what could no longer be set.
     """
     late = []
     started = backends_are_initialized()
+    wanted: list[tuple[str, str]] = []
     if hoist_loops and jax.__version_info__ < (0, 12):
+        wanted.append(("hoist_loops", _HOIST))
+    if wide_vectors:
+        wanted += [("wide_vectors", _ROLLED)] + [("wide_vectors", _WIDE)] * has_wide_vectors()
+    for asked, flag in wanted:
         flags = os.environ.get("XLA_FLAGS", "")
-        if _HOIST.split("=")[0] not in flags:
+        if flag.split("=")[0] not in flags:
             if started:
-                late.append("hoist_loops")
-            elif _EXTRA_OPTIONS in flags:  # of two such flags XLA hears only the last
-                os.environ["XLA_FLAGS"] = flags.replace(
-                    _EXTRA_OPTIONS, f"{_EXTRA_OPTIONS}{_HOIST},"
-                )
+                late.append(asked)
             else:
-                os.environ["XLA_FLAGS"] = f"{flags} {_EXTRA_OPTIONS}{_HOIST}".strip()
-    if wide_vectors and has_wide_vectors():
-        flags = os.environ.get("XLA_FLAGS", "")
-        if _WIDE.split("=")[0] not in flags:
-            if started:
-                late.append("wide_vectors")
-            else:
-                os.environ["XLA_FLAGS"] = f"{flags} {_WIDE}".strip()
+                os.environ["XLA_FLAGS"] = _with_flag(flags, flag)
     devices = cpu_devices if cpu_devices is not None else cores()
     if started:
         if jax.local_device_count("cpu") != devices:
@@ -95,8 +91,17 @@ def configure(
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     if late:
         warnings.warn(
-            f"JAX has already started: {', '.join(late)} had no effect. "
+            f"JAX has already started: {', '.join(dict.fromkeys(late))} had no effect. "
             "Call neurojax.configure() before the first computation.",
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _with_flag(flags: str, flag: str) -> str:
+    """XLA_FLAGS with one more; of two flags for extra options XLA would hear only the last."""
+    if flag.startswith("--"):
+        return f"{flags} {flag}".strip()
+    if _EXTRA_OPTIONS in flags:
+        return flags.replace(_EXTRA_OPTIONS, f"{_EXTRA_OPTIONS}{flag},")
+    return f"{flags} {_EXTRA_OPTIONS}{flag}".strip()
