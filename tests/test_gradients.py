@@ -82,9 +82,9 @@ def cells_for(electrode):
 @pytest.fixture(params=["tangents", "adjoint"], scope="module")
 def programs(request):
     """Programs that go one way: tests of the same way share them."""
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
     yield request.param
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_the_cheaper_way_is_taken(monkeypatch):
             return own(*args, **more)
 
         monkeypatch.setattr(engine, "run", run)
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
     names = list(nj.parameters(squid()))
     for number in (gradients.CROSSOVER, gradients.CROSSOVER + 1):
         told = {"of": nj.Mean(), "wrt": names[:number], "initial": -65.0}
@@ -231,18 +231,18 @@ def test_an_ideal_clamp_begins_at_its_first_command():
 
 def test_memory_is_that_of_the_cells_that_run_together(monkeypatch):
     monkeypatch.setattr(gradients, "CROSSOVER", 0)
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
     cells = squid(na__g_bar=np.linspace(110.0, 130.0, 20_000))
     # All at once would need 30 MB: two devices run a block of at most 2048 each.
     told = {"of": nj.Mean(), "wrt": ["C_m"], "initial": -65.0}
     found = nj.gradient(cells, nj.current_clamp(np.full(40, 5.0)), DT, memory_MB=4, **told)
     assert found.gradient.shape == (1, 20_000) and bool(jnp.isfinite(found.gradient).all())
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
 
 
 def test_too_little_memory_is_said(monkeypatch):
     monkeypatch.setattr(gradients, "CROSSOVER", 0)
-    gradients._gradient.clear_cache()
+    jax.clear_caches()
     with pytest.raises(ValueError, match=r"the gradient needs .* MB"):
         nj.gradient(squid(), SPIKE, DT, of=nj.Mean(), wrt=["C_m"], memory_MB=1e-4)
-    gradients._gradient.clear_cache()
+    jax.clear_caches()

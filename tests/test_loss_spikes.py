@@ -61,6 +61,6 @@ def test_spikes_are_found_within_a_kernel():
     where = runner.Place(None, "gpu", kernel.Kernel())
     drive = nj.current_clamp(np.full(40, 5.0, np.float32))
     told = (cell, Along((), -65.0), drive, 0.025, {"s": fold})
-    program = simulation._run.trace(*told, (), 4, where)
+    program = simulation._run.trace(*told, None, record=(), every=4, place=where)
     text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("custom_call @mosaic_gpu") == 1

@@ -39,12 +39,12 @@ def small_blocks(monkeypatch):
 @pytest.mark.parametrize("live", [1, 10, 100, 1000])
 @pytest.mark.parametrize("n", [1, 63, 128, 1000, 5000, 10**6])
 def test_a_block_fits_the_cache_and_no_block_is_small(n, live):
-    size = runner.block_size(n, live, 4)
-    assert 1 <= size <= runner.MOST + runner.LANES
-    assert size * live * 4 <= runner.CACHE or size <= runner.LEAST + runner.LANES
+    size, lanes = runner.block_size(n, live, 4), runner.VECTOR // 4
+    assert 1 <= size <= runner.MOST + lanes
+    assert size * live * 4 <= runner.CACHE or size <= runner.LEAST + lanes
     blocks = -(-n // size)
-    assert blocks == 1 or (size % runner.LANES == 0 and size <= n)
-    assert blocks * size - n < blocks * runner.LANES + runner.LANES
+    assert blocks == 1 or (size % lanes == 0 and size <= n)
+    assert blocks * size - n < (blocks + 1) * lanes
 
 
 def everything(n):
@@ -160,7 +160,11 @@ def loops_outside_kernels(text: str) -> int:
 
 def compiled(cell, every=10):
     arguments = (cell, Along((), -65.0), nj.current_clamp(DRIVE), DT, {})
-    return simulation._run.lower(*arguments, ("v",), every, CPU).compile().as_text()
+    return (
+        simulation._run.lower(*arguments, None, record=("v",), every=every, place=CPU)
+        .compile()
+        .as_text()
+    )
 
 
 def build(theta):
@@ -214,7 +218,7 @@ def test_memory_of_a_fold_does_not_grow_with_time():
         i = jax.ShapeDtypeStruct((steps,), jnp.float32)
         drive = nj.Electrode(i, 0.0, 0.0)
         arguments = (cell, Along((), -65.0), drive, DT, {"n": nj.SpikeCount()})
-        program = simulation._run.lower(*arguments, (), 10, CPU).compile()
+        program = simulation._run.lower(*arguments, None, record=(), every=10, place=CPU).compile()
         return program.memory_analysis().temp_size_in_bytes
 
     short, long = temporary(1000), temporary(100_000)

@@ -30,14 +30,14 @@ CACHE = 32 * 1024
 SECOND_CACHE = 1024 * 1024
 """Bytes that those of a block of cells with compartments may fill: of the second-level cache."""
 
-LANES = 64
-"""Blocks are whole multiples of this many cells: a few vectors of the widest CPUs.
+VECTOR = 64
+"""Bytes of the widest vectors of CPUs: cells are computed in whole multiples of them.
 
 What is over runs in scalar instructions, each as dear as a vector.
 """
 
-SMALL = 128
-"""A population of less than LANES cells takes a whole multiple of so many bytes for each array."""
+FEWEST = 48
+"""Cells of each device: a call of several devices takes longer."""
 
 LEAST, MOST = 128, 2048
 """Below, the loop's own instructions count; above, nothing is gained."""
@@ -79,7 +79,8 @@ def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
 
 
 def _mesh_of(*trees: Any) -> Mesh | None:
-    arrays = [a for a in jax.tree.leaves(trees) if isinstance(a, jax.Array)]
+    leaves = [a for a in jax.tree.leaves(trees) if type(a) is not float]
+    arrays = [a for a in leaves if isinstance(a, jax.Array)]
     if any(isinstance(a, Tracer) for a in arrays):
         return None
     if jax.config.jax_default_device is not None:  # pyright: ignore[reportAttributeAccessIssue]
@@ -113,12 +114,13 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
 
 def block_size(n: int, live: int, itemsize: int) -> int:
     """Cells a block, of n cells, when the time loop works on `live` arrays `[pop]` at once."""
-    fits = CACHE // (itemsize * max(live, 1)) // LANES * LANES
+    lanes = VECTOR // itemsize
+    fits = CACHE // (itemsize * max(live, 1)) // lanes * lanes
     most = min(max(fits, LEAST), MOST)
     if n <= most:
         return n
     even = -(-n // -(-n // most))  # no small block at the end
-    return -(-even // LANES) * LANES
+    return -(-even // lanes) * lanes
 
 
 def run_population(program: Callable[..., Any], place: Place, live: int, /, **things: Any) -> Any:
@@ -151,7 +153,7 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
 
     leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
     # A few cells tell the structure of the result; all of them might be too many for the program.
-    few = [a[..., :LANES] if o else a for a, o in zip(leaves, own, strict=True)]
+    few = [a[..., :2] if o else a for a, o in zip(leaves, own, strict=True)]
     out = jax.shard_map(
         lambda leaves: _blocks(whole, leaves, own, (n + padding) // devices, live, place),
         mesh=place.mesh,
@@ -189,7 +191,7 @@ def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
 
 def _devices(n: int, place: Place) -> int:
     """How many devices share n cells: fewer cells are not worth a device of their own."""
-    fewest = LANES if place.kernel is None else kernel.BLOCK
+    fewest = FEWEST if place.kernel is None else kernel.BLOCK
     return 1 if place.mesh is None or n < fewest * place.mesh.size else place.mesh.size
 
 
@@ -273,7 +275,7 @@ def _blocks(
     itemsize = max(jnp.result_type(a).itemsize for a in leaves)
     size = block_size(n, live, itemsize) if place.platform == "cpu" else n
     if size >= n:
-        padding = -n % (LANES if n > LANES else min(LANES, SMALL // itemsize))
+        padding = -n % (VECTOR // itemsize)
         leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
         return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 

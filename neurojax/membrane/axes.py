@@ -11,7 +11,7 @@ differs only from cell to cell is `[1, pop]`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -124,8 +124,13 @@ def population(**trees: Any) -> tuple[int, ...]:
     Raises ValueError, with the name of the array and what was expected, where the shape of one does
     not fit its axes, or two tell of different numbers of cells.
     """
+    return spanned(arrays(trees))
+
+
+def spanned(found: Iterable[Array]) -> tuple[int, ...]:
+    """The `population` of arrays that were found already."""
     told: Array | None = None
-    for array in arrays(trees):
+    for array in found:
         if array.shape == array.own == ():
             continue
         array.check()

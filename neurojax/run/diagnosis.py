@@ -17,12 +17,12 @@ from neurojax.engine.folds import Carry, Fold, Mean
 from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import DIFFERENTIABLE, Build, Theta, prepare
-from neurojax.membrane.axes import aligned, population
+from neurojax.membrane.axes import aligned
 from neurojax.membrane.channel import Leaf, pytree
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.run.gradients import builder, gradient
-from neurojax.run.simulation import beginning, check_run, simulate
+from neurojax.run.simulation import checked, simulate
 
 COUPLINGS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Strengths of nudging that are tried, mS/cm2."""
@@ -118,9 +118,7 @@ def health(
     Raises ValueError for an unknown parameter, and where `simulate` does.
     """
     folds = {} if of is None else {"of": of}
-    electrode = check_run(cell, electrode, dt, every, folds)
-    begun = beginning(cell, electrode, initial)
-    pop = population(cell=cell, initial=begun, electrode=electrode, of=of)
+    electrode, begun, pop = checked(cell, electrode, dt, every, initial, folds)
     grown = _growth(cell, begun, electrode, dt, tuple(wrt), every, pop)
     state, of_wrt = (np.asarray(a, np.float64) for a in grown)
     t = (1 + np.arange(state.shape[1])) * every * dt

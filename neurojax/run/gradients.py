@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine import adjoint, runner, tangent
+from neurojax.engine.call import call
 from neurojax.engine.folds import Fold, Total
 from neurojax.engine.program import Gradient, Theta
-from neurojax.membrane.axes import Along, aligned, batch_shape, population
+from neurojax.membrane.axes import Along, aligned, batch_shape
 from neurojax.membrane.channel import Leaf, check_is_a_number
 from neurojax.membrane.compartment import Cell, State, parameters, substitute
 from neurojax.membrane.electrode import Electrode
-from neurojax.run.simulation import beginning, check_run, in_all_compartments, start
+from neurojax.run.simulation import checked, in_all_compartments, start
 from neurojax.units import check_known
 
 CROSSOVER = 8
@@ -48,21 +49,20 @@ def gradient(
     Raises ValueError for an unknown parameter, a fold without a derivative (such as a count), or
     when the memory does not suffice.
     """
-    electrode = check_run(cell, electrode, dt, every, {"of": of})
-    begun = beginning(cell, electrode, initial)
-    population(cell=cell, initial=begun, electrode=electrode, of=of)
+    electrode, begun, _ = checked(cell, electrode, dt, every, initial, {"of": of})
     place = runner.place_of(cell, begun, electrode, of, fast_math=fast_math)
     memory = round(memory_MB * 2**20)
-    return _gradient(cell, begun, electrode, dt, of, tuple(wrt), every, place, memory)
+    how = {"wrt": tuple(wrt), "every": every, "place": place, "memory": memory}
+    return call(_gradient, cell, begun, electrode, dt, of, **how)
 
 
-@partial(jax.jit, static_argnames=("wrt", "every", "place", "memory"))
 def _gradient(
     cell: Cell,
     initial: Any,
     electrode: Electrode,
     dt: Leaf,
     fold: Fold,
+    *,
     wrt: tuple[str, ...],
     every: int,
     place: runner.Place,

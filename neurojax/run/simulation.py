@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neurojax.engine import prefix, runner, scan
+from neurojax.engine.call import call
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.inputs import ready
 from neurojax.engine.observables import check_observables, observe
@@ -22,7 +23,7 @@ from neurojax.membrane.axes import (
     batch_shape,
     check_compartments,
     check_length,
-    population,
+    spanned,
 )
 from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.channel import Leaf, check_real
@@ -53,14 +54,26 @@ class Recording(NamedTuple):
         return self.data["v"]
 
 
-def check_run(
-    cell: Cell, electrode: Electrode, dt: float, every: int, folds: Mapping[str, Fold]
-) -> Electrode:
-    """The electrode, ready for the run. Raises ValueError for a run that cannot be made."""
+def checked(
+    cell: Cell,
+    electrode: Electrode,
+    dt: float,
+    every: int,
+    initial: State | Leaf | None,
+    folds: Mapping[str, Fold],
+) -> tuple[Electrode, Along, tuple[int, ...]]:
+    """The electrode, ready for the run, where this begins, and the population that it spans.
+
+    Raises ValueError for a run that cannot be made.
+    """
     cell.check()
     check_ions(cell, electrode)
-    for array in arrays({"cell": cell, "electrode": electrode}):
-        check_real(array.name, array.value)
+    begun = beginning(cell, electrode, initial)
+    things = {"cell": cell, "initial": begun, "electrode": electrode, "folds": folds}
+    found = arrays(things)
+    for array in found:
+        if array.name.startswith(("cell", "electrode")):
+            check_real(array.name, array.value)
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
     steps = n_steps(electrode)
@@ -68,7 +81,10 @@ def check_run(
         raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
     for name, fold in folds.items():
         check_fold(name, fold, cell, steps // every)
-    return ready(cell, electrode, dt)
+    electrode = ready(cell, electrode, dt)
+    if electrode.events:
+        found = arrays(things | {"electrode": electrode})
+    return electrode, begun, spanned(found)
 
 
 def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) -> Along:
@@ -110,11 +126,12 @@ def _run(
     electrode: Electrode,
     dt: Leaf,
     folds: dict[str, Fold],
+    at: jax.Array | None,
+    *,
     record: tuple[str, ...],
     every: int,
     place: runner.Place,
     engine: str = "scan",
-    at: jax.Array | None = None,
 ) -> Recording:
     def seen(cell: Cell, s: State) -> dict[str, jax.Array]:
         return {name: observe(cell, s, name) for name in record}
@@ -196,16 +213,14 @@ def simulate(
     check_known(engine, ENGINES, "engine")
     if engine == "prefix":
         prefix.check(cell, electrode)
-    electrode = check_run(cell, electrode, dt, every, folds)
+    electrode, begun, pop = checked(cell, electrode, dt, every, initial, folds)
     looked_at = _places(cell, at)
-    begun = beginning(cell, electrode, initial)
-    pop = population(cell=cell, initial=begun, electrode=electrode, folds=folds)
     check_noise(cell, pop)
     place = runner.place_of(cell, begun, electrode, folds, fast_math=fast_math)
 
     def run(cell: Cell, initial: Any, electrode: Electrode, folds: dict[str, Fold]) -> Recording:
-        how = tuple(record), every, place, engine
-        return _run(cell, initial, electrode, dt, folds, *how, looked_at)
+        how = {"record": tuple(record), "every": every, "place": place, "engine": engine}
+        return call(_run, cell, initial, electrode, dt, folds, looked_at, **how)
 
     n = math.prod(pop)
     numbers = len(record) * (math.prod(cell.state_shape) if at is None else len(at))

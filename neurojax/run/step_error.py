@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from neurojax.engine import scan
-from neurojax.membrane.axes import map_cells, population
+from neurojax.membrane.axes import map_cells
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
 from neurojax.membrane.stochastic import Noisy
 from neurojax.recording.features.detection import spikes
-from neurojax.run.simulation import beginning, check_run, simulate
+from neurojax.run.simulation import checked, simulate
 
 _ORDER = 2
 """Of the step: half a step makes a quarter of the error."""
@@ -77,7 +77,7 @@ def error_of(
     Raises ValueError where `simulate` does, for an ideal voltage clamp, whose potential has no
     error, and for channels that move by chance.
     """
-    check_run(cell, electrode, dt, 1, {})
+    _, begun, pop = checked(cell, electrode, dt, 1, initial, {})
     if is_ideal_clamp(electrode):
         raise ValueError("an ideal voltage clamp imposes the potential: no step has an error in it")
     for key, channel in cell.channels.items():
@@ -88,8 +88,6 @@ def error_of(
             )
     if cells < 1:
         raise ValueError(f"cells = {cells}: expected 1 or more to compare")
-    begun = beginning(cell, electrode, initial)
-    pop = population(cell=cell, initial=begun, electrode=electrode)
     n = pop[0] if pop else 1
     chosen = np.unique(np.linspace(0, n - 1, min(cells, n)).round().astype(int))
     things = (cell, electrode, begun)
