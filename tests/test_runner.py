@@ -14,6 +14,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, runner, tangent
+from neurojax.engine.call import call
 from neurojax.membrane.axes import Along
 from neurojax.run import simulation
 
@@ -45,6 +46,24 @@ def test_a_block_fits_the_cache_and_no_block_is_small(n, live):
     blocks = -(-n // size)
     assert blocks == 1 or (size % lanes == 0 and size <= n)
     assert blocks * size - n < (blocks + 1) * lanes
+
+
+def test_plain_numbers_of_a_call_are_one_argument():
+    seen = []
+
+    def f(tree, x, *, scale):
+        seen.append([jnp.shape(a) for a in jax.tree.leaves((tree, x))])
+        return {k: scale * a + x for k, a in tree.items()}
+
+    def both(b):
+        return call(f, {"a": 1.5, "b": b}, 2.0, scale=3)
+
+    out = both(np.arange(3.0))
+    np.testing.assert_allclose(out["a"], 6.5)
+    np.testing.assert_allclose(out["b"], [2.0, 5.0, 8.0])
+    assert both(np.ones(3))["a"] == 6.5 and seen == [[(), (3,), ()]]
+    np.testing.assert_allclose(jax.vmap(both)(np.arange(2.0))["b"], [2.0, 5.0])
+    np.testing.assert_allclose(jax.grad(lambda b: both(b)["b"])(1.0), 3.0)
 
 
 def everything(n):
