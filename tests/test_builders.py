@@ -9,6 +9,7 @@ from scipy.integrate import solve_bvp
 import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.membrane.cable import length_constant
+from neurojax.morphology import enough
 
 R_M, R_I = 20_000.0, 100.0  # Ohm cm2, Ohm cm
 LEAK = {"leak": SquidLeak(g_bar=1e3 / R_M, E_rev=-65.0)}
@@ -51,6 +52,13 @@ def test_the_order_of_compartments_that_taper_is_rounding_only(x64):
         np.testing.assert_allclose(deflection(other), v[order], rtol=1e-12)
         np.testing.assert_allclose(other.paths(other.electrode_at), cell.paths(4)[order])
         np.testing.assert_array_equal(other.orders(), cell.orders()[order])
+
+
+def test_finer_compartments_are_asked_for_by_a_part():
+    sections = {"soma": nj.Section(20.0, 20.0), "dendrite": nj.Section(500.0, 2.0, on="soma")}
+    for part in (0.1, 0.02):
+        n = len(nj.assemble(sections, LEAK, part=part).compartments("dendrite"))
+        assert n == enough(500.0, 2.0, part=part)
 
 
 def test_a_dendrite_turned_round_is_the_same(x64):

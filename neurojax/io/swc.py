@@ -1,6 +1,8 @@
 """Morphologies in SWC, a line for each traced point: what is wrong is repaired or refused.
 
-A repair changes no number that is in the file without a word: each is told with its lines.
+A repair changes no number that is in the file without a word: each is told with its lines. MorphIO
+is not asked: it keeps neither where on the soma a neurite begins nor double precision, takes
+negative radii, and drops what hangs in a circle.
 
 Source: Cannon et al. 1998, J Neurosci Methods 84:49, doi:10.1016/S0165-0270(98)00091-0.
 """

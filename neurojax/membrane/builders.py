@@ -19,11 +19,15 @@ def assemble(
     sections: Mapping[str, Section],
     channels: Mapping[str, Channel],
     density: Mapping[str, ByRegion] | None = None,
+    *,
+    part: float = 0.1,
     **more: Any,
 ) -> Cable:
     """A cell of sections, as those of `io.read_morphology`; without a region they are one each.
 
-    A section comes after the one on which it hangs; the first hangs on none. `density` tells by
+    A section comes after the one on which it hangs; the first hangs on none. One that does not say
+    into how many compartments it is cut has `enough`, each at most a `part` of the length constant
+    at 100 Hz. `density` tells by
     channel and region how dense the channel is, and where it tells of a channel, this is in no
     other region. What is `more`, as C_m or R_i, is as in `Cable`; these two may be told by region,
     too. All of them may be functions of the path distance from the soma: `f(path)`, um, gives a
@@ -33,7 +37,7 @@ def assemble(
     """
     varying = {k: x for k, x in more.items() if k in _COUNTED and _varies(x)}
     fixed = {k: x for k, x in more.items() if k not in varying}
-    counted = {k: x for k, x in fixed.items() if k in _COUNTED}
+    counted = {k: x for k, x in fixed.items() if k in _COUNTED} | {"part": part}
     joined = _joined(sections, dict.fromkeys(sections, counted))
     if varying:
         # How long a compartment may be follows from the largest R_i and C_m along its section.
@@ -87,7 +91,7 @@ def _joined(sections: Mapping[str, Section], membranes: Mapping[str, Any]) -> _J
 
 
 def _count(name: str, section: Section, membrane: Mapping[str, Any]) -> int:
-    """The number of compartments of a section of a cell with such R_i and C_m."""
+    """The number of compartments of a section of a cell with such R_i, C_m and `part`."""
     given = section.compartments is not None or np.ndim(section.diameter)
     if not given and any(np.ndim(x) for x in membrane.values()):
         raise ValueError(f"section {name!r}: compartments: R_i and C_m are no numbers: give it")

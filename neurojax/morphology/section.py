@@ -53,8 +53,8 @@ class Section(NamedTuple):
         area = float(_integrals(points, np.array([length]))[0][0])
         return cls(length, area / (np.pi * length), compartments, points=points, **more)
 
-    def n_compartments(self, **membrane: float) -> int:
-        """How many compartments it is cut into; `membrane` may have R_i and C_m, see `enough`.
+    def n_compartments(self, **needs: float) -> int:
+        """How many compartments it is cut into; `needs` may have R_i, C_m and part, see `enough`.
 
         Raises ValueError for less than one, or diameters that are not one for each.
         """
@@ -62,7 +62,7 @@ class Section(NamedTuple):
         if n is None and np.ndim(self.diameter):
             return given
         if n is None:
-            return enough(self.length, self._narrowness(), **membrane)
+            return enough(self.length, self._narrowness(), **needs)
         if n < 1 or given not in (1, n):
             raise ValueError(f"{n} compartments{f', {given} diameters' if given > 1 else ''}")
         return n
