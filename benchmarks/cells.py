@@ -11,7 +11,6 @@ from common import recordings
 
 import neurojax as nj
 from neurojax.fit import Prepared, Space, agreement, free_run, prepare_recording
-from neurojax.fit.scoring.agreement import bias_pA
 from neurojax.io import read
 from neurojax.model import load_model
 from neurojax.recording import features
@@ -82,7 +81,7 @@ def predicted(cell: nj.Cell, trace: Trace, held: bool = True) -> tuple[dict, Tra
     row = {
         "sweep": f"{trace.name} {trace.sweep}".strip(),
         "step_pA": round(trace.step_window()[2], 1),
-        "bias_pA": round(bias_pA(cell, trace), 1) if held else 0.0,
+        "bias_pA": round(told.bias_pA, 1),
         "spikes_data": told.spikes_data,
         "spikes_model": told.spikes_model,
         "latency_ms": round(first - latency_from(trace, first), 2) if found.number else None,

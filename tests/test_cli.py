@@ -243,6 +243,34 @@ def test_the_method_is_the_users(run, recording, quick_fit, monkeypatch, argumen
     assert [t.sweep for t in quick_fit["options"]["held_out"]] == [2]
 
 
+def test_auto_goes_on_with_the_model_that_predicts_best(run, recording, monkeypatch, tmp_path):
+    seen = {}
+
+    def compared(models, traces, held_out, **how):
+        seen.update(models=list(models), seconds=how["seconds"])
+        rows = [
+            fitting.Compared("bursting", 22, 3.0, 4.0),
+            fitting.Compared("cortex", 24, 2.0, 6.0),
+        ]
+        return fitting.Comparison(tuple(rows), {"bursting": made_fit()}, ("fast_spiking",))
+
+    def resumed(begun, stages, **how):
+        seen.update(left=how["seconds"])
+        return begun
+
+    monkeypatch.setattr(fitting, "compare", compared)
+    monkeypatch.setattr(fitting, "resume", resumed)
+    monkeypatch.setattr(fit, "certified", lambda *_: [])
+    monkeypatch.setattr(fit, "deliver", lambda done, *_: seen.update(done=done) or 0)
+    result = run("fit", recording, "auto", "--seconds", "80")
+    assert result.exit_code == 0, result.output
+    assert seen["models"] == ["cortex", "fast_spiking", "bursting"]
+    assert seen["seconds"] + seen["left"] == pytest.approx(80.0)
+    told = "chosen: bursting has the least error on the sweeps not fitted: 4 tolerances with 22"
+    assert told in result.output and "not tried: fast_spiking" in result.output
+    assert seen["done"].settings["model"] == "bursting" and "bursting" in seen["done"].title
+
+
 def test_an_interrupted_fit_writes_what_it_has(run, recording, reports, monkeypatch, tmp_path):
     stopped = replace(made_fit(), ended="interrupted")
     monkeypatch.setattr(fitting, "fit", lambda *_, **__: stopped)

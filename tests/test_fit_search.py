@@ -10,7 +10,7 @@ import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.fit.holding import holding_pA
 from neurojax.fit.recipe import fit
-from neurojax.fit.scoring.agreement import agreement, bias_pA, free_run
+from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
@@ -127,7 +127,7 @@ def test_features_count_as_often_as_they_are_emphasised(sweep):
     z = task.space.random(32, seed=3)
     errors, parts, _ = FeatureScorer(task)(z)
     more, weighed, _ = FeatureScorer(task, feature_weights={"times": 3.0, "rise": 0.0})(z)
-    np.testing.assert_allclose(weighed["times"], 3 * parts["times"])
+    np.testing.assert_allclose(weighed["times"], 3 * parts["times"], rtol=1e-5)
     np.testing.assert_allclose(more, errors + 2 * parts["times"] - parts["rise"], rtol=1e-5)
 
 
@@ -179,8 +179,11 @@ def test_a_cell_that_drifted_is_held_where_it_rested(sweep):
     pulled = Trace("current", 0.05, sweep.v_mV, sweep.i_pA - 1.0, holding=-1.0)
     drifted = free_run(cell, pulled, DT, held=False)
     told = replace(drifted, i_pA=sweep.i_pA, holding=0.0)  # nobody knows of the pull
-    assert bias_pA(cell, told) == pytest.approx(-1.0, rel=2e-3)
-    np.testing.assert_allclose(free_run(cell, told, DT).v_mV, drifted.v_mV, atol=0.5)
+    run = free_run(cell, told, DT)
+    found = agreement(told, run)
+    assert found.bias_pA == pytest.approx(-1.0, rel=2e-3)
+    assert found.sentence().endswith("; held by -1.0 pA")
+    np.testing.assert_allclose(run.v_mV, drifted.v_mV, atol=0.5)
     assert np.abs(free_run(cell, told, DT, held=False).v_mV - drifted.v_mV).max() > 10
 
 

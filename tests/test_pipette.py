@@ -13,10 +13,10 @@ from neurojax.fit import (
     Draw,
     Polish,
     Task,
+    agreement,
     free,
     free_run,
 )
-from neurojax.fit.scoring.agreement import bias_pA
 from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.io import read
 from neurojax.membrane import pipette
@@ -105,7 +105,7 @@ def test_a_bridge_out_of_balance_is_found_by_its_jumps():
     fall = run.v_mV - plain.v_mV  # 100 pA through 60 MOhm
     np.testing.assert_allclose(fall[520:2480], 6.0, atol=0.1)  # C_pip lags a little
     np.testing.assert_allclose(fall[2520:], 0.0, atol=0.1)
-    assert bias_pA(cell, run) == pytest.approx(0.0, abs=0.05)
+    assert agreement(run, free_run(cell, run)).bias_pA == pytest.approx(0.0, abs=0.05)
     aim = Task(cell, free(cell, {"pipette.R_s": (1.0, 200.0)}), [run])
     at = np.array([aim.space.point({"pipette.R_s": R}) for R in (20.0, 60.0, 150.0)]).T
     errors, *_ = FeatureScorer(aim)(np.repeat(at, 32, axis=1))

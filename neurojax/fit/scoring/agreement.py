@@ -6,10 +6,12 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from neurojax.engine.observables import observe
 from neurojax.fit.holding import base_mV, holding_pA, level
+from neurojax.loss import Level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State, at_rest
 from neurojax.membrane.holding import Held, held_at
@@ -42,6 +44,7 @@ class Agreement(NamedTuple):
     subthreshold_rmse_mV: float  # away from the spikes of either, over the whole sweep
     rmse: float  # mV in current clamp, pA in voltage clamp
     quiet_rmse_mV: float = math.nan  # before the first spike of either
+    bias_pA: float = 0.0  # what held the model where the cell rested, beside the data's current
 
     @property
     def spike_time_error(self) -> float:
@@ -52,9 +55,10 @@ class Agreement(NamedTuple):
         """What a person should know, in English."""
         if self.clamp == "voltage":
             return f"current RMSE {self.rmse:.3g} pA"
-        quiet = f"subthreshold RMSE {self.subthreshold_rmse_mV:.1f} mV"
+        held = f"; held by {self.bias_pA:+.1f} pA" if abs(self.bias_pA) >= 0.05 else ""
+        quiet = f"subthreshold RMSE {self.subthreshold_rmse_mV:.1f} mV{held}"
         if self.spikes_data == 0 and self.spikes_model == 0:
-            return f"no spikes in the data or the model; RMSE {self.rmse:.1f} mV"
+            return f"no spikes in the data or the model; RMSE {self.rmse:.1f} mV{held}"
         if self.spikes_data == 0:
             return f"{_spikes(self.spikes_model)} where the data has none; {quiet}"
         if self.spikes_model == 0:
@@ -95,8 +99,8 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     sweep's length: before the first simulated step stands the initial state.
 
     In current clamp a constant current (see `held_at`) holds the model at the potential recorded
-    before the stimulus, so that a drift from sweep to sweep does not pass for a response; `bias_pA`
-    gives it. With `held=False` the model is at its own rest.
+    before the stimulus, so that a drift from sweep to sweep does not pass for a response; it is
+    part of the `i_pA` of the trace returned. With `held=False` the model is at its own rest.
 
     Raises RecordingError for a cell without a resting state at this holding level, or one that
     diverges.
@@ -105,7 +109,8 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     electrode = repeated(cell, trace, dt)
     if trace.clamp == "current":
         record, field = "v_amp", "v_mV"
-        cell, initial = _resting(cell, trace, held)
+        cell, initial, bias = _resting(cell, trace, held)
+        trace = replace(trace, i_pA=trace.i_pA + bias)
     else:
         record, field = "i_amp", "i_pA"
         initial = pipette.clamped(before(cell, electrode), float(trace.v_mV[0]))
@@ -122,22 +127,23 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     return replace(trace, name=name, warnings=(), **{field: course})
 
 
-def bias_pA(cell: Cell, trace: Trace) -> float:
-    """The current that holds a cell at the potential recorded before a sweep's stimulus.
+def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State, float]:
+    """The cell as it is before the stimulus, its state, and the current that holds it, pA.
 
-    It comes on top of the sweep's own holding current: 0 for a model that rests where the cell did.
+    The current comes on top of the sweep's own: 0 for a model that rests where the cell did.
     """
-    return float(_held(cell, trace).bias) / PA
-
-
-def _held(cell: Cell, trace: Trace) -> Held:
-    return held_at(cell, *level(trace))
-
-
-def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State]:
     if held and base_mV(trace)[1]:
-        return _held(cell, trace)[:2]
-    return cell, at_rest(cell, holding_pA(trace) * PA)
+        cell, state, bias = _held(cell, level(trace))
+        return cell, state, float(bias) / PA
+    return cell, _rest(cell, holding_pA(trace) * PA), 0.0
+
+
+@jax.jit
+def _held(cell: Cell, level: Level) -> Held:
+    return held_at(cell, *level)
+
+
+_rest = jax.jit(at_rest)
 
 
 def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agreement:
@@ -175,6 +181,7 @@ def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agre
         float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
         float(np.sqrt(np.mean(error**2))),
         float(np.sqrt(np.mean(error[silent] ** 2))) if silent.any() else nan,
+        float(np.median(model.i_pA - data.i_pA)),
     )
 
 
