@@ -285,3 +285,77 @@ def test_touch(tmp_path):
     assert max(found["left_of_it"]["rapid"][:6]) < 0.01
     assert found["left_of_it"]["slow"][5] > 10
     assert found["spread_of_phase"] < 2e-3
+
+
+def test_length_constant(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("015-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # sqrt(d R_m / (4 R_i)); the thick cable is six of them long, and its ends are felt.
+    assert found["by_formula"] == pytest.approx([1000.0, 2000.0, 500.0], rel=1e-4)
+    assert found["fitted"] == pytest.approx([1000.0, 2022.5, 500.0], rel=1e-3)
+    # Half of 4 R_i lambda / (pi d2), the thick one times coth(3).
+    expected = [636.62, 79.577 / 0.99505, 318.31]
+    assert found["input_resistance"] == pytest.approx(expected, rel=1e-3)
+    # Half of what is reached in 200 ms: the root of the closed form, by brentq.
+    assert found["half_time"] == pytest.approx([9.0655, 29.392, 49.197], rel=1.5e-3)
+    assert found["worst"] < 5e-3
+
+
+def test_dendritic_synapse(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("016-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # NEURON 9, Exp2Syn on the same compartments, variable step with a tolerance of 1e-9.
+    assert found["soma_peak"] == pytest.approx([3.5039, 2.4221, 2.0473, 1.9082], abs=2e-3)
+    assert found["local_peak"] == pytest.approx([3.5229, 3.1305, 3.8976, 6.0044], abs=3e-3)
+    assert found["soma_time"] == pytest.approx([9.720, 13.040, 15.840, 16.740], abs=0.03)
+    assert found["local_time"] == pytest.approx([9.620, 8.450, 8.960, 7.970], abs=0.03)
+    assert found["half_width"] == pytest.approx([16.730, 22.590, 24.150, 24.270], abs=0.06)
+    # Stated in the experiment's text.
+    assert found["steady_attenuation"] == pytest.approx(1.72, abs=0.01)
+    assert found["peak_attenuation"] == pytest.approx(3.147, abs=0.01)
+    assert found["area_far_of_near"] == pytest.approx(0.69, abs=0.005)
+
+
+@pytest.mark.slow
+def test_velocity_and_diameter(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("017-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert found["exponents"] == pytest.approx([0.5, 1.0], abs=3e-3)
+    # NEURON's of finer steps, and Hodgkin & Huxley's 18.8.
+    assert found["bare"][-1] == pytest.approx(18.732, rel=3e-3)
+    # Stated in the experiment's text.
+    assert found["myelinated"][1] / 4 == pytest.approx(4.36, abs=0.02)
+
+
+@pytest.mark.slow
+def test_one_way(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("018-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # The squid's velocity, 18.73 m/s by NEURON, times the root of the ratio of diameters.
+    assert found["velocity"] == pytest.approx(18.73 * (10 / 476) ** 0.5, rel=0.015)
+    # Each end fires once: no spike turns back, and of two that meet none goes on.
+    assert all(each == [1, 1] for each in found["arrive"].values())
+    assert found["met_at"] == 0.5
+    assert max(found["heights"]) - min(found["heights"]) < 1
+    # Stated in the experiment's text.
+    assert found["first_one_way"] == pytest.approx(1.36, abs=0.03)
+    assert found["first_both_ways"] == pytest.approx(1.71, abs=0.03)
+
+
+def test_electrode_outside(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("020-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # NEURON 9, extracellular.e, extrapolated to no step; found here to 1.3 %.
+    assert found["threshold"]["cathode"][1] == pytest.approx(93.5, rel=0.015)
+    assert found["threshold"]["anode"][1] == pytest.approx(358.4, rel=0.015)
+    # At first the cathode does what the anode does, turned over.
+    assert found["moved"] == pytest.approx([6.60, -6.60], abs=0.02)
+    # Stated in the experiment's text.
+    assert found["ratio"] == pytest.approx(3.83, abs=0.1)
+    assert found["begins_at"] == pytest.approx([0.0, 0.69], abs=0.06)
+    assert found["threshold"]["cathode"][2] > 8 * found["threshold"]["cathode"][0]
