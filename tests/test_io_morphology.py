@@ -260,6 +260,10 @@ REFUSED = {
     "infinity": (line(5, "4 3 25 8 inf 0.5 3\n"), "line 5: z is 'inf', expected a number"),
     "negative radius": (line(3, "2 3 5 0 0 -1 1\n"), "line 3: the radius is '-1', expected .* 0"),
     "radius NaN": (line(3, "2 3 5 0 0 NaN 1\n"), "line 3: the radius is 'NaN'"),
+    "a radius in nm": (
+        line(3, "2 3 5 0 0 99000 1\n"),
+        "line 3: .* at least 0 and at most 50000 um",
+    ),
     "radius 0 everywhere": (
         re.sub(r" [\d.]+ (-?\d+)\n", r" 0 \1\n", CLEAN),
         "line 2: the radius is 0",
@@ -311,6 +315,33 @@ def test_the_order_of_the_lines_changes_no_size(written):
     for _ in range(5):
         sections, _ = read_swc(written("".join(rng.permutation(rows))))
         assert sizes(sections) == expected
+
+
+WORDS = ["0", "-1", "1", "2", "3", "7", "99", "nan", "inf", "-5", "0.5", "x", "1e-300", "1e9"]
+
+
+def test_what_is_read_of_broken_files_makes_a_cell(written):
+    """Whatever stands in a file, it is refused by name or read as sections that hang together."""
+    rng = np.random.default_rng(1)
+    read = 0
+    for _ in range(300):
+        lines = CLEAN.splitlines()
+        for k in rng.integers(1, len(lines), rng.integers(1, 4)):
+            words = lines[k].split()
+            words[rng.integers(len(words))] = str(rng.choice(WORDS))
+            lines[k] = " ".join(words)
+        path = written("\n".join(lines))
+        try:
+            found = quietly(path)
+        except MorphologyError as error:
+            assert str(error).startswith(str(path))
+            continue
+        read += 1
+        whole = {k: s._replace(compartments=1) for k, s in found.items()}
+        cell = nj.assemble(whole, {"leak": SquidLeak()})
+        for x in (cell.length, cell.diameter, cell.to_start, cell.to_end):
+            assert np.isfinite(x).all() and (x > 0).all()
+    assert 50 < read < 250
 
 
 # -- Neurolucida, H5, and outlines -----------------------------------------------------------------

@@ -23,6 +23,8 @@ from neurojax.morphology.points import SOMA, is_sphere, sections
 from neurojax.morphology.section import Section
 
 COLUMNS = "number, type, x, y, z, radius, parent"
+THINNEST, WIDEST = 1e-3, 5e4
+"""A radius below, um, is none: a membrane is five times as thick. No neuron has one above."""
 
 
 @dataclass
@@ -131,16 +133,20 @@ def _parsed(path: Path, repairs: Repairs) -> Rows:
 
 
 def _row(path: Path, line: int, words: Sequence[str]) -> Row:
-    def number(k: int, what: str, whole: bool = False, low: float = -math.inf) -> float:
+    def number(
+        k: int, what: str, whole: bool = False, low: float = -math.inf, high: float = math.inf
+    ) -> float:
         try:
             value = float(words[k])
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or value < low or (whole and not value.is_integer()):
+        fits = low <= value <= high and (value.is_integer() or not whole)
+        if not (math.isfinite(value) and fits):
             kind = "a whole number" if whole else "a number"
             least = f" of at least {low:g}" if low > -math.inf else ""
+            most = f" and at most {high:g} um" if high < math.inf else ""
             raise MorphologyError(
-                f"{path}, line {line}: {what} is {words[k]!r}, expected {kind}{least}"
+                f"{path}, line {line}: {what} is {words[k]!r}, expected {kind}{least}{most}"
             )
         return value
 
@@ -149,7 +155,7 @@ def _row(path: Path, line: int, words: Sequence[str]) -> Row:
         int(number(0, "the point's number", whole=True, low=0)),
         int(number(1, "the type", whole=True, low=0)),
         (number(2, "x"), number(3, "y"), number(4, "z")),
-        number(5, "the radius", low=0),
+        number(5, "the radius", low=0, high=WIDEST),
         int(number(6, "the parent", whole=True, low=-1)),
     )
 
@@ -270,8 +276,8 @@ def _in_order(path: Path, rows: Rows, repairs: Repairs) -> Rows:
 
 # -- points ----------------------------------------------------------------------------------------
 def _fill_radii(path: Path, rows: Rows, repairs: Repairs) -> None:
-    """Radii of 0 from the nearest points of the same type, above and below."""
-    zero = [r for r in rows.values() if r.radius == 0]
+    """Radii of 0, or nearly, from the nearest points of the same type, above and below."""
+    zero = [r for r in rows.values() if r.radius < THINNEST]
     if not zero:
         return
     children, filled = _children(rows), {}
@@ -280,7 +286,7 @@ def _fill_radii(path: Path, rows: Rows, repairs: Repairs) -> None:
         ahead = onward(start)
         while ahead:
             near = [rows[k] for k in ahead if k >= 0 and rows[k].type == start.type]
-            if found := [r.radius for r in near if r.radius > 0]:
+            if found := [r.radius for r in near if r.radius >= THINNEST]:
                 return [sum(found) / len(found)]
             ahead = [k for r in near for k in onward(r)]
         return []
@@ -289,13 +295,13 @@ def _fill_radii(path: Path, rows: Rows, repairs: Repairs) -> None:
         known = nearest(row, lambda r: [r.parent]) + nearest(row, lambda r: children[r.number])
         if not known:
             raise MorphologyError(
-                f"{path}, line {row.line}: the radius is 0, and no point of its type is near; "
-                "expected one above 0"
+                f"{path}, line {row.line}: the radius is {row.radius:g} um, and no point of its "
+                f"type is near; expected at least {THINNEST:g} um"
             )
         filled[row.number] = sum(known) / len(known)
     for k, radius in filled.items():
         rows[k].radius = radius
-    repairs.tell(zero, "the radius is 0: that of the nearest points of its type is taken")
+    repairs.tell(zero, "the radius is 0, or nearly: that of the nearest of its type is taken")
 
 
 def _without_doubles(rows: Rows, hung: frozenset[int], repairs: Repairs) -> Rows:
