@@ -11,9 +11,7 @@ from neurojax.fit import Search, compare, free, free_run
 from neurojax.recording.trace import Trace
 
 DT = 0.05
-QUICK = Search(
-    draws=32, population=32, islands=1, generations=16, descents=4, refine=False, coarse=DT
-)
+QUICK = Search(draws=32, population=32, islands=1, generations=16, descents=4, refine=False, dt=DT)
 
 
 def squid():

@@ -75,7 +75,7 @@ def compare(
 ) -> Comparison:
     """Fit each model, a cell and its free parameters by name, for an equal part of the seconds.
 
-    Each is searched in coarse time steps; the one with the least error on the sweeps held out comes
+    Each is searched, not refined; the one with the least error on the sweeps held out comes
     first (or, where there are none, on those fitted). Go on with it by `resume`.
 
     Raises ValueError for no model, and for sweeps that are no current clamp or have no spike: how a
@@ -117,7 +117,13 @@ def _named(name: str, progress: Progress | None) -> Progress | None:
 
 def _error(made: Fit, traces: Sequence[Trace], held_out: Sequence[Trace], search: Search) -> float:
     """The error of a fit on sweeps that it has not seen, in the search's own program."""
-    task = Task(made.cell, made.space, held_out, traces, dt=search.coarse)
+    task = Task(
+        made.cell,
+        made.space,
+        held_out,
+        traces,
+        dt=max(made.task.dt, search.dt) if made.task else search.dt,
+    )
     z = made.space.point(made.values)
     scored = FeatureScorer(task)(np.repeat(z[:, None], search.population, axis=1))
     return float(scored.errors[0])

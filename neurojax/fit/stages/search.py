@@ -40,17 +40,17 @@ class Search:
     """Random draws, then CMA-ES from the best of them, scored by the features of the sweeps.
 
     The candidates of a stage before and `draws` random points are scored; from the best,
-    `population` cells evolve on separate `islands`, in time steps of `coarse` ms, until
-    nothing gains much. This begins anew elsewhere until about half of the time is over; what is
-    left is spent in finer steps around the best of all, by evolution and, from the best points,
-    by Levenberg-Marquardt on the same score, by turns. Without `generations` there are 300 of
-    them, or as many as fit into `share` of the time left, compilation included. Each sweep is
-    simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
-    rested, and counts by the task's weights.
+    `population` cells evolve on separate `islands` until nothing gains much, and from the best of
+    them Levenberg-Marquardt descends on the same score. This begins anew elsewhere until about half
+    of the time is over; what is left is spent around the best of all, by evolution and descent by
+    turns (not, if `refine` is false: then all of the time goes to beginning anew). Without
+    `generations` there are 300 of them, or as many as fit into `share` of the time left,
+    compilation included. Time steps are of `dt` ms, if the task's are not longer: free runs take
+    the task's. Each sweep is simulated from 50 ms before its stimulus to 100 ms after it, the cell
+    being held where it rested, and counts by the task's weights.
 
-    A cell that fires chaotically can reproduce one sweep by accident. So, in finer steps, a
-    single sweep is run twice, its current stronger and weaker by the share `jitter`, and the error
-    is the mean of both.
+    A cell that fires chaotically can reproduce one sweep by accident. So a single sweep is run
+    twice, its current stronger and weaker by the share `jitter`, and the error is the mean of both.
 
     The error is the sum of `loss.Score`, in tolerances, and of what priors add; `feature_weights`
     multiply parts of the score, 1 for those not named. `ranges` says how far each
@@ -59,14 +59,13 @@ class Search:
     sweeps that are no current clamp, unless there is an objective.
     """
 
-    draws: int = 4096
+    draws: int = 2048
     population: int = 256
     generations: int | None = None
     islands: int = 4
-    coarse: float = 0.1  # ms
-    fine: float = 0.05  # ms; neither is finer than the task's
+    dt: float = 0.1  # ms
     share: float = 1.0
-    refine: bool = True  # in finer steps, after the coarse ones
+    refine: bool = True
     descents: int = 12  # iterations of Levenberg-Marquardt at a time, at most; 0: none
     jitter: float = 3e-4
     feature_weights: Mapping[str, float] = field(default_factory=dict)
@@ -94,34 +93,25 @@ class Search:
         began, seconds = time.monotonic(), self.share * budget.seconds_left
         timed = math.isfinite(seconds) and self.generations is None
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
+        scorer, end = self._scorer(task), began + seconds
         each = max(1, most // 2), budget, _ROUND * seconds
-        explored = [self._explore(task, found, 1, *each)]
+        explored = [self._explore(scorer, task, found, 1, *each)]
         exploring = (_EXPLORED if self.refine else 1.0) * seconds
         while timed and not budget.hurried and time.monotonic() - began < exploring:
-            explored.append(self._explore(task, None, len(explored) + 1, *each))
-        coarse = min(explored, key=lambda population: population.best)
-        if not self.refine:
-            return Candidates.sorted(
-                coarse.z, coarse.errors, coarse.scorer.unit, contributions=coarse.parts
-            )
-        # Several sweeps are hardly reproduced by accident at once.
-        fine = task.stepped(max(task.dt, self.fine))
-        scorer = self._scorer(fine, self.jitter if len(task.traces) == 1 else 0.0)
-        best, known = Population(scorer, self.population), {}
-        if coarse.errors.size and not budget.interrupted:
-            rounds = None if timed else 1, max(1, most - most // 2)
-            self._refine(best, coarse, task, budget, began + seconds, *rounds)
-        if not best.errors.size:
-            best.adopt(coarse)
-        if not budget.interrupted and best.errors.size:
-            with budget.stage("ranges", best.scorer.unit) as log:
-                known = _ranges(best, task, log)
+            explored.append(self._explore(scorer, task, None, len(explored) + 1, *each))
+        best, known = min(explored, key=lambda population: population.best), {}
+        if self.refine and best.errors.size and not budget.interrupted:
+            self._refine(best, task, budget, end, None if timed else max(1, most - most // 2))
+            if not budget.interrupted:
+                with budget.stage("ranges", scorer.unit) as log:
+                    known = _ranges(best, task, log)
         return Candidates.sorted(
-            best.z, best.errors, best.scorer.unit, contributions=best.parts, ranges=known
+            best.z, best.errors, scorer.unit, contributions=best.parts, ranges=known
         )
 
     def _explore(
         self,
+        scorer: Scorer,
         task: Task,
         found: Candidates | None,
         number: int,
@@ -129,51 +119,34 @@ class Search:
         budget: Budget,
         seconds: float,
     ) -> Population:
-        """Draw, evolve on islands in coarse steps until nothing gains; descend from the best."""
+        """Draw, evolve on islands until nothing gains much, and descend from the best."""
         rng, end = task.rng(number), time.monotonic() + seconds
-        population = Population(
-            self._scorer(task.stepped(max(task.dt, self.coarse)), 0.0), self.population
-        )
+        population = Population(scorer, self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
             points = np.concatenate([found.z, points], axis=1)
-        with budget.stage(_nth("draw", number), population.scorer.unit, 0.25, end) as log:
+        with budget.stage(_nth("draw", number), scorer.unit, 0.25, end) as log:
             _draw(population, points, log)
         if budget.interrupted or not population.errors.size:
             return population
-        evolution = Evolution(population, self.islands, rng)
-        with budget.stage(_nth("islands", number), population.scorer.unit, 0.7, end) as log:
-            evolution.run(log, generations, _PATIENCE, 0.02)
+        with budget.stage(_nth("islands", number), scorer.unit, 0.7, end) as log:
+            Evolution(population, self.islands, rng).run(log, generations, _PATIENCE, 0.02)
         self._descend(population, budget, _nth("descend", number), end)
         return population
 
     def _refine(
-        self,
-        best: Population,
-        coarse: Population,
-        task: Task,
-        budget: Budget,
-        end: float,
-        rounds: int | None,
-        generations: int,
+        self, best: Population, task: Task, budget: Budget, end: float, generations: int | None
     ) -> None:
-        """From what was found in coarse steps: descend and evolve by turns until time is over.
+        """Evolve and descend by turns until time is over, or once, for so many generations.
 
         Evolution begins near the best point, then farther, and again.
         """
         for attempt, spread in enumerate(cycle(_SPREADS), 1):
             with budget.stage(_nth("refine", attempt), best.scorer.unit, 1.0, end) as log:
-                if attempt == 1:
-                    best(coarse.z, log)
-                    log.step(1, 1, best.best)
-                else:
-                    evolution = Evolution(best, 1, task.rng(0, attempt), spread)
-                    evolution.run(log, generations, 60, 0.001)
-            if not best.errors.size:
-                return
-            self._descend(best, budget, _nth("descend finely", attempt), end)
-            over = budget.interrupted or time.monotonic() >= end
-            if over or (rounds is not None and attempt > rounds):
+                evolution = Evolution(best, 1, task.rng(0, attempt), spread)
+                evolution.run(log, generations or 10**6, 60, 0.001)
+            self._descend(best, budget, _nth("descend on", attempt), end)
+            if generations or budget.interrupted or time.monotonic() >= end:
                 return
 
     def _descend(self, best: Population, budget: Budget, name: str, end: float) -> None:
@@ -184,10 +157,12 @@ class Search:
         with budget.stage(name, best.scorer.unit, 1.0, end) as log:
             descend_by_differences(best, log, self.descents, 0.002)
 
-    def _scorer(self, task: Task, jitter: float) -> Scorer:
-        if self.objective is None:
-            return FeatureScorer(task, jitter, self.feature_weights)
-        return ObjectiveScorer(task, self.objective)
+    def _scorer(self, task: Task) -> Scorer:
+        if self.objective is not None:
+            return ObjectiveScorer(task, self.objective)
+        # Several sweeps are hardly reproduced by accident at once.
+        jitter = self.jitter if len(task.traces) == 1 else 0.0
+        return FeatureScorer(task.stepped(max(task.dt, self.dt)), jitter, self.feature_weights)
 
 
 def _nth(stage: str, number: int) -> str:
