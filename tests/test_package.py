@@ -103,6 +103,14 @@ def test_fit_of_the_readme():
     assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
 
 
+def test_optax_of_the_readme():
+    told = run(SNIPPETS[0] + "from neurojax import fit\n" + SNIPPETS[7]).splitlines()[-1]
+    na, k, error = (float(x) for x in re.findall(r"-?[\d.]+(?:e-\d+)?(?=[,}]|$)", told))
+    # The cell of place 60 among 200 from 60 to 180 mS/cm2, whose potassium is the squid's own.
+    assert na == pytest.approx(60 + 120 * 60 / 199, rel=0.01) and k == pytest.approx(36, rel=0.01)
+    assert error < 0.01
+
+
 def test_channel_of_the_readme():
     check = """
 import jax, numpy as np
@@ -117,7 +125,7 @@ assert np.isfinite(jax.vmap(jax.grad(lambda v: InterneuronK().gating(v)["n"].inf
 r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
-    out = run(SNIPPETS[7] + check)
+    out = run(SNIPPETS[8] + check)
     assert "'k.g_bar'" in out and "'leak.E_rev'" in out
 
 

@@ -19,13 +19,14 @@ from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording
 from neurojax.fit.problem import Objective
-from neurojax.fit.recipe import STAGES, default_stages, fit, resume
+from neurojax.fit.recipe import STAGES, default_stages, fit, minimise, resume
 from neurojax.fit.result import Fit
 from neurojax.fit.scoring.agreement import Agreement, agreement, free_run
 from neurojax.fit.scoring.select_sweeps import default_sweeps, every_second, select_sweeps
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.minimise import Minimise
 from neurojax.fit.stages.nudge import NUDGES, Nudge
 from neurojax.fit.stages.polish import Polish
 from neurojax.fit.stages.regress import Regress
@@ -49,6 +50,7 @@ __all__ = [
     "Draw",
     "Fit",
     "Free",
+    "Minimise",
     "Nudge",
     "Objective",
     "Polish",
@@ -72,6 +74,7 @@ __all__ = [
     "free",
     "free_run",
     "levenberg_marquardt",
+    "minimise",
     "prepare_recording",
     "resume",
     "select_sweeps",

@@ -1,4 +1,4 @@
-"""fit and resume: stage after stage, by default those that suit the recording."""
+"""fit, minimise and resume: stage after stage, by default those that suit the recording."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import optax
 
 from neurojax.fit.budget import Budget, Progress, Save, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.levenberg import BOLD
 from neurojax.fit.precision import Precision
+from neurojax.fit.problem import Objective
 from neurojax.fit.result import End, Fit
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.minimise import Minimise
 from neurojax.fit.stages.nudge import Nudge
 from neurojax.fit.stages.polish import Polish
 from neurojax.fit.stages.regress import Regress
@@ -29,7 +32,9 @@ from neurojax.model.space import Space, free
 from neurojax.recording.features import spikes
 from neurojax.recording.trace import Trace
 
-STAGES = {stage.name: stage for stage in (Draw, Regress, Search, Nudge, Shoot, Polish, Certify)}
+STAGES = {
+    stage.name: stage for stage in (Draw, Regress, Search, Nudge, Shoot, Minimise, Polish, Certify)
+}
 """Every stage by its name."""
 
 COARSE_MS = 0.5
@@ -68,6 +73,32 @@ def fit(
         space = free(cell, space)
     task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold, precision)
     return _run(task, stages, None, Budget(seconds, progress, _saver(task, checkpoint)), checkpoint)
+
+
+def minimise(
+    cell: Cell,
+    traces: Sequence[Trace],
+    space: Space | Sequence[str] | Mapping[str, Any],
+    optimiser: optax.GradientTransformation,
+    *,
+    iterations: int = 300,
+    patience: int = 60,
+    restarts: int = 1,
+    batch: int | None = None,
+    objective: Objective | None = None,
+    **options: Any,
+) -> Fit:
+    """Fit by any optimiser of optax, from the cell's own values: `Minimise` as a fit of one stage.
+
+        fit.minimise(cell, traces, ["na.g_bar", "k.g_bar"], optax.adam(0.02))
+
+    The learning rate counts in the distance between the bounds, the optimiser sees a dictionary by
+    path name; iterations, patience, restarts, batch and objective are those of `Minimise`. Sweeps
+    `held_out` end it early. `options` are the others of `fit`; for standard errors,
+    `fit(..., stages=[Minimise(optimiser), Certify()])`.
+    """
+    stage = Minimise(optimiser, iterations, patience, restarts, batch, objective=objective)
+    return fit(cell, traces, space, [stage], **options)
 
 
 def resume(

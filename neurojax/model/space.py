@@ -66,6 +66,18 @@ class Space:
             for k, (f, a) in enumerate(zip(self.free, at, strict=True))
         }
 
+    def bounded(self, x: Any) -> dict[str, Any]:
+        """Parameter values of points x `[P, pop]` (or `[P]`) without bounds, for your own loop.
+
+        z is the logistic function of x: 0 is the middle of the box, and bounds are never reached.
+        """
+        return self.values(jax.nn.sigmoid(jnp.asarray(x)))
+
+    def unbounded(self, values: Mapping[str, Any]) -> np.ndarray:
+        """The x of `bounded` at parameter values by name; those on a bound come just inside it."""
+        z = np.clip(self.point(values), 1e-6, 1 - 1e-6)
+        return np.log(z / (1 - z))
+
     def slopes(self, z: Any) -> Any:
         """d value / d z, `[P, pop]`."""
         log, low, high = self._edges()

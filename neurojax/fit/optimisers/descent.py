@@ -66,6 +66,7 @@ class Schedule:
     coarse: float = 1e-2  # and at those before
     patience: int = 6  # iterations without a gain after which a start is done
     optimiser: optax.GradientTransformation | Steps = LEVENBERG_MARQUARDT
+    names: tuple[str, ...] = ()  # of the coordinates, by which an optimiser of optax sees them
 
 
 def lanes(n: int) -> int:
@@ -96,8 +97,9 @@ def descend(
     descent = _Descent(problem, z, schedule, width or lanes(z.shape[1]), fixed)
     try:
         while descent.under_way and not log.hurried:
+            simulated = descent.simulated
             descent.move()
-            log.step(*descent.progress(), descent.simulated, descent.errors())
+            log.step(*descent.progress(), simulated, descent.errors())
             log.keep(descent.so_far)
     except KeyboardInterrupt:
         log.budget.interrupted = True
@@ -131,7 +133,7 @@ class _Descent:
         self.least = np.maximum(
             [schedule.coarse, schedule.tolerance], RESOLUTION[problem.precision]
         )
-        self.steps = _steps(schedule.optimiser, problem.precision)
+        self.steps = _steps(schedule, problem.precision)
         self.state = self.steps.begin(self.z)
         self.counts = hasattr(self.state, "rejected")
         self.rejected = self.clipped = 0
@@ -257,12 +259,21 @@ def _where(which: np.ndarray, a: Any, b: Any) -> Any:
     return np.where(which.reshape(-1, *[1] * (np.ndim(a) - 1)), a, b)
 
 
-def _steps(optimiser: optax.GradientTransformation | Steps, precision: Precision) -> Steps:
+def needs_matrix(optimiser: optax.GradientTransformation) -> bool:
+    """Whether it is Levenberg-Marquardt, for sums of squares; any other makes do with a slope."""
+    try:
+        return isinstance(optimiser.init(np.zeros(1)), LevenbergState)
+    except Exception:  # one that looks for names in a point, as a mask does, finds none in this
+        return False
+
+
+def _steps(schedule: Schedule, precision: Precision) -> Steps:
+    optimiser = schedule.optimiser
     if not isinstance(optimiser, optax.GradientTransformation):
         return optimiser
-    if isinstance(optimiser.init(np.zeros(1)), LevenbergState):
+    if needs_matrix(optimiser):
         return _OnHost(optimiser)
-    return _InProgram(optax.with_extra_args_support(optimiser), precision)
+    return _InProgram(optax.with_extra_args_support(optimiser), precision, schedule.names)
 
 
 @dataclass(frozen=True)
@@ -285,27 +296,47 @@ class _OnHost:
 
 @dataclass(frozen=True)
 class _InProgram:
-    """Any other transformation of optax, one start beside the other."""
+    """Any other transformation of optax, one start beside the other.
+
+    It sees a point as a dictionary by `names`, so that masks and labels can name parameters.
+    """
 
     optimiser: Any
     precision: Precision
+    names: tuple[str, ...]
 
     def begin(self, z: np.ndarray) -> Any:
         with computing(self.precision):
-            return jax.tree.map(np.asarray, jax.vmap(self.optimiser.init)(jnp.asarray(z.T)))
+            begun = jax.vmap(lambda z: self.optimiser.init(_named(z, self.names)))(jnp.asarray(z.T))
+            return jax.tree.map(np.asarray, begun)
 
     def move(self, state: Any, z: np.ndarray, found: Any) -> tuple[np.ndarray, Any]:
         matrix = None if found.matrix is None else np.moveaxis(found.matrix, -1, 0)
         found = found.gradient.T, found.value, matrix
         with computing(self.precision):
-            moves, state = _moves(self.optimiser, state, z.T, *found)
+            moves, state = _moves(self.optimiser, self.names, state, z.T, *found)
             moves, state = jax.tree.map(np.asarray, (moves, state))
         return np.clip(z + moves.T, 0.0, 1.0), state
 
 
-@partial(jax.jit, static_argnames="optimiser")
-def _moves(optimiser: Any, state: Any, z: Any, gradient: Any, value: Any, matrix: Any) -> Any:
+def _named(z: jax.Array, names: tuple[str, ...]) -> Any:
+    """A point `[P]` by the names of its coordinates; as it is where they have none."""
+    return dict(zip(names, z, strict=True)) if names else z
+
+
+@partial(jax.jit, static_argnames=("optimiser", "names"))
+def _moves(
+    optimiser: Any,
+    names: tuple[str, ...],
+    state: Any,
+    z: Any,
+    gradient: Any,
+    value: Any,
+    matrix: Any,
+) -> Any:
     def update(gradient: Any, state: Any, z: Any, value: Any, matrix: Any):
-        return optimiser.update(gradient, state, z, value=value, matrix=matrix)
+        slope, at = _named(gradient, names), _named(z, names)
+        moves, state = optimiser.update(slope, state, at, value=value, matrix=matrix)
+        return jnp.stack([moves[k] for k in names]) if names else moves, state
 
     return jax.vmap(update)(gradient, state, z, value, matrix)

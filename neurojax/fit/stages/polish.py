@@ -49,7 +49,10 @@ class Polish:
         found = found.within(self.within)
         z = found.z if self.starts is None else found.distinct(self.starts)
         schedule = Schedule(
-            iterations=self.iterations, tolerance=self.tolerance, optimiser=self.optimiser
+            iterations=self.iterations,
+            tolerance=self.tolerance,
+            optimiser=self.optimiser,
+            names=tuple(task.space.names),
         )
         problem = (
             task.stepped(self.dt).simulated(self.precision).problem(self.objective, self.every)
