@@ -39,6 +39,18 @@ def test_path_distances():
     np.testing.assert_allclose(wide.paths(), np.outer(FROM_SOMA, [1.0, 2.0]))
 
 
+def test_the_middle_of_a_soma_of_several_sections():
+    """They are 30, 10 and 6 um long; the middle of the longest way is in the first."""
+    sections = {
+        "a": nj.Section(30.0, 20.0, 5, region="soma"),
+        "b": nj.Section(10.0, 9.0, 1, on="a", region="soma"),
+        "c": nj.Section(6.0, 9.0, 1, on="a", region="soma"),
+        "dendrite": nj.Section(100.0, 1.0, 1, on="c"),
+    }
+    path = nj.assemble(sections, LEAK).paths()  # 40 um from end to end: the middle is in the fourth
+    np.testing.assert_allclose(path, [18, 12, 6, 0, 6, 14, 12, 65])
+
+
 def test_branch_orders():
     assert cell().orders().tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
     tree = nj.rall_tree(LEAK, lengths=(0.1, 0.1, 0.1), compartments=2)

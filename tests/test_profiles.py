@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.channels import SquidLeak, SquidNa
 from neurojax.membrane.axes import aligned
 from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.profiles import Painted, density_of
 
-SQUID = {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}
+CHANNELS = {"na": SquidNa(), "leak": SquidLeak()}
 SECTIONS = {
     "soma": nj.Section(20.0, 20.0, 1),
     "dendrite": nj.Section(200.0, 2.0, 4, on="soma"),
@@ -35,9 +35,9 @@ class Line:
 def cell():
     density = {
         "na": {"soma": 1.0, "dendrite": nj.Exponential(far=0.1), "tuft": nj.Exponential(near=0.5)},
-        "k": Line(),
+        "leak": Line(),
     }
-    return nj.assemble(SECTIONS, SQUID, density)
+    return nj.assemble(SECTIONS, CHANNELS, density)
 
 
 def test_values_are_those_of_the_functions():
@@ -46,21 +46,21 @@ def test_values_are_those_of_the_functions():
     path = made.paths()
     expected = np.r_[1.0, 0.1 + 0.9 * np.exp(-path[1:5] / 100), 0.5 * np.exp(-path[5:] / 100)]
     np.testing.assert_allclose(density_of(made.density["na"]), expected, rtol=1e-6)
-    np.testing.assert_allclose(density_of(made.density["k"]), 1 + 1e-3 * path, rtol=1e-6)
+    np.testing.assert_allclose(density_of(made.density["leak"]), 1 + 1e-3 * path, rtol=1e-6)
 
 
 def test_parameters_have_path_names():
     made = cell()
     assert {k for k in nj.parameters(made) if k.startswith("density")} == {
         *(f"density.na.{r}.{p}" for r in ("dendrite", "tuft") for p in ("near", "far", "distance")),
-        "density.k.slope",
+        "density.leak.slope",
     }
-    other = nj.replace(made, {"density.na.tuft.distance": 50.0, "density.k.slope": 0.0})
+    other = nj.replace(made, {"density.na.tuft.distance": 50.0, "density.leak.slope": 0.0})
     path = made.paths()
     np.testing.assert_allclose(
         density_of(other.density["na"])[5:], 0.5 * np.exp(-path[5:] / 50), rtol=1e-6
     )
-    np.testing.assert_array_equal(density_of(other.density["k"]), 1.0)
+    np.testing.assert_array_equal(density_of(other.density["leak"]), 1.0)
     np.testing.assert_array_equal(
         density_of(other.density["na"])[:5], density_of(made.density["na"])[:5]
     )
@@ -70,7 +70,7 @@ def test_parameters_have_path_names():
         nj.replace(made, {"density.na.tuft.near": -1.0})
     with pytest.raises(ValueError, match="density of 'na' = -"):
         negative = dataclasses.replace(nj.Exponential(), near=-1.0)
-        nj.assemble(SECTIONS, SQUID, {"na": negative}).check()
+        nj.assemble(SECTIONS, CHANNELS, {"na": negative}).check()
 
 
 def test_a_population_has_the_densities_of_its_cells():
@@ -91,7 +91,7 @@ def test_slopes_against_central_differences(x64):
     made = cell()
     target = nj.Target(np.full(30, -60.0), np.ones(30))
     fold = nj.At(fold=nj.VoltageError(data=target), place=8)
-    wrt = ["density.na.dendrite.distance", "density.na.tuft.near", "density.k.slope"]
+    wrt = ["density.na.dendrite.distance", "density.na.tuft.near", "density.leak.slope"]
     found = nj.gradient(made, drive, DT, of=fold, wrt=wrt, every=4)
     known = {k: x for k, (x, _) in nj.parameters(made).items() if k in wrt}
     h = {k: 1e-4 * x for k, x in known.items()}

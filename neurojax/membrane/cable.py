@@ -253,10 +253,13 @@ class Cable(Compartment):
     def paths(self, origin: int | None = None) -> paths.Distances:
         """Path distance of each compartment, um, from centre to centre along the tree.
 
-        From the middle of the region "soma", else from the root, or from compartment `origin`.
+        From the middle of the region "soma", of a cell without one from the root, or from
+        compartment `origin`.
         """
-        start = paths.centre_of(self.regions, self.parents) if origin is None else origin
-        return paths.distances(self.parents, self.attached, self.length, start)
+        shape = self.parents, self.attached, self.length
+        if origin is None:
+            origin = paths.centre_of_soma(self.regions, *shape)
+        return paths.distances(*shape, origin)
 
     def orders(self) -> Int[np.ndarray, " comp"]:
         """Branch order of each compartment: 0 in the soma, 1 up to where a dendrite branches."""

@@ -52,12 +52,6 @@ def _steps(
     return found
 
 
-def centre_of(regions: Sequence[str], parents: Sequence[int], region: str = SOMA) -> int:
-    """The compartment in the middle of a region; the root of a cell without."""
-    there = [k for k, name in enumerate(regions) if name == region]
-    return there[len(there) // 2] if there else list(parents).index(-1)
-
-
 def distances(
     parents: Sequence[int], attached: Sequence[float], length: Any, origin: int
 ) -> Distances:
@@ -68,6 +62,32 @@ def distances(
     for step in _steps(parents, attached, length, origin):
         far[step.stop] = far[step.start] + step.gone
     return far
+
+
+def centre_of_soma(
+    regions: Sequence[str], parents: Sequence[int], attached: Sequence[float], length: Any
+) -> int:
+    """The compartment of the soma that is nearest to the middle of its longest way.
+
+    The root of a cell without a soma; a population's is that of its first cell.
+    """
+    there = [k for k, name in enumerate(regions) if name == SOMA]
+    if not there:
+        return list(parents).index(-1)
+    if len(there) == 1:
+        return there[0]
+    length = np.asarray(length, float)
+    length = length if length.ndim < 2 else length[:, 0]
+
+    def far(origin: int) -> np.ndarray:
+        return distances(parents, attached, length, origin)[there]
+
+    one = there[int(np.argmax(far(there[0])))]
+    other = there[int(np.argmax(far(one)))]
+    from_one, from_other = far(one), far(other)
+    whole = from_one[there.index(other)]
+    aside = from_one + from_other - whole  # of those that are not on the way between the two
+    return there[int(np.argmin(np.abs(from_one - whole / 2) + aside))]
 
 
 def orders(
@@ -81,7 +101,8 @@ def orders(
     n = len(parents)
     in_soma = np.array([name == SOMA for name in regions] or [False] * n)
     order = np.zeros(n, int)
-    for step in _steps(parents, attached, np.ones(n), centre_of(regions, parents)):
+    origin = list(regions).index(SOMA) if in_soma.any() else list(parents).index(-1)
+    for step in _steps(parents, attached, np.ones(n), origin):
         if not in_soma[step.stop]:
             order[step.stop] = order[step.start] + (step.branches or in_soma[step.start])
     return order
