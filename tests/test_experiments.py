@@ -359,3 +359,18 @@ def test_electrode_outside(tmp_path):
     assert found["ratio"] == pytest.approx(3.83, abs=0.1)
     assert found["begins_at"] == pytest.approx([0.0, 0.69], abs=0.06)
     assert found["threshold"]["cathode"][2] > 8 * found["threshold"]["cathode"][0]
+
+
+@pytest.mark.slow
+def test_saltatory(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("019-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # A node and an internode, 801 um, in the time from node to node.
+    assert found["velocity"] == pytest.approx(0.801 / found["from_node_to_node"], rel=1e-3)
+    # Stated in the experiment's text.
+    assert found["velocity"] == pytest.approx(34.5, abs=0.2)
+    assert found["inward_at_nodes"] > 50
+    assert found["blocked"] == {1: [1, 0], 2: [2, 1, 0]}
+    delays = found["delays"][1]
+    assert delays[1] < 1.1 * delays[0] and delays[4] / delays[0] == pytest.approx(1.8, abs=0.05)
