@@ -346,6 +346,7 @@ def test_one_way(tmp_path):
     assert found["first_both_ways"] == pytest.approx(1.71, abs=0.03)
 
 
+@pytest.mark.slow  # thresholds as of NEURON are in test_extracellular
 def test_electrode_outside(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("020-"))
     found = load(folder).main(tmp_path)

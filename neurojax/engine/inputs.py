@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from jax.core import Tracer
+
 from neurojax.membrane.axes import check_compartments, check_length
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, imposes
@@ -17,6 +20,9 @@ from neurojax.membrane.events import (
     edges,
     on_average,
 )
+
+LARGEST_AREA = 0.1
+"""No compartment has so many cm2: who has them counts in densities."""
 
 
 def ready(cell: Cell, electrode: Electrode, dt: float) -> Electrode:
@@ -32,8 +38,21 @@ def ready(cell: Cell, electrode: Electrode, dt: float) -> Electrode:
     for name, events in electrode.events.items():
         check_events(name, events, duration)
         check_compartments(f"events of {name!r}: at", events.at, n)
+        _check_area(name, cell)
         found[name] = counted(events, dt, pulses=name not in cell.channels)
     return electrode._replace(events=found)
+
+
+def _check_area(name: str, cell: Cell) -> None:
+    """Raise ValueError where nS meet a cell whose area nobody gave."""
+    if name not in cell.channels or isinstance(cell.area, Tracer):
+        return
+    largest = np.max(np.asarray(cell.area))
+    if largest >= LARGEST_AREA:
+        raise ValueError(
+            f"events of {name!r} open a conductance of one place, nS, but the area is "
+            f"{largest:g} cm2: give the cell its own"
+        )
 
 
 def in_steps(cell: Cell, electrode: Electrode, dt: Leaf) -> Electrode:
