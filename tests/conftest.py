@@ -22,6 +22,11 @@ install_import_hook(
         "neurojax.rig",
         "neurojax.run",
         "neurojax.loss",
+        "neurojax.fit.candidates",
+        "neurojax.fit.problem",
+        "neurojax.fit.result",
+        "neurojax.fit.task",
+        "neurojax.fit.uncertainty",
     ],
     "checked.checked",
 )

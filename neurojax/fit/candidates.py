@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +19,8 @@ class Candidates:
     move alone until the error has grown by one of its unit, and the `certificate`.
     """
 
-    z: np.ndarray  # [P, n] in [0, 1]
-    errors: np.ndarray  # [n]
+    z: Float[np.ndarray, "param start"]  # in [0, 1]
+    errors: Float[np.ndarray, " start"]
     unit: str  # of the errors
     contributions: Mapping[str, float] = field(default_factory=dict)
     standard_errors: Callable[[], Mapping[str, float]] = dict
@@ -38,7 +39,7 @@ class Candidates:
         return self.errors.size
 
     @property
-    def best(self) -> np.ndarray:
+    def best(self) -> Float[np.ndarray, " param"]:
         """The best point `[P]`."""
         return self.z[:, 0]
 
@@ -51,7 +52,7 @@ class Candidates:
         n = max(1, int(np.searchsorted(self.errors, times * self.errors[:1].sum())))
         return self.first(n)
 
-    def distinct(self, n: int, apart: float = 0.02) -> np.ndarray:
+    def distinct(self, n: int, apart: float = 0.02) -> Float[np.ndarray, "param point"]:
         """The best up to n points `[P, m]` that differ by `apart` or more in some coordinate."""
         chosen: list[int] = []
         for k in range(len(self)):

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
@@ -30,6 +31,10 @@ Objective = Callable[[Trace, float], Fold]
 """Makes the fold that scores a simulation of a trace, from records at record_ms, 2 record_ms ..."""
 
 
+Coupling = float | Float[np.ndarray, " start"]
+"""Of cells to their data, mS/cm2: of all, or of each."""
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """An objective summed over sweeps, with its derivatives, at points z `[P, n]`.
@@ -40,7 +45,7 @@ class Problem:
     cell: Cell
     space: Space
     sweeps: Sequence[Sweep]
-    weights: np.ndarray  # [sweep] of the sum
+    weights: Float[np.ndarray, " sweep"]  # of the sum
     dt: float
     every: int
     clamp: str
@@ -62,7 +67,7 @@ class Problem:
         """How many records count."""
         return sum(int((np.asarray(s.error.data.weight) > 0).sum()) for s in self.sweeps)
 
-    def __call__(self, z: np.ndarray, coupling: Any = 0.0) -> Gradient:
+    def __call__(self, z: Float[np.ndarray, "param start"], coupling: Coupling = 0.0) -> Gradient:
         """Value, gradient in z, and the Gauss-Newton matrix of what is a sum of squares.
 
         In current clamp every cell is coupled to its data by `coupling`, mS/cm2, a number or `[n]`.
@@ -71,7 +76,7 @@ class Problem:
             parts = on_host(self._parts(jnp.asarray(z), coupling))
         return self._summed(z, parts)
 
-    def traced(self, z: jax.Array) -> Gradient:
+    def traced(self, z: Float[jax.Array, "param start"]) -> Gradient:
         """The same of a traced z, inside a program that computes in `precision`."""
         return self._summed(z, self._parts(z, 0.0))
 
@@ -93,7 +98,7 @@ class Problem:
             matrix,
         )
 
-    def values(self, z: np.ndarray) -> np.ndarray:
+    def values(self, z: Float[np.ndarray, "param start"]) -> Float[np.ndarray, " start"]:
         """The values alone, `[n]`, of cells that run freely."""
         return self.weighed(z, self.results(z))
 
@@ -110,7 +115,7 @@ class Problem:
         data = [w * x for w, x in zip(self.weights, results, strict=True)]
         return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
-    def standard_errors(self, z: np.ndarray) -> dict[str, float]:
+    def standard_errors(self, z: Float[np.ndarray, "param start"]) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.
 
         From the inverse Gauss-Newton matrix; NaN where the data do not determine the parameters, or
@@ -135,7 +140,9 @@ class Problem:
         sd = np.sqrt(np.maximum(variance, 0.0)) * np.abs(self.space.slopes(z[:, 0]))
         return dict(zip(self.space.names, map(float, sd), strict=True))
 
-    def thinned(self, z: np.ndarray, coupling: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def thinned(
+        self, z: Float[np.ndarray, "param start"], coupling: Coupling = 0.0
+    ) -> tuple[Float[np.ndarray, "record start"], Float[np.ndarray, " record"]]:
         """Every tenth record, weighted: simulated `[record, n]` and data `[record]`."""
         with computing(self.precision):
             at = jnp.asarray(z)
@@ -185,7 +192,7 @@ def _evaluate(
     z: Any,
     sweep: Sweep,
     coupling: Any,
-    dt: float,
+    dt: Any,
     every: int,
     place: Place,
 ):
@@ -205,7 +212,7 @@ def _evaluate(
 
 
 @partial(jax.jit, static_argnames=("space", "every", "place"))
-def _value(cell: Cell, space: Space, z: Any, sweep: Sweep, dt: float, every: int, place: Place):
+def _value(cell: Cell, space: Space, z: Any, sweep: Sweep, dt: Any, every: int, place: Place):
     def program(cell: Cell, theta: Any, sweep: Sweep):
         cell = space.apply(cell, theta)
         cell, s = begin(cell, sweep.v_start, sweep.level, batch_shape(theta))
@@ -222,7 +229,7 @@ def _thinned(
     z: Any,
     sweep: Sweep,
     coupling: Any,
-    dt: float,
+    dt: Any,
     every: int,
     place: Place,
 ):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax import io
 from neurojax.fit import saving
@@ -43,8 +44,9 @@ class Fit:
     values: dict[str, float]  # best value of each free parameter
     error: float  # at the best values, in the unit of the last stage
     stages: list[StageRecord]
-    starts: dict[str, np.ndarray]  # [start] final values of each parameter, best first
-    errors: np.ndarray = field(default_factory=lambda: np.empty(0))  # [start] of these
+    starts: dict[str, Float[np.ndarray, " start"]]  # final values of each parameter, best first
+    # of these; empty where they are not known
+    errors: Float[np.ndarray, " _"] = field(default_factory=lambda: np.empty(0))
     standard_errors: dict[str, float] = field(default_factory=dict)  # from the Gauss-Newton matrix
     # how far each can move alone before the error grows by one of its unit
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)

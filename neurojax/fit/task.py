@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from neurojax.fit.holding import level
 from neurojax.fit.precision import Precision, checked, computing, suited
@@ -40,7 +41,7 @@ class Task:
     traces: Sequence[Trace]
     held_out: Sequence[Trace] = ()
     dt: float = 0.0
-    keep: Sequence[np.ndarray] | None = None
+    keep: Sequence[Bool[np.ndarray, " _"]] | None = None  # [sample] of each sweep
     weights: Sequence[float] | None = None
     seed: int = 0
     hold: bool = False
@@ -148,7 +149,7 @@ def sweeps_for(
     traces: Sequence[Trace],
     dt: float,
     every: int = 1,
-    keep: Sequence[np.ndarray | None] | None = None,
+    keep: Sequence[Bool[np.ndarray, " _"] | None] | None = None,
     hold: bool = False,
     precision: Precision = "single",
 ) -> list[Sweep]:
@@ -170,7 +171,7 @@ def one_clamp(traces: Sequence[Trace]) -> str:
     return clamps.pop()
 
 
-def shares_of(weights: Sequence[float] | None, sweeps: int) -> np.ndarray:
+def shares_of(weights: Sequence[float] | None, sweeps: int) -> Float[np.ndarray, " {sweeps}"]:
     """How much each sweep counts, `[sweep]`, in all 1; alike without weights.
 
     Raises ValueError for weights that do not fit.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from neurojax.fit.scoring.agreement import Agreement
 from neurojax.model.space import Free, Space
@@ -56,8 +57,9 @@ class Interval(NamedTuple):
 class Profile(NamedTuple):
     """The best that the other parameters can do for each value of one, `[n]` in rising order."""
 
-    values: np.ndarray  # in the parameter's unit
-    rise: np.ndarray  # chi-squared above its least; 3.84 is the 95 % limit; NaN: cell lost
+    values: Float[np.ndarray, " point"]  # in the parameter's unit
+    # chi-squared above its least; 3.84 is the 95 % limit; NaN: cell lost
+    rise: Float[np.ndarray, " point"]
     interval: Interval  # where it stays below that
 
 
@@ -67,7 +69,7 @@ class Direction(NamedTuple):
     `undetermined`: the data allow the whole distance between the bounds.
     """
 
-    weights: np.ndarray  # [P] per coordinate of the box, the largest positive
+    weights: Float[np.ndarray, " param"]  # per coordinate of the box, the largest positive
     half_width: float  # 95 % limit to either side, where 1 is from bound to bound
     undetermined: bool
     sentence: str  # "na.g_bar and na.v_shift trade against each other: ..."
@@ -79,7 +81,8 @@ class Ensemble(NamedTuple):
     kept: int  # candidates within `tolerance` of the best error
     of: int  # candidates in all
     tolerance: float  # a part: 0.05 is 5 %
-    groups: list[np.ndarray]  # of their places among the fit's starts, the best's group first
+    # of their places among the fit's starts, the best's group first
+    groups: list[Int[np.ndarray, " _"]]
     spread: dict[str, tuple[float, float]]  # least and greatest value of each parameter
     sentence: str
 
@@ -97,7 +100,7 @@ class FreeRun(NamedTuple):
     agreement: Agreement | None
     held_out: bool  # whether the fit has not seen this sweep
     failure: str = ""  # why there is no model
-    keep: np.ndarray | None = None  # [sample] that count; None: all
+    keep: Bool[np.ndarray, " sample"] | None = None  # those that count; None: all
 
     def sentence(self) -> str:
         """The agreement in words, after the sweep."""
@@ -108,7 +111,7 @@ class FreeRun(NamedTuple):
 class Posterior(NamedTuple):
     """Draws from the distribution of the parameters given the data, flat within the bounds."""
 
-    samples: dict[str, np.ndarray]  # [draw] in the parameter's unit
+    samples: dict[str, Float[np.ndarray, " draw"]]  # in the parameter's unit
     method: str  # "laplace" or "nuts"
     seconds: float
     chains: int = 1
@@ -154,8 +157,10 @@ class Certificate:
     misfit: NoiseLevel | None = None  # what the best fit leaves over
     counted: str = ""  # as noise: "quiet" or "residual"
     missing: str = ""  # why there is no Fisher information where there should be
-    fisher: np.ndarray | None = None  # [P, P] information in coordinates of the box
-    covariance: np.ndarray | None = None  # [P, P] in the parameters' units; inf: undetermined
+    # information in coordinates of the box
+    fisher: Float[np.ndarray, "param param"] | None = None
+    # in the parameters' units; inf: undetermined
+    covariance: Float[np.ndarray, "param param"] | None = None
     directions: list[Direction] = field(default_factory=list)  # left open, widest first
     profiles: dict[str, Profile] = field(default_factory=dict)
     chi2_to_minimum: float = 0.0  # by how much chi-squared falls to the nearest minimum
@@ -181,7 +186,7 @@ class Certificate:
         return dict(zip(self.names, map(float, np.sqrt(np.diag(self.covariance))), strict=True))
 
     @property
-    def correlation(self) -> np.ndarray | None:
+    def correlation(self) -> Float[np.ndarray, "param param"] | None:
         """Of the estimates `[P, P]`; NaN in rows of what is not determined."""
         if self.covariance is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.fit.problem import Problem
 from neurojax.fit.uncertainty.certificate import NoiseLevel
@@ -21,7 +22,7 @@ def quiet_noise(traces: Sequence[Trace]) -> NoiseLevel | None:
     return noise and NoiseLevel(noise.sd, noise.lasting_ms, noise.unit)
 
 
-def misfit(problem: Problem, z: np.ndarray, value: float) -> NoiseLevel:
+def misfit(problem: Problem, z: Float[np.ndarray, " param"], value: float) -> NoiseLevel:
     """What is left over at the point z `[P]`, where the mean squared error is `value`.
 
     Its standard deviation allows for the P parameters that were fitted to it.
@@ -37,7 +38,9 @@ def misfit(problem: Problem, z: np.ndarray, value: float) -> NoiseLevel:
     return NoiseLevel(float(sd), records * problem.dt * problem.every, problem.unit)
 
 
-def lasting(J: np.ndarray, residual: np.ndarray, blocks: int = 40) -> float:
+def lasting(
+    J: Float[np.ndarray, "record param"], residual: Float[np.ndarray, " record"], blocks: int = 40
+) -> float:
     """For how many records a misfit lasts, as far as the parameters are concerned; 1 or more.
 
     J `[record, P]` is the derivative of the residuals `[record]`. What J'r would be of independent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool
 
 from neurojax.fit.precision import computing
 from neurojax.fit.scoring.agreement import agreement, free_run
@@ -18,7 +19,7 @@ def free_runs(task: Task, cell: Cell) -> list[FreeRun]:
     return [_run(task, cell, k) for k in range(len(task.traces) + len(task.held_out))]
 
 
-def mask_of(task: Task, k: int) -> np.ndarray | None:
+def mask_of(task: Task, k: int) -> Bool[np.ndarray, " sample"] | None:
     """The samples that count of a task's sweep k, the held-out ones after the fitted."""
     if task.keep is None:
         return None

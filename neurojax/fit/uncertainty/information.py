@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.fit.uncertainty.certificate import Direction
 from neurojax.model.space import Free, Space
@@ -18,7 +19,9 @@ _AT_MOST = 3  # parameters are named
 _SINGULAR = 1e-13  # eigenvalues of a scaled matrix below this are rounding
 
 
-def covariance(space: Space, z: np.ndarray, fisher: np.ndarray) -> np.ndarray:
+def covariance(
+    space: Space, z: Float[np.ndarray, " param"], fisher: Float[np.ndarray, "param param"]
+) -> Float[np.ndarray, "param param"]:
     """Of the estimates `[P, P]` in the parameters' units, at the point z `[P]` of the box.
 
     The inverse of the Fisher information `[P, P]` in coordinates of the box: no unbiased estimate
@@ -29,7 +32,7 @@ def covariance(space: Space, z: np.ndarray, fisher: np.ndarray) -> np.ndarray:
     return in_box(fisher) * np.outer(slope, slope)
 
 
-def in_box(fisher: np.ndarray) -> np.ndarray:
+def in_box(fisher: Float[np.ndarray, "param param"]) -> Float[np.ndarray, "param param"]:
     """The covariance `[P, P]` in coordinates of the box; see `covariance`."""
     # In coordinates of unit diagonal the inverse is as well conditioned as it can be.
     scale = np.sqrt(np.diag(fisher))
@@ -44,7 +47,7 @@ def in_box(fisher: np.ndarray) -> np.ndarray:
     return inverse / np.outer(scale, scale)
 
 
-def regular(fisher: np.ndarray) -> np.ndarray:
+def regular(fisher: Float[np.ndarray, "param param"]) -> Float[np.ndarray, "param param"]:
     """The covariance `[P, P]` in the box with the bounds as knowledge, so that it is finite.
 
     Values spread evenly between the bounds have the variance 1/12 of their distance squared.
@@ -52,7 +55,9 @@ def regular(fisher: np.ndarray) -> np.ndarray:
     return np.linalg.inv(fisher + 12.0 * np.eye(len(fisher)))
 
 
-def directions(space: Space, fisher: np.ndarray, loose: float = LOOSE) -> list[Direction]:
+def directions(
+    space: Space, fisher: Float[np.ndarray, "param param"], loose: float = LOOSE
+) -> list[Direction]:
     """Eigenvectors of the Fisher information that the data leave open, widest first.
 
     Their 95 % limit is `loose` or more to either side of the best point, where 1 is the distance
@@ -69,10 +74,10 @@ def directions(space: Space, fisher: np.ndarray, loose: float = LOOSE) -> list[D
         if reach < loose:
             break
         vector = vector * np.sign(vector[largest])
-        undetermined = 2 * reach >= 1
+        undetermined = bool(2 * reach >= 1)
         named = _named(vector, fisher, float(value))
         sentence = _sentence(space, vector, named, min(reach, 1.0), undetermined)
-        found.append(Direction(vector, float(half), bool(undetermined), sentence))
+        found.append(Direction(vector, float(half), undetermined, sentence))
     return found
 
 

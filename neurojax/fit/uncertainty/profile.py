@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.descent import Schedule, descend, lanes
@@ -21,8 +22,8 @@ _OPTIMISER = levenberg_marquardt(damping=1e-2)  # it begins beside an optimum
 
 def profiles(
     problem: Problem,
-    best: np.ndarray,
-    covariance: np.ndarray,
+    best: Float[np.ndarray, " param"],
+    covariance: Float[np.ndarray, "param param"],
     information: float,
     grid: int,
     log: StageLog,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.model.space import Space
 
@@ -12,7 +13,7 @@ OFFSETS = np.r_[0.002 * 2.0 ** np.arange(9), 1.0]
 """How far from the best point it is looked, as parts of the bounds' distance."""
 
 
-def probes(best: np.ndarray) -> np.ndarray:
+def probes(best: Float[np.ndarray, " param"]) -> Float[np.ndarray, "param probe"]:
     """Points `[P, P * 2 * offset]` around the best `[P]`: one coordinate off at a time."""
     P, n = best.size, 2 * OFFSETS.size
     points = np.repeat(best[:, None], P * n, axis=1)
@@ -23,7 +24,10 @@ def probes(best: np.ndarray) -> np.ndarray:
 
 
 def ranges(
-    space: Space, best: np.ndarray, errors: np.ndarray, allowed: float
+    space: Space,
+    best: Float[np.ndarray, " param"],
+    errors: Float[np.ndarray, " probe"],
+    allowed: float,
 ) -> dict[str, tuple[float, float]]:
     """From the errors of the probes, the values at which the error first passes `allowed`.
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from neurojax.fit.precision import computing, on_host
 from neurojax.fit.problem import Problem
@@ -23,7 +24,11 @@ _DOUBLINGS = 8  # of a trajectory, at most
 
 
 def laplace(
-    problem: Problem, best: np.ndarray, covariance: np.ndarray, draws: int, rng: np.random.Generator
+    problem: Problem,
+    best: Float[np.ndarray, " param"],
+    covariance: Float[np.ndarray, "param param"],
+    draws: int,
+    rng: np.random.Generator,
 ) -> Posterior:
     """Draws of the normal distribution about the best point `[P]`, those within the box.
 
@@ -47,8 +52,8 @@ def laplace(
 
 def nuts(
     problem: Problem,
-    best: np.ndarray,
-    covariance: np.ndarray,
+    best: Float[np.ndarray, " param"],
+    covariance: Float[np.ndarray, "param param"],
     information: float,
     draws: int,
     *,
@@ -122,7 +127,7 @@ def nuts(
     )
 
 
-def rhat(draws: np.ndarray) -> np.ndarray:
+def rhat(draws: Float[np.ndarray, "chain draw param"]) -> Float[np.ndarray, " param"]:
     """How far chains `[chain, draw, P]` disagree: 1 when they have all found the same `[P]`.
 
     Source: Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 11.4; on half chains.
