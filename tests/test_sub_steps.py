@@ -108,8 +108,12 @@ POPS = [(), (1,), (2,), (3,)]
 def test_derivatives_of_a_coupled_cell_are_finite_differences(pop, x64):
     cell, theta = toy(pop)
     build, fold = build_of(cell, pop), target(pop)
-    ahead = tangent.run(build, theta, DRIVE, DT, fold, EVERY)
-    back = adjoint.run(build, theta, DRIVE, DT, fold, EVERY)
+
+    @jax.jit
+    def both(theta):
+        return [engine.run(build, theta, DRIVE, DT, fold, EVERY) for engine in (tangent, adjoint)]
+
+    ahead, back = both(theta)
     r_of = jax.jit(lambda theta: residuals(build, fold, theta))
     r = r_of(theta)
     J = []

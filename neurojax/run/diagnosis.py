@@ -350,16 +350,20 @@ def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
             ds: State,
             f: Callable[..., State] = f,
             coupling: str = coupling,
-        ) -> tuple[list[Any], list[Any], list[Any]]:
+        ) -> tuple[State, tuple[list[Any], list[Any], list[Any]]]:
             """As the engine makes them, as JAX does, and with only the first cell moving."""
-            _, (found,) = tangent.moved(f, coupling, leaves, [own], s, [ds])
+            new, (found,) = tangent.moved(f, coupling, leaves, [own], s, [ds])
             first = jax.tree.map(lambda t: t if alone else t.at[..., 1:].set(0.0), ds)
             none = jax.tree.map(jnp.zeros_like, own)
             exact = pushed(f, (leaves, s), (own, ds))
-            return jax.tree.leaves(found), exact, pushed(f, (leaves, s), (none, first))
+            of_first = pushed(f, (leaves, s), (none, first))
+            return new, (jax.tree.leaves(found), exact, of_first)
 
-        if coupling in DIFFERENTIABLE:
-            for a, b, of_first in zip(*compared(leaves, *moving(leaves, s)), strict=True):
+        if coupling not in DIFFERENTIABLE:
+            s = f(leaves, s)
+        else:
+            s, told = compared(leaves, *moving(leaves, s))
+            for a, b, of_first in zip(*told, strict=True):
                 wrong, size = np.abs(a - b).max(), np.abs(b).max()
                 if not wrong <= rounding * size:
                     raise ValueError(
@@ -368,4 +372,3 @@ def check_couplings(cell: Any, s: State, e: Electrode, dt: float) -> None:
                     )
                 if not alone and np.any(of_first[..., 1:]):
                     raise ValueError(f"sub-step {name!r} is not {coupling!r}: it mixes cells")
-        s = f(leaves, s)
