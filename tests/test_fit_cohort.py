@@ -75,7 +75,9 @@ def test_clean_cells_give_back_what_they_share_and_what_is_their_own(axons):
 def test_noisy_cells_together_know_the_shared_better_than_each_alone(axons):
     own, i, v = axons
     data = recorded(i, v, noise=0.5)
-    how = {"dt": DT, "every": 2, "starts": 1}
+    # Of a single start one cell in 200 may be left in a minimum of its own, 1.4 to 2.8 times as far
+    # from its data as the others: not far enough to be sent again.
+    how = {"dt": DT, "every": 2, "starts": 2}
     together = cohort(squid(), data, BOUNDS, shared=[*SHARED], **how)
     alone = cohort(squid(), data, BOUNDS, **how)
     for name, value in SHARED.items():

@@ -169,10 +169,10 @@ class Stack(loss.Total):
             told = part.squares()
             if isinstance(part, loss.SpikeTable):
                 rows.append(carry[k].found.table["time"])
-            elif told is None or told.residuals is None:
+            elif told is None or told.of_run is None:
                 rows.append(part.finish(carry[k], duration)[None])
             else:
-                rows.append(told.residuals(carry[k], duration))
+                rows.append(told.of_run(carry[k], duration))
         return jnp.concatenate(rows)
 
 
