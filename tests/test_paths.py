@@ -66,6 +66,9 @@ def test_compartments_are_chosen_by_region_distance_and_order():
     assert found(order=0).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="no region 'tufts'"):
         found("tufts")
+    wide = dataclasses.replace(cell(), length=cell().length[:, None] * np.ones(11))
+    with pytest.raises(ValueError, match="length differs from cell to cell"):
+        wide.compartments(path=(0.0, 20.0))
 
 
 def test_values_along_the_path():

@@ -23,17 +23,19 @@ def assemble(
     part: float = 0.1,
     **more: Any,
 ) -> Cable:
-    """A cell of sections, as those of `io.read_morphology`; without a region they are one each.
+    """A cell of sections, as those of `io.read_morphology`.
 
     A section comes after the one on which it hangs; the first hangs on none. One that does not say
-    into how many compartments it is cut has `enough`, each at most a `part` of the length constant
-    at 100 Hz. `density` tells by
-    channel and region how dense the channel is, and where it tells of a channel, this is in no
-    other region. What is `more`, as C_m or R_i, is as in `Cable`; these two may be told by region,
-    too. All of them may be functions of the path distance from the soma: `f(path)`, um, gives a
-    value for each compartment.
-    A density's function that has parameters of its own, as `Exponential`, stays one: they have path
-    names as "density.na.apical.distance". Raises ValueError for sections that do not hang together.
+    into how many compartments it is cut has `enough` of them, each at most a `part` of the length
+    constant at 100 Hz. A section that names no region is one by itself.
+
+    `density` tells by channel and region how dense the channel is; of which it tells, a channel is
+    in no other region. `more` is what else a `Cable` has, as C_m or R_i, which may be by region,
+    too. Each of these may be a function of the path distance from the soma: `f(path)`, um, gives a
+    value for each compartment. A density's function with parameters of its own, as `Exponential`,
+    stays one: they have path names, "density.na.apical.distance".
+
+    Raises ValueError for sections that do not hang together.
     """
     varying = {k: x for k, x in more.items() if k in _COUNTED and _varies(x)}
     fixed = {k: x for k, x in more.items() if k not in varying}

@@ -122,10 +122,10 @@ class Cable(Compartment):
 
     `parents` tells of each compartment on which other one it hangs, -1 of the root; `attached`
     where: at its far end (1, the default), its centre (0.5) or its start (0). `density` paints the
-    channels, by name: how dense each is in the compartments `[comp]`, 0 where there is none of it.
-    So a parameter such as "na.g_bar" stays one number, which can be fitted. The electrode is in
-    compartment `electrode_at`, a whole number or one for each cell. `regions` are the names of the
-    compartments' kinds.
+    channels, by name: how dense each is in the compartments `[comp]`, 0 where there is none of it,
+    or a function of the path distance (`painted_by`). So a parameter such as "na.g_bar" stays one
+    number, which can be fitted. The electrode is in compartment `electrode_at`, a whole number or
+    one for each cell. `regions` are the names of the compartments' kinds.
 
     How axial currents enter a step is `implicit`: `DAMPED`, `CRANK_NICOLSON` or `BACKWARD_EULER`.
     """
@@ -200,14 +200,14 @@ class Cable(Compartment):
         """The compartments of a region, or of all, by path distance and branch order.
 
         `path` is from where to where their centres may be, um, see `paths`; `order` see `orders`.
-        Raises ValueError for an unknown region.
+        Raises ValueError for an unknown region, or distances that differ from cell to cell.
         """
         here = np.ones(len(self.parents), bool)
         if region is not None:
             check_known(region, dict.fromkeys(self.regions), "region")
             here &= np.asarray(self.regions) == region
         if path != (0.0, np.inf):
-            far = self.paths()
+            far = self._one_path()
             here &= (far >= path[0]) & (far <= path[1])
         if order is not None:
             here &= self.orders() == order
@@ -236,13 +236,13 @@ class Cable(Compartment):
         there = {k: self.compartments(k) if k else np.arange(n) for k in kept}
         return Painted(
             numbers=self.by_region({k: x for k, x in parts.items() if k not in kept}),
-            path=self.paths(),
+            path=self._one_path(),
             functions=kept,
             where={k: np.isin(np.arange(n), at).astype(float) for k, at in there.items()},
         )
 
     def _of_path(self, f: OfPath, there: np.ndarray) -> np.ndarray:
-        values = np.asarray(f(self.paths()[there]), float)
+        values = np.asarray(f(self._one_path()[there]), float)
         if values.shape not in ((), there.shape):
             raise ValueError(
                 f"a function of the path distance gave shape {values.shape}, expected "
@@ -260,6 +260,13 @@ class Cable(Compartment):
         if origin is None:
             origin = paths.centre_of_soma(self.regions, *shape)
         return paths.distances(*shape, origin)
+
+    def _one_path(self) -> Float[np.ndarray, " comp"]:
+        """The path distances, which are those of all cells."""
+        far = self.paths()
+        if far.ndim > 1:
+            raise ValueError("length differs from cell to cell, and so do the path distances")
+        return far
 
     def orders(self) -> Int[np.ndarray, " comp"]:
         """Branch order of each compartment: 0 in the soma, 1 up to where a dendrite branches."""

@@ -1,7 +1,7 @@
 """The shape of a neuron: sections of cylinders and frusta, and how they hang together; no membrane.
 
-Lengths are in um. What a section is made of and how it is cut into compartments is `section`, what
-a file of traced points tells is `points`.
+Lengths are in um. What a section is and how it is cut into compartments stands in `section`, what
+traced points mean in `points`, what a soma's outline means in `outline`.
 """
 
 from neurojax.morphology.points import Morphology, MorphologyError, MorphologyWarning, Points
