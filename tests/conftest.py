@@ -25,7 +25,6 @@ install_import_hook(
         "neurojax.fit.candidates",
         "neurojax.fit.problem",
         "neurojax.fit.result",
-        "neurojax.fit.task",
         "neurojax.fit.uncertainty",
     ],
     "checked.checked",
