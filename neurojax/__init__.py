@@ -36,7 +36,7 @@ from neurojax.membrane.compartment import (
     steady_state,
     step,
 )
-from neurojax.membrane.electrode import Electrode, current_clamp, steps, voltage_clamp
+from neurojax.membrane.electrode import Electrode, GapJunctions, current_clamp, steps, voltage_clamp
 from neurojax.membrane.events import Events, poisson
 from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
@@ -73,6 +73,7 @@ __all__ = [
     "Events",
     "Exponential",
     "Fold",
+    "GapJunctions",
     "Gradient",
     "Health",
     "Histogram",

@@ -26,6 +26,8 @@ def check(cell: Cell, electrode: Electrode) -> None:
         raise ValueError(
             "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"
         )
+    if electrode.gap is not None:
+        raise ValueError("engine 'prefix': gap junctions: take 'scan'")
     if electrode.events:
         raise ValueError(f"engine 'prefix': events of {', '.join(electrode.events)}: take 'scan'")
     if changing := pools(cell):

@@ -49,6 +49,7 @@ class Place(NamedTuple):
     mesh: Mesh | None  # the devices; None leaves it to JAX
     platform: str  # "cpu", "gpu" or "tpu"
     kernel: kernel.Kernel | None = None  # how time loops become kernels, if they do
+    whole: bool = False  # whether cells act on each other, so that all run together
 
 
 def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
@@ -191,6 +192,8 @@ def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
 
 def _devices(n: int, place: Place) -> int:
     """How many devices share n cells: fewer cells are not worth a device of their own."""
+    if place.whole:
+        return 1
     fewest = FEWEST if place.kernel is None else kernel.BLOCK
     return 1 if place.mesh is None or n < fewest * place.mesh.size else place.mesh.size
 
@@ -208,6 +211,8 @@ def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None
 
     Each device has `memory_MB` for records; by default half of what a GPU has, on a CPU no limit.
     """
+    if place.whole:
+        return n
     device = jax.local_devices()[0] if place.mesh is None else place.mesh.devices.flat[0]
     if memory_MB is not None:
         memory = memory_MB * 2**20
@@ -273,7 +278,8 @@ def _blocks(
     if place.kernel is not None:
         return kernel.fused(whole, own, place.kernel)(leaves)
     itemsize = max(jnp.result_type(a).itemsize for a in leaves)
-    size = block_size(n, live, itemsize) if place.platform == "cpu" else n
+    in_blocks = place.platform == "cpu" and not place.whole
+    size = block_size(n, live, itemsize) if in_blocks else n
     if size >= n:
         padding = -n % (VECTOR // itemsize)
         leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]

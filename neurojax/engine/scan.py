@@ -15,6 +15,7 @@ from neurojax.membrane.axes import arrays
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep, entered
 from neurojax.membrane.electrode import Electrode, n_steps
+from neurojax.membrane.network import sub_steps
 
 Observe = Callable[[Cell, State], Any]
 
@@ -78,7 +79,7 @@ def prepare(
         constants, move = hoist.prepare(move, fixed, s, tick)
         return constants, sub_step._replace(move=move)
 
-    return [prepared(sub_step) for sub_step in cell.sub_steps()]
+    return [prepared(sub_step) for sub_step in sub_steps(cell, constant)]
 
 
 def run(
@@ -98,11 +99,11 @@ def run(
     electrode = in_steps(cell, electrode, dt)
     constant, varying, records = split(electrode, every)
     s = first(cell, s, electrode)
-    sub_steps = prepare(cell, constant, dt, s, varying)
+    moves = prepare(cell, constant, dt, s, varying)
     unroll = 1 if jax.default_backend() == "cpu" else UNROLL
 
     def tick(s: State, e: Electrode) -> tuple[State, None]:
-        for constants, sub_step in sub_steps:
+        for constants, sub_step in moves:
             s = sub_step.move(constants, s, e)
         return s, None
 

@@ -23,9 +23,9 @@ from jax.core import Tracer
 
 from neurojax.membrane.electrode import Electrode
 
-OPTIONAL = frozenset({"step", "comp", "event"})
-"""Axes without which an array is one number: the same at all times, in all compartments, or of all
-events."""
+OPTIONAL = frozenset({"step", "comp", "event", "pair"})
+"""Axes without which an array is one number: the same at all times, in all compartments, of all
+events, or of all pairs of cells."""
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["value"], meta_fields=["axes"])

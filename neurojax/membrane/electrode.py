@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
@@ -37,6 +38,26 @@ class Outside:
     given: Leaf = field(0.0, axes=("step", "comp"))
 
 
+@pytree
+class GapJunctions:
+    """Conductances g (nS) between cells a and b of a population, `[pair]` each.
+
+    They are in compartments `at_a` and `at_b`: one for all, or `[pair]`.
+    """
+
+    a: Leaf = field(axes=("pair",))
+    b: Leaf = field(axes=("pair",))
+    g: Leaf = field(1.0, axes=("pair",))
+    at_a: Leaf = field(0, axes=("pair",))
+    at_b: Leaf = field(0, axes=("pair",))
+
+    def __post_init__(self):
+        for name in ("a", "b", "g", "at_a", "at_b"):
+            value = getattr(self, name)
+            if not isinstance(value, float | int | jax.Array):
+                object.__setattr__(self, name, np.asarray(value))
+
+
 class Electrode(NamedTuple):
     """What reaches the cell from outside: one tick, or a whole run with a leading time axis.
 
@@ -52,6 +73,7 @@ class Electrode(NamedTuple):
     inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
     currents: tuple[PointCurrent, ...] = ()  # injected at places, beside i
     outside: tuple[Outside, ...] = ()  # the field, which adds up
+    gap: GapJunctions | None = None  # to other cells of the population
     events: dict[str, Any] = {}  # `Events` by channel or input; in a tick, what arrives in it
 
 
@@ -108,6 +130,15 @@ def in_field(electrode: Electrode | None, *sources: Outside) -> Electrode:
     """The same experiment in the field of sources, see `extracellular`. None: nothing inside."""
     electrode = current_clamp(0.0) if electrode is None else electrode
     return electrode._replace(outside=(*electrode.outside, *sources))
+
+
+def joined(electrode: Electrode | None, gap: GapJunctions) -> Electrode:
+    """The same experiment with cells of the population joined by gap junctions.
+
+    All cells then run together, on one device, and there are no derivatives along the run.
+    """
+    electrode = current_clamp(0.0) if electrode is None else electrode
+    return electrode._replace(gap=gap)
 
 
 def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:

@@ -80,6 +80,8 @@ def error_of(
     _, begun, pop = checked(cell, electrode, dt, 1, initial, {})
     if is_ideal_clamp(electrode):
         raise ValueError("an ideal voltage clamp imposes the potential: no step has an error in it")
+    if electrode.gap is not None:
+        raise ValueError("cells joined by gap junctions: the error of some of them is not theirs")
     for key, channel in cell.channels.items():
         if isinstance(channel, Noisy):
             raise ValueError(
