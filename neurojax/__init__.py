@@ -36,7 +36,14 @@ from neurojax.membrane.compartment import (
     steady_state,
     step,
 )
-from neurojax.membrane.electrode import Electrode, GapJunctions, current_clamp, steps, voltage_clamp
+from neurojax.membrane.electrode import (
+    Connections,
+    Electrode,
+    GapJunctions,
+    current_clamp,
+    steps,
+    voltage_clamp,
+)
 from neurojax.membrane.events import Events, poisson
 from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
@@ -67,6 +74,7 @@ __all__ = [
     "Cell",
     "Channel",
     "Clamped",
+    "Connections",
     "ConstantField",
     "CurrentError",
     "Electrode",

@@ -17,6 +17,7 @@ from neurojax.membrane.channel import Gates, Leaf
 from neurojax.membrane.compartment import Cell, State, check_single, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
+from neurojax.membrane.network import acts
 
 
 def check(cell: Cell, electrode: Electrode) -> None:
@@ -26,8 +27,8 @@ def check(cell: Cell, electrode: Electrode) -> None:
         raise ValueError(
             "engine 'prefix': the potential is not imposed: give an ideal clamp, voltage_clamp(v)"
         )
-    if electrode.gap is not None:
-        raise ValueError("engine 'prefix': gap junctions: take 'scan'")
+    if acts(electrode):
+        raise ValueError("engine 'prefix': cells that act on each other: take 'scan'")
     if electrode.events:
         raise ValueError(f"engine 'prefix': events of {', '.join(electrode.events)}: take 'scan'")
     if changing := pools(cell):

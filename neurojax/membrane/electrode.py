@@ -58,6 +58,30 @@ class GapJunctions:
                 object.__setattr__(self, name, np.asarray(value))
 
 
+@pytree
+class Connections:
+    """Synapses `[pair]`: a spike of cell `pre` is an event of cell `post` after a `delay` (ms).
+
+    A spike is a rise of the potential through the `threshold` (mV) in compartment `of`; the event
+    has a `weight` and comes to compartment `at`, to the channel under whose name the connections
+    are given. `of` and the threshold are the same for all.
+    """
+
+    pre: Leaf = field(axes=("pair",))
+    post: Leaf = field(axes=("pair",))
+    delay: Leaf = field(axes=("pair",))
+    weight: Leaf = field(1.0, axes=("pair",))
+    at: Leaf = field(0, axes=("pair",))
+    of: Leaf = 0
+    threshold: Leaf = -20.0
+
+    def __post_init__(self):
+        for name in ("pre", "post", "delay", "weight", "at"):
+            value = getattr(self, name)
+            if not isinstance(value, float | int | jax.Array):
+                object.__setattr__(self, name, np.asarray(value))
+
+
 class Electrode(NamedTuple):
     """What reaches the cell from outside: one tick, or a whole run with a leading time axis.
 
@@ -74,6 +98,7 @@ class Electrode(NamedTuple):
     currents: tuple[PointCurrent, ...] = ()  # injected at places, beside i
     outside: tuple[Outside, ...] = ()  # the field, which adds up
     gap: GapJunctions | None = None  # to other cells of the population
+    connections: dict[str, Connections] = {}  # their spikes, by the channel that receives them
     events: dict[str, Any] = {}  # `Events` by channel or input; in a tick, what arrives in it
 
 
@@ -139,6 +164,15 @@ def joined(electrode: Electrode | None, gap: GapJunctions) -> Electrode:
     """
     electrode = current_clamp(0.0) if electrode is None else electrode
     return electrode._replace(gap=gap)
+
+
+def connected(electrode: Electrode | None, **connections: Connections) -> Electrode:
+    """The same experiment with cells that send spikes to each other: `connected(drive, exc=...)`.
+
+    As `joined`; each name is that of a channel that receives events.
+    """
+    electrode = current_clamp(0.0) if electrode is None else electrode
+    return electrode._replace(connections=electrode.connections | connections)
 
 
 def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:

@@ -29,7 +29,7 @@ from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
-from neurojax.membrane.network import check_gap
+from neurojax.membrane.network import acts, check_network
 from neurojax.membrane.stochastic import check_noise
 from neurojax.units import check_known
 
@@ -218,8 +218,8 @@ def simulate(
     looked_at = _places(cell, at)
     check_noise(cell, pop)
     place = runner.place_of(cell, begun, electrode, folds, fast_math=fast_math)
-    if electrode.gap is not None:
-        check_gap(cell, electrode.gap, pop, dt)
+    if acts(electrode):
+        check_network(cell, electrode, pop, dt)
         place = place._replace(kernel=None, whole=True)
 
     def run(cell: Cell, initial: Any, electrode: Electrode, folds: dict[str, Fold]) -> Recording:

@@ -14,6 +14,7 @@ from neurojax.membrane.axes import map_cells
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
+from neurojax.membrane.network import acts
 from neurojax.membrane.stochastic import Noisy
 from neurojax.recording.features.detection import spikes
 from neurojax.run.simulation import checked, simulate
@@ -80,8 +81,8 @@ def error_of(
     _, begun, pop = checked(cell, electrode, dt, 1, initial, {})
     if is_ideal_clamp(electrode):
         raise ValueError("an ideal voltage clamp imposes the potential: no step has an error in it")
-    if electrode.gap is not None:
-        raise ValueError("cells joined by gap junctions: the error of some of them is not theirs")
+    if acts(electrode):
+        raise ValueError("cells that act on each other: the error of some of them is not theirs")
     for key, channel in cell.channels.items():
         if isinstance(channel, Noisy):
             raise ValueError(
