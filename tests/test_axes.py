@@ -130,15 +130,24 @@ def test_a_matrix_for_each_cell():
     same(with_matrix(mix, weight), cell_by_cell(lambda k: with_matrix(mix[..., k], weight[:, k])))
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-def test_one_cell_in_a_population(steps):
+ONE = np.array([-60.0])
+
+
+@pytest.mark.parametrize(
+    ("steps", "made"),
+    [
+        # As many steps and records as cells: one of them says that there is a population.
+        (1, lambda i, own: [(ONE, i, own), (-60.0, i[:, None], own), (-60.0, i, own[:, None])]),
+        (2, lambda i, own: [(ONE, i[:, None], own[:, None])]),
+    ],
+    ids=["1", "2"],
+)
+def test_one_cell_in_a_population(steps, made):
     i, own = np.linspace(1.0, 5.0, steps), np.linspace(-60.0, -50.0, steps)
     alone = everything(mixed(-60.0), i, folds(steps, own))
     assert alone["v"].shape == (steps,) and alone["final"].shape == ()
-    of_cell = everything(mixed(np.array([-60.0])), i, folds(steps, own))
-    of_stimulus = everything(mixed(-60.0), i[:, None], folds(steps, own))
-    of_data = everything(mixed(-60.0), i, folds(steps, own[:, None]))
-    for one in (of_cell, of_stimulus, of_data):
+    for E_rev, current, data in made(i, own):
+        one = everything(mixed(E_rev), current, folds(steps, data))
         assert one["v"].shape == (steps, 1) and one["final"].shape == (1,)
         same({k: a[..., 0] for k, a in one.items()}, alone)
 
