@@ -1,5 +1,6 @@
 """What every test shares: JAX set up as a user's would be, float32, no network."""
 
+import gc
 import os
 import socket
 from collections import Counter
@@ -77,6 +78,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_finish(session):
+    # What is there before the first test stays to the end: it need not be looked through again.
+    gc.collect()
+    gc.freeze()
     session.config.stash[CLOCK] = cpu_s()
 
 
