@@ -7,7 +7,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.fit.scoring.agreement import agreement, free_run
+from neurojax.fit.scoring.agreement import agreement, free_run, free_runs
 from neurojax.recording import features
 from neurojax.recording.trace import RecordingError, Trace
 from neurojax.units import PA
@@ -44,6 +44,22 @@ def test_free_run_of_a_passive_membrane():
     up = rest + 8.0 * (1 - np.exp(-np.clip(t - 10, 0, 70) * 0.5))
     down = rest + 8.0 * np.exp(-np.clip(t - 80, 0, None) * 0.5)
     np.testing.assert_allclose(run.v_mV, np.where(t < 80, up, down), atol=0.12)
+
+
+def test_sweeps_side_by_side_are_those_alone():
+    """Some are held, one begins with its step and is not, one is longer, one cannot be run."""
+    steps = [current_trace(a) for a in (4.0, 8.0, -3.0)]
+    moved = replace(steps[1], v_mV=steps[1].v_mV + 1.0)
+    at_once = replace(steps[0], i_pA=np.full(steps[0].i_pA.size, 5.0))
+    longer = current_trace(6.0, duration=120.0)
+    wild = replace(at_once, holding=1e9)
+    sweeps = [steps[0], moved, longer, at_once, steps[2]]
+    *runs, lost = free_runs(squid(), [*sweeps, wild])
+    assert "no resting potential under the holding of sweep 0 of made" in str(lost)
+    for asked, run in zip(sweeps, runs, strict=True):
+        alone = free_run(squid(), asked)
+        np.testing.assert_allclose(run.v_mV, alone.v_mV, atol=2e-2)
+        np.testing.assert_allclose(run.i_pA, alone.i_pA, atol=1e-4)
 
 
 @pytest.mark.parametrize("dt_ms", [0.02, 0.05, 0.25])

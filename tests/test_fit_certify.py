@@ -302,10 +302,8 @@ def test_what_ended_at_a_bound_is_told():
 
 
 def test_a_sweep_that_cannot_be_simulated_is_a_finding(monkeypatch):
-    def lost(*_):
-        raise RecordingError("the model left the finite numbers in sweep 0 of made")
-
-    monkeypatch.setattr("neurojax.fit.uncertainty.free_runs.free_run", lost)
+    lost = RecordingError("the model left the finite numbers in sweep 0 of made")
+    monkeypatch.setattr("neurojax.fit.scoring.agreement.free_runs", lambda *_: [lost])
     task = Task(circuit(), free(circuit(), BOUNDS), [recorded()], dt=DT)
     told = Certify().run(task, Candidates(np.ones((3, 1)), np.ones(1), "tolerances"), Budget())
     assert told.certificate.free_runs[0].model is None

@@ -115,6 +115,18 @@ def test_protocols_are_named_once_and_sweeps_by_number():
     assert table.count("made") == table.count("other") == 1
 
 
+def test_what_holds_the_model_is_told_sweep_by_sweep():
+    data = spiking(1), spiking(2, step=200.0)
+    both = zip(data, (-12.5, 3.0), strict=True)
+    views = [SweepView(t, replace(t, i_pA=t.i_pA + by)) for t, by in both]
+    made = made_report(views=views, agreements=[agreement(v.data, v.model) for v in views])
+    table = report.sweeps._table(made)
+    assert "held by (pA)" in table and ">-12.5<" in table and ">+3.0<" in table
+    results = as_results(made, load_model("squid"))
+    np.testing.assert_allclose(results.arrays["sweeps/held by"], [-12.5, 3.0])
+    assert "held by" not in report.sweeps._table(made_report())
+
+
 def test_the_cell_in_numbers_is_read_off_data_and_model():
     t = np.arange(0, 400, 0.1)
     i = np.where((t >= 100) & (t < 350), -50.0, 0.0)

@@ -18,6 +18,7 @@ from neurojax.plot.sweep import measured, step_of
 from neurojax.report import words
 from neurojax.report.content import FitReport
 from neurojax.report.properties import properties
+from neurojax.report.sweeps import held_by_pA
 
 _UNITS = {
     "spike_time_error_ms": "ms",
@@ -79,6 +80,8 @@ def _sweeps(report: FitReport, names: list[str]) -> Iterator[Entry]:
     height = [v.step.height for v in views]
     yield "sweeps/fitted", [v.fitted for v in views], "1"
     yield "sweeps/step", height, "pA" if is_current else "mV"
+    if is_current:
+        yield "sweeps/held by", [held_by_pA(v) for v in views], "pA"
     for name in Agreement._fields[1:]:
         values = [getattr(a, name) for a in report.agreements]
         own = "mV" if is_current else "pA"

@@ -55,16 +55,21 @@ def _badge(view: SweepView) -> str:
 
 def _table(report: FitReport) -> str:
     step, unit = ("step", "mV") if report.clamp == "current" else ("command", "pA")
+    held = [held_by_pA(view) for view in report.views]
+    is_held = any(abs(pA) >= 0.05 for pA in held)
     errors = ["spike time (ms)", "latency (ms)", "peak (mV)", "trough (mV)", "width (ms)"]
     counts = ["spikes", "model", *errors, "below threshold (mV)"]
-    head = ["sweep", "", step, *(counts if report.spiking else ["explained"]), f"RMSE ({unit})"]
+    head = ["sweep", "", step, *(["held by (pA)"] if is_held else [])]
+    head += [*(counts if report.spiking else ["explained"]), f"RMSE ({unit})"]
     rows: list[list[page.Cell]] = []
     protocols, told = {view.data.name for view in report.views}, None
-    for run, view, a in zip(report.runs, report.views, report.agreements, strict=False):
+    both = zip(report.runs, report.views, report.agreements, strict=False)
+    for k, (run, view, a) in enumerate(both):
         if len(protocols) > 1 and view.data.name != told:
             rows.append([(page.text(view.data.name or "unnamed"), "group")])
         told = view.data.name
         row: list[page.Cell] = [f"{view.data.sweep}", (_badge(view), ""), (step_of(view), "number")]
+        row += [_fixed(held[k], "+.1f")] if is_held else []
         if report.spiking:
             row += [f"{a.spikes_data}", f"{a.spikes_model}"]
             alike = a.spikes_model == a.spikes_data
@@ -83,8 +88,21 @@ def _table(report: FitReport) -> str:
         ),
         (False, "voltage"): "Capacitive transients are left out.",
     }.get((report.spiking, report.clamp), "")
+    if is_held:
+        note += (
+            " Held by: the constant current, beside what was injected, that holds the model at the "
+            "potential at which the sweep began; without it, it would rest elsewhere."
+        )
     table = page.table(head, rows, "Agreement on every sweep")
     return table + (page.paragraph(note, "note") if note else "")
+
+
+def held_by_pA(view: SweepView) -> float:
+    """The constant current that the free run of a sweep got on top of the recorded one, pA."""
+    if view.data.clamp == "voltage" or view.model.i_pA.size != view.data.i_pA.size:
+        return 0.0
+    beside = view.model.i_pA - view.data.i_pA
+    return float(np.median(beside)) if np.ptp(beside) < 1e-3 else 0.0
 
 
 def _fixed(value: float, form: str) -> page.Cell:

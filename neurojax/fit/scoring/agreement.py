@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from neurojax.fit.holding import base_mV, holding_pA, level
 from neurojax.loss import Level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State, at_rest
+from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.holding import Held, held_at
 from neurojax.membrane.pipette import before, repeated
 from neurojax.recording import features
@@ -22,6 +24,7 @@ from neurojax.recording.trace import RecordingError, Trace
 from neurojax.run.simulation import simulate
 from neurojax.units import PA
 
+_TOGETHER = 64  # sweeps run side by side at most
 _EVERY_MS = 0.05  # simulations are read this often, or as often as the data if that is less
 
 
@@ -105,26 +108,87 @@ def free_run(cell: Cell, trace: Trace, dt: float = 0.025, held: bool = True) -> 
     Raises RecordingError for a cell without a resting state at this holding level, or one that
     diverges.
     """
-    where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+    (found,) = free_runs(cell, [trace], dt, held)
+    if isinstance(found, RecordingError):
+        raise found
+    return found
+
+
+def free_runs(
+    cell: Cell, traces: Sequence[Trace], dt: float = 0.025, held: bool = True
+) -> list[Trace | RecordingError]:
+    """The free run of each sweep, or why there is none; those of one length run side by side."""
+    begun = [_begun(cell, trace, dt, held) for trace in traces]
+    groups: dict[Any, list[int]] = {}
+    for k, b in enumerate(begun):  # a cell that is held has one part more
+        alike = b.trace.clamp, b.trace.v_mV.size, b.trace.dt_ms, jax.tree.structure(b[:3])
+        groups.setdefault(alike, []).append(k)
+    found: dict[int, Trace | RecordingError] = {}
+    for group in groups.values():
+        for first in range(0, len(group), _TOGETHER):
+            some = group[first : first + _TOGETHER]
+            found |= zip(some, _side_by_side([begun[k] for k in some], dt), strict=True)
+    return [found[k] for k in range(len(traces))]
+
+
+class _Begun(NamedTuple):
+    """A sweep before its first step."""
+
+    cell: Cell
+    electrode: Electrode
+    initial: State
+    trace: Trace  # with what holds the cell
+
+
+def _begun(cell: Cell, trace: Trace, dt: float, held: bool) -> _Begun:
     electrode = repeated(cell, trace, dt)
-    if trace.clamp == "current":
-        record, field = "v_amp", "v_mV"
-        cell, initial, bias = _resting(cell, trace, held)
-        trace = replace(trace, i_pA=trace.i_pA + bias)
-    else:
-        record, field = "i_amp", "i_pA"
+    if trace.clamp == "voltage":
         initial = pipette.clamped(before(cell, electrode), float(trace.v_mV[0]))
-    if not np.isfinite(np.asarray(initial.v)).all():
-        raise RecordingError(f"the model has no resting potential under the holding of {where}")
-    every = max(1, math.floor(min(trace.dt_ms, _EVERY_MS) / dt + 1e-6))
+        return _Begun(cell, electrode, initial, trace)
+    cell, initial, bias = _resting(cell, trace, held)
+    return _Begun(cell, electrode, initial, replace(trace, i_pA=trace.i_pA + bias))
+
+
+def _side_by_side(begun: Sequence[_Begun], dt: float) -> Iterator[Trace | RecordingError]:
+    """Sweeps of one length as a population."""
+    record, field = ("v_amp", "v_mV") if begun[0].trace.clamp == "current" else ("i_amp", "i_pA")
+    every = max(1, math.floor(min(begun[0].trace.dt_ms, _EVERY_MS) / dt + 1e-6))
+    rest = [np.isfinite(np.asarray(b.initial.v)).all() for b in begun]
+    alive = [b for b, rests in zip(begun, rest, strict=True) if rests]
+    runs = iter(_simulated(alive, dt, record, every) if alive else ())
+    for (*_, trace), rests in zip(begun, rest, strict=True):
+        where = f"sweep {trace.sweep} of {trace.name or trace.origin.path or 'the recording'}"
+        course = next(runs) if rests else None
+        if course is None:
+            told = f"the model has no resting potential under the holding of {where}"
+            yield RecordingError(told)
+        elif not np.isfinite(course).all():
+            yield RecordingError(f"the model left the finite numbers in {where}")
+        else:
+            name = f"{trace.name} (model)".strip()
+            yield replace(trace, name=name, warnings=(), **{field: course})
+
+
+def _simulated(begun: Sequence[_Begun], dt: float, record: str, every: int) -> Iterator[np.ndarray]:
+    """What is recorded of each sweep, at its samples; NaN of one that left the finite numbers."""
+    each = [b[:3] for b in begun]
+    cell, electrode, initial = each[0] if len(each) == 1 else jax.tree.map(_stacked, *each)
     run = simulate(cell, electrode, dt, record=(record,), every=every, initial=initial)
-    if not np.asarray(run.ok).all():
-        raise RecordingError(f"the model left the finite numbers in {where}")
-    first = np.asarray(observe(before(cell, electrode), initial, record))
-    samples = np.r_[first, np.asarray(run.data[record])]
-    course = np.interp(trace.t_ms, np.r_[0.0, np.asarray(run.t)], samples)
-    name = f"{trace.name} (model)".strip()
-    return replace(trace, name=name, warnings=(), **{field: course})
+    data, t = np.asarray(run.data[record]), np.r_[0.0, np.asarray(run.t)]
+    ok = np.broadcast_to(np.asarray(run.ok), len(begun))
+    data = np.broadcast_to(data.reshape(len(data), -1), (len(data), len(begun)))
+    for k, (cell, electrode, initial, trace) in enumerate(begun):
+        first = np.asarray(observe(before(cell, electrode), initial, record))
+        course = np.interp(trace.t_ms, t, np.r_[first, data[:, k]])
+        yield course if ok[k] else np.full(course.size, np.nan)
+
+
+def _stacked(*leaves: Any) -> Any:
+    """Values of many sweeps: one where they are alike, else with the population as last axis."""
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    if all(np.array_equal(arrays[0], a) for a in arrays[1:]):
+        return leaves[0]
+    return np.stack(arrays, axis=-1)
 
 
 def _resting(cell: Cell, trace: Trace, held: bool) -> tuple[Cell, State, float]:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from neurojax.fit.precision import computing
-from neurojax.fit.scoring.agreement import agreement, free_run
+from neurojax.fit.scoring import agreement
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.loss import counted
@@ -16,7 +16,18 @@ from neurojax.recording.trace import RecordingError
 
 def free_runs(task: Task, cell: Cell) -> list[FreeRun]:
     """Every sweep's free run, fitted ones first; what cannot be simulated says why."""
-    return [_run(task, cell, k) for k in range(len(task.traces) + len(task.held_out))]
+    sweeps, n = [*task.traces, *task.held_out], len(task.traces)
+    with computing(task.precision):
+        models = agreement.free_runs(cell, sweeps, task.dt)
+    found = []
+    for k, (trace, model) in enumerate(zip(sweeps, models, strict=True)):
+        keep = mask_of(task, k)
+        if isinstance(model, RecordingError):
+            found.append(FreeRun(trace, None, None, k >= n, str(model), keep))
+        else:
+            alike = agreement.agreement(trace, model, keep)
+            found.append(FreeRun(trace, model, alike, k >= n, keep=keep))
+    return found
 
 
 def mask_of(task: Task, k: int) -> Bool[np.ndarray, " sample"] | None:
@@ -25,14 +36,3 @@ def mask_of(task: Task, k: int) -> Bool[np.ndarray, " sample"] | None:
         return None
     fitted = len(task.traces)
     return task.keep[k] if k < fitted else counted(task.cell, task.held_out[k - fitted])
-
-
-def _run(task: Task, cell: Cell, k: int) -> FreeRun:
-    trace, keep = [*task.traces, *task.held_out][k], mask_of(task, k)
-    held_out = k >= len(task.traces)
-    try:
-        with computing(task.precision):
-            model = free_run(cell, trace, task.dt)
-    except RecordingError as error:
-        return FreeRun(trace, None, None, held_out, str(error), keep)
-    return FreeRun(trace, model, agreement(trace, model, keep), held_out, keep=keep)
