@@ -132,9 +132,9 @@ def test_where_events_go_is_data_in_a_population_and_under_vmap():
     np.testing.assert_allclose(mapped, together, atol=2e-4)
     # The next ones are data for the same program.
     with jax.log_compiles(False):
-        before = nj.run.simulation._run._cache_size()
+        before = nj.engine.call._called._cache_size()
         peak(places[:, ::-1], 2 * weights)
-        assert nj.run.simulation._run._cache_size() == before
+        assert nj.engine.call._called._cache_size() == before
 
 
 def test_point_currents_add_up_wherever_they_are(x64):

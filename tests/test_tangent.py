@@ -207,3 +207,16 @@ def test_memory_does_not_grow_with_time():
         return compiled.memory_analysis().temp_size_in_bytes - 4 * n  # the stimulus itself
 
     assert temporary(256 * 64) < 2 * temporary(256) + 4 * 256 * 64
+
+
+def test_a_derivative_is_kept_apart_by_a_jit_that_knows_dt():
+    """XLA:CPU computes shared values once only where it cannot know that a condition holds."""
+    error = nj.VoltageError(data=nj.Target(np.full(4, -60.0), np.ones(4)))
+
+    def slope(g):
+        cell = nj.replace(squid(), {"na.g_bar": g})
+        told = {"of": error, "wrt": ["na.g_bar"], "every": 2, "initial": -65.0}
+        return nj.gradient(cell, nj.current_clamp(np.full(8, 5.0)), DT, **told).gradient
+
+    program = jax.jit(slope).lower(np.full(16, 100.0, np.float32)).compile()
+    assert "conditional(" in program.as_text()

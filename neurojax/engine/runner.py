@@ -42,6 +42,9 @@ FEWEST = 48
 LEAST, MOST = 128, 2048
 """Below, the loop's own instructions count; above, nothing is gained."""
 
+SMALLEST = 32
+"""Where as few as that would fill an eighth of the second-level cache, as a large adjoint does."""
+
 
 class Place(NamedTuple):
     """Where a population is computed, and how."""
@@ -115,9 +118,9 @@ def live_arrays(cell: Cell, tangents: int = 0) -> int:
 
 def block_size(n: int, live: int, itemsize: int) -> int:
     """Cells a block, of n cells, when the time loop works on `live` arrays `[pop]` at once."""
-    lanes = VECTOR // itemsize
-    fits = CACHE // (itemsize * max(live, 1)) // lanes * lanes
-    most = min(max(fits, LEAST), MOST)
+    lanes, cell = VECTOR // itemsize, itemsize * max(live, 1)
+    fits, least = (n_bytes // cell // lanes * lanes for n_bytes in (CACHE, SECOND_CACHE // 8))
+    most = min(max(fits, min(LEAST, least), SMALLEST), MOST)
     if n <= most:
         return n
     even = -(-n // -(-n // most))  # no small block at the end

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
-from neurojax.engine.passes.linearize import dense, linearize, none_like, tangents_of
+from neurojax.engine.passes.linearize import dense, diagonal, linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
 from neurojax.engine.sums import Sum, summed_plainly, zero_sum
@@ -60,8 +60,8 @@ def run(
             k, K = moved(update, "tree", constants, own, (k, s), list(zip(K, S, strict=True)))
         if of_record:
 
-            def residuals(c: Any, s: State, of_record: Any = of_record) -> jax.Array:
-                return of_record(c, s, row)
+            def residuals(c: Any, s: State, of_record: Any = of_record) -> list[jax.Array]:
+                return list(of_record(c, s, row))
 
             terms = _products(*moved(residuals, p.reading, constants, own, s, S))
             sums = [total + term for total, term in zip(sums, terms, strict=True)]
@@ -115,42 +115,61 @@ def moved(
 ) -> tuple[Any, list[Any]]:
     """f(constants, x) and its tangents, from the tangents `X` of x and `own` of the constants.
 
-    Where f is elementwise, its derivative in each leaf of x is one column for all tangents. Else
-    each tangent goes through the linearised f.
+    Where f is elementwise, its slope in each leaf of x, and in each constant that has tangents, is
+    one array for all of them. Else each tangent goes through the linearised f.
     """
-    value, push = linearize(f, constants, x)
     if coupling != "elementwise":
+        value, push = linearize(f, constants, x)
         return value, [dense(push(*tangents), value) for tangents in zip(own, X, strict=True)]
-    leaves, tree = jax.tree.flatten(x)
-    columns = []
-    for j, leaf in enumerate(leaves):
-        unit: list[Any] = [None] * len(leaves)
-        unit[j] = jnp.ones_like(leaf)
-        columns.append(push(none_like(constants), jax.tree.unflatten(tree, unit)))
-    summed = [
-        _combined(push(c, none_like(x)), columns, tangents_of(tangent))
-        for c, tangent in zip(own, X, strict=True)
-    ]
-    return value, [dense(tangent, value) for tangent in summed]
+    leaves, tree = jax.tree.flatten(constants)
+    tangents = [tangents_of(c) for c in own]
+    moving = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
+    shape = jnp.shape(jax.tree.leaves(x)[0])
+
+    def of_moving(values: list[Any], x: Any) -> Any:
+        given = iter(values)
+        mixed = [next(given) if m else leaf for m, leaf in zip(moving, leaves, strict=True)]
+        return f(jax.tree.unflatten(tree, mixed), x)
+
+    values = [_spread(x, shape) for m, x in zip(moving, leaves, strict=True) if m]
+    value, slopes = diagonal(of_moving, values, x)
+    out, kind = jax.tree.flatten(value)
+
+    def along(c: list[Any], s: Any) -> Any:
+        given = [t for m, t in zip(moving, c, strict=True) if m] + tangents_of(s)
+        sums = [_sum(row, given, jnp.ndim(y)) for row, y in zip(slopes, out, strict=True)]
+        return dense(jax.tree.unflatten(kind, sums), value)
+
+    return value, [along(c, s) for c, s in zip(tangents, X, strict=True)]
 
 
-def _combined(total: Any, columns: list[Any], S: list[Any]) -> Any:
-    """total + sum of column * tangent over the leaves of a state, None being zero."""
-    out, tree = tangents_of(total), jax.tree.structure(total, is_leaf=lambda leaf: leaf is None)
-    for column, t in zip(columns, S, strict=True):
-        for i, a in enumerate(tangents_of(column)):
-            if a is not None and t is not None:
-                out[i] = a * t if out[i] is None else out[i] + a * t
-    return jax.tree.unflatten(tree, out)
+def _spread(a: Any, shape: tuple[int, ...]) -> Any:
+    """A constant with an entry for each of a state's leaf, else its slope would be a sum of them.
+
+    Those of other sub-steps may have shapes of their own.
+    """
+    own = jnp.shape(a)
+    fits = all(n in (1, m) for n, m in zip(own[::-1], shape[::-1], strict=False))
+    return jnp.broadcast_to(a, jnp.broadcast_shapes(own, shape)) if fits else a
 
 
-def _products(r: jax.Array, J: list[Any]) -> list[jax.Array]:
-    """r'r, J'r and the upper half of J'J of a record's residuals r `[R, *pop]` and their slopes."""
+def _sum(slopes: list[Any], tangents: list[Any], ndim: int) -> Any:
+    """The sum of slope * tangent, None being zero; over what a constant has as axes of its own."""
+    total = None
+    for slope, tangent in zip(slopes, tangents, strict=True):
+        if slope is not None and tangent is not None:
+            term = slope * tangent
+            if term.ndim > ndim:
+                term = term.sum(tuple(range(term.ndim - ndim)))
+            total = term if total is None else total + term
+    return total
+
+
+def _products(r: Sequence[jax.Array], J: list[Any]) -> list[jax.Array]:
+    """r'r, J'r and the upper half of J'J of residuals r `[*pop]` each and their slopes."""
     P = len(J)
-    products = [
-        r * r, *(j * r for j in J), *(J[a] * J[b] for a in range(P) for b in range(a, P))
-    ]  # fmt: skip
-    return [product.sum(0) for product in products]
+    pairs = [(r, r), *((j, r) for j in J), *((J[a], J[b]) for a in range(P) for b in range(a, P))]
+    return [sum(x * y for x, y in zip(*pair, strict=True)) for pair in pairs]  # pyright: ignore
 
 
 def _added(sums: list[Sum], terms: list[jax.Array]) -> list[Sum]:

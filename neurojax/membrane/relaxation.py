@@ -126,7 +126,8 @@ def rational(third: float = 1 / 6, fourth: float = 1 / 24, *, grows: bool) -> Re
         u = size(x)
         n, rise = numerator(u), 0.5 + u * (2 * third + 3 * fourth * u)
         y = 1 / (1 + u * n)
-        return mean(x), chosen(x, (y * rise) * y - (y * n) ** 2, -rise) * tangents[0]
+        falling = n * y  # the mean, by the division that its slope takes too
+        return chosen(x, falling, n), chosen(x, (y * rise) * y - falling**2, -rise) * tangents[0]
 
     def lag(x: jax.Array) -> jax.Array:
         u = size(x)
