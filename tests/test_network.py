@@ -127,7 +127,11 @@ def test_more_spikes_than_can_be_on_their_way_fail_the_cell():
     i = np.zeros((4000, 2), np.float32)
     i[:, 0] = 2e-4
     run = nj.simulate(cells(2, synapses), connected(nj.current_clamp(i), exc=wires), initial=-65.0)
-    assert not np.asarray(run.ok)[1]
+    assert not np.asarray(run.ok)[:2].any()
+    # A cell fails by its own delays, not by those of others.
+    wires = nj.Connections(pre=[0, 1], post=[1, 0], delay=[1.0, 100.0], weight=0.0)
+    run = nj.simulate(cells(2, synapses), connected(nj.current_clamp(i), exc=wires), initial=-65.0)
+    assert (nj.features.spikes(np.asarray(run.v), 0.025).number[0] > 6) and np.asarray(run.ok)[0]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ class Connections:
 
     A spike is a rise of the potential through the `threshold` (mV) in compartment `of`; the event
     has a `weight` and comes to compartment `at`, to the channel under whose name the connections
-    are given. `of` and the threshold are the same for all.
+    are given. `of` and the threshold are the same for all. Four spikes of a cell may be on their
+    way at once: a cell that fires more often within its longest delay fails, see `Recording.ok`.
     """
 
     pre: Leaf = field(axes=("pair",))

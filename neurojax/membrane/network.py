@@ -26,7 +26,6 @@ NS = factor("nS", "mS")
 LARGEST = 1.0
 """dt g / C of the gap junctions of a compartment, at most: their part of a step is explicit."""
 
-
 SPIKES = 4
 """Spikes of a cell that may be on their way at once."""
 
@@ -86,8 +85,9 @@ def spikes_leave(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
         ages, v = [c[name] + dt for name in _ages(key)], c[_before(key)]
         up = (v < wires.threshold) & (s.v >= wires.threshold)
         since = dt * (s.v - wires.threshold) / jnp.where(up, s.v - v, 1.0)
-        # What was on its way and has no place left would be lost: the cell is marked as failed.
-        lost = up & (ages[-1] <= jnp.max(wires.delay) + dt)
+        # One that is on its way and has no place left would be lost: the cell is marked as failed.
+        longest = jnp.zeros(v.shape[-1], v.dtype).at[wires.pre].max(wires.delay)
+        lost = up & (ages[-1] <= longest + dt)
         older = [since, *ages[:-1]]
         ages = [jnp.where(up, young, old) for young, old in zip(older, ages, strict=True)]
         ages[0] = jnp.where(lost, jnp.nan, ages[0])
@@ -103,9 +103,9 @@ def spikes_arrive(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     x = dict(s.x)
     for key, wires in e.connections.items():
         channel, seen, gates = cell.channels[key], environment(cell, key, s.c), dict(x[key])
-        in_cell = bool(cell.state_axes)
-        to = (wires.at, wires.post) if in_cell else (wires.post,)
-        source = (wires.of, wires.pre) if in_cell else (wires.pre,)
+        to, source = (wires.post,), (wires.pre,)
+        if cell.state_axes:
+            to, source = (wires.at, *to), (wires.of, *source)
         # No rate of such a channel follows v.
         kinetics = channel.kinetics(jnp.zeros_like(s.v), cell.celsius, **seen)
         rates = {k: jnp.broadcast_to(g.rate, s.v.shape)[to] for k, g in kinetics.items()}
@@ -114,8 +114,8 @@ def spikes_arrive(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
             part = jnp.where(there <= dt, there / dt, 2 - there / dt)
             part = jnp.where((there > 0) & (there <= 2 * dt) | jnp.isnan(there), part, 0.0)
             for k, rate in rates.items():
-                left = wires.weight * part * jnp.exp(-0.5 * jnp.minimum(there, 2 * dt) * rate)
-                gates[k] = gates[k].at[to].add(jnp.where(part == 0, 0.0, left))
+                left = jnp.exp(-0.5 * jnp.clip(there, 0.0, 2 * dt) * rate)
+                gates[k] = gates[k].at[to].add(wires.weight * part * left)
         x[key] = gates
     return s._replace(x=x)
 
