@@ -190,6 +190,8 @@ def record(history, cut=True, name="search"):
 
 def test_a_fit_that_ran_out_of_time_says_so():
     assert out_of_time([record([9.0, 3.0])]).endswith("search ended, after 2 iterations.")
+    never = [record([9.0], name="draw"), record([], name="polish")]
+    assert out_of_time(never).endswith("polish ended, after 0 iterations.")
     falling = np.linspace(10.0, 5.0, 20)
     assert "by 21 % in the last quarter" in out_of_time(
         [record(falling), record([], name="certify")]

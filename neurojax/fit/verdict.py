@@ -57,7 +57,10 @@ def out_of_time(stages: Sequence[StageRecord]) -> str:
 
     "Gaining": by 2 % in the last quarter of its iterations, or too few of them to tell.
     """
-    looked = [s for s in stages if len(s.history) and s.name not in _NO_SEARCH]
+    looked = [s for s in stages if s.name not in _NO_SEARCH]
+    # A stage may be run again for what is left of the time, which may be nothing.
+    while len(looked) > 1 and not len(looked[-1].history) and len(looked[-2].history):
+        looked = looked[:-1]
     if not looked or not looked[-1].cut:
         return ""
     history = looked[-1].history

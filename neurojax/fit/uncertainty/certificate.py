@@ -261,6 +261,8 @@ def _of_noise(c: Certificate) -> list[str]:
     if c.misfit is not None:
         more = "" if c.noise is None else f", {c.misfit.sd / c.noise.sd:.2g} times the noise"
         lines.append(f"misfit {c.misfit.sentence()}{more}")
+    if c.covariance is None:
+        return lines
     if c.counted == "residual":
         lines.append("intervals count the misfit as noise, with the time that it lasts")
     elif c.counted == "quiet":
