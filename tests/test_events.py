@@ -11,6 +11,7 @@ import neurojax as nj
 from neurojax.channels import SquidLeak, SynapseAmpa, SynapseExp, SynapseExp2, SynapseNmda
 from neurojax.engine.inputs import in_steps, ready
 from neurojax.engine.scan import merge, parts
+from neurojax.membrane.events import arrivals, counted
 from neurojax.run.diagnosis import check_couplings
 
 LEAK = SquidLeak(g_bar=0.1, E_rev=-70.0)
@@ -225,18 +226,25 @@ def test_shapes_of_events_may_be_of_all_kinds():
     times, weight = np.array([1.0, 2.0, 2.01]), np.array([1.0, 0.5, 2.0])
     two = np.stack([times, times], axis=-1)
 
-    def end(**events):
-        drive = run_of(4.0, 0.05, exp=nj.Events(**events))
-        return np.asarray(nj.simulate(POINT, drive, 0.05, initial=-70.0, record=()).final.v)
+    def come(**events):
+        """The sums of what comes in each of 80 steps: weights, and weights times how long ago."""
+        found = counted(nj.Events(**events), 0.05, pulses=False)
+        arrived = jax.jit(lambda x: arrivals(x, 0.05, 80, 0.0))(found)
+        weights = [np.asarray(one.weight) for one in arrived]
+        ago = [np.asarray(one.ago) for one in arrived]
+        ago = [x if x.ndim == w.ndim else x[:, None] for x, w in zip(ago, weights, strict=True)]
+        return sum(weights), sum(x * w for x, w in zip(ago, weights, strict=True))
 
-    alone = end(times=times, weight=weight)
-    both = end(times=two, weight=weight)
-    assert both.shape == (2,)
-    np.testing.assert_allclose(both, alone, rtol=1e-6)
-    twice = end(times=times, weight=np.stack([weight, 2 * weight], axis=-1))
-    np.testing.assert_allclose(twice, [alone, end(times=times, weight=2 * weight)], rtol=1e-6)
-    swapped = end(times=two, weight=np.array([[1.0, 2.0]]), at=np.zeros((3, 2), int))
-    np.testing.assert_allclose(swapped, [end(times=times, weight=k) for k in (1.0, 2.0)], rtol=1e-6)
+    alone, double = come(times=times, weight=weight), come(times=times, weight=2 * weight)
+    assert alone[0].sum() == pytest.approx(3.5) and (alone[0] > 0).sum() == 2
+    ways = [
+        (come(times=two, weight=weight), (alone, alone)),
+        (come(times=times, weight=np.stack([weight, 2 * weight], axis=-1)), (alone, double)),
+        (come(times=two, weight=np.stack([weight, 2 * weight], axis=-1)), (alone, double)),
+    ]
+    for found, expected in ways:
+        for part, wanted in zip(found, zip(*expected, strict=True), strict=True):
+            np.testing.assert_allclose(part, np.stack(wanted, axis=-1), rtol=1e-5, atol=1e-6)
 
 
 # -- derivatives -----------------------------------------------------------------------------------
@@ -319,6 +327,7 @@ def test_weights_and_times_have_derivatives(x64):
         assert found[1][k] == pytest.approx(float(of_t), rel=1e-5)
 
 
+@pytest.mark.slow  # halving a run is tested without them
 def test_the_error_of_a_step_is_told_with_events():
     told = nj.error_of(POINT, run_of(20.0, 0.1, exp=nj.Events(times=TIMES)), 0.1, initial=-70.0)
     assert 0 < told.v_mV[0] < 0.01

@@ -87,9 +87,9 @@ def pulse(n, first, dt, duration=20.0, height=3e-4):
     return nj.current_clamp(i[:, None] * (np.arange(n) < first))
 
 
-@pytest.mark.parametrize("dt", [0.05, 0.02])
-def test_a_spike_arrives_after_its_delay_as_an_event_at_that_time(dt, x64):
+def test_a_spike_arrives_after_its_delay_as_an_event_at_that_time(x64):
     """The cell that receives it does what it does when the event is given beforehand."""
+    dt = 0.05
     synapses = SQUID | {"exc": SynapseExp(g_max=1.0)}
     wires = nj.Connections(pre=[0, 0], post=[1, 2], delay=[2.013, 5.508], weight=[1.0, 2.0])
     run = nj.simulate(cells(3, synapses), connected(pulse(3, 1, dt), exc=wires), dt, initial=-65.0)
