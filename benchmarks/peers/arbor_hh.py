@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import arbor
 import numpy as np
@@ -37,8 +36,8 @@ class Population(arbor.recipe):
     def global_properties(self, kind):
         return self.properties
 
-    def cell_description(self, gid):
-        hh = arbor.mechanism(
+    def channels(self, gid):
+        return arbor.mechanism(
             "hh",
             {
                 "gnabar": self.g_na[gid] * S_PER_MS,
@@ -47,13 +46,15 @@ class Population(arbor.recipe):
                 "el": worker.E_LEAK,
             },
         )
+
+    def cell_description(self, gid):
         decor = arbor.decor()
         decor.set_property(
             Vm=worker.V_START * U.mV,
             cm=0.01 * U.F / U.m2,
             tempK=(worker.CELSIUS + 273.15) * U.Kelvin,
         )
-        decor.paint("(all)", arbor.density(hh))
+        decor.paint("(all)", arbor.density(self.channels(gid)))
         clamp = arbor.i_clamp(worker.CURRENT * NA_PER_DENSITY * U.nA)
         decor.place("(location 0 0.5)", clamp)
         return arbor.cable_cell(self.tree, decor, discretization=arbor.cv_policy_single())
@@ -62,9 +63,8 @@ class Population(arbor.recipe):
         return [arbor.cable_probe_membrane_voltage("(location 0 0.5)", "v")]
 
 
-def population(job: worker.Job, group: int) -> worker.Run:
+def simulated(job: worker.Job, recipe: Population, group: int) -> worker.Run:
     """A simulation on all cores with a sampler per cell."""
-    recipe = Population(job)
     context = arbor.context(threads=worker.cores())
     hint = arbor.partition_hint(cpu_group_size=group)
     groups = arbor.partition_load_balance(recipe, context, {arbor.cell_kind.cable: hint})
@@ -87,7 +87,10 @@ def population(job: worker.Job, group: int) -> worker.Run:
 def variants(job: worker.Job) -> worker.Variants:
     share = -(-job["n"] // worker.cores())
     sizes = sorted({min(share, size) for size in (64, 512)})
-    return {f"groups of {size}": partial(population, job, size) for size in sizes}
+    return {
+        f"groups of {size}": lambda size=size: simulated(job, Population(job), size)
+        for size in sizes
+    }
 
 
 if __name__ == "__main__":

@@ -154,6 +154,11 @@ def check_accuracy(job: Job, v: np.ndarray) -> dict[str, Any]:
     }
 
 
+def check_cable(job: Job, v: np.ndarray) -> dict[str, Any]:
+    """Both of the above."""
+    return check_population(job, v) | check_accuracy(job, v)
+
+
 def check_gradient(job: Job, answer: Any) -> dict[str, Any]:
     """Mean loss, and the mean size of its derivative for each parameter."""
     loss, gradient = answer
@@ -170,6 +175,7 @@ CHECKS = {
     "count": check_count,
     "population": check_population,
     "accuracy": check_accuracy,
+    "cable": check_cable,
     "gradient": check_gradient,
     "passes": check_gradient,
     "loss": check_gradient,
