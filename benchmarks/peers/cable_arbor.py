@@ -7,7 +7,6 @@ import operator
 
 import arbor
 import arbor_hh
-import numpy as np
 import shapes
 import worker
 from arbor import units as U

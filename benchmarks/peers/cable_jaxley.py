@@ -52,23 +52,19 @@ def integrated(job: worker.Job) -> Callable:
 def loss(job: worker.Job) -> Callable:
     """Mean square distance of a cell's records from the target, of its free parameters."""
     names = {"na": "na0", "k": "k0", "leak": "leak"}
-    cell = cable(
-        job, *(jaxley_hh.KINDS[k](name, **worker.NOMINAL[k]) for k, name in names.items())
-    )
+    cell = cable(job, *(jaxley_hh.KINDS[k](name, **worker.NOMINAL[k]) for k, name in names.items()))
     cell.init_states()
     steps, every = worker.steps(job)
     stored = round(math.sqrt(steps))
-    aim = jnp.asarray(job["target"])
+    aim = jnp.asarray(worker.target(job), jnp.result_type(float))
 
     def one(theta):
         state = None
         for name, value in theta.items():
             state = cell.data_set(name.replace(".", "_"), value, state)
         lengths = [math.ceil(steps / stored), stored]
-        v = jx.integrate(
-            cell, param_state=state, delta_t=job["dt"], checkpoint_lengths=lengths
-        )
-        return jnp.mean((v[0, every:steps + 1:every] - aim) ** 2)
+        v = jx.integrate(cell, param_state=state, delta_t=job["dt"], checkpoint_lengths=lengths)
+        return jnp.mean((v[0, every::every] - aim) ** 2)
 
     return one
 

@@ -51,7 +51,7 @@ def population(job: worker.Job) -> worker.Run:
 
 def gradient(job: worker.Job) -> worker.Run:
     """The loss of every cell at its far end, and its derivative in all parameters."""
-    theta, what, aim = worker.theta(job), told(job), np.asarray(job["target"])
+    theta, what, aim = worker.theta(job), told(job), worker.target(job)
     wrt = {name: name.replace("0.", ".") for name in theta}
     far = len(what["cell"].parents) - 1
     what["cell"] = nj.replace(what["cell"], {wrt[k]: x[None] for k, x in theta.items()})
