@@ -17,7 +17,7 @@ from typing import Any
 import accuracy
 import common
 import numpy as np
-from peers import shapes
+from peers import shapes, worker
 from race import Contestant, Row, Worker, agree, race, raced, scaled
 from rich.console import Console
 from rich.table import Table
@@ -49,7 +49,7 @@ def reference(job: Row) -> tuple[Spikes, list[Row]]:
 
     Ends the program where one does not: then its cell is another.
     """
-    fine = {**job, "dt": FINE_DT, "n": len(shapes.WATCHED)}
+    fine = {**job, "dt": FINE_DT, "n": worker.WATCHED}
     first, *rows = race([REFERENCE, *CONTESTANTS], fine, rounds=0, limit=PATIENCE)
     if "reason" in first:
         sys.exit(f"no reference: {first['reason']}")
@@ -106,8 +106,8 @@ def forward(
             )
             races.append({"shape": shape, "compartments": compartments, "n": n, "rows": rows})
     finally:
-        for worker in kept.values():
-            worker.close()
+        for process in kept.values():
+            process.close()
     return {"agreement": agreement, "races": races}
 
 

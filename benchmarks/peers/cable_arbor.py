@@ -17,7 +17,7 @@ class Population(arbor_hh.Population):
 
     def __init__(self, job: worker.Job):
         super().__init__(job)
-        self.g_na = shapes.g_na(job["n"])
+        self.g_na = worker.g_na_watched(job)
         self.shape = shapes.SHAPES[job["shape"]]
         self.tree, self.volumes = drawn(self.shape)
 

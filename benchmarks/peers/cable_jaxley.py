@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jaxley as jx
 import jaxley_hh
+import numpy as np
 import shapes
 import spread
 import worker
@@ -18,20 +19,20 @@ from jaxley.channels import HH, Channel
 
 def cable(job: worker.Job, *channels: Channel) -> jx.Cell:
     """The cell under its current, recorded at its far end."""
-    shape = shapes.SHAPES[job["shape"]]
-    branches = [jx.Branch(jx.Compartment(), ncomp=s.compartments) for s in shape.sections]
-    cell = jx.Cell(branches, parents=[s.parent for s in shape.sections])
+    sections, current = shapes.SHAPES[job["shape"]]
+    kinds = {n: jx.Branch(jx.Compartment(), ncomp=n) for n in {s.compartments for s in sections}}
+    cell = jx.Cell([kinds[s.compartments] for s in sections], parents=[s.parent for s in sections])
     for channel in channels:
         cell.insert(channel)
     cell.set("axial_resistivity", shapes.R_I)
     cell.set("capacitance", 1.0)
     cell.set("v", worker.V_START)
-    for k, section in enumerate(shape.sections):
-        cell.branch(k).set("length", section.length / section.compartments)
-        cell.branch(k).set("radius", section.diameter / 2)
-    first, (last, s) = cell.branch(0).comp(0), list(enumerate(shape.sections))[-1]
-    first.stimulate(jnp.full(worker.steps(job)[0], shape.current), verbose=False)
-    cell.branch(last).comp(s.compartments - 1).record("v", verbose=False)
+    number = [s.compartments for s in sections]
+    cell.set("length", np.repeat([s.length / s.compartments for s in sections], number))
+    cell.set("radius", np.repeat([s.diameter / 2 for s in sections], number))
+    first, last = cell.branch(0).comp(0), cell.branch(len(sections) - 1).comp(number[-1] - 1)
+    first.stimulate(jnp.full(worker.steps(job)[0], current), verbose=False)
+    last.record("v", verbose=False)
     return cell
 
 
@@ -70,12 +71,15 @@ def loss(job: worker.Job) -> Callable:
 
 
 def variants(job: worker.Job) -> worker.Variants:
+    """On all devices where the cells can be divided: to put one together takes too long to try."""
     spread.start(job)
     if job["question"] == "gradient":
         theta = {k: jnp.asarray(x, jnp.result_type(float)) for k, x in worker.theta(job).items()}
-        return spread.ways("checkpoints", lambda: jax.value_and_grad(loss(job)), theta)
-    g_na = jnp.asarray(shapes.g_na(job["n"]) * 1e-3)  # S/cm2
-    return spread.ways("integrate", partial(integrated, job), g_na)
+        found = spread.ways("checkpoints", lambda: jax.value_and_grad(loss(job)), theta)
+    else:
+        g_na = jnp.asarray(worker.g_na_watched(job) * 1e-3)  # S/cm2
+        found = spread.ways("integrate", partial(integrated, job), g_na)
+    return dict(list(found.items())[-1:])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Population:
         h.secondorder, h.usetable_hh = job.get("secondorder", 0), job.get("usetable_hh", 1)
         self.pc = h.ParallelContext()
         shape = shapes.SHAPES[job["shape"]]
-        self.cells = [tree(shape, g) for g in shapes.g_na(job["n"])]
+        self.cells = [tree(shape, g) for g in worker.g_na_watched(job)]
         self.clamps = [clamp(cell[0], shape.current) for cell in self.cells]
         self.voltages = [cell[-1](1 - 0.5 / cell[-1].nseg)._ref_v for cell in self.cells]
         self.pc.set_maxstep(10)

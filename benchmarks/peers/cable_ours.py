@@ -41,7 +41,7 @@ def population(job: worker.Job) -> worker.Run:
     """Cells with a conductance each."""
     what = told(job)
     far = len(what["cell"].parents) - 1
-    what["cell"] = nj.replace(what["cell"], {"na.g_bar": shapes.g_na(job["n"])[None]})
+    what["cell"] = nj.replace(what["cell"], {"na.g_bar": worker.g_na_watched(job)[None]})
 
     def run():
         return jax.block_until_ready(nj.simulate(**what, at=[far]).v)[:, 0]

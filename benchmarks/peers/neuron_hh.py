@@ -48,9 +48,11 @@ def channels(section: h.Section, model: str, g: float) -> None:
         getattr(section(0.5), model).g_na = g
         return
     section.insert("hh")
-    hh = section(0.5).hh
-    hh.gnabar, hh.gkbar, hh.gl = g * 1e-3, worker.G_K * 1e-3, worker.G_LEAK * 1e-3
-    hh.el, section.ena, section.ek = worker.E_LEAK, worker.E_NA, worker.E_K
+    section.ena, section.ek = worker.E_NA, worker.E_K
+    for part in section:
+        hh = part.hh
+        hh.gnabar, hh.gkbar, hh.gl = g * 1e-3, worker.G_K * 1e-3, worker.G_LEAK * 1e-3
+        hh.el = worker.E_LEAK
 
 
 @functools.cache

@@ -1,15 +1,11 @@
-"""Branched squid axons, the same for all contestants: sections, current and conductances."""
+"""Branched squid axons, the same for all contestants: sections and current."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-import numpy as np
-import worker
-
 R_I = 100.0  # Ohm cm; the capacitance is 1 uF/cm2
-WATCHED = np.linspace(-1, 1, 5)  # of the spread of conductances, in the cells that are looked at
 
 
 class Section(NamedTuple):
@@ -51,13 +47,3 @@ SHAPES = {
     "tree of 100": branching(25, 4, 4.0, 1.0),
     "tree of 1000": branching(125, 8, 8.0, 5.0),
 }
-
-
-def g_na(n: int) -> np.ndarray:
-    """Sodium conductance of every cell, mS/cm2, within 5 %; those of `worker.watched` cells are the
-    same whatever the size of the population."""
-    if n == 1:
-        return np.array([worker.G_NA])
-    spread = np.linspace(-1, 1, n)
-    spread[worker.watched(n)] = WATCHED
-    return worker.G_NA * (1 + 0.05 * spread)

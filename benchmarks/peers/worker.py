@@ -29,6 +29,7 @@ CURRENT, V_START = 10.0, -65.0  # uA/cm2, mV
 G_NA, G_K, G_LEAK = 120.0, 36.0, 0.3  # mS/cm2
 E_NA, E_K, E_LEAK = 50.0, -77.0, -54.387  # mV
 CELSIUS = 6.3
+WATCHED = 5  # cells of a population, at most
 
 
 def cores() -> int:
@@ -44,6 +45,14 @@ def g_na(job: Job) -> np.ndarray:
     """
     n = job["n"]
     return job.get("g_na", G_NA) * (1 + 0.05 * (np.linspace(-1, 1, n) if n > 1 else np.zeros(1)))
+
+
+def g_na_watched(job: Job) -> np.ndarray:
+    """The same, but those of the cells that are `watched` do not depend on how many there are."""
+    g = g_na(job)
+    if g.size > 1:
+        g[watched(g.size)] = g_na({**job, "n": WATCHED})
+    return g
 
 
 def steps(job: Job) -> tuple[int, int]:
@@ -134,7 +143,7 @@ def crossings(v: np.ndarray, dt: float) -> list[float]:
 
 def watched(n: int) -> np.ndarray:
     """A few cells of the population, by index."""
-    return np.unique(np.linspace(0, n - 1, 5).astype(int))
+    return np.unique(np.linspace(0, n - 1, WATCHED).astype(int))
 
 
 def check_population(job: Job, v: np.ndarray) -> dict[str, Any]:
