@@ -11,6 +11,8 @@ from neurojax.model import load_model
 
 with loaded("equations", "benchmarks/peers") as equations:
     MODELS = equations.MODELS
+with loaded("shapes", "benchmarks/peers") as shapes:
+    SHAPES = shapes.SHAPES
 
 V = np.linspace(-110.3, 59.9, 24)
 
@@ -43,3 +45,9 @@ def test_the_current_of_a_model_is_that_of_the_packaged_cell(both):
     g = {name: current.g for name, current in model.currents.items()}
     ours = ionic_current(cell, now, s.x, s.c)
     np.testing.assert_allclose(ours, equations.current(model, state, g), rtol=1e-6, atol=1e-9)
+
+
+def test_branched_cells_are_as_large_as_they_are_called():
+    assert [shape.compartments for shape in SHAPES.values()] == [20, 100, 1000]
+    for shape in SHAPES.values():
+        assert all(section.parent < k for k, section in enumerate(shape.sections))
