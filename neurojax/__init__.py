@@ -27,15 +27,7 @@ from neurojax.membrane.builders import (
 )
 from neurojax.membrane.cable import Cable
 from neurojax.membrane.channel import Channel, field, param, pytree, static
-from neurojax.membrane.compartment import (
-    Cell,
-    State,
-    at_rest,
-    parameters,
-    replace,
-    steady_state,
-    step,
-)
+from neurojax.membrane.compartment import Cell, State, step
 from neurojax.membrane.electrode import (
     Connections,
     Electrode,
@@ -48,8 +40,10 @@ from neurojax.membrane.events import Events, poisson
 from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
 from neurojax.membrane.markov import Scheme, as_scheme
+from neurojax.membrane.path_names import parameters, replace
 from neurojax.membrane.pipette import Pipette
 from neurojax.membrane.profiles import Exponential
+from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import stochastic
 from neurojax.model import cells
 from neurojax.morphology import Morphology, Section

@@ -10,7 +10,7 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, tangent
-from neurojax.membrane.compartment import substitute
+from neurojax.membrane.path_names import substitute
 
 DT, STEPS, EVERY = 0.05, 260, 4
 DRIVE = nj.current_clamp(nj.steps(12.0, start=1.0, stop=10.0, duration=STEPS * DT, dt=DT))

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import neurojax as nj
-from neurojax.membrane.compartment import ionic_current, steady_current
+from neurojax.membrane.compartment import ionic_current
+from neurojax.membrane.rest import steady_current
 from neurojax.model import cells, load_model, packaged
 
 every_cell = pytest.mark.parametrize("name", cells.__all__)

@@ -21,7 +21,7 @@ from neurojax.fit.uncertainty.certificate import (
     Posterior,
 )
 from neurojax.io import Results, load, save
-from neurojax.membrane.compartment import parameters
+from neurojax.membrane.path_names import parameters
 from neurojax.model import ModelError, load_model
 from neurojax.recording.trace import RecordingError, Trace
 

@@ -9,8 +9,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.membrane.compartment import substitute
 from neurojax.membrane.electrode import nudged
+from neurojax.membrane.path_names import substitute
 from neurojax.run import gradients
 
 DT, STEPS, EVERY = 0.05, 240, 4

@@ -14,7 +14,8 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa, catalogue
 from neurojax.engine import scan
 from neurojax.engine.passes import hoist
 from neurojax.engine.passes.jaxpr import flatten
-from neurojax.membrane.compartment import at_rest, step
+from neurojax.membrane.compartment import step
+from neurojax.membrane.rest import at_rest
 
 TICK = nj.Electrode(jnp.asarray(5.0), jnp.asarray(-60.0), jnp.asarray(0.1))
 V = np.linspace(-120.0, 70.0, 381)

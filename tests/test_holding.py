@@ -6,8 +6,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import PyramidalNap, SquidK, SquidLeak, SquidNa
-from neurojax.membrane.compartment import at_rest
 from neurojax.membrane.holding import away_from_rest, held_at
+from neurojax.membrane.rest import at_rest
 
 
 def squid():

@@ -10,7 +10,7 @@ from neurojax.channels import SquidLeak
 from neurojax.engine import tangent
 from neurojax.io import read
 from neurojax.loss import MaskWarning, capacitive_mask, prepare
-from neurojax.membrane.compartment import substitute
+from neurojax.membrane.path_names import substitute
 
 
 def trace(v, i=None, clamp="current", dt=0.1):

@@ -205,7 +205,7 @@ def test_slopes_are_those_of_central_differences(x64):
     electrode = nj.current_clamp(DRIVE)
 
     def build(theta):
-        cell = nj.membrane.compartment.substitute(squid(), theta)
+        cell = nj.membrane.path_names.substitute(squid(), theta)
         return cell, nj.steady_state(cell, -65.0)
 
     found = jax.jit(lambda th: tangent.run(build, th, electrode, DT, stack, EVERY))(

@@ -7,7 +7,9 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
-from neurojax.membrane.compartment import State, ionic_current, parameters, steady_state
+from neurojax.membrane.compartment import State, ionic_current
+from neurojax.membrane.path_names import parameters
+from neurojax.membrane.rest import steady_state
 from neurojax.model import (
     ModelError,
     load_model,

@@ -6,7 +6,8 @@ import pytest
 from scripts import loaded
 
 import neurojax as nj
-from neurojax.membrane.compartment import environment, ionic_current, pools, steady_state
+from neurojax.membrane.compartment import environment, ionic_current, pools
+from neurojax.membrane.rest import steady_state
 from neurojax.model import load_model
 
 with loaded("equations", "benchmarks/peers") as equations:

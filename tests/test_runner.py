@@ -187,7 +187,7 @@ def compiled(cell, every=10):
 
 
 def build(theta):
-    cell = nj.membrane.compartment.substitute(squid(64), theta)
+    cell = nj.membrane.path_names.substitute(squid(64), theta)
     return cell, nj.steady_state(cell, -65.0)
 
 

@@ -11,14 +11,9 @@ import neurojax as nj
 from neurojax.channels import CortexCaL, SkK, SquidK, SquidLeak, SquidNa
 from neurojax.engine import adjoint, scan, tangent
 from neurojax.membrane import pipette
-from neurojax.membrane.compartment import (
-    SubStep,
-    ionic_current,
-    move_gates,
-    move_potential,
-    substitute,
-)
+from neurojax.membrane.compartment import SubStep, ionic_current, move_gates, move_potential
 from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.path_names import substitute
 from neurojax.run.diagnosis import check_couplings
 
 DT, EVERY = 0.05, 4

@@ -16,8 +16,9 @@ from neurojax.channels import (
     SquidNa,
 )
 from neurojax.engine import scan, tangent
-from neurojax.membrane.compartment import ionic_current, substitute
+from neurojax.membrane.compartment import ionic_current
 from neurojax.membrane.electrode import nudged
+from neurojax.membrane.path_names import substitute
 
 DT = 0.05
 N = 300

@@ -8,7 +8,7 @@ from jaxtyping import TypeCheckError
 
 import neurojax as nj
 from neurojax.channels.squid import SquidNa
-from neurojax.membrane.compartment import replace
+from neurojax.membrane.path_names import replace
 
 CELL = nj.Cell(channels={"na": SquidNa()})
 

@@ -20,7 +20,7 @@ from neurojax.engine.observables import observables, observe
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, read, save
 from neurojax.io.files import write_whole
-from neurojax.membrane.compartment import Cell, State, at_rest, settable, steady_state
+from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import (
     Electrode,
     current_clamp,
@@ -28,6 +28,8 @@ from neurojax.membrane.electrode import (
     steps,
     voltage_clamp,
 )
+from neurojax.membrane.path_names import settable
+from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.model import Model, load_model
 from neurojax.plot.sweep import commanded
 from neurojax.recording import features

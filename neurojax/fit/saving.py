@@ -17,7 +17,8 @@ from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.fit.uncertainty.free_runs import mask_of
 from neurojax.io import ParameterRecord, Results
-from neurojax.membrane.compartment import Cell, parameters
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import parameters
 from neurojax.model.space import Space
 from neurojax.recording.trace import RecordingError, Trace
 

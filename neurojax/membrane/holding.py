@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
-from neurojax.membrane.compartment import Cell, State, steady_current, steady_state
+from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.pipette import clamped, pipette_of
+from neurojax.membrane.rest import steady_current, steady_state
 
 
 @pytree

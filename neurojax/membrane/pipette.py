@@ -13,15 +13,10 @@ import numpy as np
 from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
-from neurojax.membrane.compartment import (
-    Cell,
-    State,
-    environment,
-    steady_current,
-    steady_state,
-)
+from neurojax.membrane.compartment import Cell, State, environment
 from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
 from neurojax.membrane.rates import Gating, from_inf
+from neurojax.membrane.rest import steady_current, steady_state
 from neurojax.recording.trace import Trace
 from neurojax.units import MINUTE, PA
 

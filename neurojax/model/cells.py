@@ -5,7 +5,8 @@ A cell of your own is one of these with `nj.replace`, or a copy of its file in `
 
 from __future__ import annotations
 
-from neurojax.membrane.compartment import Cell, replace
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import replace
 from neurojax.model import load_model
 
 __all__ = [

@@ -11,7 +11,8 @@ from typing import Any
 
 from neurojax.io.results import load_text
 from neurojax.membrane.channel import Channel
-from neurojax.membrane.compartment import Cell, replace
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import replace
 from neurojax.model.cell_tables import read_cell
 from neurojax.model.free_table import check_start, free_specs, tie
 from neurojax.model.registry import registry

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neurojax.membrane.channel import ParamInfo, check_range
-from neurojax.membrane.compartment import Cell, parameters, substitute
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import parameters, substitute
 from neurojax.model.space import Space
 from neurojax.model.tables import only, value_of
 from neurojax.units import check_known, parse

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane.channel import check_is_a_number, natural_scale
-from neurojax.membrane.compartment import Cell, check_value, parameters, substitute
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import check_value, parameters, substitute
 from neurojax.units import check_known
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from neurojax.membrane.channel import Channel, params
-from neurojax.membrane.compartment import Cell, check_single, check_value, parameters
+from neurojax.membrane.compartment import Cell, check_single
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import Scheme
+from neurojax.membrane.path_names import check_value, parameters
 from neurojax.model.registry import Registry, registry
 from neurojax.model.space import Space
 from neurojax.model.tables import NERNST, whole_numbers

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from neurojax.fit import Free
-from neurojax.membrane import compartment
+from neurojax.membrane import path_names
 from neurojax.plot.fits import Span, spans
 from neurojax.plot.look import between, number, readable
 from neurojax.report import page, words
@@ -88,7 +88,7 @@ def _fixed(report: FitReport) -> str:
     free = {name for f in report.fit.space.free for name in (f.name, *f.also)}
     fixed = [
         (name, f"{number(float(readable(v, i.unit)[0]))} {readable(v, i.unit)[1]}")
-        for name, (v, i) in compartment.parameters(report.fit.cell).items()
+        for name, (v, i) in path_names.parameters(report.fit.cell).items()
         if name not in free
     ]
     return page.details(

@@ -12,7 +12,8 @@ import numpy as np
 
 from neurojax.fit import Fit
 from neurojax.fit.holding import holding_pA
-from neurojax.membrane.compartment import Cell, at_rest
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.rest import at_rest
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView
 from neurojax.recording.features import spikes, subthreshold

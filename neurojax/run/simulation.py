@@ -27,9 +27,10 @@ from neurojax.membrane.axes import (
 )
 from neurojax.membrane.cable import compartment_at
 from neurojax.membrane.channel import Leaf, check_real
-from neurojax.membrane.compartment import Cell, State, at_rest, check_ions, steady_state
+from neurojax.membrane.compartment import Cell, State, check_ions
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
+from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import check_noise
 from neurojax.units import check_known
 

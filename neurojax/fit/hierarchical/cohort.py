@@ -19,8 +19,9 @@ from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp, sweeps_for
 from neurojax.loss import Sweep, counted
 from neurojax.membrane.axes import map_cells
-from neurojax.membrane.compartment import Cell, check_single, parameters
+from neurojax.membrane.compartment import Cell, check_single
 from neurojax.membrane.electrode import n_steps
+from neurojax.membrane.path_names import parameters
 from neurojax.model.space import Space, free
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest

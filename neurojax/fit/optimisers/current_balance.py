@@ -21,8 +21,9 @@ from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.runner import Place
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.channel import pytree, static
-from neurojax.membrane.compartment import Cell, State, channel_current, substitute
+from neurojax.membrane.compartment import Cell, State, channel_current
 from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.path_names import substitute
 from neurojax.membrane.pipette import clamped, membrane_v
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace

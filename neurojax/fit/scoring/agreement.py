@@ -14,10 +14,11 @@ from neurojax.engine.observables import observe
 from neurojax.fit.holding import base_mV, holding_pA, level
 from neurojax.loss import Level
 from neurojax.membrane import pipette
-from neurojax.membrane.compartment import Cell, State, at_rest
+from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.holding import Held, held_at
 from neurojax.membrane.pipette import before, repeated
+from neurojax.membrane.rest import at_rest
 from neurojax.recording import features
 from neurojax.recording.spike import MARGIN_MS
 from neurojax.recording.trace import RecordingError, Trace

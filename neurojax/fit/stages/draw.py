@@ -15,7 +15,8 @@ from neurojax.fit.candidates import Candidates
 from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import Cell, environment, steady_state
+from neurojax.membrane.compartment import Cell, environment
+from neurojax.membrane.rest import steady_state
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 

@@ -17,7 +17,7 @@ from neurojax.fit.optimisers.descent import LANES, Schedule, descend, needs_matr
 from neurojax.fit.precision import Precision
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import parameters
+from neurojax.membrane.path_names import parameters
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ from neurojax.fit.task import Task
 from neurojax.loss import Level, Sweep, Target, VoltageError
 from neurojax.membrane.axes import batch_shape, map_cells
 from neurojax.membrane.channel import pytree
-from neurojax.membrane.compartment import Cell, State, pools, steady_state
+from neurojax.membrane.compartment import Cell, State, pools
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled, with_v
+from neurojax.membrane.rest import steady_state
 from neurojax.model.space import Space
 from neurojax.run.gradients import differentiate
 
