@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 CELLS = (1, 100, 1000)
-DURATION = {"ball and stick": 50.0, "tree of 100": 50.0, "tree of 1000": 20.0}  # ms
+DURATION = {"ball and stick": 50.0, "tree of 100": 30.0, "tree of 1000": 20.0}  # ms
 QUICK = {"ball and stick": (1, 10), "tree of 100": (1,)}
 JOB = {"question": "cable", "dt": 0.025, "record_ms": 0.05, "dtype": "float32"}
 FINE_DT, WITHIN = 0.005, 0.1  # ms: the step at which spikes agree, and how well
