@@ -50,10 +50,14 @@ def population(job: worker.Job) -> worker.Run:
 
 
 def gradient(job: worker.Job) -> worker.Run:
-    """The loss of every cell at its far end, and its derivative in all parameters."""
+    """The loss of every cell at its far end, and its derivative in all parameters.
+
+    All start from the gates of the nominal cell, as Jaxley's do, whatever their parameters.
+    """
     theta, what, aim = worker.theta(job), told(job), worker.target(job)
     wrt = {name: name.replace("0.", ".") for name in theta}
     far = len(what["cell"].parents) - 1
+    what["initial"] = nj.steady_state(what["cell"], worker.V_START)
     what["cell"] = nj.replace(what["cell"], {wrt[k]: x[None] for k, x in theta.items()})
     error = nj.VoltageError(data=nj.Target(aim, np.full(aim.size, aim.size**-0.5)))
 
