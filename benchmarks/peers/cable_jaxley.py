@@ -50,20 +50,20 @@ def integrated(job: worker.Job) -> Callable:
     return one
 
 
-def loss(job: worker.Job) -> Callable:
+def loss(job: worker.Job, checkpoints: bool) -> Callable:
     """Mean square distance of a cell's records from the target, of its free parameters."""
     names = {"na": "na0", "k": "k0", "leak": "leak"}
     cell = cable(job, *(jaxley_hh.KINDS[k](name, **worker.NOMINAL[k]) for k, name in names.items()))
     cell.init_states()
     steps, every = worker.steps(job)
     stored = round(math.sqrt(steps))
+    lengths = [math.ceil(steps / stored), stored] if checkpoints else None
     aim = jnp.asarray(worker.target(job), jnp.result_type(float))
 
     def one(theta):
         state = None
         for name, value in theta.items():
             state = cell.data_set(name.replace(".", "_"), value, state)
-        lengths = [math.ceil(steps / stored), stored]
         v = jx.integrate(cell, param_state=state, delta_t=job["dt"], checkpoint_lengths=lengths)
         return jnp.mean((v[0, every::every] - aim) ** 2)
 
@@ -75,11 +75,16 @@ def variants(job: worker.Job) -> worker.Variants:
     spread.start(job)
     if job["question"] == "gradient":
         theta = {k: jnp.asarray(x, jnp.result_type(float)) for k, x in worker.theta(job).items()}
-        found = spread.ways("checkpoints", lambda: jax.value_and_grad(loss(job)), theta)
-    else:
-        g_na = jnp.asarray(worker.g_na_watched(job) * 1e-3)  # S/cm2
-        found = spread.ways("integrate", partial(integrated, job), g_na)
-    return dict(list(found.items())[-1:])
+        ways = {"no checkpoints": False, "checkpoints": True}
+        makes = {k: lambda on=on: jax.value_and_grad(loss(job, on)) for k, on in ways.items()}
+        return dict(last(spread.ways(name, make, theta)) for name, make in makes.items())
+    g_na = jnp.asarray(worker.g_na_watched(job) * 1e-3)  # S/cm2
+    return dict([last(spread.ways("integrate", partial(integrated, job), g_na))])
+
+
+def last(ways: worker.Variants) -> tuple[str, Callable]:
+    """The way on most devices."""
+    return list(ways.items())[-1]
 
 
 if __name__ == "__main__":
