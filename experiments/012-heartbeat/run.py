@@ -52,8 +52,10 @@ def ventricle():
     i[0] = SHOCK / DT  # C_m is 1 uF/cm2
     for k, interval in enumerate(INTERVALS):
         i[round(interval / DT), :, k] = STRENGTHS / DT
-    r = nj.simulate(cell, nj.current_clamp(i), DT, every=10)
-    return np.asarray(r.t), np.asarray(r.v), float(nj.at_rest(cell).v)
+    # A population has one axis: strengths and intervals side by side.
+    r = nj.simulate(cell, nj.current_clamp(i.reshape(len(i), -1)), DT, every=10)
+    v = np.asarray(r.v).reshape(-1, *i.shape[1:])
+    return np.asarray(r.t), v, float(nj.at_rest(cell).v)
 
 
 def own_rise(t, v):
