@@ -60,7 +60,7 @@ def resistances(cell: Cable, places: Any, sigma: float = SIGMA, *, line: bool = 
     aside = jnp.linalg.norm(places[:, None] - begin - from_begin[..., None] * along, axis=-1)
     aside = jnp.maximum(aside, radius)
     integral = jnp.arcsinh(from_begin / aside) - jnp.arcsinh((from_begin - length) / aside)
-    return of_1_um / length * integral
+    return integral * (of_1_um / length)
 
 
 def point_source(cell: Cable, i: Leaf, place: Any, sigma: float = SIGMA) -> Outside:
