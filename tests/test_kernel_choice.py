@@ -85,7 +85,7 @@ def test_on_a_cpu_there_are_none_and_nobody_warns():
 @needs_kernels
 def test_on_a_gpu_that_runs_one_they_are_chosen(gpu, monkeypatch):
     monkeypatch.setattr(kernel, "missing", lambda device: None)
-    assert place_and_warnings(squid()) == ((None, "gpu", kernel.Kernel()), [])
+    assert place_and_warnings(squid()) == (runner.Place(None, "gpu", kernel.Kernel()), [])
     place, said = place_and_warnings(squid(), fast_math=True)
     assert place.kernel == kernel.Kernel(fast_math=True) and said == []
 

@@ -100,7 +100,7 @@ def test_fit_of_the_readme():
     stand_in = f"import neurojax.io\nneurojax.io.example_recording = lambda: io.read({path!r})\n"
     assert "seconds=60" in SNIPPETS[6]
     told = run(stand_in + SNIPPETS[6].replace("seconds=60", "seconds=3")).splitlines()
-    assert len(told) == 5 and all("subthreshold RMSE" in line for line in told)
+    assert len(told) == 2 and all("subthreshold RMSE" in line for line in told)
 
 
 def test_optax_of_the_readme():
