@@ -291,6 +291,16 @@ def test_speeds_of_the_readme_are_those_of_the_committed_results():
     assert f"| {1e3 * seconds:.2f} ms | {against} |" in README
     assert f"{times(many, 'neurojax, one core')} times one core" in README
 
+    races = {(r["compartments"], r["n"]): r["rows"] for r in result("cable")["races"]}
+    for (compartments, n), what in {
+        (100, 1000): "1,000 branched cells of 100 compartments, 30 ms",
+        (1000, 1): "a branched cell of 1,000 compartments, 20 ms",
+    }.items():
+        first, *peers = races[compartments, n]
+        own = first["median_seconds"]
+        against = ", ".join(f"{r['name']} {r['median_seconds'] / own:.1f}" for r in peers)
+        assert f"| {what} | {own:.2f} s | {against} |" in README
+
     rows = {(r["name"], r["parameters"]): r for r in result("gradient")["rows"]}
     for number in (3, 8, 64):
         ours, peer = rows["neurojax", number], rows["Jaxley", number]
