@@ -198,6 +198,10 @@ def test_a_fit_that_ran_out_of_time_says_so():
     )
     for still in (record(falling, cut=False), record(np.r_[falling, np.full(20, 5.0)])):
         assert out_of_time([still]) == ""
+    # Turns that go on from each other are one course; a start elsewhere is not.
+    refined = record(np.r_[falling, np.full(20, 5.0)], name="refine")
+    assert out_of_time([refined, record([5.0, 4.99], name="descend on")]) == ""
+    assert "after 2 iterations" in out_of_time([refined, record([9.0, 8.0], name="islands 2")])
     fit = replace(made_fit(), stages=[record([9.0, 3.0])])
     assert any(
         "The time was over before the fit was done" in x for x in cautions(made_report(fit=fit))

@@ -64,6 +64,12 @@ def out_of_time(stages: Sequence[StageRecord]) -> str:
     if not looked or not looked[-1].cut:
         return ""
     history = looked[-1].history
+    # Stages that go on from each other by turns, each shortly, are one course.
+    for before in reversed(looked[:-1]):
+        goes_on = len(before.history) and before.unit == looked[-1].unit and len(history)
+        if len(history) >= _TOO_FEW or not goes_on or before.history[-1] < history[0]:
+            break
+        history = np.concatenate([before.history, history])
     if len(history) < _TOO_FEW:
         told = f"after {len(history)} iteration{'' if len(history) == 1 else 's'}"
     elif (gain := 1 - history[-1] / max(history[-1 - len(history) // 4], 1e-300)) > 0.02:
