@@ -6,23 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_cells import passive, squid
 
 import neurojax as nj
 from neurojax.channels import (
     CortexKm,
     CortexLeak,
-    SquidK,
-    SquidLeak,
-    SquidNa,
 )
-
-
-def squid(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, **kwargs)
-
-
-def passive(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"leak": CortexLeak(g_bar=0.1, E_rev=-70.0)}, **kwargs)
 
 
 def test_a_passive_cell_charges_as_an_rc_circuit():

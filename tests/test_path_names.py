@@ -4,22 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_cells import squid
 
 import neurojax as nj
 from neurojax.channels import (
-    CortexLeak,
-    SquidK,
     SquidLeak,
-    SquidNa,
 )
-
-
-def squid(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, **kwargs)
-
-
-def passive(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"leak": CortexLeak(g_bar=0.1, E_rev=-70.0)}, **kwargs)
 
 
 def test_parameters_are_listed_with_their_declaration():

@@ -4,24 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_cells import squid
 
 import neurojax as nj
-from neurojax.channels import (
-    CortexLeak,
-    SquidK,
-    SquidLeak,
-    SquidNa,
-)
 from neurojax.membrane.path_names import substitute
 from neurojax.membrane.rest import steady_current
-
-
-def squid(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}, **kwargs)
-
-
-def passive(**kwargs) -> nj.Cell:
-    return nj.Cell(channels={"leak": CortexLeak(g_bar=0.1, E_rev=-70.0)}, **kwargs)
 
 
 def test_rest_is_where_the_steady_current_vanishes(x64):

@@ -100,7 +100,9 @@ class Problem:
 
     def values(self, z: Float[np.ndarray, "param start"]) -> Float[np.ndarray, " start"]:
         """The values alone, `[n]`, of cells that run freely."""
-        return self.weighed(z, self.results(z))
+        r = self.space.prior_residuals(z)
+        data = [w * x for w, x in zip(self.weights, self.results(z), strict=True)]
+        return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
     def results(self, z: np.ndarray) -> list[Any]:
         """What the objective makes of each sweep, of cells that run freely, on the host."""
@@ -108,12 +110,6 @@ class Problem:
             at = jnp.asarray(z)
             how = self.dt, self.every, runner.place_of(self.cell, at)
             return on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
-
-    def weighed(self, z: np.ndarray, results: Sequence[Any]) -> np.ndarray:
-        """The values `[n]` of what the objective made of each sweep."""
-        r = self.space.prior_residuals(z)
-        data = [w * x for w, x in zip(self.weights, results, strict=True)]
-        return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
     def standard_errors(self, z: Float[np.ndarray, "param start"]) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.

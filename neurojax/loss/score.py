@@ -16,12 +16,11 @@ import numpy as np
 from neurojax.engine.folds import Carry
 from neurojax.loss.features import along
 from neurojax.loss.spike_watch import FALL_MS, RECOVERY_MS, Mean, Rows, Spike, SpikeWatch
-from neurojax.loss.spikes import rows
+from neurojax.loss.spikes import half_height, rows
 from neurojax.loss.stream import carried
 from neurojax.membrane.channel import Leaf, field, pytree, static
-from neurojax.recording.features import Spikes, tolerances_of
 from neurojax.recording.features import spikes as spikes_of
-from neurojax.recording.spike import THRESHOLD
+from neurojax.recording.features import tolerances_of
 
 PARTS = {
     "number": "number", "times": "time", "latency": "latency", "intervals": "interval",
@@ -198,7 +197,7 @@ def score(
         known=0 * offsets, stop=max(off_ms, times.max(initial=0.0)),
     )  # fmt: skip
     bare = Score(
-        data=data, target=empty, offsets=offsets, half=_half_height(v, found),
+        data=data, target=empty, offsets=offsets, half=half_height(v, found),
         tolerances={name: float(tolerances[name]) for name in PARTS.values()},
         weights={k: float((weights or {}).get(k, 1.0)) for k in PARTS},
         record_ms=record_ms, slots=slots,
@@ -214,11 +213,3 @@ def score(
         known=known.astype(float),
     )
     return dataclasses.replace(bare, target=target)
-
-
-def _half_height(v: np.ndarray, found: Spikes) -> float:
-    """Of a typical spike, mV, from the lowest between spikes."""
-    if not int(found.number):
-        return float(THRESHOLD)
-    low = np.median(found.troughs) if found.troughs.size else v.min()
-    return float(0.5 * (np.median(found.peaks) + low))

@@ -13,13 +13,13 @@ import numpy as np
 from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import observe
 from neurojax.loss.features import KINDS, NEEDS, Feature, Seen
-from neurojax.loss.spikes import MEASURES, SpikeTable, rows
+from neurojax.loss.spikes import MEASURES, SpikeTable, half_height, rows
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State
-from neurojax.recording.features import THRESHOLD, Spikes, tolerances_of
 from neurojax.recording.features import spikes as spikes_of
+from neurojax.recording.features import tolerances_of
 from neurojax.recording.trace import Trace
 
 SPIKE_FEATURES = tuple(KINDS)
@@ -112,7 +112,7 @@ def spike_features(
         of="v_amp",
         slots=slots,
         measures=tuple(m for m in MEASURES if m in needed),
-        level=_half_height(v, spikes),
+        level=half_height(v, spikes),
         start_ms=float(window_ms[0]),
         stop_ms=float(window_ms[1]),
     )
@@ -123,14 +123,6 @@ def spike_features(
     if "time" in told:
         data = _next_spike(told["time"], duration, record_ms, v.size - 1)
     return dataclasses.replace(fold, features=told, data=data)
-
-
-def _half_height(v: np.ndarray, spikes: Spikes) -> float:
-    """Of a typical spike, mV, from the lowest between spikes."""
-    if not spikes.number:
-        return float(THRESHOLD)
-    low = np.median(spikes.troughs) if spikes.troughs.size else v.min()
-    return float(0.5 * (np.median(spikes.peaks) + low))
 
 
 def _against(feature: Feature, seen: Seen) -> Feature:

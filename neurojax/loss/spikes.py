@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.observables import observe
 from neurojax.membrane.channel import Leaf, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.recording.features import Spikes
 from neurojax.recording.spike import (
     PROMINENCE,
     THRESHOLD,
@@ -166,3 +168,11 @@ def there(found: Found, measure: str) -> jax.Array:
     """Which rows of a measure mean something, `[slot, *pop]`."""
     known = rows(len(found.table[measure]), found.number) < found.number
     return known & (found.table[measure] > 0) if measure == "width" else known
+
+
+def half_height(v: np.ndarray, found: Spikes) -> float:
+    """Of a typical spike of a trace, mV, from the lowest between spikes."""
+    if not found.number:
+        return float(THRESHOLD)
+    low = np.median(found.troughs) if found.troughs.size else v.min()
+    return float(0.5 * (np.median(found.peaks) + low))

@@ -26,12 +26,7 @@ from neurojax.loss.score import PARTS
 from neurojax.units import nearest
 
 _ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last
-_SPREADS = (
-    0.05,
-    0.05,
-    0.1,
-    0.2,
-)  # of the unit box, for one evolution around the best after the other
+_SPREADS = (0.05, 0.05, 0.1, 0.2)  # of the unit box, for one evolution after the other
 _PATIENCE = 25  # generations without much gain after which islands are left
 
 
