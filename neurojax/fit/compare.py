@@ -84,7 +84,9 @@ def compare(
     if not models:
         raise ValueError("no model to compare: give at least one")
     if any(t.clamp != "current" for t in (*traces, *held_out)):
-        raise ValueError("models are compared by how they fire: that needs current clamp")
+        raise ValueError(
+            "models are compared by how they fire: that needs current clamp; else name the model"
+        )
     if not any(spikes(t.v_mV, t.dt_ms).number for t in traces):
         raise ValueError("no sweep to fit has a spike: name the model that you mean")
     search = search or Search(refine=False, share=1.0)
