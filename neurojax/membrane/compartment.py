@@ -334,7 +334,7 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
         total, parts = membrane_flows(cell, s, v, at)
         electrode = cell.entering(jnp.asarray(g_clamp * (v - e.v_cmd) - e.i))
         for one in e.currents:
-            electrode = electrode - cell.placed(one.i, one.at, v) / cell.area
+            electrode = electrode - cell.placed(one.gain * one.i, one.at, v) / cell.area
         return total + electrode, carried_by(cell, parts, electrode) if parts else {}
 
     one, dt_per_C = jnp.ones_like(s.v), dt / cell.C_m

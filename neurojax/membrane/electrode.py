@@ -22,10 +22,14 @@ InTime: TypeAlias = Real[np.ndarray | Array, " step *pop"]
 
 @pytree
 class PointCurrent:
-    """A current (uA) into one compartment, or into another one of each cell."""
+    """A current (uA) into one compartment, or into another one of each cell.
+
+    In each cell it is `gain` times i: a family of steps is one course in time, and a gain a cell.
+    """
 
     i: Leaf | InTime = field(axes=("step",))
     at: Leaf = field(0, axes=())
+    gain: Leaf = field(1.0, axes=())
 
 
 @pytree

@@ -284,6 +284,18 @@ def stochastic(
     return dataclasses.replace(cell, channels=channels)
 
 
+def numbered(cell: Cell, numbers: Leaf) -> Cell:
+    """The cell, with the noise of these whole numbers `[*pop]`: those of equal number have equal
+    noise, whatever population they are in. A cell without noise is as it was.
+    """
+    noisy = {
+        key: dataclasses.replace(channel, number=_word("number", numbers))
+        for key, channel in cell.channels.items()
+        if isinstance(channel, Noisy)
+    }
+    return dataclasses.replace(cell, channels=cell.channels | noisy)
+
+
 def _fluctuates(channel: Channel) -> bool:
     if isinstance(channel, Noisy):
         return False

@@ -1,0 +1,227 @@
+"""A sweep: a cell, what of it varies, what is done to it and what is asked of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from neurojax.engine.folds import At, Fold
+from neurojax.membrane.axes import arrays, batch_shape
+from neurojax.membrane.cable import Cable
+from neurojax.membrane.channel import ParamInfo, check_range
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import settable, substitute
+from neurojax.membrane.stochastic import numbered
+from neurojax.sweep.axes import Dimension, Grid, Samples, Table, Trials, Values
+from neurojax.sweep.firing import UNITS, Firing
+from neurojax.sweep.protocols import Protocol
+from neurojax.units import check_known
+
+ELECTRODE_AT = "electrode_at"
+
+MOST_CELLS = 2**32
+"""Cells that random numbers tell apart."""
+
+FIRING = ("spikes", "rate", "behaviour")
+"""What is asked of the cells if nothing is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Every cell of a product of axes, each under every protocol.
+
+    cell: one cell. protocols: by name, see `step`. axes: values by path name ("na.g_bar"), or of a
+    protocol's step ("step.amplitude", pA), or of the "electrode_at" of a cable; each `[value]`, in
+    the unit that is declared. samples: `Samples` or a `Table` of parameters that vary together.
+    trials: how often each cell runs, with noise of its own. observables: names of `Firing`'s
+    results, or folds by name. `at` is the compartment of a cable that observables look at.
+
+    Cells are numbered in C order of the dimensions: samples, then axes as given, then trials.
+    Raises ValueError for what is unknown, empty, out of bounds, or said twice.
+    """
+
+    cell: Cell
+    protocols: Mapping[str, Protocol]
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    samples: Samples | Table | None = None
+    trials: int = 1
+    observables: Sequence[str] | Mapping[str, Fold] = FIRING
+    at: int = 0
+    name: str = "sweep"
+
+    def __post_init__(self):
+        if batch_shape(self.cell):
+            raise ValueError(
+                f"the cell of a sweep is one, not a population of {batch_shape(self.cell)}: what "
+                "differs from cell to cell is an axis, or a table of samples"
+            )
+        if not self.protocols:
+            raise ValueError("a sweep without a protocol: give at least one")
+        for name in self.protocols:
+            check_word("protocol", name)
+        known, seen = self.variable(), set[str]()
+        for dimension in self.dimensions:
+            for name in dimension.names:
+                check_known(name, known, "parameter", "axis: ")
+                if name in seen:
+                    raise ValueError(f"axis {name!r} is there twice: in the axes and the samples")
+                seen.add(name)
+        for name, limits in self.limits().items():
+            check_limits(name, limits, known[name])
+        if isinstance(self.observables, Mapping):
+            for name in self.observables:
+                check_word("observable", name)
+        else:
+            for name in self.observables:
+                check_known(name, UNITS, "observable")
+        if not self.observables:
+            raise ValueError("a sweep that observes nothing: name an observable")
+        if self.cells > MOST_CELLS:
+            raise ValueError(f"{self.cells} cells: expected at most 2^32")
+
+    # -- what varies ------------------------------------------------------------------------------
+    def variable(self) -> dict[str, ParamInfo]:
+        """All that may be an axis: its unit and bounds, by name."""
+        known = {name: info for name, (_, info) in settable(self.cell).items()}
+        if isinstance(self.cell, Cable):
+            most = math.prod(self.cell.state_shape) - 1
+            known[ELECTRODE_AT] = ParamInfo(0.0, "1", 0.0, float(most), "linear")
+        for key, protocol in self.protocols.items():
+            known |= {f"{key}.{name}": info for name, info in protocol.axes().items()}
+        return known
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions of the results, the slowest first."""
+        found: list[Dimension] = [] if self.samples is None else [self.samples]
+        for name, values in self.axes.items():
+            array = np.atleast_1d(np.asarray(values))
+            if array.ndim != 1 or not array.size or array.dtype.kind not in "iuf":
+                raise ValueError(f"axis {name!r}: shape {array.shape}, expected numbers [value]")
+            found.append(Grid(name, array))
+        if self.trials < 1:
+            raise ValueError(f"trials = {self.trials}: expected 1 or more")
+        return (*found, *([Trials(self.trials)] if self.trials > 1 else []))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a result of one number a cell; of a sweep without axes (1,)."""
+        return tuple(len(d) for d in self.dimensions) or (1,)
+
+    @property
+    def cells(self) -> int:
+        """How many there are."""
+        return math.prod(self.shape)
+
+    def limits(self) -> dict[str, np.ndarray]:
+        """What is known of the values of each axis: all of them, or its range."""
+        found: dict[str, np.ndarray] = {}
+        for dimension in self.dimensions:
+            if isinstance(dimension, Samples):
+                found |= {k: np.array([r.low, r.high]) for k, r in dimension.of.items()}
+            else:
+                found |= dimension.at(np.arange(len(dimension)))
+        return found
+
+    def values(self, numbers: np.ndarray) -> Values:
+        """The values of all axes in the cells of these numbers, `[cell]` each."""
+        found: Values = {}
+        rows = np.unravel_index(np.asarray(numbers, np.int64), self.shape)
+        for dimension, row in zip(self.dimensions, rows, strict=False):
+            found |= dimension.at(row)
+        return found
+
+    # -- what is run ------------------------------------------------------------------------------
+    def cells_of(self, numbers: np.ndarray, values: Values) -> Cell:
+        """The population of these numbers; its noise is that of the numbers."""
+        own = {k: self._shaped(k, v) for k, v in values.items() if k in settable(self.cell)}
+        cell = substitute(self.cell, own)
+        if ELECTRODE_AT in values:
+            cell = dataclasses.replace(
+                cell, **{ELECTRODE_AT: values[ELECTRODE_AT].astype(np.int32)}
+            )
+        return numbered(cell, np.asarray(numbers, np.uint32))
+
+    def _shaped(self, name: str, values: np.ndarray) -> np.ndarray:
+        values = values.astype(float)
+        return values[None] if self.cell.state_axes and name != "celsius" else values
+
+    def of_protocol(self, key: str, values: Values) -> Values:
+        """The values of a protocol's own axes, by their names in it."""
+        begin = f"{key}."
+        own = self.protocols[key].axes()
+        found = {k.removeprefix(begin): v for k, v in values.items() if k.startswith(begin)}
+        return {k: v for k, v in found.items() if k in own}
+
+    def folds(self, key: str) -> dict[str, Fold]:
+        """What is asked of each cell under a protocol, by name."""
+        if isinstance(self.observables, Mapping):
+            return dict(self.observables)
+        protocol = self.protocols[key]
+        start, stop = protocol.judged
+        firing = Firing(
+            told=tuple(self.observables),
+            record_ms=protocol.record_ms,
+            start_ms=start,
+            stop_ms=stop,
+        )
+        return {"": At(fold=firing, place=self.at) if self.cell.state_axes else firing}
+
+    # -- what it is -------------------------------------------------------------------------------
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that its numbers depend on, but for the code and the machine."""
+        told = {
+            "cell": _digest(self.cell),
+            "protocols": {
+                key: [_digest(p.electrode), p.settings()] for key, p in self.protocols.items()
+            },
+            "axes": [[d.name, len(d), *_axis(d)] for d in self.dimensions],
+            "observables": {key: _digest(self.folds(key)) for key in self.protocols},
+            "float": str(jax.dtypes.canonicalize_dtype(float)),
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def check_word(what: str, name: str) -> None:
+    """Raise ValueError for a name that cannot be part of a path name or of a file's name."""
+    if not name or not name.replace("_", "").replace("-", "").isalnum():
+        raise ValueError(f"{what} {name!r}: a name has letters, digits, - and _ only")
+
+
+def check_limits(name: str, values: np.ndarray, info: ParamInfo) -> None:
+    """Raise ValueError for values of an axis that its parameter may not have."""
+    check_range(f"axis {name!r}", values, info)
+    if name == ELECTRODE_AT and (values != np.round(values)).any():
+        raise ValueError(f"axis {name!r}: expected whole numbers of compartments")
+
+
+def _axis(dimension: Dimension) -> list[Any]:
+    if isinstance(dimension, Samples):
+        ranges = {k: list(r) for k, r in dimension.of.items()}
+        return [dimension.method, dimension.seed, ranges]
+    values = dimension.at(np.arange(len(dimension)))
+    return [{k: _bytes(np.asarray(v, float)) for k, v in values.items()}]
+
+
+def _digest(thing: Any) -> str:
+    """A hash of a tree's values and of the names of its parts."""
+    structure = re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(thing)))
+    hashed = hashlib.sha256(structure.encode())
+    for array in arrays(thing):
+        hashed.update(f"{array.name}{_bytes(np.asarray(array.value, float))}".encode())
+    return hashed.hexdigest()
+
+
+def _bytes(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
