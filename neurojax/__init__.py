@@ -1,6 +1,6 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
-from neurojax import channels, fit, io, loss, model, units
+from neurojax import channels, fit, io, loss, model, sweep, units
 from neurojax.config import configure
 from neurojax.engine.folds import (
     At,
@@ -141,6 +141,7 @@ __all__ = [
     "step",
     "steps",
     "stochastic",
+    "sweep",
     "tapered",
     "total",
     "units",

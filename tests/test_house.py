@@ -23,7 +23,7 @@ FLOORS = [
     {"io", "membrane"},
     {"channels", "theory", "engine"},
     {"run", "loss", "model"},
-    {"rig", "fit"},
+    {"rig", "fit", "sweep"},
     {"plot"},
     {"neurojax", "report"},  # neurojax: the public names; nobody below imports them
     {"cli"},

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 import neurojax
 from neurojax.channels import catalogue
+from neurojax.cli.sweep import commands as sweep_commands
 from neurojax.config import cache_dir, configure, cores
 from neurojax.membrane.channel import Channel, ParamInfo, params
 from neurojax.membrane.markov import Scheme
@@ -66,6 +67,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(sweep_commands, name="sweep")
 
 
 def _version(asked: bool) -> None:

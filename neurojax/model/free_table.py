@@ -18,7 +18,7 @@ _SPEC = ("low", "high", "scale", "also", "prior")
 def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]]:
     """What [free] asks for, by path name."""
     known = parameters(cell)
-    flat = _flat(table, known)
+    flat = by_path_names(table, known)
     specs = {}
     for name, spec in flat.items():
         check_known(name, known, "parameter", "[free]: ")
@@ -28,13 +28,15 @@ def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]
     return specs
 
 
-def _flat(table: Mapping[str, Any], known: Iterable[str], prefix: str = "") -> dict[str, Any]:
+def by_path_names(
+    table: Mapping[str, Any], known: Iterable[str], prefix: str = ""
+) -> dict[str, Any]:
     """A table by path names: unquoted, `na.g_bar` is TOML for a table in a table."""
     flat: dict[str, Any] = {}
     for key, entry in table.items():
         path = prefix + key
         if isinstance(entry, dict) and any(name.startswith(f"{path}.") for name in known):
-            flat |= _flat(entry, known, f"{path}.")
+            flat |= by_path_names(entry, known, f"{path}.")
         else:
             flat[path] = entry
     return flat

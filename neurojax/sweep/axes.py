@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -117,7 +117,7 @@ def _sobol(ndim: int, seed: int, first: int, number: int, points: int) -> np.nda
     with warnings.catch_warnings():
         # A part of the sequence is no power of two; the whole of it is.
         warnings.filterwarnings("ignore", message="The balance properties", category=UserWarning)
-        sequence = qmc.Sobol(ndim, seed=np.random.default_rng(seed))
+        sequence = qmc.Sobol(ndim, rng=np.random.default_rng(seed))
         if first:
             sequence.fast_forward(first)
         return sequence.random(number)
@@ -126,7 +126,7 @@ def _sobol(ndim: int, seed: int, first: int, number: int, points: int) -> np.nda
 def _latin(ndim: int, seed: int, first: int, number: int, points: int) -> np.ndarray:
     from scipy.stats import qmc
 
-    design = qmc.LatinHypercube(ndim, seed=np.random.default_rng(seed))
+    design = qmc.LatinHypercube(ndim, rng=np.random.default_rng(seed))
     return design.random(points)[first : first + number]
 
 
@@ -146,7 +146,7 @@ class Samples:
     scale that does not begin above 0, or a number of points that the method does not have.
     """
 
-    ranges: Mapping[str, Range | tuple[float, float] | tuple[float, float, str]]
+    ranges: Mapping[str, Sequence[Any]]  # a `Range` each, or (low, high)
     points: int
     method: str = "sobol"
     seed: int = 0

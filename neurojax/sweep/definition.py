@@ -44,7 +44,8 @@ class Sweep:
     protocol's step ("step.amplitude", pA), or of the "electrode_at" of a cable; each `[value]`, in
     the unit that is declared. samples: `Samples` or a `Table` of parameters that vary together.
     trials: how often each cell runs, with noise of its own. observables: names of `Firing`'s
-    results, or folds by name. `at` is the compartment of a cable that observables look at.
+    results, or folds by name. `at` is the compartment of a cable that observables look at. also: by
+    the name of an axis other parameters that have its value, as the free ones of a model.
 
     Cells are numbered in C order of the dimensions: samples, then axes as given, then trials.
     Raises ValueError for what is unknown, empty, out of bounds, or said twice.
@@ -57,6 +58,7 @@ class Sweep:
     trials: int = 1
     observables: Sequence[str] | Mapping[str, Fold] = FIRING
     at: int = 0
+    also: Mapping[str, Sequence[str]] = field(default_factory=dict)
     name: str = "sweep"
 
     def __post_init__(self):
@@ -144,7 +146,10 @@ class Sweep:
     # -- what is run ------------------------------------------------------------------------------
     def cells_of(self, numbers: np.ndarray, values: Values) -> Cell:
         """The population of these numbers; its noise is that of the numbers."""
-        own = {k: self._shaped(k, v) for k, v in values.items() if k in settable(self.cell)}
+        known = settable(self.cell)
+        own = {k: self._shaped(k, v) for k, v in values.items() if k in known}
+        led = {other: own[k] for k in own for other in self.also.get(k, ())}
+        own = led | own
         cell = substitute(self.cell, own)
         if ELECTRODE_AT in values:
             cell = dataclasses.replace(
@@ -188,6 +193,7 @@ class Sweep:
             },
             "axes": [[d.name, len(d), *_axis(d)] for d in self.dimensions],
             "observables": {key: _digest(self.folds(key)) for key in self.protocols},
+            "also": {k: list(v) for k, v in self.also.items()},
             "float": str(jax.dtypes.canonicalize_dtype(float)),
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

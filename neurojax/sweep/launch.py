@@ -39,7 +39,7 @@ class Devices(NamedTuple):
 
     @property
     def in_units(self) -> bool:
-        """Whether each computes a unit at a time, see `unit`; else as much as there is memory."""
+        """Whether each computes a unit at a time, see `unit_of`, or all that it can."""
         return self.platform == "cpu"
 
     def at_once(self, unit: int, shard: int) -> int:
@@ -54,7 +54,7 @@ def devices_of(sweep: Sweep) -> Devices:
     return Devices(1 if place.mesh is None else place.mesh.size, place.platform)
 
 
-def unit(sweep: Sweep) -> int:
+def unit_of(sweep: Sweep) -> int:
     """Cells that a device computes at a time, a power of two that depends on the sweep only.
 
     A processor's vector instructions round unlike its scalar ones, and a compiler chooses among
@@ -159,8 +159,9 @@ def out_of_memory(error: Exception) -> bool:
 def halved(size: int, least: int, error: Exception) -> int:
     """Half as many cells, in units. Raises MemoryError where there are no fewer."""
     if size <= least:
+        told = (str(error) or "no more was said").splitlines()[0][:120]
         raise MemoryError(
             f"memory ran out with {size} cells at a time, the fewest of this sweep: give it a "
-            f"smaller unit (--unit {max(least // 2, 1)}) ({str(error).splitlines()[0][:120]})"
+            f"smaller unit ({told})"
         ) from error
     return max(size // 2 // least, 1) * least

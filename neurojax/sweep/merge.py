@@ -51,7 +51,7 @@ def merge(sweep: Sweep, room: Folder, manifest: Manifest) -> None:
         )  # fmt: skip
         scales = _scales(file, sweep)
         with h5py.File(room.shard(there[0]), "r") as first:
-            for name in first:
+            for name in map(str, first):
                 _present(file, first[name], name, manifest, there, scales)
     write_whole(room.merged, buffer.getvalue())
     if len(there) == manifest.shards:

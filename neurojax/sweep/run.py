@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from neurojax.sweep.definition import Sweep
-from neurojax.sweep.launch import OK, computed, devices_of, unit
+from neurojax.sweep.launch import LEAST, OK, computed, devices_of, unit_of
 from neurojax.sweep.merge import merge
 from neurojax.sweep.storage import Folder, Manifest, shard_file, stored
 
@@ -43,7 +43,9 @@ class Part(NamedTuple):
     def check(self) -> None:
         """Raise ValueError for a part that there is not."""
         if not 1 <= self.number <= self.of:
-            raise ValueError(f"part {self.number}/{self.of}: expected 1/{self.of} to {self.of}/{self.of}")
+            raise ValueError(
+                f"part {self.number}/{self.of}: expected 1/{self.of} to {self.of}/{self.of}"
+            )
 
 
 class Outcome(NamedTuple):
@@ -57,9 +59,8 @@ class Outcome(NamedTuple):
     failed: int  # cells that left the finite numbers, among those computed
 
 
-def shard_cells(sweep: Sweep, cells: int | None = None) -> int:
-    """Cells of a shard: as asked, or by the work; in whole units."""
-    of = unit(sweep)
+def shard_cells(sweep: Sweep, cells: int | None, of: int) -> int:
+    """Cells of a shard: as asked, or by the work; in whole units of so many."""
     if cells is None:
         platform = devices_of(sweep).platform
         steps = sum(p.steps for p in sweep.protocols.values()) * math.prod(sweep.cell.state_shape)
@@ -73,20 +74,24 @@ def shard_cells(sweep: Sweep, cells: int | None = None) -> int:
 def manifest_of(
     sweep: Sweep,
     *,
-    cells: int | None = None,
+    shard: int | None = None,
+    unit: int | None = None,
     float: str = "float32",
     packing: str = "none",
     source: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """How a sweep is cut and stored."""
+    """How a sweep is cut and stored; see `run`."""
+    of = unit_of(sweep) if unit is None else unit
+    if of < LEAST or of % 16:
+        raise ValueError(f"unit = {of}: expected a multiple of 16, {LEAST} or more")
     return Manifest(
         fingerprint=sweep.fingerprint,
         name=sweep.name,
         shape=list(sweep.shape),
         dimensions=[d.name for d in sweep.dimensions],
         cells=sweep.cells,
-        unit=unit(sweep),
-        shard=shard_cells(sweep, cells),
+        unit=of,
+        shard=shard_cells(sweep, shard, of),
         float=float,
         packing=packing,
         source=dict(source or {}),
@@ -99,6 +104,7 @@ def run(
     *,
     part: tuple[int, int] = (1, 1),
     shard: int | None = None,
+    unit: int | None = None,
     float: str = "float32",
     packing: str = "none",
     progress: Progress | None = None,
@@ -107,8 +113,9 @@ def run(
     """Compute what is missing of a sweep in a folder, and merge it when all is there.
 
     part: (i, n) computes each n-th shard, as the i-th of n processes or machines that share the
-    folder. shard: cells of a shard, which are lost when a computer dies. float: "float32",
-    "float16" or "float64" of results. packing: "none", "gzip" or "lzf".
+    folder. shard: cells of a shard, which are lost when a computer dies. unit: cells that a
+    device computes at a time, on which last digits may depend. float: "float32", "float16" or
+    "float64" of results. packing: "none", "gzip" or "lzf".
 
     Results are bit for bit the same for any shards, order, number of devices and of processes, on
     processors of one kind with one version of JAX. A cell that leaves the finite numbers is NaN, a
@@ -120,7 +127,8 @@ def run(
     here = Part(*part)
     here.check()
     room = Folder(Path(folder).expanduser())
-    asked = manifest_of(sweep, cells=shard, float=float, packing=packing, source=source)
+    how: dict[str, Any] = {"shard": shard, "unit": unit, "float": float, "packing": packing}
+    asked = manifest_of(sweep, **how, source=source)
     manifest = room.begin(asked)
     mine = [k for k in range(manifest.shards) if k % here.of == here.number - 1]
     there = room.there(manifest)

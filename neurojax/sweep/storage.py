@@ -68,6 +68,11 @@ class Manifest:
             raise SweepError(f"packing = {self.packing!r}: expected one of {', '.join(PACKINGS)}")
 
     @property
+    def how(self) -> dict[str, Any]:
+        """How it is cut and stored, as `run` takes it."""
+        return {k: getattr(self, k) for k in ("shard", "unit", "float", "packing")}
+
+    @property
     def shards(self) -> int:
         """How many there are."""
         return -(-self.cells // self.shard)

@@ -1,0 +1,175 @@
+"""neurojax sweep: plan, run, resume, look at and merge sweeps over parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from neurojax.sweep.document import Document
+
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+commands = typer.Typer(no_args_is_help=True, help="Sweep parameters of a model: see sweep run.")
+
+Folder_ = Annotated[Path, typer.Argument(help="The output folder of a sweep.")]
+File_ = Annotated[Path, typer.Argument(help="A sweep file, TOML.")]
+Output_ = Annotated[Path | None, typer.Option(help="Folder of results, instead of the file's.")]
+Shard_ = Annotated[
+    str,
+    typer.Option(
+        help="Compute each n-th shard as the i-th of n processes: 3/8. Default: what SLURM, Open "
+        "MPI or Kubernetes tell, else all."
+    ),
+]
+
+
+@commands.command()
+def run(file: File_, output: Output_ = None, shard: Shard_ = "") -> None:
+    """Compute the sweep of a file, or what is missing of it."""
+    from neurojax.sweep import document
+
+    asked = document.read_sweep(file, output)
+    _compute(asked, shard, asked.store)
+
+
+@commands.command()
+def resume(folder: Folder_, shard: Shard_ = "") -> None:
+    """Go on with a sweep that was interrupted, killed or damaged."""
+    from neurojax.sweep import document, storage
+
+    manifest = storage.Folder(folder).read()
+    _compute(document.again(manifest.source, folder), shard, manifest.how)
+
+
+def _compute(document: Document, shard: str, how: dict[str, Any]) -> None:
+    """Run a sweep with a bar, and say what was done, or how to go on."""
+    from neurojax.sweep import run as run_sweep
+    from neurojax.sweep import tasks
+
+    found = None if shard else tasks.detected()
+    part = tasks.part_of(shard) if shard else found[0] if found else (1, 1)
+    if found:
+        out.print(f"part {part[0]}/{part[1]}, as {found[1]} says", soft_wrap=True)
+    bar = Progress(
+        TextColumn("cells"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=out,
+        disable=not out.is_terminal,
+    )
+    task = bar.add_task("cells", total=None)
+
+    def progress(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+
+    try:
+        with bar:
+            done = run_sweep(
+                document.sweep,
+                document.output,
+                part=part,
+                progress=progress,
+                source=document.source,
+                **how,
+            )
+    except KeyboardInterrupt:
+        err.print(
+            f"interrupted; go on with: neurojax sweep resume {document.output}", soft_wrap=True
+        )
+        raise typer.Exit(130) from None
+    if done.damaged:
+        out.print(f"{len(done.damaged)} damaged shards were computed again")
+    out.print(f"{done.computed} shards computed, {done.found} were there: {document.output}")
+    if done.failed:
+        out.print(f"{done.failed} cells left the finite numbers: see `neurojax sweep status`")
+    if done.missing:
+        out.print(f"{done.missing} shards are still to come, from other processes")
+    else:
+        out.print(f"all results as one array: {document.output / 'sweep.h5'}", soft_wrap=True)
+
+
+@commands.command()
+def plan(file: File_, output: Output_ = None) -> None:
+    """Cells, shards, bytes and time of a sweep, from a short run that is timed."""
+    from neurojax.sweep import document
+    from neurojax.sweep.plan import plan
+
+    asked = document.read_sweep(file, output or Path("sweep"))
+    cut = {k: v for k, v in asked.store.items() if k in ("shard", "unit")}
+    for line in plan(asked.sweep, **cut).sentences():
+        out.print(line, soft_wrap=True)
+
+
+@commands.command()
+def status(folder: Folder_) -> None:
+    """Which shards are there, and which cells failed."""
+    _tell(folder, verify=False)
+
+
+@commands.command()
+def verify(folder: Folder_) -> None:
+    """Read every shard and compare its checksum; exit code 1 where one is damaged or missing."""
+    if not _tell(folder, verify=True):
+        raise typer.Exit(1)
+
+
+def _tell(folder: Path, verify: bool) -> bool:
+    from neurojax.sweep import status
+    from neurojax.sweep.document import again
+    from neurojax.sweep.storage import Folder
+
+    manifest = Folder(folder).read()
+    found = status.status(Folder(folder), manifest, verify)
+    for line in found.sentences():
+        out.print(line, soft_wrap=True)
+    if found.first_failed is not None and manifest.source:
+        sweep = again(manifest.source, folder).sweep
+        told = status.described(sweep, found.first_failed)
+        out.print(f"cell {found.first_failed}: {told}", soft_wrap=True)
+    return not (found.damaged or found.missing)
+
+
+@commands.command()
+def merge(folder: Folder_) -> None:
+    """Present the shards that are there as one array, sweep.h5; missing ones are NaN or -1."""
+    from neurojax.sweep.document import again
+    from neurojax.sweep.merge import merge
+    from neurojax.sweep.storage import Folder
+
+    room = Folder(folder)
+    manifest = room.read()
+    merge(again(manifest.source, folder).sweep, room, manifest)
+    out.print(f"all results as one array: {room.merged}", soft_wrap=True)
+
+
+@commands.command()
+def script(
+    file: File_,
+    tasks: Annotated[int, typer.Option(help="Tasks of the array.")] = 10,
+    hours: Annotated[float, typer.Option(help="Time limit of a task.")] = 4.0,
+    cores: Annotated[int, typer.Option(help="CPU cores of a task.")] = 4,
+    gpus: Annotated[int, typer.Option(help="GPUs of a task.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Write it here instead of showing it.")
+    ] = None,
+) -> None:
+    """A script for SLURM's sbatch that computes the sweep as an array of tasks."""
+    from neurojax.io.files import write_whole
+    from neurojax.sweep.document import read_sweep
+    from neurojax.sweep.tasks import sbatch_script
+
+    asked = read_sweep(file)
+    command = ["neurojax", "sweep", "run", str(file.resolve())]
+    text = sbatch_script(command, asked.sweep.name, tasks, hours, cores, gpus)
+    if output is None:
+        out.print(text, soft_wrap=True, markup=False, end="")
+    else:
+        write_whole(output, text)
+        out.print(f"submit it with: sbatch {output}", soft_wrap=True)

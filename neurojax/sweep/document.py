@@ -1,0 +1,378 @@
+"""A sweep as a TOML file: what may stand in it, and what is said of what may not."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.io.results import load
+from neurojax.membrane.channel import ParamInfo
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.stochastic import stochastic
+from neurojax.model import load_model
+from neurojax.model.document import RESULTS, packaged
+from neurojax.model.free_table import by_path_names
+from neurojax.model.tables import only, table_of, text_of
+from neurojax.recording.trace import RecordingError
+from neurojax.sweep.axes import METHODS, Range, Samples, Table, as_table, check_limits
+from neurojax.sweep.definition import FIRING, Sweep
+from neurojax.sweep.protocols import CurrentStep, step
+from neurojax.sweep.storage import SweepError
+from neurojax.units import PA, UNITS, check_known, factor, normalise, parse
+
+_TABLES = (
+    "name", "model", "output", "trials", "observables", "axes", "samples", "protocols", "noise",
+    "store",
+)  # fmt: skip
+_AXIS = ("from", "to", "points", "scale", "values", "unit")
+_STEP = ("amplitude", "holding", "start", "stop", "duration", "dt", "every", "initial")
+_TIMES = ("start", "stop", "duration")
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """What a sweep file says: the sweep, where its results go, and how they are stored."""
+
+    sweep: Sweep
+    output: Path
+    store: dict[str, Any] = field(default_factory=dict)  # float, packing, shard: of `run`
+    source: dict[str, Any] = field(default_factory=dict)  # to read it again
+
+
+def read_sweep(path: str | Path, output: str | Path | None = None) -> Document:
+    """Read a sweep file; `output` replaces the folder that it names.
+
+    Paths in it begin in its folder. Raises SweepError with the file, the table, the key and what
+    was expected.
+    """
+    path = Path(path).expanduser()
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise SweepError(f"{path}: no such sweep file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SweepError(f"{path}: cannot be read: {error}") from None
+    return parse_sweep(text, path.parent, str(path), output)
+
+
+def parse_sweep(
+    text: str, folder: Path, where: str = "sweep", output: str | Path | None = None
+) -> Document:
+    """A sweep from the text of its file. Raises SweepError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SweepError(f"{where}: not valid TOML: {error}") from None
+    try:
+        only(document, _TABLES, "", "table or key")
+        named = text_of(document, "model", "")
+        if not named:
+            raise ValueError('model is missing: write model = "squid", or the path of a .toml file')
+        model = load_model(_file(named, folder) if _is_file(named) else named)
+        cell = _with_noise(model.cell, table_of(document, "noise"))
+        protocols = {k: _step(k, t, cell) for k, t in _protocols(document).items()}
+        bare = Sweep(cell, protocols)
+        axes = _axes(table_of(document, "axes"), bare)
+        samples, files = _samples(table_of(document, "samples"), bare, folder)
+        sweep = Sweep(
+            cell,
+            protocols,
+            axes=axes,
+            samples=samples,
+            trials=_whole(document, "trials", 1),
+            also={f.name: f.also for f in model.space.free if f.also} if model.space else {},
+            observables=_observables(document),
+            name=text_of(document, "name", Path(where).stem),
+        )
+        to = str(output) if output is not None else text_of(document, "output", "")
+        if not to:
+            raise ValueError('output is missing: write output = "FOLDER", or give --output FOLDER')
+        store = _store(table_of(document, "store"))
+    except (ValueError, RecordingError) as error:
+        raise SweepError(f"{where}: {error}") from None
+    files |= {named} if _is_file(named) else set()
+    source = {
+        "text": text,
+        "folder": str(folder.resolve()),
+        "files": {name: _hash(_file(name, folder)) for name in sorted(files)},
+    }
+    place = Path(to).expanduser() if output is not None else _file(to, folder)
+    return Document(sweep, place, store, source)
+
+
+def again(source: Mapping[str, Any], output: Path) -> Document:
+    """The sweep of a folder, from what its manifest keeps.
+
+    Raises SweepError where it was made in Python, or a file that it reads has changed.
+    """
+    if not source:
+        raise SweepError(
+            f"{output}: this sweep was made in Python: run the same program again, it goes on"
+        )
+    folder = Path(source["folder"])
+    for name, digest in source["files"].items():
+        path = _file(name, folder)
+        if not path.is_file() or _hash(path) != digest:
+            raise SweepError(
+                f"{path} has changed since the sweep in {output} began, or is gone: put the old one"
+                " back, or begin a new sweep in another folder"
+            )
+    return parse_sweep(source["text"], folder, f"{output}, its sweep file", output)
+
+
+def _file(name: str, folder: Path) -> Path:
+    return folder / Path(name).expanduser()
+
+
+def _is_file(name: str) -> bool:
+    return name not in packaged() and (Path(name).suffix in (".toml", *RESULTS))
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SweepError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+# -- tables ----------------------------------------------------------------------------------------
+def _whole(table: Mapping[str, Any], key: str, default: int, place: str = "") -> int:
+    value = table.get(key, default)
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{place}{key} = {value!r}: expected a whole number, 1 or more")
+    return value
+
+
+def _protocols(document: Mapping[str, Any]) -> dict[str, Any]:
+    tables = table_of(document, "protocols")
+    if not tables:
+        raise ValueError(
+            "no protocol: write a table [protocols.step] with amplitude, start, stop and duration"
+        )
+    for key, table in tables.items():
+        if not isinstance(table, dict):
+            raise ValueError(f"[protocols] {key}: expected a table [protocols.{key}]")
+    return tables
+
+
+def _step(key: str, table: Mapping[str, Any], cell: Cell) -> CurrentStep:
+    place = f"[protocols.{key}]"
+    only(table, _STEP, f"{place}: ", "key")
+    for name in _TIMES:
+        if name not in table:
+            raise ValueError(f'{place}: {name} is missing, as {name} = "100 ms"')
+    times = {k: with_unit(table[k], "ms", f"{place} {k}") for k in _TIMES}
+    more: dict[str, Any] = {}
+    for name in ("amplitude", "holding"):
+        if name in table:
+            more[f"{name}_pA"] = current(table[name], f"{place} {name}", cell)
+    if "dt" in table:
+        more["dt"] = with_unit(table["dt"], "ms", f"{place} dt")
+    if "initial" in table:
+        more["initial"] = with_unit(table["initial"], "mV", f"{place} initial")
+    try:
+        return step(**times, every=_whole(table, "every", 4), **more)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _with_noise(cell: Cell, table: Mapping[str, Any]) -> Cell:
+    if not table:
+        return cell
+    only(table, ("gamma", "n_channels", "seed", "langevin"), "[noise]: ", "key")
+    given: dict[str, Any] = {"langevin": bool(table.get("langevin", False))}
+    if "gamma" in table:
+        given["gamma_pS"] = with_unit(table["gamma"], "mS", "[noise] gamma") / factor("pS", "mS")
+    if "n_channels" in table:
+        given["n_channels"] = float(_whole(table, "n_channels", 1, "[noise] "))
+    seed = table.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"[noise] seed = {seed!r}: expected a whole number, 0 or more")
+    return stochastic(cell, seed=seed, **given)
+
+
+def _observables(document: Mapping[str, Any]) -> list[str]:
+    names = document.get("observables", list(FIRING))
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise ValueError(f'observables = {names!r}: expected a list as ["rate", "behaviour"]')
+    return names
+
+
+def _store(table: Mapping[str, Any]) -> dict[str, Any]:
+    only(table, ("float", "packing", "shard", "unit"), "[store]: ", "key")
+    whole = {k: _whole(table, k, 1, "[store] ") for k in ("shard", "unit") if k in table}
+    return {k: text_of(table, k, "") for k in ("float", "packing") if k in table} | whole
+
+
+# -- axes ------------------------------------------------------------------------------------------
+def _axes(table: Mapping[str, Any], sweep: Sweep) -> dict[str, np.ndarray]:
+    known = sweep.variable()
+    return {
+        name: _axis(name, entry, known, sweep.cell)
+        for name, entry in by_path_names(table, known).items()
+    }
+
+
+def _axis(name: str, entry: Any, known: Mapping[str, ParamInfo], cell: Cell) -> np.ndarray:
+    place = f"[axes] {name}"
+    check_known(name, known, "parameter", "[axes]: ")
+    unit = known[name].unit
+    if not isinstance(entry, dict):
+        example = f'{{ from = "1 {unit}", to = "2 {unit}", points = 10 }}'
+        raise ValueError(f"{place}: expected a table as {example}, got {entry!r}")
+    only(entry, _AXIS, f"{place}: ", "key")
+    if "values" in entry:
+        return _listed(entry, place, name, unit, cell)
+    limits = _range(name, entry, unit, place, cell)
+    if "points" not in entry:
+        raise ValueError(f"{place}: points is missing, the number of values from one to the other")
+    points = _whole(entry, "points", 2, f"{place} ")
+    if points < 2:
+        raise ValueError(f"{place} points = {points}: expected 2 or more")
+    return limits.value(np.linspace(0.0, 1.0, points))
+
+
+def _listed(entry: Mapping[str, Any], place: str, name: str, unit: str, cell: Cell) -> np.ndarray:
+    values = entry["values"]
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{place}: values = {values!r}: expected a list of numbers")
+    own = entry.get("unit")
+    if own is None and unit != "1" and any(not isinstance(v, str) for v in values):
+        raise ValueError(f'{place}: values have no unit: write unit = "{unit}"')
+    told = [v if own is None else f"{v!r} {own}" for v in values]
+    return np.array([_value(v, name, unit, f"{place} values", cell) for v in told])
+
+
+def _range(name: str, entry: Mapping[str, Any], unit: str, place: str, cell: Cell) -> Range:
+    for edge in ("from", "to"):
+        if edge not in entry:
+            raise ValueError(f'{place}: {edge} is missing, as {edge} = "1 {unit}"')
+    low, high = (_value(entry[e], name, unit, f"{place} {e}", cell) for e in ("from", "to"))
+    limits = Range(low, high, text_of(entry, "scale", "linear"))
+    check_limits(name, *limits)
+    return limits
+
+
+def _value(value: Any, name: str, unit: str, what: str, cell: Cell) -> float:
+    if name.endswith((".amplitude", ".holding")) and unit == "pA":
+        return current(value, what, cell)
+    return with_unit(value, unit, what)
+
+
+_DIGITS = r"\s*[-+]?[\d.]+([eE][-+]?\d+)?"
+_NUMBER = re.compile(rf"{_DIGITS}\s*$")
+
+
+def with_unit(value: Any, unit: str, what: str) -> float:
+    """A quantity in a unit, which must have been written with one, unless it is a pure number."""
+    if unit != "1" and _NUMBER.match(str(value)):
+        raise ValueError(f'{what} = {value!r} has no unit: write "{value} {unit}"')
+    return parse(value, unit, what)
+
+
+def current(value: Any, what: str, cell: Cell) -> float:
+    """A current in pA; a density is multiplied by the area of the cell."""
+    text = value if isinstance(value, str) else ""
+    unit = re.sub(rf"^{_DIGITS}", "", text).strip()
+    try:
+        kind = UNITS[normalise(unit)][0] if unit else ""
+    except ValueError:
+        kind = ""
+    if kind == "current density":
+        return parse(value, "uA/cm2", what) * float(np.sum(np.asarray(cell.area))) / PA
+    return with_unit(value, "pA", what)
+
+
+# -- samples ---------------------------------------------------------------------------------------
+def _samples(
+    table: Mapping[str, Any], sweep: Sweep, folder: Path
+) -> tuple[Samples | Table | None, set[str]]:
+    """What [samples] asks for, and the files that it reads."""
+    if not table:
+        return None, set()
+    if file := text_of(table, "file", ""):
+        only(table, ("file",), "[samples]: ", "key")
+        return read_table(_file(file, folder), sweep), {file}
+    if file := text_of(table, "fit", ""):
+        only(table, ("fit", "within"), "[samples]: ", "key")
+        return ensemble(_file(file, folder), float(table.get("within", 0.05))), {file}
+    only(table, ("method", "points", "seed", "ranges"), "[samples]: ", "key")
+    known, ranges = sweep.variable(), dict[str, Range]()
+    for name, entry in by_path_names(table_of(table, "ranges"), known).items():
+        place = f"[samples.ranges] {name}"
+        check_known(name, known, "parameter", "[samples.ranges]: ")
+        if not isinstance(entry, dict):
+            raise ValueError(f"{place}: expected a table with from and to, got {entry!r}")
+        only(entry, ("from", "to", "scale"), f"{place}: ", "key")
+        ranges[name] = _range(name, entry, known[name].unit, place, sweep.cell)
+    if "points" not in table:
+        raise ValueError("[samples]: points is missing, the number of samples")
+    seed = table.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"[samples] seed = {seed!r}: expected a whole number, 0 or more")
+    method = text_of(table, "method", "sobol")
+    check_known(method, METHODS, "method", "[samples]: ")
+    return Samples(ranges, _whole(table, "points", 1, "[samples] "), method, seed), set()
+
+
+_COLUMN = re.compile(r"\s*(?P<name>[^()\[\]]+?)\s*(?:[(\[]\s*(?P<unit>[^()\[\]]*?)\s*[)\]])?\s*$")
+
+
+def read_table(path: Path, sweep: Sweep) -> Table:
+    """Rows of parameters from a CSV file, with a header as `na.g_bar (mS/cm2), celsius (degC)`.
+
+    Raises SweepError for an unknown name, a missing unit, or what is no number in bounds.
+    """
+    known = sweep.variable()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SweepError(f"{path}: cannot be read: {error}") from None
+    if len(rows) < 2:
+        raise SweepError(f"{path}: expected a header and a row for each cell")
+    columns: dict[str, list[float]] = {}
+    for k, head in enumerate(rows[0]):
+        match = _COLUMN.match(head)
+        name, unit = (match["name"], match["unit"]) if match else (head, None)
+        check_known(name, known, "parameter", f"{path}, column {k + 1}: ")
+        if unit is None and known[name].unit != "1":
+            raise SweepError(
+                f"{path}, column {name!r} has no unit: write {name} ({known[name].unit})"
+            )
+        scale = factor(unit or "1", known[name].unit)
+        columns[name] = []
+        for line, row in enumerate(rows[1:], start=2):
+            try:
+                columns[name].append(float(row[k]) * scale)
+            except (IndexError, ValueError):
+                cell = row[k] if k < len(row) else ""
+                raise SweepError(
+                    f"{path}, row {line}, column {name!r}: {cell!r} is no number"
+                ) from None
+    return as_table(columns)
+
+
+def ensemble(path: str | Path, within: float = 0.05) -> Table:
+    """The parameter sets of a saved fit whose error is within a part of the best.
+
+    Raises SweepError for a file that holds no fit with several starts.
+    """
+    try:
+        arrays = load(path).arrays
+    except RecordingError as error:
+        raise SweepError(str(error)) from None
+    starts = {k.removeprefix("starts/"): a for k, a in arrays.items() if k.startswith("starts/")}
+    errors = arrays.get("errors of starts")
+    if not starts or errors is None or not np.size(errors):
+        raise SweepError(f"{path}: holds no ensemble: expected a fit with several starts")
+    good = errors <= np.min(errors) * (1 + within)
+    return as_table({k: np.asarray(a, float)[good] for k, a in starts.items()})

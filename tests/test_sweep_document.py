@@ -1,0 +1,180 @@
+"""Sweep files: what may stand in them, and the sentence that says how to mend a mistake."""
+
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sweeps import squid
+from typer.testing import CliRunner
+
+from neurojax import sweep
+from neurojax.cli import app
+from neurojax.cli import sweep as commands
+from neurojax.sweep import document, tasks
+from neurojax.sweep.storage import SweepError
+
+FILE = """
+model = "squid"
+output = "out"
+
+[axes]
+k.g_bar = { from = "20 mS/cm2", to = "50 mS/cm2", points = 5 }
+step.amplitude = { from = "0 pA", to = "0.25 nA", points = 6 }
+
+[protocols.step]
+start = "2 ms"
+stop = "19 ms"
+duration = "20 ms"
+
+[store]
+shard = 64
+unit = 64
+"""
+
+
+def read(tmp_path, *changes):
+    text = FILE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return document.read_sweep(path)
+
+
+def test_a_sweep_file_is_the_sweep(tmp_path):
+    found = read(tmp_path)
+    assert found.sweep.shape == (5, 6) and found.output == tmp_path / "out"
+    values = found.sweep.values(np.arange(30))
+    np.testing.assert_allclose(values["k.g_bar"][::6], np.linspace(20, 50, 5))
+    np.testing.assert_allclose(values["step.amplitude"][:6], np.linspace(0, 250, 6))
+    assert found.store == {"shard": 64, "unit": 64} and found.sweep.name == "mine"
+    assert found.sweep.fingerprint == read(tmp_path).sweep.fingerprint
+    other = read(tmp_path, ("points = 5", "points = 4")).sweep.fingerprint
+    assert other != found.sweep.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (("k.g_bar", "k.gbar"), "no parameter 'k.gbar'; did you mean 'k.g_bar'?"),
+        (('"20 mS/cm2"', "20"), 'from = 20 has no unit: write "20 mS/cm2"'),
+        (('"20 mS/cm2"', '"20 mV"'), "'mV' is a unit of voltage"),
+        (('"20 mS/cm2"', '"60 mS/cm2"'), "goes from 60 to 50: expected the smaller one first"),
+        (('to = "50 mS/cm2"', 'to = "5e9 mS/cm2"'), "axis 'k.g_bar' = 1.25e+09 mS/cm2 is outside"),
+        (("points = 5", "points = 1"), "expected 2 or more"),
+        ((", points = 5", ""), "points is missing"),
+        (("step.amplitude", "pulse.amplitude"), "no parameter 'pulse"),
+        (('model = "squid"', 'model = "squit"'), "did you mean 'squid'?"),
+        (('output = "out"', ""), 'output is missing: write output = "FOLDER"'),
+        (("[axes]", "[axis]"), "unknown table or key 'axis'; did you mean 'axes'?"),
+        (('stop = "19 ms"', 'stop = "1 ms"'), "expected start < stop"),
+        (('stop = "19 ms"\n', ""), 'stop is missing, as stop = "100 ms"'),
+        (('output = "out"', 'output = "o"\nobservables = ["rat"]'), "did you mean 'rate'?"),
+        (('output = "out"', 'output = "o"\ntrials = 0'), "trials = 0: expected a whole number"),
+        (("[store]", "[samples]\npoints = 12\nranges.k.E_rev = {from = '-90 mV', to = '-60 mV'}\n"
+          "[store]"), "write 8 or 16"),
+        (("[store]", "[samples]\nfile = 'none.csv'\n[store]"), "none.csv: cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_refused_with_how_to_mend_it(tmp_path, change, told):
+    with pytest.raises(SweepError, match=re.escape(told)) as error:
+        read(tmp_path, change)
+    assert "mine.toml" in str(error.value)
+
+
+def test_a_list_is_read_from_a_file(tmp_path):
+    asked = ("[store]", "[samples]\nfile = 'cells.csv'\n[store]")
+    (tmp_path / "cells.csv").write_text("na.g_bar (S/cm2),leak.E_rev (mV)\n0.1,-50\n0.2,-60\n")
+    found = read(tmp_path, asked)
+    assert found.sweep.shape == (2, 5, 6)
+    np.testing.assert_allclose(found.sweep.values(np.array([0, 30]))["na.g_bar"], [100.0, 200.0])
+    again = document.again(found.source, found.output)
+    assert again.sweep.fingerprint == found.sweep.fingerprint
+    (tmp_path / "cells.csv").write_text("na.g_bar,leak.E_rev (mV)\n0.1,-50\n")
+    with pytest.raises(SweepError, match=r"has no unit: write na.g_bar \(mS/cm2\)"):
+        read(tmp_path, asked)
+    with pytest.raises(SweepError, match=r"cells\.csv has changed since the sweep"):
+        document.again(found.source, found.output)
+
+
+def test_parameters_that_follow_another_do_so_in_a_sweep():
+    led = sweep.Sweep(squid().cell, squid().protocols, {"k.E_rev": [-80.0, -75.0]},
+                      also={"k.E_rev": ["leak.E_rev"]})  # fmt: skip
+    cells = led.cells_of(np.arange(2), led.values(np.arange(2)))
+    np.testing.assert_array_equal(cells.channels["leak"].E_rev, [-80.0, -75.0])
+
+
+def test_an_ensemble_is_that_of_a_saved_fit(tmp_path):
+    from neurojax.io import Results, save
+
+    arrays = {"starts/k.g_bar": np.array([30.0, 31.0, 40.0]),
+              "errors of starts": np.array([1.0, 1.02, 2.0])}  # fmt: skip
+    path = save(tmp_path / "fit.h5", Results(arrays=arrays))
+    np.testing.assert_array_equal(document.ensemble(path).columns["k.g_bar"], [30.0, 31.0])
+    with pytest.raises(SweepError, match="no such file"):
+        document.ensemble(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize(
+    "environment, part",
+    [
+        ({}, None),
+        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "5"},
+         (3, 4)),
+        ({"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_TASK_COUNT": "5", "SLURM_ARRAY_TASK_MIN": "0",
+          "SLURM_ARRAY_TASK_STEP": "2"}, (5, 5)),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "16"}, (1, 16)),
+        ({"JOB_COMPLETION_INDEX": "2", "NEUROJAX_TASKS": "3"}, (3, 3)),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, (2, 2)),
+    ],
+)  # fmt: skip
+def test_a_scheduler_tells_the_part(environment, part):
+    found = tasks.detected(environment)
+    assert (found and tuple(found[0])) == part
+
+
+def test_a_part_is_one_of_them():
+    assert tasks.part_of("3/8") == (3, 8)
+    for wrong in ("0/8", "9/8", "3", "a/b"):
+        with pytest.raises(ValueError, match="expected"):
+            tasks.part_of(wrong)
+    with pytest.raises(ValueError, match="NEUROJAX_TASKS"):
+        tasks.detected({"JOB_COMPLETION_INDEX": "2"})
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments):
+        for module in (commands, app):
+            monkeypatch.setattr(module, "out", Console(width=200, soft_wrap=True))
+            monkeypatch.setattr(module, "err", Console(stderr=True, width=200, soft_wrap=True))
+        return CliRunner().invoke(app.app, ["sweep", *map(str, arguments)])
+
+    return invoke
+
+
+def test_the_command_line_runs_a_sweep_in_parts(call, tmp_path, monkeypatch):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE.replace("points = 5", "points = 25"))
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "1")
+    done = call("run", path)
+    assert done.exit_code == 0 and "part 2/2, as SLURM array says" in done.output
+    assert "1 shards computed" in done.output and "still to come" in done.output
+    assert call("verify", "out").exit_code == 1
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID")
+    assert "missing: 0, 2" in call("status", "out").output
+    done = call("resume", "out")
+    assert done.exit_code == 0 and "2 shards computed, 1 were there" in done.output
+    assert call("verify", "out").exit_code == 0
+    script = call("script", path, "--tasks", 7, "--hours", 1.5)
+    assert "#SBATCH --array=1-7" in script.output and "--time=01:30:00" in script.output
+    wrong = call("status", tmp_path)
+    assert wrong.exit_code == 2 and "no sweep here" in wrong.stderr
+    planned = call("plan", path)
+    assert planned.exit_code == 0 and "150 cells (25 x 6) in 3 shards of 64" in planned.output
