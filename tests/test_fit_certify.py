@@ -93,6 +93,18 @@ def test_standard_errors_are_those_of_the_closed_form(quiet):
     np.testing.assert_allclose(np.diag(quiet.correlation), 1.0)
 
 
+def test_the_likelihood_is_that_of_independent_normal_noise(quiet):
+    fitted, told = quiet.free_runs[0], quiet.likelihood
+    residual, sd = fitted.model.v_mV - fitted.data.v_mV, quiet.noise.sd
+    independent = residual.size * DT / quiet.noise.correlation_ms
+    assert told.parameters == 3 and told.samples == pytest.approx(independent, rel=0.02)
+    density = np.mean(-0.5 * (residual / sd) ** 2) - np.log(sd * np.sqrt(2 * np.pi))
+    assert told.log_likelihood == pytest.approx(independent * density, rel=0.05)
+    assert told.aic == 6 - 2 * told.log_likelihood
+    assert told.bic == pytest.approx(3 * np.log(told.samples) - 2 * told.log_likelihood)
+    assert any("AIC" in line and "BIC" in line for line in quiet.sentences())
+
+
 def test_profiles_and_draws_agree_with_the_normal_law_where_it_holds(quiet):
     for name, sd in quiet.standard_errors.items():
         low, high, *_ = quiet.profiles[name].interval

@@ -11,6 +11,7 @@ from neurojax.channels import SquidK, SquidLeak, SquidNa
 from neurojax.fit.holding import holding_pA
 from neurojax.fit.recipe import fit
 from neurojax.fit.scoring.agreement import agreement, free_run
+from neurojax.fit.scoring.scored import padded_lengths, scored
 from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
@@ -69,7 +70,9 @@ def test_evolution_beats_the_draw(sweep):
     draw, islands, descend, refine, *_ = found.stages
     names = ["draw", "islands", "descend", "refine", "descend on", "ranges"]
     assert [s.name for s in found.stages] == names
-    assert draw.evaluations == 64 * 2 and islands.evaluations == 15 * 32 * 2  # two currents
+    # Two currents; from the second batch on the worse half is given up after one of them.
+    raced = 32 + 16
+    assert draw.evaluations == 32 * 2 + raced and islands.evaluations == 15 * raced
     for stage in (draw, islands, descend, refine):
         assert (np.diff(stage.history) <= 0).all()
     assert descend.history[-1] < islands.history[-1] < draw.history[-1]
@@ -111,7 +114,7 @@ def test_a_single_sweep_is_judged_by_two_currents_around_its_own(sweep):
     cell = squid()
     task = Task(cell, space(cell), [sweep], dt=DT)
     z = task.space.random(32, seed=3)
-    both, parts, _ = FeatureScorer(task, jitter=0.01)(z)
+    both, parts, *_ = FeatureScorer(task, jitter=0.01)(z)
     each = [replace(sweep, i_pA=sweep.i_pA * share) for share in (1.01, 0.99)]
     alone = [FeatureScorer(Task(cell, task.space, [t], dt=DT))(z)[0] for t in each]
     np.testing.assert_allclose(both, np.mean(alone, axis=0), rtol=1e-4)
@@ -119,12 +122,46 @@ def test_a_single_sweep_is_judged_by_two_currents_around_its_own(sweep):
     np.testing.assert_allclose(sum(parts.values()), both, rtol=1e-5)
 
 
+def test_a_race_gives_up_what_is_behind_and_tells_the_rest_as_it_is(sweep):
+    cell, weak = squid(), replace(sweep, i_pA=0.3 * sweep.i_pA)
+    scorer = FeatureScorer(Task(cell, space(cell), [weak, sweep], dt=DT), together=16)
+    z = space(cell).random(32, seed=3)
+    whole = scorer.race(z)  # nothing is known of the sweeps yet
+    assert whole.residuals is not None and whole.simulated == 64
+    assert scorer.telling.sum() == pytest.approx(1)
+    raced = scorer.race(z, groups=2)
+    ended = np.isfinite(raced.errors)
+    assert ended[:16].sum() == ended[16:].sum() == 8 and raced.simulated == 32 + 16
+    np.testing.assert_allclose(raced.errors[ended], whole.errors[ended], rtol=1e-4)
+    assert raced.least is not None
+    assert (raced.least[~ended] <= whole.errors[~ended] * 1.001).all() and raced.lost == 0
+    for part in (slice(0, 16), slice(16, 32)):
+        order, errors = raced.order(part), raced.errors[part]
+        assert (np.diff(errors[order[:8]]) >= 0).all() and not np.isfinite(errors[order[8:]]).any()
+        assert np.argmin(whole.errors[part]) in order[:4]
+
+
+def test_short_sweeps_are_not_padded_to_the_longest():
+    assert padded_lengths([1000.0, 990.0, 400.0]) == [1000.0, 1000.0, 400.0]
+    assert padded_lengths([1000.0, 380.0, 400.0]) == [1000.0, 400.0, 400.0]
+    assert padded_lengths([1000.0, 990.0, 900.0]) == [1000.0] * 3  # not worth a program
+
+
+def test_a_sweep_without_a_step_is_scored_for_as_long_as_the_others(sweep):
+    still = Trace("current", 0.05, np.full(8000, -65.0), np.zeros(8000))  # 400 ms
+    cell = squid()
+    problem = scored(Task(cell, space(cell), [sweep, still], dt=DT))
+    first, second = (s.error for s in problem.sweeps)
+    assert np.shape(first.data.v) == np.shape(second.data.v)
+    assert abs(np.shape(first.data.v)[0] - 90 / DT) <= 1
+
+
 def test_features_count_as_often_as_they_are_emphasised(sweep):
     cell = squid()
     task = Task(cell, space(cell), [sweep], dt=DT)
     z = task.space.random(32, seed=3)
-    errors, parts, _ = FeatureScorer(task)(z)
-    more, weighed, _ = FeatureScorer(task, feature_weights={"times": 3.0, "rise": 0.0})(z)
+    errors, parts, *_ = FeatureScorer(task)(z)
+    more, weighed, *_ = FeatureScorer(task, feature_weights={"times": 3.0, "rise": 0.0})(z)
     np.testing.assert_allclose(weighed["times"], 3 * parts["times"], rtol=1e-5)
     np.testing.assert_allclose(more, errors + 2 * parts["times"] - parts["rise"], rtol=1e-5)
 
@@ -136,7 +173,7 @@ def test_a_prior_counts_its_squared_standard_deviations_among_the_features(sweep
     plain = Task(cell, without_priors(task.space), [sweep, sweep], dt=DT)
     z = task.space.random(32, seed=3)
     C_m = np.asarray(task.space.values(z)["C_m"])
-    errors, parts, _ = FeatureScorer(task)(z)
+    errors, parts, *_ = FeatureScorer(task)(z)
     np.testing.assert_allclose(parts["priors"], (np.log(C_m) / 0.1) ** 2 / 2, rtol=1e-4)
     np.testing.assert_allclose(errors - parts["priors"], FeatureScorer(plain)(z)[0], rtol=1e-4)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from neurojax.cli.fit import Outputs, deliver, divide, fit_and_certify, prepared
+from neurojax.cli.deliver import Outputs, deliver
+from neurojax.cli.fit import fit_and_certify
+from neurojax.cli.sweeps import divide, prepared
 from neurojax.fit import Certify, Nudge, free_run
 from neurojax.io import example_recording
 from neurojax.membrane.electrode import steps
@@ -60,8 +62,9 @@ def run_demo(
     if synthetic:
         settings["noise added"] = f"{NOISE_MV} mV"
     done = fit_and_certify(
-        model, traces, fitted, out, title=title, settings=settings, stages=stages, truth=truth
-    )
+        model, traces, fitted, out, title=title, settings=settings, seconds=seconds, stages=stages,
+        truth=truth,
+    )  # fmt: skip
     return deliver(done, model, outputs, out)
 
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from neurojax import plot
-from neurojax.cli.fit import check_writable, choose
+from neurojax.cli.deliver import check_writable
+from neurojax.cli.sweeps import choose
 from neurojax.engine.observables import observables, observe
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, read, save

@@ -1,23 +1,32 @@
-"""Which model? Several are fitted to a recording; the error on sweeps not fitted decides."""
+"""Which model? Several race for a recording; the error on sweeps not fitted decides."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from neurojax.config import cores
 from neurojax.fit.budget import Progress
-from neurojax.fit.recipe import fit
+from neurojax.fit.precision import Precision
+from neurojax.fit.recipe import default_stages, fires, fit, resume
 from neurojax.fit.result import Fit
-from neurojax.fit.scoring.scorer import FeatureScorer
+from neurojax.fit.scoring.scorer import FeatureScorer, ObjectiveScorer, Scorer
+from neurojax.fit.stage import Stage
+from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
+from neurojax.fit.uncertainty.certificate import Likelihood
+from neurojax.fit.uncertainty.evidence import likelihood, quiet_noise
 from neurojax.membrane.compartment import Cell
 from neurojax.model.space import Space
-from neurojax.recording.features import spikes
 from neurojax.recording.trace import Trace
+
+_FIRST = 0.5  # of the time, in which all models are in the race
 
 
 @dataclass(frozen=True)
@@ -26,13 +35,25 @@ class Compared:
 
     name: str
     parameters: int
-    fitted: float  # tolerances, the error on the sweeps fitted
-    held_out: float  # tolerances, on those not fitted; NaN where nothing was held out
+    fitted: float  # the error on the sweeps fitted, in `unit`
+    held_out: float  # on those not fitted; NaN where nothing was held out
+    unit: str = "tolerances"
+    seconds: float = 0.0  # how long it was fitted, compilation not counted
+    given_up: bool = False  # whether others were ahead before the end
+    parts: Mapping[str, float] = field(default_factory=dict)  # of the error that decides
+    likelihood: Likelihood | None = None  # where the recording has a noise model
 
     @property
     def decides(self) -> float:
         """What models are compared by."""
         return self.fitted if np.isnan(self.held_out) else self.held_out
+
+    def sentence(self) -> str:
+        """ "12.3 tolerances with 25 parameters"; with AIC and BIC where there is a likelihood."""
+        told = f"{self.decides:.3g} {self.unit} with {self.parameters} parameters"
+        if self.likelihood is not None:
+            told += f" (AIC {self.likelihood.aic:.5g}, BIC {self.likelihood.bic:.5g})"
+        return f"{told}, given up after {self.seconds:.0f} s" if self.given_up else told
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +72,23 @@ class Comparison:
         """Which model was chosen, by how much and on what ground."""
         best, *others = self.models
         where = "fitted, as nothing was held out" if np.isnan(best.held_out) else "not fitted"
-        told = f"{best.name} has the least error on the sweeps {where}: {_told(best)}"
+        told = f"{best.name} has the least error on the sweeps {where}: {best.sentence()}"
         if others:
-            told += f"; {', '.join(f'{other.name} {_told(other)}' for other in others)}"
+            told += f"; {', '.join(f'{other.name} {other.sentence()}' for other in others)}"
+            told += _reason(best, others[0])
         if self.skipped:
             told += f"; not tried: {', '.join(self.skipped)}"
         return told
 
 
-def _told(model: Compared) -> str:
-    return f"{model.decides:.3g} tolerances with {model.parameters} parameters"
+def _reason(best: Compared, second: Compared) -> str:
+    """In what the second is behind most; nothing where its parts are not known."""
+    behind = {k: x - best.parts[k] for k, x in second.parts.items() if k in best.parts}
+    worst = max(behind, key=lambda k: behind[k], default=None)
+    if worst is None or not behind[worst] > 0:
+        return ""
+    both = f"{second.parts[worst]:.3g} against {best.parts[worst]:.3g}"
+    return f". {second.name} is behind most in {worst}: {both}"
 
 
 def compare(
@@ -70,62 +98,115 @@ def compare(
     *,
     seconds: float,
     seed: int = 0,
+    precision: Precision = "single",
     progress: Progress | None = None,
     search: Search | None = None,
 ) -> Comparison:
-    """Fit each model, a cell and its free parameters by name, for an equal part of the seconds.
+    """Fit several models, a cell and its free parameters by name, as one race of so many seconds.
 
-    Each is searched, not refined; the one with the least error on the sweeps held out comes
-    first (or, where there are none, on those fitted). Go on with it by `resume`.
-
-    Raises ValueError for no model, and for sweeps that are no current clamp or have no spike: how a
-    cell fires is what tells these models apart.
+    First all are fitted for an equal part of half of the time, then the worse half of them is given
+    up and the others share what is left, round after round, until two have been compared at the
+    end. Those with the least error on the sweeps held out go on and come first (or, where there
+    are none, on those fitted). Spiking sweeps are searched on their features, `search` is how;
+    others are fitted as by `fit`, once each, and have a likelihood where their noise is known.
+    Go on with the best by `resume`. Raises ValueError for no model.
     """
     if not models:
         raise ValueError("no model to compare: give at least one")
-    if any(t.clamp != "current" for t in (*traces, *held_out)):
-        raise ValueError(
-            "models are compared by how they fire: that needs current clamp; else name the model"
-        )
-    if not any(spikes(t.v_mV, t.dt_ms).number for t in traces):
-        raise ValueError("no sweep to fit has a spike: name the model that you mean")
-    search = search or Search(refine=False, share=1.0)
-    began = time.monotonic()
-    fits: dict[str, Fit] = {}
-    rows: list[Compared] = []
-    skipped: list[str] = []
-    for k, (name, (cell, space)) in enumerate(models.items()):
-        left = began + seconds - time.monotonic()
-        if fits and (left <= 0 or any(f.interrupted for f in fits.values())):
-            skipped.append(name)
-            continue
-        part = max(left, 0.0) / (len(models) - k)
-        fits[name] = made = fit(
-            cell, traces, space, [search],
-            held_out=held_out, seconds=part, seed=seed, progress=_named(name, progress),
+    spiking = fires(traces)
+    search = search or Search(refine=False, ranges=False)
+    racers = [
+        _Racer(name, Task(cell, space, traces, held_out, seed=seed, precision=precision), search)
+        for name, (cell, space) in models.items()
+    ]
+    end = time.monotonic() + seconds
+    if spiking and len(racers) > 1:
+        _compile(racers)
+    rounds = max(1, math.ceil(math.log2(len(racers)))) if spiking else 1
+    ahead, skipped = list(racers), list[str]()
+    for k in range(rounds):
+        part = 1.0 if k == rounds - 1 else _FIRST if k == 0 else 1 / (rounds - k)
+        until = time.monotonic() + part * max(0.0, end - time.monotonic())
+        for n, racer in enumerate(ahead):
+            left = max(0.0, until - time.monotonic())
+            stopped = any(r.made is not None and r.made.interrupted for r in racers)
+            if any(r.made is not None for r in racers) and (left == 0 or stopped):
+                skipped += [racer.name] if racer.made is None else []
+                continue
+            racer.run(left / (len(ahead) - n), progress)
+        ahead = sorted((r for r in ahead if r.made is not None), key=lambda r: r.row().decides)
+        if k < rounds - 1:
+            for racer in ahead[-(-len(ahead) // 2) :]:
+                racer.given_up = True
+            ahead = ahead[: -(-len(ahead) // 2)]
+    rows = sorted((r.row() for r in racers if r.made is not None), key=lambda row: row.decides)
+    rows.sort(key=lambda row: row.given_up)
+    return Comparison(tuple(rows), {r.name: r.made for r in racers if r.made}, tuple(skipped))
+
+
+class _Racer:
+    """A model in the race."""
+
+    def __init__(self, name: str, task: Task, search: Search):
+        self.name, self.task, self.search = name, task, search
+        self.made: Fit | None = None
+        self.given_up = False
+        self._row: Compared | None = None
+
+    def run(self, seconds: float, progress: Progress | None) -> None:
+        """Begin to fit, or go on: what was explored is then refined."""
+        told = progress and (lambda stage, *rest: progress(f"{self.name}: {stage}", *rest))
+        task, self._row = self.task, None
+        if self.made is not None:
+            on = replace(self.search, refine=True, explore=0.0)
+            self.made = resume(self.made, [on], seconds=seconds, progress=told)
+            return
+        stages: list[Stage] = [self.search]
+        if not fires(task.traces):
+            stages = [s for s in default_stages(task) if not isinstance(s, Certify)]
+        self.made = fit(
+            task.cell, task.traces, task.space, stages, held_out=task.held_out, seconds=seconds,
+            seed=task.seed, precision=task.precision, progress=told,
         )  # fmt: skip
-        unseen = _error(made, traces, held_out, search) if held_out else np.nan
-        rows.append(Compared(name, len(space), made.error, unseen))
-    rows.sort(key=lambda row: row.decides)
-    return Comparison(tuple(rows), fits, tuple(skipped))
+
+    def row(self) -> Compared:
+        """What it has left so far."""
+        if self._row is None:
+            self._row = self._compared()
+        return replace(self._row, given_up=self.given_up)
+
+    def _compared(self) -> Compared:
+        made, task = self.made, self.task
+        assert made is not None
+        z = made.space.point(made.values)[:, None]
+        unseen, parts = np.nan, made.contributions
+        if task.held_out:
+            held_out = replace(task, traces=task.held_out, held_out=task.traces, keep=None)
+            found = _scorer(held_out, self.search)(z)
+            unseen, parts = float(found.errors[0]), {k: float(x[0]) for k, x in found.parts.items()}
+        known = None
+        if not fires(task.traces):
+            problem = task.problem()
+            known = likelihood(problem, quiet_noise(task.traces), float(problem.values(z)[0]))
+        return Compared(
+            self.name, len(task.space), made.error, unseen, made.unit,
+            seconds=sum(s.seconds - s.compiling for s in made.stages), parts=parts,
+            likelihood=known,
+        )  # fmt: skip
 
 
-def _named(name: str, progress: Progress | None) -> Progress | None:
-    """The progress of one of the models."""
-    if progress is None:
-        return None
-    return lambda stage, *rest: progress(f"{name}: {stage}", *rest)
+def _scorer(task: Task, search: Search) -> Scorer:
+    """What tells how good a model is: of spikes, as the search does; else by the squared error."""
+    if fires((*task.traces, *task.held_out)):
+        return FeatureScorer(task.stepped(max(task.dt, search.dt)))
+    return ObjectiveScorer(task, None)
 
 
-def _error(made: Fit, traces: Sequence[Trace], held_out: Sequence[Trace], search: Search) -> float:
-    """The error of a fit on sweeps that it has not seen, in the search's own program."""
-    task = Task(
-        made.cell,
-        made.space,
-        held_out,
-        traces,
-        dt=max(made.task.dt, search.dt) if made.task else search.dt,
-    )
-    z = made.space.point(made.values)
-    scored = FeatureScorer(task)(np.repeat(z[:, None], search.population, axis=1))
-    return float(scored.errors[0])
+def _compile(racers: Sequence[_Racer]) -> None:
+    """Compile the programs of all models at once, on all cores."""
+
+    def once(racer: _Racer) -> None:
+        _scorer(racer.task, racer.search)(np.full((len(racer.task.space), 1), 0.5))
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(once, racers))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
@@ -51,6 +52,7 @@ class Problem:
     clamp: str
     prior: float = 0.0  # what a squared standard deviation from a parameter's prior adds
     precision: Precision = "single"
+    _compiled: set[int] = field(default_factory=set[int], init=False, repr=False)  # steps of runs
 
     @property
     def unit(self) -> str:
@@ -104,12 +106,32 @@ class Problem:
         data = [w * x for w, x in zip(self.weights, self.results(z), strict=True)]
         return np.asarray(sum(data, self.prior * (r * r).sum(0)))
 
-    def results(self, z: np.ndarray) -> list[Any]:
-        """What the objective makes of each sweep, of cells that run freely, on the host."""
+    def results(
+        self, z: np.ndarray, which: Sequence[int] | None = None, together: int | None = None
+    ) -> list[Any]:
+        """What the objective makes of sweeps, of cells that run freely, on the host.
+
+        `which` sweeps: all by default. On a CPU so many cells are simulated `together`, by a
+        program that suits any number of them; by default all.
+        """
+        sweeps = self.sweeps if which is None else [self.sweeps[k] for k in which]
         with computing(self.precision):
-            at = jnp.asarray(z)
-            how = self.dt, self.every, runner.place_of(self.cell, at)
-            return on_host([_value(self._at(s), self.space, at, s, *how) for s in self.sweeps])
+            how = self.dt, self.every, runner.place_of(self.cell, jnp.asarray(z))
+            size = together if together and how[-1].platform == "cpu" else z.shape[1]
+            parts = [jnp.asarray(part) for part in _portions(z, size)]
+
+        def run(sweep: Sweep) -> list[Any]:
+            with computing(self.precision):  # which is a matter of each thread
+                at = self._at(sweep)
+                return [_value(at, self.space, part, sweep, *how) for part in parts]
+
+        # Sweeps of another length are another program: compiled side by side, on all cores.
+        lengths = {n_steps(sweep.electrode): sweep for sweep in sweeps}
+        if len(lengths) > 1 and not self._compiled.issuperset(lengths):
+            with ThreadPoolExecutor(len(lengths)) as pool:
+                list(pool.map(run, lengths.values()))
+            self._compiled.update(lengths)
+        return [_joined(found, z.shape[1]) for found in on_host([run(sweep) for sweep in sweeps])]
 
     def standard_errors(self, z: Float[np.ndarray, "param start"]) -> dict[str, float]:
         """Of the first of points z `[P, n]`, for independent noise of the size of the residual.
@@ -154,6 +176,17 @@ class Problem:
     def _pull(self, coupling: Any) -> jax.Array | None:
         # As an array, so that another strength is not another program.
         return jnp.asarray(coupling, float) if self.clamp == "current" else None
+
+
+def _portions(z: np.ndarray, size: int) -> list[np.ndarray]:
+    """Points `[P, n]`, so many at a time; the last ones with the very last repeated."""
+    z = np.concatenate([z, np.repeat(z[:, -1:], -z.shape[1] % size, axis=1)], axis=1)
+    return np.split(z, z.shape[1] // size, axis=1)
+
+
+def _joined(portions: Sequence[Any], n: int) -> Any:
+    """Results of portions as those of the first n points, which are their last axis."""
+    return jax.tree.map(lambda *some: np.concatenate(some, axis=-1)[..., :n], *portions)
 
 
 def fall_to_minimum(z: np.ndarray, gradient: np.ndarray, matrix: np.ndarray) -> float:

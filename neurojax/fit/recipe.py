@@ -37,6 +37,9 @@ STAGES = {
 }
 """Every stage by its name."""
 
+_AGAIN = 0.2
+"""Of the time of a fit that goes on, in which it looks elsewhere too."""
+
 COARSE_MS = 0.5
 """Time step of a first round under voltage clamp: gates are exact there while v is held."""
 
@@ -120,6 +123,7 @@ def resume(
     task = replace(begun.task, seed=begun.task.seed + 1)
     if stages is None:
         stages = [s for s in default_stages(task) if not isinstance(s, Draw)]
+        stages = [replace(s, explore=_AGAIN) if isinstance(s, Search) else s for s in stages]
     budget = Budget(seconds, progress, _saver(task, checkpoint))
     budget.stages = list(begun.stages)
     return _run(task, stages, begun.candidates, budget, checkpoint)
@@ -175,8 +179,7 @@ def default_stages(task: Task) -> list[Stage]:
     voltage error of a real cell is smallest without any spike; the times of a single sweep count
     four times, as most of its information is in them. At the end the certificate.
     """
-    fires = task.clamp == "current" and any(spikes(t.v_mV, t.dt_ms).number for t in task.traces)
-    if fires:
+    if fires(task.traces):
         alone = {"times": 4.0} if len(task.traces) == 1 else {}
         return [Search(share=0.9, feature_weights=alone), Certify()]
     last = Polish(starts=8, within=1.2, optimiser=BOLD, precision="exact")
@@ -189,6 +192,11 @@ def default_stages(task: Task) -> list[Stage]:
         last,
         Certify(),
     ]
+
+
+def fires(traces: Sequence[Trace]) -> bool:
+    """Whether there is a spike in any of the sweeps, in current clamp."""
+    return any(t.clamp == "current" and spikes(t.v_mV, t.dt_ms).number for t in traces)
 
 
 def conclude(task: Task, found: Candidates, stages: Sequence[StageRecord], ended: End) -> Fit:

@@ -24,7 +24,8 @@ class FitReport:
     truth: Mapping[str, float] = field(default_factory=dict)  # where the data are synthetic
     command: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the fit took, its certificate included
+    compiling: float = 0.0  # of them, those in which programs were compiled
     files: Mapping[str, str] = field(default_factory=dict)  # what is written beside it, by kind
 
     def __post_init__(self):

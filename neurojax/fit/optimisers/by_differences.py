@@ -14,6 +14,9 @@ from neurojax.fit.optimisers.evolution import Population
 _STEP = 1e-3
 """Of the unit box, over which slopes are taken: far above what rounding in float32 moves."""
 
+_LANES = 4
+"""Descents that go on where those that are behind are given up: their slopes fill a generation."""
+
 _APART = 0.1
 """Points that are nearer than this in every coordinate are one."""
 
@@ -39,15 +42,21 @@ def descend_by_differences(
         before = population.best
         here, moves = _moves(population, z, log)
         trials = np.clip(z[:, :, None] + moves, 0.0, 1.0)
-        errors = population(trials.reshape(P, -1), log).reshape(z.shape[1], -1)
+        found = population.race(trials.reshape(P, -1), log, z.shape[1]).errors
+        errors = found.reshape(z.shape[1], -1)
         best = errors.argmin(axis=1)
         lane = np.arange(z.shape[1])
         better = errors[lane, best] < here
         z = np.where(better, trials[:, lane, best], z)
-        log.errors = np.sort(np.where(better, errors[lane, best], here))
+        reached = np.where(better, errors[lane, best], here)
+        log.errors = np.sort(reached)
         log.step(done, iterations, population.best)
         idle = 0 if population.best < (1 - gain) * before else idle + 1
-        z = z[:, better] if better.any() else z
+        on = better if better.any() else np.ones_like(better)
+        ahead = np.argsort(np.where(on, reached, np.inf))[
+            : min(on.sum(), max(_LANES, -(-len(z[0]) // 2)))
+        ]
+        z = z[:, ahead]
 
 
 def _moves(population: Population, z: np.ndarray, log: StageLog) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +69,7 @@ def _moves(population: Population, z: np.ndarray, log: StageLog) -> tuple[np.nda
     found = population.scored(beside.reshape(P, -1), log)
     assert found.residuals is not None
     r = found.residuals.reshape(-1, k, P + 1)
-    dampings = np.logspace(*_DAMPING, population.size // k)
+    dampings = np.logspace(*_DAMPING, P + 1)  # as many cells as the slopes took
     moves = np.zeros((P, k, dampings.size))
     for j in range(k):
         with np.errstate(invalid="ignore"):

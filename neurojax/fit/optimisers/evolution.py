@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from typing import Any
 
 import numpy as np
 
 from neurojax.fit.budget import StageLog
-from neurojax.fit.scoring.scorer import Scored, Scorer
-
-_LOST = 1e9  # what a cell that is not finite scores among its generation
+from neurojax.fit.optimisers.cma_es import CmaEs
+from neurojax.fit.scoring.scorer import Parts, Scored, Scorer
 
 
 class Population:
-    """Scores points of the unit box, `size` at a time, and remembers the best of them."""
+    """Scores points of the unit box, up to `size` at a time, and remembers the best of them."""
 
     def __init__(self, scorer: Scorer, size: int):
         self.scorer, self.size = scorer, size
@@ -28,31 +25,25 @@ class Population:
         """The least error so far."""
         return float(self.errors[0]) if self.errors.size else np.inf
 
-    def __call__(self, z: np.ndarray, log: StageLog) -> np.ndarray:
-        """Errors `[n]` of points z `[P, n]`, n at most `size`; infinite where not finite."""
-        return self.scored(z, log).errors
-
     def scored(self, z: np.ndarray, log: StageLog) -> Scored:
-        """The same with the residuals, where the errors are sums of their squares."""
-        n = z.shape[1]
-        padded = np.concatenate([z, np.repeat(z[:, -1:], self.size - n, axis=1)], axis=1)
-        errors, parts, residuals = self.scorer(padded)
-        errors = errors[:n]
-        log.evaluations += n * self.scorer.sweeps
-        log.dropped += int((~np.isfinite(errors)).sum())
-        k = int(errors.argmin())
-        self._remember(z, errors, {name: float(part[k]) for name, part in parts.items()})
+        """How good points z `[P, n]` are."""
+        return self._noted(z, self.scorer(z), log)
+
+    def race(self, z: np.ndarray, log: StageLog, groups: int = 1) -> Scored:
+        """The same, of the better half of each of some groups of equal size; see `Scorer.race`."""
+        return self._noted(z, self.scorer.race(z, groups), log)
+
+    def _noted(self, z: np.ndarray, found: Scored, log: StageLog) -> Scored:
+        log.evaluations += found.simulated
+        log.dropped += found.lost
+        self._remember(z, found.errors, found.parts)
         log.keep(lambda: (self.z, self.errors))
-        return Scored(errors, parts, None if residuals is None else residuals[:, :n])
+        return found
 
-    def adopt(self, other: Population) -> None:
-        """Remember the points of another population with their errors."""
-        if other.errors.size:
-            self._remember(other.z, other.errors, other.parts)
-
-    def _remember(self, z: np.ndarray, errors: np.ndarray, parts: dict[str, float]) -> None:
-        if errors.min() < self.best:
-            self.parts = parts
+    def _remember(self, z: np.ndarray, errors: np.ndarray, parts: Parts) -> None:
+        k = int(errors.argmin())
+        if errors[k] < self.best:
+            self.parts = {name: float(part[k]) for name, part in parts.items()}
         if self.errors.size:
             z, errors = np.concatenate([self.z, z], axis=1), np.r_[self.errors, errors]
         order = np.argsort(errors, kind="stable")[: self.size]
@@ -70,9 +61,10 @@ class Evolution:
     def __init__(
         self, population: Population, islands: int, rng: np.random.Generator, spread: float = 0.2
     ):
-        self.population, self.rng = population, rng
+        self.population = population
         first = [population.z[:, k % population.z.shape[1]] for k in range(islands)]
-        self.searches = [_strategy(x, spread, population.size // islands, rng) for x in first]
+        size = population.size // islands
+        self.searches = [CmaEs(x, spread, size, rng) for x in first]
 
     def run(self, log: StageLog, generations: int, patience: int, gain: float) -> None:
         """Evolve until the time of the log is over, or nothing moves any more.
@@ -81,41 +73,19 @@ class Evolution:
         """
         timed, g = math.isfinite(log.seconds_left), 0
         while g < generations:
-            asked = [np.array(s.ask()).T for s in self.searches]
-            errors = self.population(np.concatenate(asked, axis=1), log)
-            _tell(self.searches, asked, errors)
+            self._generation(log)
             g += 1
             if timed:
                 each = (time.monotonic() - log.began) / g
                 generations = min(generations, g + int(log.seconds_left / each))
-            log.errors = np.sort(errors[np.isfinite(errors)])
             log.step(g, generations, self.population.best, errors=log.errors)
             if g > patience and self.population.best > (1 - gain) * log.history[-1 - patience]:
                 return
 
-
-def _tell(searches: list[Any], asked: list[np.ndarray], errors: np.ndarray) -> None:
-    # CMA-ES reads ranks only: any number above all others stands for a cell that was lost.
-    finite = np.where(np.isfinite(errors), errors, _LOST)
-    at = 0
-    for strategy, z in zip(searches, asked, strict=True):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cma's advice on its own workings
-            strategy.tell(list(z.T), list(finite[at : at + z.shape[1]]))
-        at += z.shape[1]
-
-
-def _strategy(x0: np.ndarray, sigma: float, popsize: int, rng: np.random.Generator) -> Any:
-    import cma  # a second to load, as it brings half of scipy: only for those who search
-
-    options = {
-        "bounds": [0.0, 1.0],
-        "popsize": popsize,
-        "seed": np.nan,  # nan: leave numpy's global generator alone and use ours
-        "randn": lambda *shape: rng.standard_normal(shape),
-        "verbose": -9,
-        "verb_log": 0,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return cma.CMAEvolutionStrategy(np.array(x0), sigma, options)
+    def _generation(self, log: StageLog) -> None:
+        asked = np.concatenate([s.ask() for s in self.searches], axis=1)
+        found = self.population.race(asked, log, len(self.searches))
+        for k, strategy in enumerate(self.searches):
+            size = strategy.size
+            strategy.tell(found.order(slice(k * size, (k + 1) * size)))
+        log.errors = np.sort(found.errors[np.isfinite(found.errors)])

@@ -14,7 +14,7 @@ from neurojax.fit.problem import Objective, Problem, fall_to_minimum, near_enoug
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import Certificate
 from neurojax.fit.uncertainty.ensemble import ensemble
-from neurojax.fit.uncertainty.evidence import misfit, quiet_noise
+from neurojax.fit.uncertainty.evidence import likelihood, misfit, quiet_noise
 from neurojax.fit.uncertainty.free_runs import free_runs
 from neurojax.fit.uncertainty.information import covariance, directions, regular
 from neurojax.fit.uncertainty.profile import profiles
@@ -138,6 +138,7 @@ class Certify:
         if not isinstance(problem.sweeps[0].error, VoltageError):  # pyright: ignore[reportUnnecessaryIsInstance]
             return float(len(problem.sweeps))  # each sweep's residuals are in their own sd
         known["noise"] = quiet = quiet_noise(task.traces)
+        known["likelihood"] = likelihood(problem, quiet, value)
         known["misfit"] = left = misfit(problem, best, value)
         known["counted"] = self.noise
         if self.noise == "residual":

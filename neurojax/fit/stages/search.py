@@ -25,7 +25,7 @@ from neurojax.fit.uncertainty.ranges import probes, ranges
 from neurojax.loss.score import PARTS
 from neurojax.units import nearest
 
-_ROUND, _EXPLORED = 0.3, 0.4  # of the time: at most for one round of exploring, and before the last
+_ROUND = 0.3  # of the time, at most for one round of exploring
 _SPREADS = (0.05, 0.05, 0.1, 0.2)  # of the unit box, for one evolution after the other
 _PATIENCE = 25  # generations without much gain after which islands are left
 
@@ -36,22 +36,25 @@ class Search:
 
     The candidates of a stage before and `draws` random points are scored; from the best,
     `population` cells evolve on separate `islands` until nothing gains much, and from the best of
-    them Levenberg-Marquardt descends on the same score. This begins anew elsewhere until about half
-    of the time is over; what is left is spent around the best of all, by evolution and descent by
-    turns (not, if `refine` is false: then all of the time goes to beginning anew). Without
-    `generations` there are 300 of them, or as many as fit into `share` of the time left,
-    compilation included. Time steps are of `dt` ms, if the task's are not longer: free runs take
-    the task's. Each sweep is simulated from 50 ms before its stimulus to 100 ms after it, the cell
-    being held where it rested, and counts by the task's weights.
+    them Levenberg-Marquardt descends on the same score. This begins anew elsewhere until a part
+    `explore` of the time is over (0: what a stage before found is not left); the rest is spent
+    around the best of all, by evolution and descent by turns (not, if `refine` is false: then all
+    of the time goes to beginning anew). In each generation the worse half is given up as soon as
+    the first sweeps tell which that is. Without `generations` there are 300 of them, or as many as
+    fit into `share` of the time left, compilation included.
+
+    Time steps are of `dt` ms, if the task's are not longer: free runs take the task's. Each sweep
+    is simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
+    rested, and counts by the task's weights.
 
     A cell that fires chaotically can reproduce one sweep by accident. So a single sweep is run
     twice, its current stronger and weaker by the share `jitter`, and the error is the mean of both.
 
     The error is the sum of `loss.Score`, in tolerances, and of what priors add; `feature_weights`
-    multiply parts of the score, 1 for those not named. `ranges` says how far each
-    parameter can move alone until the error has grown by one. With an `objective` (see
-    `Task.problem`) its value is the error instead. Raises ValueError for unknown parts, and for
-    sweeps that are no current clamp, unless there is an objective.
+    multiply parts of the score, 1 for those not named. With an `objective` (see `Task.problem`) its
+    value is the error instead. Where `ranges` are wanted, they say how far each parameter can move
+    alone until the error has grown by one. Raises ValueError for unknown parts, and for sweeps that
+    are no current clamp, unless there is an objective.
     """
 
     draws: int = 2048
@@ -60,7 +63,9 @@ class Search:
     islands: int = 4
     dt: float = 0.1  # ms
     share: float = 1.0
+    explore: float = 0.4
     refine: bool = True
+    ranges: bool = True
     descents: int = 12  # iterations of Levenberg-Marquardt at a time, at most; 0: none
     jitter: float = 3e-4
     feature_weights: Mapping[str, float] = field(default_factory=dict)
@@ -73,6 +78,8 @@ class Search:
                 f"population = {self.population}, islands = {self.islands}, draws = {self.draws}: "
                 "expected at least one draw and one island, and 4 cells on each"
             )
+        if not 0 <= self.explore <= 1:
+            raise ValueError(f"explore is {self.explore!r}: expected a part of the time, 0 to 1")
         known = tuple(PARTS)
         for name, times in self.feature_weights.items():
             if name not in known:
@@ -89,15 +96,20 @@ class Search:
         timed = math.isfinite(seconds) and self.generations is None
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
         scorer, end = self._scorer(task), began + seconds
-        each = max(1, most // 2), budget, _ROUND * seconds
-        explored = [self._explore(scorer, task, found, 1, *each)]
-        exploring = (_EXPLORED if self.refine else 1.0) * seconds
-        while timed and not budget.hurried and time.monotonic() - began < exploring:
-            explored.append(self._explore(scorer, task, None, len(explored) + 1, *each))
-        best, known = min(explored, key=lambda population: population.best), {}
+        best, known = Population(scorer, self.population), dict[str, tuple[float, float]]()
+        if found is not None and not self.explore:
+            with budget.stage("again", scorer.unit) as log:
+                _draw(best, found.z[:, : self.population], log)
+        else:
+            exploring = (self.explore if self.refine else 1.0) * seconds
+            each = max(1, most // 2), budget, (_ROUND if self.refine else 0.5) * seconds
+            explored = [self._explore(scorer, task, found, 1, *each)]
+            while timed and not budget.hurried and time.monotonic() - began < exploring:
+                explored.append(self._explore(scorer, task, None, len(explored) + 1, *each))
+            best = min(explored, key=lambda population: population.best)
         if self.refine and best.errors.size and not budget.interrupted:
             self._refine(best, task, budget, end, None if timed else max(1, most - most // 2))
-            if not budget.interrupted:
+            if self.ranges and not budget.interrupted:
                 with budget.stage("ranges", scorer.unit) as log:
                     known = _ranges(best, task, log)
         return Candidates.sorted(
@@ -170,7 +182,7 @@ def _draw(population: Population, points: np.ndarray, log: StageLog) -> None:
     for done, total, some in _batches(population, points):
         if done > 1 and log.hurried:
             return
-        errors = population(some, log)
+        errors = population.race(some, log).errors
         log.errors = np.sort(errors[np.isfinite(errors)])
         log.step(done, total, population.best)
 
@@ -180,7 +192,7 @@ def _ranges(population: Population, task: Task, log: StageLog) -> dict[str, tupl
     best, allowed = population.z[:, 0], population.best + 1.0
     errors = []
     for done, total, some in _batches(population, probes(best)):
-        errors.append(population(some, log))
+        errors.append(population.scored(some, log).errors)
         log.step(done, total, population.best)
     return ranges(task.space, best, np.concatenate(errors), allowed)
 

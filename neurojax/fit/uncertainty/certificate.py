@@ -30,6 +30,35 @@ class NoiseLevel(NamedTuple):
         return f"{self.sd:.3g} {self.unit}{lasts}"
 
 
+class Likelihood(NamedTuple):
+    """How likely the recording is under a model and the noise of the recording, normal and known.
+
+    Sources: Akaike 1974, IEEE Trans Autom Control 19:716, doi:10.1109/TAC.1974.1100705 (AIC);
+    Schwarz 1978, Ann Stat 6:461, doi:10.1214/aos/1176344136 (BIC).
+    """
+
+    log_likelihood: float  # natural logarithm, of the fitted sweeps
+    parameters: int  # free ones
+    samples: float  # independent ones, in all fitted sweeps
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion: the less the better, 2 for each parameter."""
+        return 2 * self.parameters - 2 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's Bayesian information criterion: ln(samples) for each parameter."""
+        return float(self.parameters * np.log(self.samples) - 2 * self.log_likelihood)
+
+    def sentence(self) -> str:
+        """ "log likelihood -1.23e+04 of 8000 independent samples; AIC 2.46e+04, BIC 2.47e+04"."""
+        return (
+            f"log likelihood {self.log_likelihood:.5g} of {self.samples:.0f} independent samples; "
+            f"AIC {self.aic:.5g}, BIC {self.bic:.5g}"
+        )
+
+
 class Interval(NamedTuple):
     """Values of a parameter that the data allow at 95 %, in its unit.
 
@@ -155,6 +184,7 @@ class Certificate:
     free_runs: list[FreeRun] = field(default_factory=list)
     noise: NoiseLevel | None = None  # of the recording, from quiet parts
     misfit: NoiseLevel | None = None  # what the best fit leaves over
+    likelihood: Likelihood | None = None  # under that noise
     counted: str = ""  # as noise: "quiet" or "residual"
     missing: str = ""  # why there is no Fisher information where there should be
     # information in coordinates of the box
@@ -261,6 +291,8 @@ def _of_noise(c: Certificate) -> list[str]:
     if c.misfit is not None:
         more = "" if c.noise is None else f", {c.misfit.sd / c.noise.sd:.2g} times the noise"
         lines.append(f"misfit {c.misfit.sentence()}{more}")
+    if c.likelihood is not None:
+        lines.append(f"{c.likelihood.sentence()} (of the noise alone)")
     if c.covariance is None:
         return lines
     if c.counted == "residual":

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from neurojax.fit.problem import Problem
-from neurojax.fit.uncertainty.certificate import NoiseLevel
+from neurojax.fit.uncertainty.certificate import Likelihood, NoiseLevel
 from neurojax.loss import noise_of
 from neurojax.recording.trace import Trace
 
@@ -20,6 +20,19 @@ def quiet_noise(traces: Sequence[Trace]) -> NoiseLevel | None:
     """Of the recorded signal before the stimulus begins; None where no sweep has a quiet part."""
     noise = noise_of(traces)
     return noise and NoiseLevel(noise.sd, noise.lasting_ms, noise.unit)
+
+
+def likelihood(problem: Problem, noise: NoiseLevel | None, value: float) -> Likelihood | None:
+    """Of the sweeps of a problem whose mean squared error is `value`; None without any noise.
+
+    The noise is normal, and its samples are independent as often as those before the stimulus are.
+    """
+    if noise is None or not noise.sd > 0:
+        return None
+    n = max(1.0, problem.samples * problem.dt * problem.every / noise.correlation_ms)
+    variance = noise.sd**2
+    logarithm = -0.5 * n * (value / variance + np.log(2 * np.pi * variance))
+    return Likelihood(float(logarithm), len(problem.space), n)
 
 
 def misfit(problem: Problem, z: Float[np.ndarray, " param"], value: float) -> NoiseLevel:

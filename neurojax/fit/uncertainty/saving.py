@@ -12,6 +12,7 @@ from neurojax.fit.uncertainty.certificate import (
     Direction,
     Ensemble,
     Interval,
+    Likelihood,
     NoiseLevel,
     Posterior,
     Profile,
@@ -62,6 +63,7 @@ def certificate_told(c: Certificate) -> dict[str, Any]:
     p, e = c.posterior, c.ensemble
     return {
         "counted": c.counted,
+        "likelihood": c.likelihood and list(c.likelihood),
         "missing": c.missing,
         "chi2 to minimum": c.chi2_to_minimum,
         "directions": [[d.undetermined, d.sentence] for d in c.directions],
@@ -99,6 +101,8 @@ def certificate_in(
         if (sd := arrays.get(f"certificate/{name}/sd")) is not None:
             lasting = float(arrays[f"certificate/{name}/correlation"])
             found[name] = NoiseLevel(float(sd), lasting, units[f"certificate/{name}/sd"])
+    if told["likelihood"]:
+        found["likelihood"] = Likelihood(*told["likelihood"])
     if told["posterior"]:
         method, *rest = told["posterior"]
         samples = dict(_in(arrays, "certificate/posterior/"))
