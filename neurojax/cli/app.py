@@ -372,7 +372,7 @@ def models() -> None:
 def info() -> None:
     """Versions, devices, folders and what optional readers are installed."""
     rows: list[tuple[str, str]] = [("neurojax", neurojax.__version__)]
-    for package in ("jax", "jaxlib", "numpy", "optax", "cma", "h5py", "matplotlib"):
+    for package in ("jax", "jaxlib", "numpy", "optax", "h5py", "matplotlib"):
         try:
             rows.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:

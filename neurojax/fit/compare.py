@@ -27,6 +27,7 @@ from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 
 _FIRST = 0.5  # of the time, in which all models are in the race
+_COMPILING = 0.25  # of the time: after that no other model joins it
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,12 @@ def compare(
 
     First all are fitted for an equal part of half of the time, then the worse half of them is given
     up and the others share what is left, round after round, until two have been compared at the
-    end. Those with the least error on the sweeps held out go on and come first (or, where there
-    are none, on those fitted). Spiking sweeps are searched on their features, `search` is how;
-    others are fitted as by `fit`, once each, and have a likelihood where their noise is known.
-    Go on with the best by `resume`. Raises ValueError for no model.
+    end. No model joins whose programs are not compiled in a quarter of the time. Those with the
+    least error on the sweeps held out go on and come first (or, where there are none, on those
+    fitted). Go on with the best by `resume`.
+
+    Spiking sweeps are searched on their features, `search` is how; others are fitted as by `fit`,
+    once each, and have a likelihood where their noise is known. Raises ValueError for no model.
     """
     if not models:
         raise ValueError("no model to compare: give at least one")
@@ -120,10 +123,12 @@ def compare(
         for name, (cell, space) in models.items()
     ]
     end = time.monotonic() + seconds
+    skipped: list[str] = []
     if spiking and len(racers) > 1:
-        _compile(racers)
+        ready = _compiled(racers, time.monotonic() + _COMPILING * seconds)
+        racers, skipped = ready, [r.name for r in racers if r not in ready]
     rounds = max(1, math.ceil(math.log2(len(racers)))) if spiking else 1
-    ahead, skipped = list(racers), list[str]()
+    ahead = list(racers)
     for k in range(rounds):
         part = 1.0 if k == rounds - 1 else _FIRST if k == 0 else 1 / (rounds - k)
         until = time.monotonic() + part * max(0.0, end - time.monotonic())
@@ -202,11 +207,15 @@ def _scorer(task: Task, search: Search) -> Scorer:
     return ObjectiveScorer(task, None)
 
 
-def _compile(racers: Sequence[_Racer]) -> None:
-    """Compile the programs of all models at once, on all cores."""
+def _compiled(racers: Sequence[_Racer], until: float) -> list[_Racer]:
+    """Those whose programs could be compiled, on all cores; the first, whatever the time is."""
 
-    def once(racer: _Racer) -> None:
+    def once(racer: _Racer) -> bool:
+        if racer is not racers[0] and time.monotonic() > until:
+            return False
         _scorer(racer.task, racer.search)(np.full((len(racer.task.space), 1), 0.5))
+        return True
 
     with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(once, racers))
+        done = list(pool.map(once, racers))
+    return [racer for racer, ready in zip(racers, done, strict=True) if ready]
