@@ -73,12 +73,17 @@ def mixed(E_rev=E_REV, **more) -> nj.Cell:
     return nj.Cell(channels={"m": Mixed(mix=matrix, **more), "leak": leak})
 
 
+def simulated(cell, i, folds):
+    """A recording and its folds."""
+    r = nj.simulate(cell, nj.current_clamp(i), DT, initial=-65.0, folds=folds)
+    return {"v": r.v, "final": r.final.v, "ok": r.ok, **r.folds}
+
+
 def everything(cell, i, folds, wrt=("leak.g_bar", "leak.E_rev")):
     """A recording, its folds and a gradient: all that is computed for a population."""
     clamp = nj.current_clamp(i)
-    r = nj.simulate(cell, clamp, DT, initial=-65.0, folds=folds)
     g = nj.gradient(cell, clamp, DT, of=folds["error"], wrt=wrt, initial=-65.0)
-    return {"v": r.v, "final": r.final.v, "ok": r.ok, **r.folds, "slope": g.gradient, "J": g.matrix}
+    return simulated(cell, i, folds) | {"slope": g.gradient, "J": g.matrix}
 
 
 def cell_by_cell(one, n=N):
@@ -134,20 +139,24 @@ ONE = np.array([-60.0])
 
 
 @pytest.mark.parametrize(
-    ("steps", "made"),
+    ("steps", "run", "made"),
     [
         # As many steps and records as cells: one of them says that there is a population.
-        (1, lambda i, own: [(ONE, i, own), (-60.0, i[:, None], own), (-60.0, i, own[:, None])]),
-        (2, lambda i, own: [(ONE, i[:, None], own[:, None])]),
+        (
+            1,
+            simulated,
+            lambda i, own: [(ONE, i, own), (-60.0, i[:, None], own), (-60.0, i, own[:, None])],
+        ),
+        (2, everything, lambda i, own: [(ONE, i[:, None], own[:, None])]),
     ],
     ids=["1", "2"],
 )
-def test_one_cell_in_a_population(steps, made):
+def test_one_cell_in_a_population(steps, run, made):
     i, own = np.linspace(1.0, 5.0, steps), np.linspace(-60.0, -50.0, steps)
-    alone = everything(mixed(-60.0), i, folds(steps, own))
+    alone = run(mixed(-60.0), i, folds(steps, own))
     assert alone["v"].shape == (steps,) and alone["final"].shape == ()
     for E_rev, current, data in made(i, own):
-        one = everything(mixed(E_rev), current, folds(steps, data))
+        one = run(mixed(E_rev), current, folds(steps, data))
         assert one["v"].shape == (steps, 1) and one["final"].shape == (1,)
         same({k: a[..., 0] for k, a in one.items()}, alone)
 
@@ -184,13 +193,15 @@ def test_blocks_devices_and_launches_cut_what_is_declared_and_nothing_else():
 
 
 @needs_kernels
-@pytest.mark.parametrize("E_rev", [E_REV, -60.0], ids=["population", "one cell"])
-def test_kernels_take_them_too(E_rev, monkeypatch):
+@pytest.mark.parametrize(
+    ("run", "E_rev"), [(everything, E_REV), (simulated, -60.0)], ids=["population", "one cell"]
+)
+def test_kernels_take_them_too(run, E_rev, monkeypatch):
     how = mixed(E_rev), np.array([1.0, 5.0, -3.0]), folds(N)
-    want = everything(*how)
+    want = run(*how)
     place = runner.Place(None, "cpu", kernel.Kernel(interpret=True))
     monkeypatch.setattr(runner, "place_of", lambda *a, **k: place)
-    same(everything(*how), want)
+    same(run(*how), want)
 
 
 # -- what is refused -----------------------------------------------------------------------------

@@ -49,7 +49,6 @@ def test_an_experiment_uses_public_names_only(folder):
             assert node.attr in neurojax.__all__, f"nj.{node.attr} is not public"
 
 
-@pytest.mark.smoke
 def test_squid_action_potential(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("001-"))
     found = load(folder).main(tmp_path)
@@ -122,6 +121,7 @@ def test_glial_electrode(tmp_path):
     assert abs(found["returned"]) < 0.06
 
 
+@pytest.mark.slow
 def test_goldman_rest(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("005-"))
     found = load(folder).main(tmp_path)
@@ -136,6 +136,7 @@ def test_goldman_rest(tmp_path):
     assert found["departure"] < 2e-3  # of what was simulated from the equation
 
 
+@pytest.mark.slow
 def test_pump_stopped(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("006-"))
     found = load(folder).main(tmp_path)
@@ -156,6 +157,7 @@ def test_pump_stopped(tmp_path):
     assert found["atp_highest"] == pytest.approx(1.7237e8, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_selectivity_filter(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("007-"))
     found = load(folder).main(tmp_path)
@@ -177,6 +179,7 @@ def test_selectivity_filter(tmp_path):
     assert found["radii"][6] == pytest.approx(1.61287, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_voltage_sensor(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("008-"))
     found = load(folder).main(tmp_path)
@@ -228,6 +231,7 @@ def test_channel_noise(tmp_path):
     assert found["area_per_e_fold"] == pytest.approx(60, rel=0.3)
 
 
+@pytest.mark.slow
 def test_cortical_cells(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("011-"))
     found = load(folder).main(tmp_path)
@@ -264,6 +268,7 @@ def test_heartbeat(tmp_path):
         assert 0 <= found["refractory"][shock] - interval < 5.5  # in steps of 5 ms
 
 
+@pytest.mark.slow
 def test_touch(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("013-"))
     found = load(folder).main(tmp_path)
@@ -287,6 +292,7 @@ def test_touch(tmp_path):
     assert found["spread_of_phase"] < 2e-3
 
 
+@pytest.mark.slow
 def test_length_constant(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("015-"))
     found = load(folder).main(tmp_path)
@@ -302,6 +308,7 @@ def test_length_constant(tmp_path):
     assert found["worst"] < 5e-3
 
 
+@pytest.mark.slow
 def test_dendritic_synapse(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("016-"))
     found = load(folder).main(tmp_path)

@@ -142,6 +142,7 @@ def test_many_starts_on_the_host_go_as_each_in_a_program():
     host_state: Any = optimiser.init(on_host)
     state: Any = jax.vmap(optimiser.init)(in_program)
 
+    @jax.jit
     def found(z):
         J = jax.vmap(jax.jacfwd(rosenbrock))(z)
         r = jax.vmap(rosenbrock)(z)
@@ -151,13 +152,14 @@ def test_many_starts_on_the_host_go_as_each_in_a_program():
     def update(gradient, state, z, value, matrix):
         return optimiser.update(gradient, state, z, value=value, matrix=matrix)
 
+    many = jax.jit(jax.vmap(update))
     for _ in range(8):
         gradient, value, matrix = map(np.asarray, found(jnp.asarray(on_host)))
         with np.errstate(all="ignore"):
             moves, host_state = update(gradient, host_state, on_host, value, matrix)
         on_host = on_host + moves
         gradient, value, matrix = found(in_program)
-        moves, state = jax.vmap(update)(gradient, state, in_program, value, matrix)
+        moves, state = many(gradient, state, in_program, value, matrix)
         in_program = in_program + moves
     assert isinstance(on_host, np.ndarray)
     np.testing.assert_allclose(on_host, in_program, rtol=1e-6)

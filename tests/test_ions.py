@@ -77,7 +77,7 @@ def test_the_constant_field_current_at_0_mV_in_value_and_slope():
     ]
 
     def slope_of(f):
-        return lambda v: jax.jvp(f, (v,), (jnp.ones_like(v),))[1]
+        return jax.jit(lambda v: jax.jvp(f, (v,), (jnp.ones_like(v),))[1])
 
     beside = np.geomspace(1e-8, 150, 60)
     v = jnp.asarray(np.concatenate([[0.0], -beside, beside]))

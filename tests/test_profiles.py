@@ -92,14 +92,15 @@ def test_slopes_against_central_differences(x64):
     target = nj.Target(np.full(30, -60.0), np.ones(30))
     fold = nj.At(fold=nj.VoltageError(data=target), place=8)
     wrt = ["density.na.dendrite.distance", "density.na.tuft.near", "density.leak.slope"]
-    found = nj.gradient(made, drive, DT, of=fold, wrt=wrt, every=4)
+    found = nj.gradient(made, drive, DT, of=fold, wrt=wrt, every=4, initial=-65.0)
     known = {k: x for k, (x, _) in nj.parameters(made).items() if k in wrt}
     h = {k: 1e-4 * x for k, x in known.items()}
     shifted = {
         k: jnp.asarray([[x + sign * h[k] * (k == j) for j in wrt for sign in (1, -1)]])
         for k, x in known.items()
     }
-    v = nj.simulate(nj.replace(made, shifted), drive, DT, every=4, at=[8]).v[:, 0]
+    cells = nj.replace(made, shifted)
+    v = nj.simulate(cells, drive, DT, every=4, initial=-65.0, at=[8]).v[:, 0]
     error = ((v + 60) ** 2).sum(0).reshape(3, 2)
     slope = (error[:, 0] - error[:, 1]) / (2 * np.array([h[k] for k in wrt]))
     np.testing.assert_allclose(found.gradient, slope, rtol=1e-6)

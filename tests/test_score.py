@@ -131,12 +131,13 @@ def test_its_slope_is_right(x64):
 
     def cost(values):
         at = nj.replace(squid(), {"k.g_bar": values})
-        return nj.simulate(at, electrode(), DT, every=2, folds={"s": fold}).folds["s"]
+        how = {"every": 2, "initial": -65.0, "record": (), "folds": {"s": fold}}
+        return nj.simulate(at, electrode(), DT, **how).folds["s"]
 
     step = 1e-5 * here
     ahead, behind = np.asarray(cost(jnp.array([here + step, here - step])))
     assert ahead > 0.1  # the sum of the squares is what a run gives back
     at = nj.replace(squid(), {"k.g_bar": here})
-    found = nj.gradient(at, electrode(), DT, of=fold, wrt=["k.g_bar"], every=2)
+    found = nj.gradient(at, electrode(), DT, of=fold, wrt=["k.g_bar"], every=2, initial=-65.0)
     np.testing.assert_allclose(found.gradient[0], (ahead - behind) / (2 * step), rtol=2e-4)
     assert found.matrix is not None and found.matrix[0, 0] > 0

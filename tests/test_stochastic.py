@@ -110,7 +110,7 @@ def test_variance_against_mean_tells_the_single_channel():
 @pytest.mark.parametrize(
     ("langevin", "patches"),
     [
-        (False, 48),
+        (False, 24),
         pytest.param(False, 192, marks=pytest.mark.slow),
         pytest.param(True, 192, marks=pytest.mark.slow),
     ],
