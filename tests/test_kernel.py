@@ -60,7 +60,10 @@ def test_events_in_a_kernel_are_those_of_the_scan(n):
     cell = nj.replace(cell, {"exp.tau": np.linspace(1.0, 3.0, n)}) if n else cell
     weight = np.linspace(1.0, 2.0, n)[None] if n else 1.0
     exp = nj.Events(times=[0.11, 0.3], weight=weight)
-    agree(simulated(cell, nj.electrode.stimulus(CLAMP, exp=exp, glu=nj.Events(times=[0.2]))))
+    run = simulated(cell, nj.electrode.stimulus(CLAMP, exp=exp, glu=nj.Events(times=[0.2])))
+    assert kernels(run) == 1
+    if n:
+        agree(run)
 
 
 def test_a_model_in_a_kernel_is_the_scan():
@@ -98,6 +101,11 @@ def test_every_electrode(name):
 def test_a_pipette_is_part_of_the_kernel_of_its_cell():
     cell = nj.Cell(channels=small().channels | {"pipette": nj.Pipette(R_s=5.0)}, area=2e-5)
     assert kernels(simulated(cell, pipette.voltage_clamp(TRACE), record=("v", "i_amp"))) == 1
+
+
+def test_records_are_rounded_in_the_kernel():
+    run = simulated(small(), record_as="float16")
+    assert kernels(run) == 1 and "f16" in lowered(run)
 
 
 # -- folds ----------------------------------------------------------------------------------------
@@ -156,7 +164,7 @@ def objectives():
         "features": loss.spike_features(trace, 0.1),
         "van Rossum": loss.van_rossum(trace, 0.1),
         "coincidence": loss.coincidence(trace, 0.1),
-        "phase plane": loss.phase_plane(trace, 0.1),
+        "phase plane": loss.phase_plane(trace, 0.1, (5, 4)),
         "soft-DTW": loss.soft_dtw(trace, 0.1, 0.5),
         "voltage": loss.trace_error(trace, 0.1),
         "table": loss.SpikeTable(record_ms=0.1, slots=2),
