@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from neurojax.engine.observables import check_observables, observe
 from neurojax.engine.sums import zero_sum
 from neurojax.membrane.axes import check_compartments
-from neurojax.membrane.cable import Cable, Compartment, compartment_at
+from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
@@ -77,7 +77,7 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
         if not isinstance(cell, Cable):
             raise ValueError(f"fold {name!r}: the cell has no compartments to look at")
         check_compartments(f"fold {name!r}: place", fold.place, *cell.state_shape)
-        fold, cell = fold.fold, Compartment(channels=cell.channels, ions=cell.ions)
+        fold, cell = fold.fold, one_of(cell)
     check_observables(cell, [of] if (of := getattr(fold, "of", None)) else [])
     for leaf in jax.tree.leaves(fold.data):
         rows = jnp.shape(leaf)[0] if jnp.ndim(leaf) else 0

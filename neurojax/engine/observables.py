@@ -13,7 +13,6 @@ from neurojax.membrane.compartment import (
     Cell,
     State,
     channel_current,
-    check_single,
     concentrations,
     environment,
     ionic_current,
@@ -29,7 +28,8 @@ def observables(cell: Cell) -> list[str]:
 
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
     Nernst potentials of ions as "E_ca" (mV). What an amplifier reads through the cell's pipette,
-    if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp. Of schemes
+    if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp; of a cell with
+    compartments "v_amp" is that of the one in which the electrode is, `[*pop]`. Of schemes
     with charges also the gating charge of a channel, "k.q" (elementary charges), and its gating
     current, "k.i_gate" (these per ms).
     """
@@ -39,7 +39,9 @@ def observables(cell: Cell) -> list[str]:
             gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
-    amplifier = [] if cell.joined else ["v_amp", "i_amp"]
+    amplifier = [] if cell.joined else ["i_amp"]
+    if cell.state_axes or not cell.joined:
+        amplifier = ["v_amp", *amplifier]
     around = [*concentrations(cell, {}), *potentials, *amplifier]
     return ["v", "i_ion", *currents, *gates, *around]
 
@@ -91,13 +93,12 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
 
 
 def amplifier_potential(cell: Cell, s: State) -> jax.Array:
-    """The potential that an amplifier in current clamp reads, mV."""
-    check_single(cell, "what an amplifier reads (see the fold At)")
+    """The potential that an amplifier in current clamp reads, mV `[*pop]`: where the electrode is."""
     found = pipette_of(cell)
     if found is None:
-        return s.v
+        return cell.at_electrode(s.v)
     key, pipette = found
-    return pipette.amplifier_potential(s.x[key])
+    return cell.at_electrode(pipette.amplifier_potential(s.x[key]))
 
 
 def amplifier_current(cell: Cell, s: State) -> jax.Array:

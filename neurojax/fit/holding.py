@@ -6,6 +6,8 @@ change. A constant current, found from that potential alone, makes up for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,12 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.loss import Level
+from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.holding import held_at
 from neurojax.membrane.pipette import clamped
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
+
+_NOTHING_PA = 1e-3
 
 _QUIET_MS = 10.0
 """Time before a stimulus without which a cell cannot be said to rest, ms."""
@@ -33,7 +38,33 @@ def begin(cell: Cell, v: Any, level: Level | None, shape: tuple[int, ...] = ()):
     if level is None:
         return cell, clamped(cell, v, shape)
     cell, state, _ = held_at(cell, *level)
-    return cell, jax.tree.map(lambda a: jnp.broadcast_to(a, shape or jnp.shape(a)), state)
+    whole = (*cell.state_shape, *shape) if shape else ()
+    return cell, jax.tree.map(lambda a: jnp.broadcast_to(a, whole or jnp.shape(a)), state)
+
+
+def patched(cell: Cell, at: int | None) -> Cell:
+    """The cell with its electrode in compartment `at`, or where it is."""
+    return cell if at is None else replace(cell, electrode_at=at)  # pyright: ignore[reportCallIssue]
+
+
+def check_places(cell: Cell, traces: Sequence[Trace]) -> None:
+    """Raise ValueError for traces of places that a cell has not.
+
+    And where another pipette's current is on before the stimulus: what it holds is not known.
+    """
+    for trace in traces:
+        where = f"sweep {trace.sweep}"
+        for name in ("at", "current_at"):
+            place = getattr(trace, name)
+            if place is not None and not cell.state_axes:
+                raise ValueError(f"{where}: {name} = {place}: the cell has one compartment")
+            if place is not None:
+                check_compartments(f"{where}: {name}", np.asarray(place), *cell.state_shape)
+        if trace.current_at is not None and abs(holding_pA(trace)) > _NOTHING_PA:
+            raise ValueError(
+                f"{where}: {holding_pA(trace):g} pA at compartment {trace.current_at} before the "
+                "stimulus: a current of another pipette has to begin at 0"
+            )
 
 
 def stimulated(trace: Trace) -> tuple[float, float]:

@@ -17,11 +17,11 @@ from neurojax.engine import runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient
 from neurojax.engine.runner import Place
-from neurojax.fit.holding import begin
+from neurojax.fit.holding import begin, patched
 from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell
+from neurojax.membrane.compartment import Cell, check_single
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled
 from neurojax.model.space import Space
@@ -170,10 +170,14 @@ class Problem:
         return np.concatenate(simulated), np.concatenate(data)
 
     def _at(self, sweep: Sweep) -> Cell:
-        """The cell as it is held before the sweep."""
-        return before(self.cell, sweep.electrode)
+        """The cell as it is held before the sweep, its electrode where the sweep was recorded."""
+        return before(patched(self.cell, sweep.at), sweep.electrode)
 
     def _pull(self, coupling: Any) -> jax.Array | None:
+        if self.cell.state_axes:
+            if np.any(coupling):
+                check_single(self.cell, "a coupling to the data")
+            return None
         # As an array, so that another strength is not another program.
         return jnp.asarray(coupling, float) if self.clamp == "current" else None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from neurojax.fit.holding import level
+from neurojax.fit.holding import check_places, level
 from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
 from neurojax.loss import Sweep, counted, noise_of, prepare
@@ -33,7 +33,11 @@ class Task:
     precision: "single", in which sweeps are simulated in float32, or "exact", in float64: slower,
     and never in the kernels of a GPU, for the last digits of a few starts.
 
-    Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
+    Of a cell with compartments each sweep was recorded at `Trace.at`, by default where the cell's
+    electrode is.
+
+    Raises ValueError for no sweep, mixed clamps, masks and weights that do not fit, or a cell with
+    compartments in voltage clamp.
     """
 
     cell: Cell
@@ -50,8 +54,10 @@ class Task:
 
     def __post_init__(self):
         checked(self.precision)
-        check_single(self.cell, "a fit")
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
+        if clamp == "voltage":
+            check_single(self.cell, "a fit to voltage clamp")
+        check_places(self.cell, [*self.traces, *self.held_out])
         shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}
         defaults["cell"] = suited(self.cell, self.precision)

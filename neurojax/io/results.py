@@ -158,6 +158,8 @@ def _write(file: h5py.File, results: Results) -> None:
             holding=float(trace.holding),
             commanded=bool(trace.commanded),
             start_ms=np.nan if trace.start_ms is None else float(trace.start_ms),
+            at=_NOWHERE if trace.at is None else int(trace.at),
+            current_at=_NOWHERE if trace.current_at is None else int(trace.current_at),
             warnings=json.dumps(list(trace.warnings)),
         )
         for key in ("path", "format", "sha256", "note"):
@@ -252,6 +254,8 @@ def _read(file: h5py.File) -> Results:
             ),
             warnings=tuple(json.loads(_text(told["warnings"]))),
             start_ms=_known(told.get("start_ms", np.nan)),
+            at=_place(told.get("at", _NOWHERE)),
+            current_at=_place(told.get("current_at", _NOWHERE)),
         )
     arrays: dict[str, h5py.Dataset] = {}
     _collect(_group(file, "arrays"), "", arrays)
@@ -290,6 +294,15 @@ def _group(file: h5py.File, name: str) -> h5py.Group:
 def _known(value: float) -> float | None:
     """A number, None for NaN."""
     return None if np.isnan(value) else float(value)
+
+
+_NOWHERE = -1
+"""Stands for no compartment."""
+
+
+def _place(value: Any) -> int | None:
+    """The number of a compartment, None where there is none."""
+    return None if int(value) == _NOWHERE else int(value)
 
 
 def _text(value: Any) -> str:

@@ -31,6 +31,7 @@ class Sweep(NamedTuple):
     error: VoltageError  # its data are the Target `[record]`
     v_start: Any  # mV: the gates have settled here when the sweep begins
     level: Level | None = None  # at which a current holds the cell, where one does
+    at: Any = None  # the compartment where it was recorded; None: where the cell's electrode is
 
 
 def prepare(
@@ -57,7 +58,7 @@ def prepare(
             data_mV = resample(trace.v_mV, trace.dt_ms, dt, at=0.5)
             electrode = nudged(electrode, data_mV, g=0.0)
         error = error_of(trace, dt * every, None if keep is None else keep[k])
-        sweeps.append(Sweep(electrode, error, trace.v_mV[0]))
+        sweeps.append(Sweep(electrode, error, trace.v_mV[0], at=trace.at))
     total = sum(s.error.data.weight.sum() for s in sweeps)
     if total == 0:
         raise ValueError("the mask leaves no sample to fit")

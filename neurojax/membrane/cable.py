@@ -39,7 +39,7 @@ from neurojax.membrane.channel import (
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
-from neurojax.membrane.profiles import EVERYWHERE, Painted, density_of, has_parameters
+from neurojax.membrane.profiles import DENSITY, EVERYWHERE, Painted, density_of, has_parameters
 from neurojax.membrane.relaxation import POTENTIAL
 from neurojax.membrane.stochastic import Noisy
 from neurojax.membrane.tree import (
@@ -81,8 +81,6 @@ CRANK_NICOLSON = Implicit(0.5, (1.0,))
 BACKWARD_EULER = Implicit(1.0, (1.0,))
 """First order, one solve; does not ring."""
 
-DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
-"""What a relative density may be."""
 _HALF = ParamInfo(1.0, "1", 1e-4, 1e6, "log")
 
 
@@ -125,7 +123,8 @@ class Cable(Compartment):
     channels, by name: how dense each is in the compartments `[comp]`, 0 where there is none of it,
     or a function of the path distance (`painted_by`). So a parameter such as "na.g_bar" stays one
     number, which can be fitted. The electrode is in compartment `electrode_at`, a whole number or
-    one for each cell. `regions` are the names of the compartments' kinds.
+    one for each cell; that is where current enters, where an amplifier reads, and where the pipette
+    is, if the cell has one. `regions` are the names of the compartments' kinds.
 
     How axial currents enter a step is `implicit`: `DAMPED`, `CRANK_NICOLSON` or `BACKWARD_EULER`.
     """
@@ -185,7 +184,7 @@ class Cable(Compartment):
             check_range(f"density of {name!r}", painted, DENSITY)
         check_compartments("electrode_at", self.electrode_at, n)
         for key, channel in self.channels.items():
-            if isinstance(channel, Noisy | Pipette):
+            if isinstance(channel, Noisy):
                 raise ValueError(
                     f"channel {key!r}: a {type(channel).__name__} is for cells of one compartment"
                 )
@@ -286,6 +285,14 @@ class Cable(Compartment):
         here = jnp.arange(len(self.parents)).reshape(-1, *[1] * (v.ndim - 1))
         return jnp.where(here == at, x, 0.0)
 
+    def painted(self, key: str, i: jax.Array) -> jax.Array:
+        if isinstance(self.channels[key], Pipette):
+            return self.placed(i, self.electrode_at, i)
+        return super().painted(key, i)
+
+    def at_electrode(self, x: jax.Array) -> jax.Array:
+        return _row(x, self.electrode_at)
+
     def entering(self, i: jax.Array) -> jax.Array:
         return self.placed(i / self.area, self.electrode_at, i)
 
@@ -342,7 +349,17 @@ def compartment_at(cell: Cable, s: State, at: Leaf) -> tuple[Compartment, State]
     chosen = [_row(x, at) if own else x for x, own in zip(leaves, owned, strict=True)]
     cell, here = jax.tree.unflatten(structure, chosen)
     fields = {f.name: getattr(cell, f.name) for f in dataclasses.fields(Compartment)}
-    return Compartment(**fields), here.value
+    return Compartment(**fields | {"channels": _unpatched(cell)}), here.value
+
+
+def one_of(cell: Cable) -> Compartment:
+    """What any compartment is as a cell of its own, to ask what can be seen of it."""
+    return Compartment(channels=_unpatched(cell), ions=cell.ions, inputs=cell.inputs)
+
+
+def _unpatched(cell: Cell) -> dict[str, Channel]:
+    """The channels of a compartment: the pipette is that of the whole cell."""
+    return {k: c for k, c in cell.channels.items() if not isinstance(c, Pipette)}
 
 
 def _row(x: Any, at: Leaf) -> jax.Array:

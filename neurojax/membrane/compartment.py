@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax.membrane.axes import aligned
@@ -96,6 +97,10 @@ class Cell:
         """What comes into the compartment `at`, in all compartments: 0 elsewhere."""
         return x
 
+    def at_electrode(self, x: jax.Array) -> jax.Array:
+        """What the electrode reads of what is in all compartments."""
+        return x
+
     def entering(self, i: jax.Array) -> jax.Array:
         """What a current through the electrode, uA, is to the membrane, uA/cm2."""
         return i / self.area
@@ -143,6 +148,11 @@ def check_single(cell: Cell, what: str) -> None:
     if cell.state_axes:
         kind = type(cell).__name__
         raise ValueError(f"{what} is of a cell with one compartment, a {kind} has several")
+
+
+def in_all_compartments(cell: Cell, x: Leaf) -> Leaf:
+    """What is `[*pop]` as what is the same in all compartments of a cell, if it has some."""
+    return x[None] if cell.state_axes and np.ndim(x) else x
 
 
 # -- what a channel sees beside v -----------------------------------------------------------------

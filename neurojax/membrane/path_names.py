@@ -1,4 +1,4 @@
-"""Parameters of a cell by path name: `na.g_bar`, `C_m`, `ions.ca.tau`."""
+"""Parameters of a cell by path name: `na.g_bar`, `C_m`, `ions.ca.tau`, `diameter.dendrite`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from neurojax.membrane.channel import Leaf, ParamInfo, check_range, check_real, params
 from neurojax.membrane.compartment import CELSIUS, Cell
-from neurojax.membrane.profiles import functions_of, with_parameters
+from neurojax.membrane.profiles import DENSITY, Painted, functions_of, with_parameters
 from neurojax.units import check_known
 
 
@@ -19,9 +23,50 @@ def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     }
 
 
+def regional(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
+    """The parameters of each region of a cell, as `parameters`: "diameter.dendrite".
+
+    Those that are one number for all compartments of the region; what differs within it, as the
+    diameter of a dendrite that tapers, is left out.
+    """
+    found: dict[str, tuple[Leaf, ParamInfo]] = {}
+    for region, there in _regions(cell).items():
+        for name, owner, field in _walk(cell):
+            info = params(owner)[field]
+            if name.startswith("density."):  # a function has its own parameters
+                continue
+            value = _within(getattr(owner, field), there)
+            if value is not None:
+                found[f"{name}.{region}"] = value, info
+        for key, painted in cell.densities.items():
+            own = None if isinstance(painted, Painted) else _within(painted, there)
+            if own is not None:
+                found[f"density.{key}.{region}"] = own, DENSITY
+    return found
+
+
+def _regions(cell: Cell) -> dict[str, np.ndarray]:
+    """Which compartments are of each region `[comp]`; nothing of a cell without regions."""
+    regions = np.asarray(getattr(cell, "regions", ()), dtype=object)
+    return {name: regions == name for name in dict.fromkeys(regions)}
+
+
+def _within(value: Any, there: np.ndarray) -> Leaf | None:
+    """What a value is in some compartments: a number, `[pop]`, or None where they differ."""
+    if isinstance(value, jax.core.Tracer):
+        return None
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return value
+    some = array if array.shape[0] == 1 else array[there]
+    if (some != some[:1]).any():
+        return None
+    return float(some[0]) if some[0].ndim == 0 else some[0]
+
+
 def settable(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
-    """All that `replace` takes: the parameters and the temperature."""
-    return parameters(cell) | {"celsius": (cell.celsius, CELSIUS)}
+    """All that `replace` takes: the parameters, those of regions, and the temperature."""
+    return parameters(cell) | regional(cell) | {"celsius": (cell.celsius, CELSIUS)}
 
 
 def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
@@ -45,8 +90,24 @@ def check_value(
     check_range(name, value, known[name][1])
 
 
+def check_one_number(name: str, value: Leaf) -> None:
+    """Raise ValueError for a parameter that compartments differ in, which one number cannot move."""
+    array = np.asarray(value) if not isinstance(value, jax.core.Tracer) else np.zeros(())
+    if array.ndim and array.shape[0] > 1 and (array != array[:1]).any():
+        raise ValueError(
+            f"{name} differs from compartment to compartment: free it by region, as "
+            f'"{name}.dendrite", or paint a channel by `density`'
+        )
+
+
 def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
-    """`replace` without checks, for values that were checked where they entered."""
+    """`replace` without checks, for values that were checked where they entered.
+
+    Values are as their fields have them; of a region they are a number or `[1, pop]`.
+    """
+    regions = _regions(cell)
+    split = {k: x for k, x in values.items() if k.rpartition(".")[2] in regions}
+    values = {k: x for k, x in values.items() if k not in split}
     own = {k: v for k, v in values.items() if "." not in k}
     parts: dict[str, dict[str, Any]]
     parts = {"channels": dict(cell.channels), "ions": dict(cell.ions)}
@@ -58,7 +119,31 @@ def substitute(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
             *_, key, field = name.split(".")
             part = parts["ions" if name.startswith("ions.") else "channels"]
             part[key] = dataclasses.replace(part[key], **{field: value})
-    return dataclasses.replace(cell, **parts, **own)
+    cell = dataclasses.replace(cell, **parts, **own)
+    for name, value in split.items():
+        base, _, region = name.rpartition(".")
+        cell = _with_region(cell, base, regions[region], value)
+    return cell
+
+
+def _with_region(cell: Cell, name: str, there: np.ndarray, value: Leaf) -> Cell:
+    """The cell with another value of a parameter, or of a density, in some compartments."""
+    kind, _, key = name.partition(".")
+    if kind == "density":
+        density = dict(cell.densities)
+        density[key] = _put(density.get(key, 1.0), there, value)
+        return dataclasses.replace(cell, density=density)
+    old = next(getattr(owner, field) for known, owner, field in _walk(cell) if known == name)
+    return substitute(cell, {name: _put(old, there, value)})
+
+
+def _put(old: Any, there: np.ndarray, value: Any) -> Any:
+    """A value for all compartments, `[comp]` or `[comp, pop]`, with another one in some."""
+    xp = jnp if isinstance(old, jax.Array) or isinstance(value, jax.Array) else np
+    ndim = max(np.ndim(value), np.ndim(old), 1)
+    if np.ndim(old) == 1 < ndim:
+        old = old[:, None]
+    return xp.where(there.reshape(-1, *[1] * (ndim - 1)), value, old)
 
 
 def _walk(cell: Cell) -> Iterator[tuple[str, Any, str]]:

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane import access, electrode
-from neurojax.membrane.axes import batch_shape
+from neurojax.membrane.axes import aligned, batch_shape
 from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
 from neurojax.membrane.compartment import Cell, State, environment
 from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
 from neurojax.membrane.rates import Gating, from_inf
-from neurojax.membrane.rest import steady_current, steady_state
+from neurojax.membrane.rest import clamped_there, steady_current, steady_state
 from neurojax.recording.trace import Trace
 from neurojax.units import MINUTE, PA
 
@@ -151,8 +151,15 @@ def from_trace(trace: Trace, dt: float) -> Electrode:
 
 
 def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
-    """Repeat what a trace's amplifier did, through the cell's pipette if it has one."""
-    return (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
+    """Repeat what a trace's amplifier did, through the cell's pipette if it has one.
+
+    A current that another pipette injected comes to `Trace.current_at`.
+    """
+    made = (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
+    if trace.current_at is None:
+        return made
+    silent = made._replace(i=0.0, inputs=made.inputs | {"i_cmd": 0.0} if made.inputs else {})
+    return electrode.with_currents(silent, [made.i], [trace.current_at])
 
 
 def coupled(cell: Cell, electrode: Electrode, g: Leaf, dt: Leaf) -> Electrode:
@@ -216,11 +223,17 @@ def with_v(cell: Cell, s: State, seen: Leaf) -> State:
 def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     """The state in which its inputs have held a cell that was commanded to, or seen at, v (mV).
 
-    Without a pipette it has settled at v. With one it is where the current through R_s balances
+    Without a pipette it has settled at v, a cell with compartments where its electrode is: the
+    others are where their currents are balanced. With a pipette it is where the current through R_s balances
     that of the channels (voltage clamp), or at what the pipette showed, less the fall of the
     potential over R_s (current clamp). Differentiable in every parameter.
     """
     found = pipette_of(cell)
+    if cell.state_axes:
+        pop = np.broadcast_shapes(shape, batch_shape(cell, v))
+        still = membrane_v(aligned(cell, pop), v, 0.0, {})
+        held = jnp.broadcast_to(still, (1, *pop))[0]  # a pipette's parameters are `[1, *pop]`
+        return steady_state(cell, clamped_there(cell, held, pop), pop)
     if found is None:
         return steady_state(cell, v, shape)
     in_voltage_clamp = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0

@@ -13,7 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.membrane.channel import Leaf, field, param, pytree
+from neurojax.membrane.channel import Leaf, ParamInfo, field, param, pytree
+
+
+DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
+"""What a relative density may be."""
 
 
 @pytree

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from neurojax.membrane.axes import Along, aligned, batch_shape
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import (
+    IDEAL_CLAMP_G,
     Cell,
     State,
     channel_current,
@@ -53,6 +54,10 @@ def steady_current(cell: Cell, v: Leaf) -> Float[Array, "*pop"]:
     return sum(currents, jnp.zeros_like(s.v))
 
 
+_SPREAD = 60
+"""Newton steps to where the currents of all compartments are balanced; the first are small."""
+
+
 @partial(jax.jit, static_argnames=("low", "high"))
 def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
@@ -89,11 +94,39 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
 
     v = jnp.broadcast_to(_turn(total, pop, low, high), shape)
     if compartments:
-        v = jax.lax.fori_loop(0, 60, spread, v)
+        v = jax.lax.fori_loop(0, _SPREAD, spread, v)
     # One Newton step outside stop_gradient carries the implicit derivative dv/dp = -i_p / i_v.
     slope = jax.lax.stop_gradient(balance(v)[1])
     v = v + cell.newton(v, imbalance(cell, i, v), slope)
     return steady_state(cell, v, pop)
+
+
+def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> Float[Array, "comp *pop"]:
+    """The potentials when the electrode has held its compartment at v (mV `[*pop]`) for ever.
+
+    In all others axial currents and those of the membrane are balanced. Differentiable in v and
+    every parameter.
+    """
+    cell = aligned(cell, pop)
+    shape = (*cell.state_shape, *pop)
+    held = jnp.broadcast_to(jnp.asarray(v, jnp.result_type(float)), shape)
+
+    def moved(cell: Cell, held: jax.Array, v: jax.Array, least: Any) -> jax.Array:
+        """One Newton step; `least` is the slope (mS/cm2) with which the membrane counts at least."""
+        i, g = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
+        g = jax.lax.stop_gradient(g if least is None else jnp.maximum(g, 0.0) + least)
+        clamp = jnp.full(shape, IDEAL_CLAMP_G, v.dtype)
+        i = i + cell.entering(clamp * (v - held))
+        return v + cell.newton(v, i, g + jax.lax.stop_gradient(cell.entering(clamp)))
+
+    fixed, there = jax.lax.stop_gradient((cell, held))
+
+    def spread(k: jax.Array, v: jax.Array) -> jax.Array:
+        return moved(fixed, there, v, 10 * 0.6**k)
+
+    v = jax.lax.fori_loop(0, _SPREAD, spread, there)
+    # The last step, outside stop_gradient, carries the implicit derivative.
+    return moved(cell, held, v, None)
 
 
 Bracket = tuple[jax.Array, jax.Array]

@@ -7,7 +7,7 @@ from typing import Any
 
 from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import parameters, substitute
+from neurojax.membrane.path_names import parameters, regional, substitute
 from neurojax.model.space import Space
 from neurojax.model.tables import only, value_of
 from neurojax.units import check_known, parse
@@ -17,7 +17,7 @@ _SPEC = ("low", "high", "scale", "also", "prior")
 
 def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]]:
     """What [free] asks for, by path name."""
-    known = parameters(cell)
+    known = parameters(cell) | regional(cell)
     flat = by_path_names(table, known)
     specs = {}
     for name, spec in flat.items():
@@ -76,7 +76,7 @@ def _prior(prior: Any, info: ParamInfo, place: str) -> tuple[float, float]:
 
 def tie(cell: Cell, specs: Mapping[str, dict[str, Any]], written: set[str]) -> Cell:
     """Give tied parameters the value of the one that leads them; refuse contradictions."""
-    known, led = parameters(cell), dict[str, str]()
+    known, led = parameters(cell) | regional(cell), dict[str, str]()
     for name, spec in specs.items():
         for other in spec.get("also", ()):
             if other == name or other in specs:
@@ -94,7 +94,7 @@ def tie(cell: Cell, specs: Mapping[str, dict[str, Any]], written: set[str]) -> C
 
 def check_start(cell: Cell, space: Space) -> None:
     """Raises ValueError for a free parameter whose value in the model is outside its bounds."""
-    known = parameters(cell)
+    known = parameters(cell) | regional(cell)
     for f in space.free:
         value, info = known[f.name]
         check_range(f"[free]: the model's {f.name}", value, info._replace(low=f.low, high=f.high))

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane.channel import check_is_a_number, natural_scale
-from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import check_value, parameters, substitute
+from neurojax.membrane.compartment import Cell, in_all_compartments
+from neurojax.membrane.path_names import check_one_number, check_value, parameters, regional, substitute
 from neurojax.units import check_known
 
 
@@ -146,20 +146,21 @@ class Space:
 
     def apply(self, cell: Cell, theta: Mapping[str, Any]) -> Cell:
         """The cell at these values of the free parameters."""
-        return substitute(cell, self.spread(theta))
+        own = {k: in_all_compartments(cell, v) for k, v in self.spread(theta).items()}
+        return substitute(cell, own)
 
 
 def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     """The space of named free parameters of a cell.
 
     `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
-    or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). Raises
-    ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale that
+    or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). What is
+    one number in a region of a cell can be free there, as "diameter.dendrite". Raises ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale that
     reaches zero, or a prior without width.
     """
     if not isinstance(names, Mapping):
         names = {name: {} for name in names}
-    known = parameters(cell)
+    known = parameters(cell) | regional(cell)
     chosen = []
     for name, spec in names.items():
         check_known(name, known, "parameter")
@@ -186,6 +187,7 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
         for path in (name, *also):
             check_value(path, [low, high], known)
             check_is_a_number(path, known[path][1])
+            check_one_number(path, known[path][0])
         if prior is not None:
             prior = _checked_prior(prior, name, info.unit, scale)
         chosen.append(Free(name, info.unit, low, high, scale, also, prior))

@@ -33,7 +33,9 @@ class Trace:
     """One sweep of a recording: what was commanded and what was measured.
 
     In current clamp `i_pA` was injected (depolarising positive) and `v_mV` measured; in voltage
-    clamp `v_mV` was commanded and `i_pA` measured (outward positive).
+    clamp `v_mV` was commanded and `i_pA` measured (outward positive). Of a cell that is modelled
+    with compartments, `at` is the number of the one where its pipette was, and `current_at` the one
+    into which its current went, where that was another pipette's.
 
     Raises RecordingError, naming file, sweep and field, for empty, unequal or non-finite samples.
     """
@@ -49,6 +51,8 @@ class Trace:
     origin: Origin = field(default_factory=Origin)
     warnings: tuple[str, ...] = ()
     start_ms: float | None = None  # when it began in its recording, where that is known
+    at: int | None = None  # None: where the cell's electrode is
+    current_at: int | None = None  # None: where its pipette was
 
     def __post_init__(self):
         where = f"{self.origin.path or 'trace'}, sweep {self.sweep}"

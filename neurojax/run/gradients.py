@@ -15,10 +15,10 @@ from neurojax.engine.folds import Fold, Total
 from neurojax.engine.program import Gradient, Theta
 from neurojax.membrane.axes import Along, aligned, batch_shape
 from neurojax.membrane.channel import Leaf, check_is_a_number
-from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.compartment import Cell, State, in_all_compartments
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import parameters, substitute
-from neurojax.run.simulation import checked, in_all_compartments, start
+from neurojax.run.simulation import checked, start
 from neurojax.units import check_known
 
 CROSSOVER = 8

@@ -26,9 +26,9 @@ from neurojax.membrane.axes import (
     check_length,
     spanned,
 )
-from neurojax.membrane.cable import compartment_at
+from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_real
-from neurojax.membrane.compartment import Cell, State, check_ions
+from neurojax.membrane.compartment import Cell, State, check_ions, in_all_compartments
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
 from neurojax.membrane.rest import at_rest, steady_state
@@ -102,11 +102,6 @@ def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) ->
     for axis, n in zip(cell.state_axes, cell.state_shape, strict=True):
         check_length(axis, n, initial=begun)
     return begun
-
-
-def in_all_compartments(cell: Cell, x: Leaf) -> Leaf:
-    """What is `[*pop]` as what is the same in all compartments of a cell, if it has some."""
-    return x[None] if cell.state_axes and np.ndim(x) else x
 
 
 def start(cell: Cell, initial: Along, pop: tuple[int, ...]) -> State:
@@ -238,7 +233,8 @@ def simulate(
     the range of `record_as` (in a compiled program they are infinite). A cell that diverges does
     not raise: it is False in `Recording.ok`.
     """
-    check_observables(cell, record)
+    alone = at is not None and isinstance(cell, Cable)
+    check_observables(one_of(cell) if alone else cell, record)
     folds = dict(folds or {})
     check_known(engine, ENGINES, "engine")
     if record_as is not None:

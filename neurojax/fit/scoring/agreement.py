@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from neurojax.engine.observables import observe
-from neurojax.fit.holding import base_mV, holding_pA, level
+from neurojax.fit.holding import base_mV, check_places, holding_pA, level, patched
 from neurojax.loss import Level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State
@@ -142,7 +142,8 @@ class _Begun(NamedTuple):
 
 
 def _begun(cell: Cell, trace: Trace, dt: float, held: bool) -> _Begun:
-    electrode = repeated(cell, trace, dt)
+    check_places(cell, [trace])
+    cell, electrode = patched(cell, trace.at), repeated(cell, trace, dt)
     if trace.clamp == "voltage":
         initial = pipette.clamped(before(cell, electrode), float(trace.v_mV[0]))
         return _Begun(cell, electrode, initial, trace)

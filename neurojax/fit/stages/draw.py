@@ -15,7 +15,8 @@ from neurojax.fit.candidates import Candidates
 from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import Cell, environment
+from neurojax.membrane.axes import aligned, batch_shape
+from neurojax.membrane.compartment import Cell, check_single, environment
 from neurojax.membrane.rest import steady_state
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
@@ -64,10 +65,11 @@ def found_or_drawn(
 ) -> Candidates:
     """What a stage that knows current clamp only begins with: what was found, or else fresh draws.
 
-    Raises ValueError for voltage clamp.
+    Raises ValueError for voltage clamp, and for a cell with compartments.
     """
     if task.clamp == "voltage":
         raise ValueError(f"{stage} follows recorded potentials: it needs current clamp")
+    check_single(task.cell, f"the stage {stage!r}")
     return fresh.run(task, None, budget) if found is None else found
 
 
@@ -105,6 +107,7 @@ def _rate_excess(task: Task, theta: Mapping[str, np.ndarray]) -> np.ndarray:
 def _excess(task: Task, cell: Cell) -> jax.Array:
     low, high = np.log(RATE_LIMITS)
     excess = jnp.zeros(())
+    cell = aligned(cell, batch_shape(cell))
     for v in _extremes(task.traces):
         s = steady_state(cell, v)
         for key, channel in cell.channels.items():
@@ -114,7 +117,8 @@ def _excess(task: Task, cell: Cell) -> jax.Array:
             for gate in channel.kinetics(s.v, cell.celsius, **seen).values():
                 at = jnp.log(gate.rate)
                 excess = jnp.maximum(excess, jnp.maximum(at - high, low - at))
-    return excess
+    worst = tuple(range(min(len(cell.state_axes), excess.ndim)))  # of all compartments
+    return excess.max(worst)
 
 
 def _extremes(traces: Sequence[Trace]) -> tuple[float, float]:

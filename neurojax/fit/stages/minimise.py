@@ -17,7 +17,7 @@ from neurojax.fit.optimisers.descent import LANES, Schedule, descend, needs_matr
 from neurojax.fit.precision import Precision
 from neurojax.fit.problem import Objective, Problem
 from neurojax.fit.task import Task
-from neurojax.membrane.path_names import parameters
+from neurojax.membrane.path_names import settable
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Minimise:
     def _starts(self, task: Task, found: Candidates | None) -> np.ndarray:
         if found is not None:
             return found.distinct(self.restarts)
-        known = {name: value for name, (value, _) in parameters(task.cell).items()}
-        own = task.space.point({name: known[name] for name in task.space.names})
+        known = settable(task.cell)
+        own = task.space.point({k: np.ravel(known[k][0])[0] for k in task.space.names})
         others = task.space.random(self.restarts - 1, task.seed)
         return np.concatenate([own[:, None], others], axis=1)
 

@@ -21,7 +21,7 @@ from neurojax.fit.optimisers.current_balance import (
 )
 from neurojax.fit.precision import computing, on_host
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import Cell
+from neurojax.membrane.compartment import Cell, check_single
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import parameters
 from neurojax.membrane.pipette import before, coupled, repeated
@@ -60,10 +60,12 @@ class Regress:
     def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The best draws, with their conductances.
 
-        Raises ValueError for voltage clamp, or where no conductance is free.
+        Raises ValueError for voltage clamp, a cell with compartments, or where no conductance is
+        free.
         """
         if task.clamp == "voltage":
             raise ValueError("regress balances injected currents: it needs current-clamp traces")
+        check_single(task.cell, "the stage 'regress'")
         best = Candidates(np.empty((len(task.space), 0)), np.empty(0), "pA")
         rng, batches = task.rng(3), self.rounds * max(1, self.draws // _BATCH)
         with budget.stage(self.name, "pA", self.share) as log:
