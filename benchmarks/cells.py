@@ -43,9 +43,9 @@ def load(name: str) -> list[Trace]:
         return read(path)
 
 
-def prepared(name: str) -> Prepared:
-    """A recording and the packaged single compartment, made ready as `neurojax fit` does."""
-    model = load_model("cortex")
+def prepared(name: str, model_name: str = "cortex") -> Prepared:
+    """A recording and a packaged model, made ready as `neurojax fit` does."""
+    model = load_model(model_name)
     assert model.space is not None
     return prepare_recording(model.cell, model.space, load(name))
 

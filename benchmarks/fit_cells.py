@@ -3,7 +3,9 @@
 Six recordings of several steps, prepared, divided and fitted as by `neurojax fit FILE cortex`. Five
 with one step each: fitted on all of it, and on its first 60 %, the default stages.
 Prints tables, medians over the seeds done so far; writes one JSON file, a row a cell and seed, and
-two pictures. With --part, only that part is done anew.
+two pictures. With --part, only that part is done anew. With --models, the recordings are fitted
+with each of these packaged models for as many --generations, however long these take, and a table
+tells which of them predicts best; rows go to fit_models.json.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 import neurojax as nj
-from neurojax.fit import default_sweeps, fit
+from neurojax.fit import Search, default_sweeps, fit
+from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 
@@ -66,23 +69,33 @@ def fitted(traces: list[Trace], settings: dict, model) -> tuple[nj.fit.Fit, dict
     }
 
 
-def recording(name: str, settings: dict) -> dict:
-    """Fit some sweeps of a cell and predict the other half."""
-    ready = prepared(name)
+def recording(name: str, settings: dict, model: str = "cortex", stages=None) -> dict:
+    """Fit some sweeps of a cell with a packaged model and predict the other half."""
+    ready = prepared(name, model)
     used, held_out = default_sweeps(ready.traces)
-    found, told = fitted(used, settings, (ready.cell, ready.space))
+    found, told = fitted(used, settings | {"stages": stages}, (ready.cell, ready.space))
+    unseen = error_on(found, used, held_out)
     rows = [predicted(found.cell, t)[0] for t in held_out]
     free = [predicted(found.cell, t, held=False)[0] for t in held_out]
     dt_ms = held_out[0].dt_ms
     return {
         "cell": name,
+        "model": model,
         **told,
+        "held_out_tolerances": round(unseen, 2),
         "prepared": ready.notes,
         "fitted_sweeps": [predicted(found.cell, t)[0] for t in used],
         "held_out_sweeps": rows,
         "held_out": verdict(rows, dt_ms),
         "held_out_at_the_models_own_rest": verdict(free, dt_ms),
     }
+
+
+def error_on(found: nj.fit.Fit, used: list[Trace], held_out: list[Trace]) -> float:
+    """The score of a fit on sweeps that it has not seen, in tolerances."""
+    task = nj.fit.Task(found.cell, found.space, held_out, used, dt=Search().dt)
+    z = found.space.point(found.values)
+    return float(FeatureScorer(task)(z[:, None]).errors[0])
 
 
 def one_step(name: str, settings: dict) -> dict:
@@ -153,7 +166,7 @@ def smooth_adaptation(times: np.ndarray, cut: float) -> dict:
 
 def held_out_runs(row: dict) -> list[tuple[Trace, Trace]]:
     """The held-out sweeps of a recording beside the free runs of its fitted cell."""
-    ready = prepared(row["cell"])
+    ready = prepared(row["cell"], row.get("model", "cortex"))
     cell = ready.space.apply(ready.cell, row["values"])
     return [(t, predicted(cell, t)[1]) for t in default_sweeps(ready.traces)[1]]
 
@@ -235,6 +248,30 @@ def seeds_of(rows: list[dict]) -> dict[str, list[dict]]:
     return {cell: [r for r in rows if r["cell"] == cell] for cell in cells}
 
 
+def models(names: list[str], cells: list[str], seed: int, generations: int) -> None:
+    """Fit recordings with several packaged models for as many generations; tell and write it."""
+    path = RESULTS / "fit_models.json"
+    done = json.loads(path.read_text())["recordings"] if path.exists() else []
+    rows = {(r["cell"], r["model"], r["settings"]["seed"]): r for r in done}
+    search = {"generations": generations, "draws": 1024}
+    for cell in cells:
+        for name in names:
+            row = recording(cell, {"seed": seed}, name, [Search(**search)])
+            rows[cell, name, seed] = row | {"settings": {"seed": seed, "search": search}}
+            result = {"dtype": str(jax.numpy.result_type(float)), "recordings": list(rows.values())}
+            write("fit_models", result)
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    table = Table("cell", "model", "seed", "free", "fitted", "held out", "s", "limits kept")
+    for (cell, name, seed), row in sorted(rows.items()):
+        kept = row["held_out"].values()
+        table.add_row(
+            cell, name, str(seed), str(row["free_parameters"]),
+            f"{row['error_tolerances']:.2f}", f"{row['held_out_tolerances']:.2f}",
+            f"{row['seconds']:.0f}", f"{sum(k['kept'] for k in kept)} of {len(kept)}",
+        )  # fmt: skip
+    console.print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="20 s for one cell, no files")
@@ -242,8 +279,13 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", help="only these")
     parser.add_argument("--seconds", type=float, default=300.0, help="wall time a fit")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", nargs="+", help="compare these packaged models on recordings")
+    parser.add_argument("--generations", type=int, default=100, help="of each of --models")
     told = parser.parse_args()
     nj.configure()
+    if told.models:
+        models(told.models, told.cells or list(CELLS), told.seed, told.generations)
+        return
     settings = {"seconds": 20.0 if told.quick else told.seconds, "seed": told.seed}
     path = RESULTS / "fit_cells.json"
     result = json.loads(path.read_text()) if path.exists() and not told.quick else {}

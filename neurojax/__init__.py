@@ -23,6 +23,7 @@ from neurojax.membrane.builders import (
     cylinder,
     myelinated_axon,
     rall_tree,
+    soma_and_dendrite,
     tapered,
 )
 from neurojax.membrane.cable import Cable
@@ -136,6 +137,7 @@ __all__ = [
     "replace",
     "selectivity",
     "simulate",
+    "soma_and_dendrite",
     "static",
     "steady_state",
     "step",

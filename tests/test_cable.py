@@ -449,7 +449,6 @@ DRIVE = nj.current_clamp(np.zeros(4))
         ({"electrode_at": 12}, "electrode_at = 12: expected whole numbers from 0 to 11"),
         ({"density": {"kv": 1.0}}, "'kv'"),
         ({"density": {"na": -1.0}}, "density of 'na' = -1"),
-        ({"channels": {"p": nj.Pipette(R_s=10.0, C_pip=5.0)}, "density": {}}, "one compartment"),
     ],
 )
 def test_a_wrong_cable_is_refused_by_name(changes, message):
@@ -472,21 +471,25 @@ def test_what_has_no_compartments_cannot_be_looked_at():
         nj.simulate(branched(), DRIVE, folds={"x": nj.At(fold=nj.Mean(), place=12)})
 
 
-def test_a_fold_must_say_which_compartment_an_amplifier_reads():
+def test_an_amplifier_reads_where_the_electrode_is():
+    cell = dataclasses.replace(branched(), electrode_at=3)
     fold = nj.VoltageError(data=nj.Target(np.zeros(4), np.ones(4)))
-    with pytest.raises(ValueError, match="At"):
-        nj.simulate(branched(), DRIVE, folds={"x": fold})
+    run = nj.simulate(cell, DRIVE, record=("v", "v_amp"), initial=-65.0, folds={"x": fold})
+    there = np.asarray(run.v)[:, 3]
+    np.testing.assert_array_equal(run.data["v_amp"], there)
+    np.testing.assert_allclose(run.folds["x"], (there[:4] ** 2).sum(), rtol=1e-6)
+    with pytest.raises(ValueError, match="cannot record 'v_amp'"):
+        nj.simulate(cell, DRIVE, record=("v_amp",), at=[1])
 
 
 def test_what_is_of_one_compartment_refuses_a_cable():
     cell = branched()
-    trace = nj.Trace("current", 0.1, np.full(100, -65.0), np.zeros(100))
+    trace = nj.Trace("voltage", 0.1, np.full(100, -65.0), np.zeros(100))
     protocol = nj.protocols.ramp(-80.0, 0.0, duration=10.0)
     for made in (
         lambda: nj.simulate(cell, nj.voltage_clamp(np.full(4, -65.0)), engine="prefix"),
         lambda: nj.clamp(cell, protocol),
         lambda: nj.fit.fit(cell, [trace], ["na.g_bar"]),
-        lambda: nj.model.to_toml(cell),
     ):
         with pytest.raises(ValueError, match="one compartment, a Cable has several"):
             made()

@@ -18,6 +18,8 @@ from neurojax.membrane.rest import steady_current
 from neurojax.model import cells, load_model, packaged
 
 every_cell = pytest.mark.parametrize("name", cells.__all__)
+CABLES = {"cortex_mainen_sejnowski_two"}  # what they do is in test_fit_cable
+of_one_compartment = pytest.mark.parametrize("name", sorted({*cells.__all__} - CABLES))
 
 # How far from rest in 20 ms, mV. Rest is with calcium at its initial value, which a T channel's
 # window current raises; and a pacemaker does not stay.
@@ -49,10 +51,10 @@ def test_its_numbers_are_in_the_model_file_of_its_name(name):
         model = load_model(name).cell
     assert nj.parameters(model).keys() == nj.parameters(make(name)).keys()
     for path, (value, _) in nj.parameters(make(name)).items():
-        assert value == nj.parameters(model)[path][0], path
+        np.testing.assert_array_equal(value, nj.parameters(model)[path][0], path)
 
 
-@every_cell
+@of_one_compartment
 def test_at_rest_its_steps_lead_nowhere(name):
     # Uncompiled, on arrays of the same shapes for all cells; the next test does it as users do.
     cell, low, high, dt = make(name), -150.0, 50.0, 0.025
@@ -76,12 +78,12 @@ def test_at_rest_its_steps_lead_nowhere(name):
 def test_it_runs_in_float32_and_stays_at_rest(name):
     cell = make(name)
     rest = nj.at_rest(cell)
-    paces = bool(jnp.isnan(rest.v))
+    paces = bool(jnp.isnan(rest.v).any())
     start = -60.0 if paces else rest
     told = nj.simulate(cell, nj.current_clamp(jnp.zeros(800)), 0.025, initial=start, every=20)
     assert bool(told.ok)
     if not paces:
-        assert np.abs(np.asarray(told.v) - float(rest.v)).max() < DRIFT.get(name, 0.05)
+        assert np.abs(np.asarray(told.v) - np.asarray(rest.v)).max() < DRIFT.get(name, 0.05)
 
 
 def test_public_names_are_the_functions():

@@ -134,7 +134,7 @@ def test_packaged_models_read_back_from_what_is_written(name):
     assert again.space == model.space
     assert again.description == 'a "b" \\ c\n'
     for path, (value, _) in parameters(model.cell).items():
-        assert parameters(again.cell)[path][0] == value, path
+        np.testing.assert_array_equal(parameters(again.cell)[path][0], value, path)
 
 
 @pytest.mark.parametrize(("name", "count"), [("squid", 8), ("herg", 9)])

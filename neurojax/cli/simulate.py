@@ -21,7 +21,7 @@ from neurojax.engine.observables import observables, observe
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, read, save
 from neurojax.io.files import write_whole
-from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.compartment import Cell, State, check_single
 from neurojax.membrane.electrode import (
     Electrode,
     current_clamp,
@@ -90,7 +90,7 @@ def run(
         if path is not None:
             check_writable(path)
     done = _stimulus(stimulus, cell, step_ms)
-    names = names or ["v" if done.clamp == "current" else "i_ion"]
+    names = names or [_measured(cell, done.clamp)]
     initial = _rest(loaded.name, cell, done)
     trace, data = _run(loaded.name, cell, done, step_ms, names, initial)
     out.print(_summary(loaded.name, trace), soft_wrap=True)
@@ -166,7 +166,7 @@ def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
         raise ValueError(f"{what} = {text!r}: {error}; {expected}") from None
     if kind == "current density":
         density = parse(text, "uA/cm2", what)
-        return density * float(np.asarray(cell.area)) / PA, "pA"
+        return density * float(np.sum(cell.area)) / PA, "pA"
     if kind == "current":
         return parse(text, "pA", what), "pA"
     if kind == "voltage":
@@ -176,10 +176,12 @@ def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
 
 def _rest(name: str, cell: Cell, s: Stimulus) -> State:
     """The state in which the stimulus finds the cell."""
+    if s.clamp == "voltage":
+        check_single(cell, "a voltage clamp here")
     initial = (
         at_rest(cell, s.holding * PA) if s.clamp == "current" else steady_state(cell, s.command[0])
     )
-    if not np.isfinite(np.asarray(initial.v)):
+    if not np.isfinite(np.asarray(initial.v)).all():
         raise ValueError(
             f"{name} has no resting potential at a holding current of {s.holding:g} pA"
         )
@@ -188,18 +190,19 @@ def _rest(name: str, cell: Cell, s: Stimulus) -> State:
 
 def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initial: State):
     """The simulated sweep as a trace, and every observable, from before the first step on."""
-    measured = "v" if s.clamp == "current" else "i_ion"
+    measured = _measured(cell, s.clamp)
     wanted = list(dict.fromkeys([measured, *names]))
     done = simulate(cell, s.electrode, dt, record=wanted, initial=initial)
     if not bool(done.ok):
         raise ValueError(f"{name} left the finite numbers: use a smaller --dt (now {dt:g} ms)")
     data = {
-        k: np.r_[np.asarray(observe(cell, initial, k)), np.asarray(v)] for k, v in done.data.items()
+        k: np.concatenate([np.asarray(observe(cell, initial, k))[None], np.asarray(v)])
+        for k, v in done.data.items()
     }
     # One sample more than steps; the last command holds on.
     command = np.r_[s.command, s.command[-1:]]
     if s.clamp == "current":
-        v, i = data["v"], command
+        v, i = data[measured], command
     else:
         v, i = np.r_[s.command[:1], s.command], data["i_ion"] * float(np.asarray(cell.area)) / PA
     trace = Trace(
@@ -211,6 +214,13 @@ def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initia
         holding=s.holding,
     )
     return trace, {k: data[k] for k in names}
+
+
+def _measured(cell: Cell, clamp: str) -> str:
+    """What the amplifier measures; of a cell with compartments where the electrode is."""
+    if clamp == "voltage":
+        return "i_ion"
+    return "v_amp" if cell.state_axes else "v"
 
 
 def _summary(name: str, trace: Trace) -> str:

@@ -28,9 +28,9 @@ def observables(cell: Cell) -> list[str]:
 
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
     Nernst potentials of ions as "E_ca" (mV). What an amplifier reads through the cell's pipette,
-    if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp; of a cell with
-    compartments "v_amp" is that of the one in which the electrode is, `[*pop]`. Of schemes
-    with charges also the gating charge of a channel, "k.q" (elementary charges), and its gating
+    if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp; of a cell
+    with compartments "v_amp" is read where the electrode is, `[*pop]`. Of schemes with charges also
+    the gating charge of a channel, "k.q" (elementary charges), and its gating
     current, "k.i_gate" (these per ms).
     """
     gates = [f"{key}.{gate}" for key, c in cell.channels.items() for gate in c.gate_names()]
@@ -93,7 +93,7 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
 
 
 def amplifier_potential(cell: Cell, s: State) -> jax.Array:
-    """The potential that an amplifier in current clamp reads, mV `[*pop]`: where the electrode is."""
+    """What an amplifier in current clamp reads, mV `[*pop]`, where the electrode is."""
     found = pipette_of(cell)
     if found is None:
         return cell.at_electrode(s.v)

@@ -18,7 +18,7 @@ from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.fit.uncertainty.free_runs import mask_of
 from neurojax.io import ParameterRecord, Results
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import parameters
+from neurojax.membrane.path_names import parameters, regional
 from neurojax.model.space import Space
 from neurojax.recording.trace import RecordingError, Trace
 
@@ -42,10 +42,14 @@ def under(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]
 def parameter_records(
     cell: Cell, space: Space | None = None, errors: Mapping[str, float] | None = None
 ) -> dict[str, ParameterRecord]:
-    """Every parameter of a cell for the results file, the free ones with their search bounds."""
+    """Every parameter of a cell for the results file, the free ones with their search bounds.
+
+    Those of regions only where they are free.
+    """
     free = {f.name: f for f in space.free} if space else {}
     records = {}
-    for name, (value, p) in parameters(cell).items():
+    of_regions = {k: x for k, x in regional(cell).items() if k in free}
+    for name, (value, p) in (parameters(cell) | of_regions).items():
         f = free.get(name, p)
         error = (errors or {}).get(name)
         records[name] = ParameterRecord(

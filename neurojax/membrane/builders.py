@@ -157,6 +157,36 @@ def ball_and_stick(
     return assemble(sections, channels, **more)
 
 
+def soma_and_dendrite(
+    channels: Mapping[str, Channel],
+    *,
+    soma: float = 20.0,
+    ratio: float = 10.0,
+    coupling_MOhm: float = 50.0,
+    R_i: float = 100.0,
+    **more: Any,
+) -> Cable:
+    """A soma as long as wide (um), and all dendrites as one compartment; regions of these names.
+
+    The dendrite has `ratio` times the area of the soma, and is joined to its centre through the
+    resistance `coupling_MOhm`: it is the cylinder of this area and half resistance, as wide as
+    `equivalent_diameter` says. `more` is as in `assemble`.
+    """
+    area = ratio * soma**2  # um2 / pi
+    diameter = equivalent_diameter(np.pi * area, coupling_MOhm, R_i)
+    sections = {
+        "soma": Section(soma, soma, 1),
+        "dendrite": Section(area / diameter, diameter, 1, on="soma", at=CENTRE),
+    }
+    return assemble(sections, channels, R_i=R_i, **more)
+
+
+def equivalent_diameter(area_um2: Any, half_MOhm: Any, R_i: Any) -> Any:
+    """Diameter, um, of the cylinder of this side area whose axial resistance from centre to end is
+    `half_MOhm`: (2 R_i area / (pi^2 half))^(1/3); R_i in Ohm cm."""
+    return np.cbrt(2 * (R_i * 1e4) * area_um2 / (np.pi**2 * half_MOhm * 1e6))
+
+
 def tapered(
     length: float,
     diameters: tuple[float, float],

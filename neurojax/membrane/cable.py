@@ -80,6 +80,12 @@ CRANK_NICOLSON = Implicit(0.5, (1.0,))
 """Second order, one solve. What is steep rings for many steps where dt is not small."""
 BACKWARD_EULER = Implicit(1.0, (1.0,))
 """First order, one solve; does not ring."""
+IMPLICIT = {
+    "damped": DAMPED,
+    "crank-nicolson": CRANK_NICOLSON,
+    "backward-euler": BACKWARD_EULER,
+}
+"""Ways of the implicit step by their names."""
 
 _HALF = ParamInfo(1.0, "1", 1e-4, 1e6, "log")
 
@@ -348,8 +354,10 @@ def compartment_at(cell: Cable, s: State, at: Leaf) -> tuple[Compartment, State]
     owned = ("comp" in array.own for array in arrays(things))
     chosen = [_row(x, at) if own else x for x, own in zip(leaves, owned, strict=True)]
     cell, here = jax.tree.unflatten(structure, chosen)
+    fields: dict[str, Any]
     fields = {f.name: getattr(cell, f.name) for f in dataclasses.fields(Compartment)}
-    return Compartment(**fields | {"channels": _unpatched(cell)}), here.value
+    fields["channels"] = _unpatched(cell)
+    return Compartment(**fields), here.value
 
 
 def one_of(cell: Cable) -> Compartment:

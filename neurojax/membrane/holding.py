@@ -59,7 +59,8 @@ def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 
 def away_from_rest(cell: Cell, v: Any) -> Any:
     """How far from v (mV) a cell that is held there would rest by itself, mV `[*pop]`.
 
-    To first order, where the electrode is. Infinite where it could not rest near v; 0 of a cell that nothing holds.
+    To first order, where the electrode is. Infinite where it could not rest near v; 0 of a cell
+    that nothing holds.
     """
     if cell.joined and not cell.state_axes:
         raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from neurojax.membrane.channel import Leaf, ParamInfo, check_range, check_real, params
 from neurojax.membrane.compartment import CELSIUS, Cell
@@ -53,7 +54,7 @@ def _regions(cell: Cell) -> dict[str, np.ndarray]:
 
 def _within(value: Any, there: np.ndarray) -> Leaf | None:
     """What a value is in some compartments: a number, `[pop]`, or None where they differ."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return None
     array = np.asarray(value)
     if array.ndim == 0:
@@ -91,9 +92,11 @@ def check_value(
 
 
 def check_one_number(name: str, value: Leaf) -> None:
-    """Raise ValueError for a parameter that compartments differ in, which one number cannot move."""
-    array = np.asarray(value) if not isinstance(value, jax.core.Tracer) else np.zeros(())
-    if array.ndim and array.shape[0] > 1 and (array != array[:1]).any():
+    """Raise ValueError for a parameter in which compartments differ: it is not one number."""
+    if isinstance(value, Tracer) or np.ndim(value) == 0:
+        return
+    array = np.asarray(value)
+    if (array != array[:1]).any():
         raise ValueError(
             f"{name} differs from compartment to compartment: free it by region, as "
             f'"{name}.dendrite", or paint a channel by `density`'

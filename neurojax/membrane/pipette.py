@@ -224,9 +224,9 @@ def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     """The state in which its inputs have held a cell that was commanded to, or seen at, v (mV).
 
     Without a pipette it has settled at v, a cell with compartments where its electrode is: the
-    others are where their currents are balanced. With a pipette it is where the current through R_s balances
-    that of the channels (voltage clamp), or at what the pipette showed, less the fall of the
-    potential over R_s (current clamp). Differentiable in every parameter.
+    others are where their currents are balanced. With a pipette it is where the current through R_s
+    balances that of the channels (voltage clamp), or at what the pipette showed, less the fall of
+    the potential over R_s (current clamp). Differentiable in every parameter.
     """
     found = pipette_of(cell)
     if cell.state_axes:

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 
 from neurojax.membrane.channel import Leaf, ParamInfo, field, param, pytree
 
-
-DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "log")
+DENSITY = ParamInfo(1.0, "1", 0.0, 1e6, "linear")
 """What a relative density may be."""
 
 

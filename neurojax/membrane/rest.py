@@ -101,18 +101,18 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) 
     return steady_state(cell, v, pop)
 
 
-def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> Float[Array, "comp *pop"]:
-    """The potentials when the electrode has held its compartment at v (mV `[*pop]`) for ever.
+def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> jax.Array:
+    """The potentials `[comp, *pop]` when the electrode has held its compartment for ever.
 
-    In all others axial currents and those of the membrane are balanced. Differentiable in v and
-    every parameter.
+    At v, mV `[*pop]`; in all others axial currents and those of the membrane are balanced.
+    Differentiable in v and every parameter.
     """
     cell = aligned(cell, pop)
     shape = (*cell.state_shape, *pop)
     held = jnp.broadcast_to(jnp.asarray(v, jnp.result_type(float)), shape)
 
-    def moved(cell: Cell, held: jax.Array, v: jax.Array, least: Any) -> jax.Array:
-        """One Newton step; `least` is the slope (mS/cm2) with which the membrane counts at least."""
+    def moved(cell: Cell, held: jax.Array, v: jax.Array, least: Leaf | None = None) -> jax.Array:
+        """One Newton step; `least` is the least slope (mS/cm2) that the membrane counts with."""
         i, g = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
         g = jax.lax.stop_gradient(g if least is None else jnp.maximum(g, 0.0) + least)
         clamp = jnp.full(shape, IDEAL_CLAMP_G, v.dtype)
@@ -126,7 +126,7 @@ def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> Float[Array, "co
 
     v = jax.lax.fori_loop(0, _SPREAD, spread, there)
     # The last step, outside stop_gradient, carries the implicit derivative.
-    return moved(cell, held, v, None)
+    return moved(cell, held, v)
 
 
 Bracket = tuple[jax.Array, jax.Array]

@@ -26,6 +26,36 @@ E_rev = "nernst"               # of [ions.ca], which it carries
 "k.E_rev" = { also = ["m.E_rev"] }   # one value for both
 "na.v_shift" = { prior = { mean = 0, sd = "5 mV" } }   # what is known beforehand
 "ions.ca.tau" = true
+
+A cell with dendrites has its shape in one of three tables, and then no area; what differs along it
+is by region:
+
+[cell]
+R_i = 150                      # Ohm cm; this and C_m may be by region, too
+electrode_at = 0               # the compartment of the electrode: the first, unless told
+[sections.soma]
+length = "20 um"
+diameter = "20 um"
+compartments = 1               # without, as many as NEURON's d_lambda rule says
+[sections.dendrite]            # its region has its name, or that of `region`
+on = "soma"
+at = 0.5                       # where on the soma: its end, 1, unless told
+length = 700
+diameter = 4
+[channels.na]
+type = "SquidNa"
+g_bar = { soma = 120, dendrite = 10 }    # it is nowhere else
+[channels.k]
+type = "SquidK"
+density = { soma = 1, dendrite = { type = "Exponential", far = 0.1, distance = "100 um" } }
+[free]
+"na.g_bar.dendrite" = { low = 1, high = 100 }    # one value for a region
+"diameter.dendrite" = true
+"density.k.dendrite.far" = true
+
+[morphology] has the `file` of a traced neuron (and `part`, how much of a length constant a
+compartment may be), whose regions are "soma", "axon", "basal" and "apical"; [compartments] has
+lists: parents, length, diameter, regions ... as a fit writes them.
 """
 
 from neurojax.model.document import (

@@ -1,16 +1,26 @@
-"""The tables [cell], [inputs], [ions] and [channels] of a model file: a cell."""
+"""The tables [cell], [inputs], [ions] and [channels] of a model file: a cell on its shape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from neurojax.membrane.cable import IMPLICIT, Cable
 from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.compartment import CELSIUS, Cell, check_ions
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import as_scheme
 from neurojax.model.registry import Registry, known_channels
+from neurojax.model.shape_tables import (
+    GEOMETRY,
+    density_of,
+    read_shape,
+    value_along,
+    value_by_region,
+)
 from neurojax.model.tables import (
     NERNST,
     TABLES,
@@ -19,17 +29,16 @@ from neurojax.model.tables import (
     value_of,
     whole_numbers,
 )
-from neurojax.units import parse
+from neurojax.units import check_known, parse
 
 
 def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, set[str]]:
     """The cell, and the path names of the parameters that the file sets."""
-    table, known = table_of(document, "cell"), params(Cell)
-    only(table, [*known, "celsius", "electrode_ion"], "[cell]: ", "key")
-    own: dict[str, Any] = {k: value_of(table, k, known[k], "[cell]") for k in known if k in table}
+    table = table_of(document, "cell")
+    shape, own = _shape(document, table, registry.folder)
     if "celsius" in table:
         own["celsius"] = value_of(table, "celsius", CELSIUS, "[cell]")
-    written = set(own)
+    written = set(table)
     ions, channels = _entries(document, "ions"), _entries(document, "channels")
     written |= {f"ions.{key}.{field}" for key, entry in ions.items() for field in entry}
     written |= {f"{key}.{field}" for key, entry in channels.items() for field in entry}
@@ -42,16 +51,51 @@ def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, se
             raise ValueError(
                 f"[cell] electrode_ion = {ion!r}: no such table in [ions] (have: {have})"
             )
-    cell = Cell(
-        channels={
-            key: _channel(entry, f"[channels.{key}]", registry) for key, entry in channels.items()
-        },
-        ions={key: _ion(entry, f"[ions.{key}]", registry) for key, entry in ions.items()},
-        inputs=_inputs(table_of(document, "inputs"), ions),
-        **own,
-    )
+    own["channels"] = {
+        key: _channel(entry, f"[channels.{key}]", registry, shape)
+        for key, entry in channels.items()
+    }
+    own["ions"] = {k: _ion(entry, f"[ions.{k}]", registry, shape) for k, entry in ions.items()}
+    own["inputs"] = _inputs(table_of(document, "inputs"), ions)
+    if shape is None:
+        cell = Cell(**own)
+    else:
+        dense = {k: density_of(x, f"[channels.{k}]", shape) for k, x in channels.items()}
+        own["density"] = {k: x for k, x in dense.items() if x is not None}
+        cell = replace(shape, **own)
+    cell.check()
     check_ions(cell, Electrode(0.0, 0.0, 0.0))
     return cell, written
+
+
+def _shape(
+    document: Mapping[str, Any], table: Mapping[str, Any], folder: Path
+) -> tuple[Cable | None, dict[str, Any]]:
+    """The bare cell with compartments, None for one without, and what [cell] says of the other."""
+    make = read_shape(document, folder)
+    if make is None:
+        known = params(Cell)
+        only(table, [*known, *_OTHERS], "[cell]: ", "key")
+        return None, {k: value_of(table, k, known[k], "[cell]") for k in known if k in table}
+    known = {k: info for k, info in params(Cable).items() if k not in GEOMETRY}
+    only(table, [*known, *_OTHERS, "electrode_at", "implicit"], "[cell]: ", "key")
+    here = {k: value_by_region(table, k, known[k], "[cell]") for k in known if k in table}
+    shape, own = make(**here), dict[str, Any]()
+    for key, value in here.items():
+        for region in shape.regions if isinstance(value, dict) else ():
+            if region not in value:
+                raise ValueError(f"[cell] {key}: no value for the region {region!r}")
+    if "electrode_at" in table:
+        own["electrode_at"] = table["electrode_at"]
+    if "implicit" in table:
+        kind = table["implicit"]
+        check_known(str(kind), IMPLICIT, "implicit step", "[cell]: ")
+        own["implicit"] = IMPLICIT[kind]
+    return shape, own
+
+
+_OTHERS = "celsius", "electrode_ion"
+"""What [cell] may have beside parameters."""
 
 
 def _entries(document: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -75,7 +119,7 @@ def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
     return {key: parse(value, "1", f"[inputs] {key}") for key, value in table.items()}
 
 
-def _ion(entry: Mapping[str, Any], place: str, registry: Registry) -> Ion:
+def _ion(entry: Mapping[str, Any], place: str, registry: Registry, shape: Cable | None) -> Ion:
     cls = _class(registry.ion, entry.get("type", "Ion"), place)
     known, whole = params(cls), whole_numbers(cls)
     only(entry, ["type", *whole, *known], f"{place}: ", "key")
@@ -87,7 +131,7 @@ def _ion(entry: Mapping[str, Any], place: str, registry: Registry) -> Ion:
         if type(value) is not int or value == 0 or (key == "pump_hill" and value < 0):
             raise ValueError(f"{place} {key} = {value!r}: expected a whole number, not 0")
     given: dict[str, Any] = {k: entry[k] for k in whole if k in entry}
-    given |= {k: value_of(entry, k, known[k], place) for k in known if k in entry}
+    given |= {k: value_along(entry, k, known[k], place, shape) for k in known if k in entry}
     return cls(**given)
 
 
@@ -98,13 +142,16 @@ def _class(find: Callable[[Any], Any], kind: Any, place: str) -> Any:
         raise ValueError(f"{place}: {error}") from error
 
 
-def _channel(entry: Mapping[str, Any], place: str, registry: Registry) -> Channel:
+def _channel(
+    entry: Mapping[str, Any], place: str, registry: Registry, shape: Cable | None
+) -> Channel:
     if "type" not in entry:
         known = ", ".join(known_channels())
         raise ValueError(f"{place}: type is missing (a channel class: {known})")
     cls = _class(registry.channel, entry["type"], place)
     known, kind = params(cls), cls.__name__
-    values = {k: v for k, v in entry.items() if k not in ("type", "scheme")}
+    other = ("type", "scheme") if shape is None else ("type", "scheme", "density")
+    values = {k: v for k, v in entry.items() if k not in other}
     only(values, known, f"{place}: ", f"parameter of {kind}:")
     given: dict[str, Any] = {}
     for k, value in values.items():
@@ -116,7 +163,7 @@ def _channel(entry: Mapping[str, Any], place: str, registry: Registry) -> Channe
                 )
             given[k] = None
         else:
-            given[k] = value_of(values, k, known[k], place)
+            given[k] = value_along(values, k, known[k], place, shape)
     scheme = entry.get("scheme", False)
     if not isinstance(scheme, bool):
         raise ValueError(f"{place} scheme = {scheme!r}: expected true or false")

@@ -18,6 +18,7 @@ __all__ = [
     "cortex_l5_hay_soma",
     "cortex_lts",
     "cortex_mainen_sejnowski",
+    "cortex_mainen_sejnowski_two",
     "cortex_rs",
     "crab_connor_stevens",
     "hair_cell",
@@ -105,6 +106,17 @@ def cortex_mainen_sejnowski() -> Cell:
     has no bursts, which need them apart.
     """
     return load_model("cortex_mainen_sejnowski").cell
+
+
+def cortex_mainen_sejnowski_two() -> Cell:
+    """The same as soma with axon, and dendrite, whose areas are as 1 to 165: it bursts.
+
+    With other ratios of the areas it fires fast and evenly (15) or adapts (110); see
+    `equivalent_diameter` for the dendrite that keeps their coupling of 10 MOhm.
+
+    Source: Mainen & Sejnowski 1996, Nature 382:363, doi:10.1038/382363a0, their reduced model.
+    """
+    return load_model("cortex_mainen_sejnowski_two").cell
 
 
 def hippocampus_traub_miles() -> Cell:

@@ -35,7 +35,10 @@ def by_path_names(
     flat: dict[str, Any] = {}
     for key, entry in table.items():
         path = prefix + key
-        if isinstance(entry, dict) and any(name.startswith(f"{path}.") for name in known):
+        # A parameter may have parts, of regions: "C_m" is free, or "C_m.dendrite".
+        told = path in known and isinstance(entry, dict) and {*entry} <= {*_SPEC}
+        inner = any(name.startswith(f"{path}.") for name in known)
+        if isinstance(entry, dict) and inner and not told:
             flat |= by_path_names(entry, known, f"{path}.")
         else:
             flat[path] = entry

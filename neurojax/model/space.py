@@ -15,7 +15,13 @@ import numpy as np
 
 from neurojax.membrane.channel import check_is_a_number, natural_scale
 from neurojax.membrane.compartment import Cell, in_all_compartments
-from neurojax.membrane.path_names import check_one_number, check_value, parameters, regional, substitute
+from neurojax.membrane.path_names import (
+    check_one_number,
+    check_value,
+    parameters,
+    regional,
+    substitute,
+)
 from neurojax.units import check_known
 
 
@@ -155,8 +161,10 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
 
     `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
     or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). What is
-    one number in a region of a cell can be free there, as "diameter.dendrite". Raises ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale that
-    reaches zero, or a prior without width.
+    one number in a region of a cell can be free there, as "diameter.dendrite".
+
+    Raises ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale
+    that reaches zero, a prior without width, or what differs from compartment to compartment.
     """
     if not isinstance(names, Mapping):
         names = {name: {} for name in names}

@@ -10,7 +10,10 @@ from neurojax.membrane.channel import ParamInfo, check_range, params
 from neurojax.membrane.ions import Ion
 from neurojax.units import nearest, parse
 
-TABLES = ("name", "description", "cell", "inputs", "ions", "channels", "free")
+SHAPES = ("sections", "compartments", "morphology")
+"""Tables of which a cell with compartments has one."""
+
+TABLES = ("name", "description", "cell", *SHAPES, "inputs", "ions", "channels", "free")
 NERNST = "nernst"
 """An `E_rev` that follows the concentrations."""
 

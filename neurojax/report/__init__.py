@@ -14,6 +14,7 @@ from neurojax.report import (
     opening,
     page,
     parameters,
+    shape,
     sweeps,
 )
 from neurojax.report.content import FitReport, at_bound, report_of
@@ -49,7 +50,7 @@ def write(path: str | os.PathLike[str], report: FitReport | Fit, *, bitmaps: boo
     if isinstance(report, Fit):
         report = report_of(report)
     folder = figures_folder(path)
-    made, own = figures(report), sweep_figures(report)
+    made, own = figures(report) | shape.trees(report.fit), sweep_figures(report)
     written = write_whole(path, _page(report, made, own, folder.name))
     write_figures(folder, made | dict(own.values()), bitmaps)
     return written
@@ -57,13 +58,17 @@ def write(path: str | os.PathLike[str], report: FitReport | Fit, *, bitmaps: boo
 
 def to_html(report: FitReport) -> str:
     """The report as one HTML document that needs nothing else."""
-    return _page(report, figures(report), sweep_figures(report), "")
+    made = figures(report) | shape.trees(report.fit)
+    return _page(report, made, sweep_figures(report), "")
 
 
 def _page(report: FitReport, made: Any, own: Any, folder: str) -> str:
     sections = [("sweeps", "The model beside the recording", sweeps.beside(report, made, own))]
     if report.spiking:
         sections.append(("firing", "Spikes", sweeps.spikes(made)))
+    if isinstance(report.fit.cell, Cable):
+        told = {k: one for k, one in made.items() if k.startswith("tree_")}
+        sections.append(("shape", "The cell in space", shape.section(report.fit, told)))
     sections += [
         ("parameters", "Parameters", parameters.section(report, made)),
         ("course", "How the fit went", course.stages(report, made)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from neurojax.fit import Free
 from neurojax.membrane import path_names
+from neurojax.membrane.channel import Leaf
 from neurojax.plot.fits import Span, spans
 from neurojax.plot.look import between, number, readable
 from neurojax.report import page, words
@@ -68,7 +69,7 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     yield f"<code>{page.text(f.name)}</code>{also}", ""
     yield number(value)
     yield unit
-    yield of_whole(best, f.unit, report.fit.cell), "number"
+    yield of_whole(f.name, best, f.unit, report.fit.cell), "number"
     if kind and span is None:
         yield from ("-", "not at all")
     elif kind and span is not None:
@@ -84,10 +85,19 @@ def _row(report: FitReport, f: Free, kind: str, span: Span | None) -> Iterator[p
     yield f'<span class="flag">at its {bound} bound</span>' if bound else "", ""
 
 
+def _held(value: Leaf, unit: str) -> str:
+    """A value that was held; from the least to the largest where compartments differ."""
+    ends = [readable(float(x), unit) for x in (np.min(value), np.max(value))]
+    (low, unit), (high, own) = ends
+    if low == high:
+        return f"{number(low)} {unit}"
+    return f"{number(low)} {unit} to {number(high)} {own}"
+
+
 def _fixed(report: FitReport) -> str:
     free = {name for f in report.fit.space.free for name in (f.name, *f.also)}
     fixed = [
-        (name, f"{number(float(readable(v, i.unit)[0]))} {readable(v, i.unit)[1]}")
+        (name, _held(v, i.unit))
         for name, (v, i) in path_names.parameters(report.fit.cell).items()
         if name not in free
     ]

@@ -12,7 +12,9 @@ import numpy as np
 
 from neurojax.fit import Fit
 from neurojax.fit.holding import holding_pA
+from neurojax.membrane.cable import Cable
 from neurojax.membrane.compartment import Cell
+from neurojax.membrane.profiles import density_of
 from neurojax.membrane.rest import at_rest
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView
@@ -49,7 +51,7 @@ def properties(report: FitReport) -> list[Property]:
 def _passive(views: Sequence[SweepView], fit: Fit) -> Iterator[Property]:
     begun = views[0].data
     base = [_of(v.data, v)[0] for v in views]
-    rest = float(np.asarray(at_rest(fit.cell, holding_pA(begun) * PA).v))
+    rest = float(fit.cell.at_electrode(at_rest(fit.cell, holding_pA(begun) * PA).v))
     yield Property("rest", "mV", _median(base), rest, "median; the model's own, not held")
     down = [v for v in views if v.step.height < 0 and v.step.off - v.step.on >= _LEAST_MS]
     down = [v for v in down if not spikes(v.data.v_mV, v.data.dt_ms).number]
@@ -108,15 +110,32 @@ def _median(values: Sequence[float]) -> float:
 # -- of the whole cell -----------------------------------------------------------------------------
 def capacitance_pF(cell: Cell) -> float:
     """The capacitance of the whole membrane."""
-    return float(np.asarray(cell.C_m)) * float(np.asarray(cell.area)) * 1e6
+    return float(np.sum(np.asarray(cell.C_m) * np.asarray(cell.area))) * 1e6
 
 
-def of_whole(value: float, unit: str, cell: Cell) -> str:
-    """A density times the membrane's area: "12.3 nS", "105 pF"; else nothing."""
-    area = float(np.asarray(cell.area))
+def of_whole(name: str, value: float, unit: str, cell: Cell) -> str:
+    """A density times the area of the membrane that has it: "12.3 nS", "105 pF"; else nothing.
+
+    In a cell with compartments that is the region that the parameter's name ends with, or else all,
+    each as dense as the channel is there.
+    """
+    area = float(np.sum(_area(name, cell)))
     if unit not in ("mS/cm2", "uF/cm2") or area >= 1e-2:
         return ""  # an area of 1 cm2 stands for densities
     return f"{number(value * area * 1e6, 3)} {'nS' if unit == 'mS/cm2' else 'pF'}"
+
+
+def _area(name: str, cell: Cell) -> np.ndarray:
+    """The areas, cm2, of what has a parameter; of a channel where it is, as dense as it is."""
+    area = np.asarray(cell.area)
+    if not isinstance(cell, Cable):
+        return area
+    owner, region = name.partition(".")[0], name.rpartition(".")[2]
+    if owner in cell.density:
+        area = area * np.asarray(density_of(cell.density[owner]))
+    if region in cell.regions:
+        area = area * (np.asarray(cell.regions) == region)
+    return area
 
 
 def section(report: FitReport) -> Iterator[str]:

@@ -233,8 +233,8 @@ def simulate(
     the range of `record_as` (in a compiled program they are infinite). A cell that diverges does
     not raise: it is False in `Recording.ok`.
     """
-    alone = at is not None and isinstance(cell, Cable)
-    check_observables(one_of(cell) if alone else cell, record)
+    seen = one_of(cell) if at is not None and isinstance(cell, Cable) else cell
+    check_observables(seen, record)
     folds = dict(folds or {})
     check_known(engine, ENGINES, "engine")
     if record_as is not None:
