@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -108,7 +108,8 @@ def run(
         out.print(f"results: {save(output, results)}", soft_wrap=True)
     if picture is not None:
         label = "current (pA)" if done.clamp == "current" else "command (mV)"
-        drawn = plot.observed(trace.t_ms, data, commanded(trace), label, loaded.name)
+        shown = _at_electrode(cell, data)
+        drawn = plot.observed(trace.t_ms, shown, commanded(trace), label, loaded.name)
         save_picture(drawn, picture)
         out.print(f"drawn: {picture}", soft_wrap=True)
 
@@ -214,6 +215,12 @@ def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initia
         holding=s.holding,
     )
     return trace, {k: data[k] for k in names}
+
+
+def _at_electrode(cell: Cell, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is drawn, `[record]`: of a cell with compartments that in which its electrode is."""
+    at = int(np.asarray(getattr(cell, "electrode_at", 0)))
+    return {k: x if x.ndim == 1 else x[:, at] for k, x in data.items()}
 
 
 def _measured(cell: Cell, clamp: str) -> str:
