@@ -35,10 +35,11 @@ def by_path_names(
     flat: dict[str, Any] = {}
     for key, entry in table.items():
         path = prefix + key
-        # A parameter may have parts, of regions: "C_m" is free, or "C_m.dendrite".
-        told = path in known and isinstance(entry, dict) and {*entry} <= {*_SPEC}
-        inner = any(name.startswith(f"{path}.") for name in known)
-        if isinstance(entry, dict) and inner and not told:
+        inner = [name for name in known if name.startswith(f"{path}.")]
+        # A parameter may have parts, of regions: "C_m" is told of, or "C_m.dendrite".
+        if isinstance(entry, dict) and path in known:
+            inner = [x for x in inner for k in entry if f"{x}.".startswith(f"{path}.{k}.")]
+        if isinstance(entry, dict) and inner:
             flat |= by_path_names(entry, known, f"{path}.")
         else:
             flat[path] = entry
