@@ -192,10 +192,10 @@ class Channel:
     Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
     `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
     is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
-    formulas take as keywords, inputs, or the cell's "area") and `carries` (ions, and the share of
-    the current that each is). `commands` are inputs that it brings with it, and their values at
-    rest; one that is not `ionic` is no part of the membrane. One that `receives` events is opened
-    by them: each adds its weight to every gating variable.
+    formulas take as keywords, inputs, or the cell's "area", cm2, and "temperature", degC) and
+    `carries` (ions, and the share of the current that each is). `commands` are inputs that it
+    brings with it, and their values at rest; one that is not `ionic` is no part of the membrane.
+    One that `receives` events is opened by them: each adds its weight to every gating variable.
     With `E_rev` None the current reverses at the Nernst potential of the one ion that it carries.
     """
 

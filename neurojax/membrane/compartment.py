@@ -172,11 +172,16 @@ def pools(cell: Cell) -> dict[str, Leaf]:
 
 def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     """The keywords that a channel's formulas take: the concentrations and so on that it reads."""
-    reads = cell.channels[key].reads
-    if not reads:
+    channel = cell.channels[key]
+    if not channel.reads:
         return {}
-    known = {"area": cell.area, **concentrations(cell, c)}
-    return {name: known[name] for name in reads}
+    own = {"area": cell.area, "temperature": channel.temperature(cell.celsius)}
+    known = own | concentrations(cell, c)
+    return {name: known[name] for name in channel.reads}
+
+
+OF_ANY_CELL = ("area", "temperature")
+"""What a channel may read of any cell: its area, cm2, and its temperature, degC."""
 
 
 def channel_current(
@@ -243,7 +248,7 @@ def check_ions(cell: Cell, electrode: Electrode) -> None:
                 )
             needs |= {f"{ion}_i": ion for ion in channel.carries}
         for name, ion in needs.items():
-            if name not in known and name != "area":
+            if name not in known and name not in OF_ANY_CELL:
                 raise ValueError(
                     f"channel {key!r}: {type(channel).__name__} needs {name!r}, which the cell has "
                     f"not: give it an ion {ion!r} or an input {name!r} "

@@ -14,7 +14,8 @@ depth = 0.1                    # um; without, the concentration inside is held
 tau = 200                      # `type` names a class with more pools, if any
 [channels.na]
 type = "SquidNa"               # a class of the catalogue, or your own: "mine.py:MyNa" (a path from
-                               # here), "package.module:MyNa"; its parameters by name
+                               # here), "package.module:MyNa", or NMODL: "Na.mod"; its parameters
+                               # by name
 g_bar = 120
 scheme = true                  # as the Markov scheme of its particles
 [channels.ca]
@@ -65,6 +66,17 @@ from neurojax.model.document import (
     packaged,
     parse_model,
 )
+from neurojax.model.nmodl import NmodlError, load_nmodl, load_nmodl_ion
 from neurojax.model.writing import to_toml
 
-__all__ = ["Model", "ModelError", "load_model", "packaged", "parse_model", "to_toml"]
+__all__ = [
+    "Model",
+    "ModelError",
+    "NmodlError",
+    "load_model",
+    "load_nmodl",
+    "load_nmodl_ion",
+    "packaged",
+    "parse_model",
+    "to_toml",
+]

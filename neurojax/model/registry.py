@@ -2,7 +2,8 @@
 
 A name is one of the catalogue ("SquidNa"), of a class at hand that the caller passes, or says where
 a class of one's own is: "channels.py:MyK" in a Python file, "package.module:MyK" in an installed
-module. There is no list to enter a class into: what is named is looked for, each time.
+module, "Kv.mod" for an NMODL file. There is no list to enter a class into: what is named is looked
+for, each time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from neurojax.channels import catalogue, ions_catalogue
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
+from neurojax.model.nmodl import load_nmodl, load_nmodl_ion
 from neurojax.units import check_known, nearest
 
 
@@ -45,6 +47,8 @@ class Registry:
         for name, kind in (known_channels() | known_ions() | dict(self.own)).items():
             if cls is kind:
                 return name
+        if (path := getattr(cls, "nmodl_path", None)) is not None:
+            return path
         module = cls.__module__
         if module == "__main__" or getattr(sys.modules.get(module), cls.__name__, None) is not cls:
             return None
@@ -94,6 +98,9 @@ def _found(kind: Any, known: Mapping[str, Any], base: type, folder: Path) -> Any
     what = base.__name__.lower()
     if not isinstance(kind, str):
         raise ValueError(f"no {what} class {kind!r} (have: {', '.join(known)})")
+    if kind.endswith(".mod"):
+        path = folder / Path(kind).expanduser()
+        return load_nmodl(path) if base is Channel else load_nmodl_ion(path)
     where, colon, name = kind.rpartition(":")
     if not colon and not _is_file(kind):
         if kind not in known:

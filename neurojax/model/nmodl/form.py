@@ -1,0 +1,164 @@
+"""The form that a mechanism takes as a channel: its fields with units and bounds, its exponents."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+
+from neurojax.membrane.channel import Channel, natural_scale
+from neurojax.model.nmodl.graph import Node, ordered, symbols
+from neurojax.model.nmodl.mechanism import Mechanism
+from neurojax.model.nmodl.unit_names import known_unit
+from neurojax.units import UNITS
+
+TAKEN = frozenset(dir(Channel)) | {"v", "x", "c", "dt", "celsius", "temperature", "area", "self"}
+"""Names that no field may have."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter of a channel: what NMODL calls it, and how many of its units one of ours is."""
+
+    name: str
+    symbol: str
+    factor: float  # NMODL's value = factor * ours
+    default: float  # ours
+    unit: str
+    low: float
+    high: float
+    comment: str = ""
+
+
+@dataclass
+class Form:
+    """A mechanism as a channel: i = g_bar (gates) (v - E_rev), or another formula."""
+
+    fields: list[Field] = field(default_factory=list)
+    powers: dict[str, int] = field(default_factory=dict)
+    standard: bool = False
+    reads: tuple[str, ...] = ()
+    carries: dict[str, float] = field(default_factory=dict)
+
+
+def form_of(m: Mechanism) -> Form:
+    """The form of a mechanism, see `Form`."""
+    form = Form()
+    states = [g.name for g in m.gates] + list(m.derivatives)
+    form.powers = dict.fromkeys(states, 1)
+    form.carries = {ion: 1.0 for ion in m.currents if ion}
+    names: dict[str, tuple[str, float]] = {}  # name and factor by symbol
+    found = _standard(m, states) if len(m.currents) == 1 else None
+    if found is not None:
+        g, coefficient, reversal, form.powers = found
+        form.standard = True
+        names = {g: ("g_bar", 1 / (1e3 * coefficient)), reversal: ("E_rev", 1.0)}
+    elif len(m.reversals) == 1:
+        names = {symbol: ("E_rev", 1.0) for symbol in m.reversals}
+    for symbol in [*m.parameters, *m.reversals]:
+        form.fields.append(_field(m, symbol, names.get(symbol)))
+    order = {"g_bar": 0, "E_rev": 1}
+    form.fields.sort(key=lambda f: order.get(f.name, 2))
+    reads = list(m.concentrations.values())
+    used = symbols(m.roots())
+    reads += ["temperature"] if "celsius" in used else []
+    reads += ["area"] if "area" in used else []
+    form.reads = tuple(dict.fromkeys(reads))
+    return form
+
+
+def _standard(m: Mechanism, states: list[str]) -> tuple[str, float, str, dict[str, int]] | None:
+    """(conductance, its factor, reversal potential, powers) of coefficient g x^p (v - E)."""
+    coefficient, g, reversal, powers = 1.0, "", "", dict[str, int]()
+    for node, power in _product(m.total):
+        if node.op == "number":
+            coefficient *= node.value**power
+        elif node.op == "symbol" and node.value in states and power > 0:
+            powers[node.value] = powers.get(node.value, 0) + power
+        elif node.op == "symbol" and node.value in m.parameters and power == 1 and not g:
+            g = node.value
+        elif (driven := _driving(node)) and power == 1 and not reversal:
+            reversal = driven
+        else:
+            return None
+    alone = symbols([n for n in m.roots() if n not in m.currents.values()])
+    fits = g and reversal and coefficient > 0 and m.parameters[g] >= 0 and g not in alone
+    carried = reversal in m.reversals or reversal in m.parameters
+    if not (fits and carried and set(powers) == set(states)) or reversal in alone:
+        return None
+    return g, coefficient, reversal, powers
+
+
+def _driving(node: Node) -> str | None:
+    """E of v - E."""
+    if node.op == "-" and all(a.op == "symbol" for a in node.args) and node.args[0].value == "v":
+        return node.args[1].value
+    return None
+
+
+def _product(node: Node) -> list[tuple[Node, int]]:
+    found, stack = list[tuple[Node, int]](), [(node, 1)]
+    while stack:
+        node, power = stack.pop()
+        if node.op in "*/":
+            stack += [(node.args[0], power), (node.args[1], power if node.op == "*" else -power)]
+        elif node.op == "pow" and node.args[1].op == "number":
+            stack.append((node.args[0], power * int(node.args[1].value)))
+        else:
+            found.append((node, power))
+    return found
+
+
+def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
+    declared = m.file.declared.get(symbol.partition("[")[0])
+    value = m.defaults[symbol]
+    said = known_unit(declared.unit) if declared else None
+    comment = m.file.comments.get(declared.line, "") if declared else ""
+    comment = re.sub(r"\s+", " ", comment) if len(comment) < 80 else ""
+    if known is not None and known[0] == "g_bar":
+        ours = value / known[1]
+        return Field("g_bar", symbol, known[1], ours, "mS/cm2", 0.0, max(1e3, 1e3 * ours), comment)
+    if symbol in m.reversals or (known is not None and known[0] == "E_rev"):
+        name = known[0] if known else field_name(symbol)
+        low, high = min(-200.0, value), max(200.0, value)
+        return Field(name, symbol, 1.0, value, "mV", low, high, comment)
+    unit = coherent(said) if said else "1"
+    factor = 1 / UNITS[said][1] if said else 1.0
+    ours = value / factor
+    low, high = _bounds(ours, declared.limits if declared else None, factor)
+    return Field(field_name(symbol), symbol, factor, ours, unit, low, high, comment)
+
+
+def coherent(unit: str) -> str:
+    """The unit of the same quantity that formulas have inside this project."""
+    quantity = UNITS[unit][0]
+    return next(name for name, (q, factor) in UNITS.items() if q == quantity and factor == 1)
+
+
+def _bounds(value: float, limits: tuple[float, float] | None, factor: float) -> tuple[float, float]:
+    """Those of the file where they bound anything; else so wide that no user meets them."""
+    if limits is not None:
+        low, high = (limit / factor for limit in limits)
+        if low <= value <= high and 0 < high - low < 1e5:
+            return low, high
+    if value == 0:
+        return -1e3, 1e3
+    return (value / 1e3, value * 1e3) if value > 0 else (value * 1e3, -value * 1e3)
+
+
+def field_name(symbol: str) -> str:
+    """A symbol as a name in Python that no channel has taken."""
+    name = re.sub(r"\W+", "_", symbol).strip("_") or "p"
+    if name in TAKEN or keyword.iskeyword(name) or name.startswith("_"):
+        name += "_"
+    return name
+
+
+def scale_of(f: Field) -> str:
+    """The coordinate in which a fit moves a field."""
+    return natural_scale(f.low, f.high)
+
+
+def depends_on(node: Node, names: set[str]) -> bool:
+    """Whether a formula has one of these symbols."""
+    return any(n.op == "symbol" and n.value in names for n in ordered([node]))

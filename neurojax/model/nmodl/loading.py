@@ -1,0 +1,84 @@
+"""From a file to a class: what `load_nmodl` does."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from neurojax.membrane.channel import Channel
+from neurojax.membrane.ions import Ion
+from neurojax.model.nmodl.analysis import analyse
+from neurojax.model.nmodl.channel_class import channel_class, ion_class
+from neurojax.model.nmodl.mechanism import Mechanism
+from neurojax.model.nmodl.reading import read_tree, text_of
+from neurojax.model.nmodl.syntax import NmodlError
+
+
+def load_nmodl(path: str | Path) -> type[Channel]:
+    """The channel of an NMODL file, as a class: a user's own, like those of the catalogue.
+
+    Its parameters are those of the file, in the units of this project. A conductance that
+    multiplies all of a current is `g_bar`, in mS/cm2, and the reversal potential `E_rev`. Nothing
+    in the file is executed. Raises NmodlError, with file and line, for what cannot be done, and
+    ImportError without lark.
+    """
+    made = _loaded(path)
+    if not issubclass(made, Channel):
+        raise NmodlError("changes a concentration: load it with load_nmodl_ion", file=str(path))
+    return made
+
+
+def load_nmodl_ion(path: str | Path) -> type[Ion]:
+    """The ion of an NMODL file that writes a concentration, as a class of ions.
+
+    Raises as `load_nmodl` does.
+    """
+    made = _loaded(path)
+    if not issubclass(made, Ion):
+        raise NmodlError("is a channel: load it with load_nmodl", file=str(path))
+    return made
+
+
+def read_mechanism(path: str | Path) -> Mechanism:
+    """What a file means, as formulas. Raises as `load_nmodl` does."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    return _read(str(path.resolve()), text_of(path))
+
+
+def _loaded(path: str | Path) -> Any:
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    text = text_of(path)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return _made(str(path.resolve()), key)
+
+
+@cache
+def _made(path: str, key: str) -> Any:
+    """A class, made once: for one that is made anew JAX compiles anew."""
+    del key
+    m = read_mechanism(path)
+    name = re.sub(r"\W", "_", m.file.name)
+    make = ion_class if m.pools else channel_class
+    made: Any = make(m, name, description(m, Path(path).name))
+    made.nmodl_path = path
+    return made
+
+
+def _read(path: str, text: str) -> Mechanism:
+    try:
+        return analyse(read_tree(text, Path(path).parent))
+    except NmodlError as error:
+        raise NmodlError(error.message, error.line or 1, path) from None
+
+
+def description(m: Mechanism, file: str) -> str:
+    """The docstring of a mechanism: its title, and where it is from."""
+    title = re.sub(r"\s+", " ", m.file.title) or m.file.name
+    return f"{title}: of the NMODL file {file}."

@@ -1,0 +1,64 @@
+"""A mechanism as formulas: gates, states, currents and pools, of v, parameters and ions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from neurojax.model.nmodl import syntax as s
+from neurojax.model.nmodl.graph import Graph, Node
+
+CELSIUS = 6.3
+"""The temperature of NEURON where nobody sets one, degC."""
+
+
+@dataclass
+class Gate:
+    """A state with x' = opening - rate x."""
+
+    name: str
+    opening: Node  # 1/ms
+    rate: Node  # 1/ms
+
+
+@dataclass
+class Mechanism:
+    """A membrane mechanism as formulas."""
+
+    file: s.File
+    graph: Graph
+    gates: list[Gate] = field(default_factory=list)
+    derivatives: dict[str, Node] = field(default_factory=dict)  # of states that are no gates, 1/ms
+    initial: dict[str, Node] = field(default_factory=dict)  # of those
+    transitions: dict[tuple[str, str], Node] = field(default_factory=dict)  # 1/ms, of a scheme
+    currents: dict[str, Node] = field(default_factory=dict)  # mA/cm2, by ion; "" of none
+    pools: dict[str, Node] = field(default_factory=dict)  # mM/ms, of concentrations
+    parameters: dict[str, float] = field(default_factory=dict)  # that formulas have, and defaults
+    reversals: dict[str, str] = field(default_factory=dict)  # ions by variable, such as "ek"
+    concentrations: dict[str, str] = field(default_factory=dict)  # "ca_i" by variable "cai"
+    defaults: dict[str, float] = field(default_factory=dict)  # of all symbols
+    celsius: float = CELSIUS
+
+    @property
+    def total(self) -> Node:
+        """The sum of all currents, mA/cm2, outward."""
+        return self.graph.total(self.currents.values())
+
+    def changes(self) -> dict[str, Node]:
+        """The derivatives of all states, 1/ms, gates among them."""
+        make = self.graph.make
+        gates = {
+            g.name: make("-", g.opening, make("*", g.rate, self.graph.symbol(g.name)))
+            for g in self.gates
+        }
+        return gates | self.derivatives
+
+    def guess(self) -> dict[str, float]:
+        """What states are taken to be where INITIAL leaves them to a SOLVE: equal shares."""
+        states = self.changes()
+        return dict.fromkeys(states, 1 / len(states))
+
+    def roots(self) -> list[Node]:
+        """All formulas."""
+        gates = [node for gate in self.gates for node in (gate.opening, gate.rate)]
+        groups = (self.derivatives, self.initial, self.transitions, self.currents, self.pools)
+        return gates + [node for group in groups for node in group.values()]
