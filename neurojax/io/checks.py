@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurojax.io.source import is_measured
+from neurojax.io.evidence import blocks, like_a_command
+from neurojax.recording.command import is_measured
 from neurojax.recording.trace import Trace
 
 HIGHEST_BASE_MV = -40.0
@@ -57,15 +58,35 @@ def _of_the_file(traces: list[Trace]) -> Iterator[str]:
         if all(np.ptp(x) == 0 for x in levels):
             yield (
                 f"no stimulus: {command} stays at {levels[0][0]:g} {unit} throughout every sweep; "
-                "expected a command that changes"
+                "expected a command that changes, so what the cell was given is not in the file"
             )
-        largest = max(float(np.abs(x).max()) for x in levels)
+        if _exchanged(family):
+            yield (
+                "v_mV and i_pA look exchanged: i_pA rests like a potential, v_mV is at 0 and moves "
+                "in steps like a current"
+            )
+        largest = max(float(np.abs(t.i_pA).max()) for t in family)
         if clamp == "current" and 0 < largest < 1e-3:
             yield f"the largest i_pA is {largest:g} pA: amperes or nanoamperes taken for pA?"
         elif clamp == "current" and 0 < largest < 2.0:
             yield f"the largest i_pA is {largest:g} pA: nanoamperes taken for pA?"
         elif clamp == "current" and largest > 1e5:
             yield f"the largest i_pA is {largest:g} pA, too much for a patch electrode"
+        elif clamp == "voltage" and (largest > 1e7 or 0 < largest < 1e-3):
+            yield f"the largest i_pA is {largest:g} pA: wrong unit or gain?"
+
+
+def _exchanged(family: list[Trace]) -> bool:
+    """Whether what is called a current rests where membranes do, and the potential at 0."""
+    for t in family:
+        n = max(1, round(5.0 / t.dt_ms))
+        v, i = float(np.median(t.v_mV[:n])), float(np.median(t.i_pA[:n]))
+        if not (abs(v) < 5.0 and -120.0 < i < -30.0 and np.abs(t.i_pA).max() < 150.0):
+            return False
+    dt_ms = family[0].dt_ms
+    return like_a_command(blocks([t.v_mV for t in family], dt_ms)) and not like_a_command(
+        blocks([t.i_pA for t in family], dt_ms)
+    )
 
 
 def _of_one(trace: Trace) -> Iterator[tuple[str, str]]:
@@ -110,9 +131,10 @@ def _of_one(trace: Trace) -> Iterator[tuple[str, str]]:
 
 def _of_the_base(trace: Trace) -> Iterator[tuple[str, str]]:
     """The resting potential, from the samples before the step."""
-    on_ms, _, height = trace.step_window()
-    n = max(1, round((on_ms if height else 50.0) / trace.dt_ms))
-    base = float(np.median(trace.v_mV[:n]))
+    found = trace.steps()
+    # Without a step the first 5 ms, too: the stimulus may be missing in the file, not in the cell.
+    times = (found[0].on,) if found else (5.0, 50.0)
+    base = min(float(np.median(trace.v_mV[: max(1, round(t / trace.dt_ms))])) for t in times)
     if base > HIGHEST_BASE_MV:
         yield (
             "base",

@@ -13,12 +13,12 @@ from neurojax.io.source import (
     Asked,
     convert,
     even_dt,
-    holding_of,
-    is_measured,
     origin,
     quantity,
     reading,
 )
+from neurojax.io.sweeps import traces_from
+from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import RecordingError, Trace
 
 _LAYOUT = (
@@ -48,47 +48,62 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
     header that does not say which column is what.
     """
     with reading(path, "text table"):
-        skip, cells, delimiter = _header(path)
+        lines = _lines(path)
+        skip, cells, delimiter = _header(path, lines)
         columns = [c for c in (_column(k, cell) for k, cell in enumerate(cells)) if c is not None]
-        table = _numbers(path, skip, delimiter, columns)
+        table = _numbers(path, lines[skip:], delimiter, columns)
     clamp = asked.clamp or "current"
     source = origin(path, "CSV", f"columns {', '.join(c.label for c in columns)}")
-    traces = []
+    drafts = []
     for number, rows, time, v, i in _sweeps(path, columns, table):
         where = f"{path}, sweep {number}"
         t_ms = convert(table[rows, time.place], time.unit, "ms", f"{where}, column {time.label!r}")
         v_mV, i_pA = (
             convert(
-                table[rows, c.place], asked.unit(kind, c.unit), to, f"{where}, column {c.label!r}"
+                table[rows, c.place],
+                asked.unit_of(kind, c.unit),
+                to,
+                f"{where}, column {c.label!r}",
             )
             for c, kind, to in ((v, "voltage", "mV"), (i, "current", "pA"))
         )
         dt_ms = float(f"{even_dt(t_ms, where):.9g}")  # 0.05, not 0.05000000000000001
         command = i_pA if clamp == "current" else v_mV
-        traces.append(
-            Trace(
-                clamp=clamp,
-                dt_ms=dt_ms,
-                v_mV=v_mV,
-                i_pA=i_pA,
-                name=path.stem,
-                sweep=number,
-                holding=holding_of(command, dt_ms),
-                commanded=not is_measured(command),
-                origin=source,
-            )
+        drafts.append(
+            {
+                "clamp": clamp,
+                "dt_ms": dt_ms,
+                "v_mV": v_mV,
+                "i_pA": i_pA,
+                "name": path.stem,
+                "sweep": number,
+                "holding": holding_of(command, dt_ms),
+                "commanded": not is_measured(command),
+                "origin": source,
+            }
         )
-    return traces
+    return traces_from(path, drafts)
 
 
-def _header(path: Path) -> tuple[int, list[str], str | None]:
+def _lines(path: Path) -> list[str]:
+    """The lines of a text in UTF-8 or, as Excel writes it, UTF-16; else in Windows' own code."""
+    raw = path.read_bytes()
+    for mark, code in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
+        if raw.startswith(mark):
+            try:
+                return raw.decode(code).splitlines()
+            except UnicodeDecodeError:
+                continue
+    return raw.decode("cp1252", errors="replace").splitlines()
+
+
+def _header(path: Path, lines: list[str]) -> tuple[int, list[str], str | None]:
     """How many lines to skip before the numbers, the header's cells, and the delimiter."""
-    with open(path, encoding="utf-8-sig") as file:
-        for skip, line in enumerate(file):  # noqa: B007, both are what the loop looks for
-            if line.strip() and not line.lstrip().startswith("#"):
-                break
-        else:
-            raise RecordingError(f"{path}: no lines; expected {_LAYOUT}")
+    for skip, line in enumerate(lines):  # noqa: B007, both are what the loop looks for
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+    else:
+        raise RecordingError(f"{path}: no lines; expected {_LAYOUT}")
     delimiter = next((d for d in ("\t", ";", ",") if d in line), None)
     cells = [cell.strip().strip("\"'") for cell in line.strip("\r\n").split(delimiter)]
     if all(re.fullmatch(r"[-+.\deE]+|nan|inf", cell) for cell in cells):
@@ -112,7 +127,9 @@ def _column(index: int, cell: str) -> _Column | None:
     return None
 
 
-def _numbers(path: Path, skip: int, delimiter: str | None, columns: list[_Column]) -> np.ndarray:
+def _numbers(
+    path: Path, lines: list[str], delimiter: str | None, columns: list[_Column]
+) -> np.ndarray:
     """The table `[row, column]` of the file; columns that nothing names stay empty."""
     counts = {kind: sum(c.kind == kind for c in columns) for kind in _NAMES}
     missing = [kind for kind in ("time", "voltage", "current") if not counts[kind]]
@@ -121,21 +138,17 @@ def _numbers(path: Path, skip: int, delimiter: str | None, columns: list[_Column
     if counts["time"] > 1:
         raise RecordingError(f"{path}: {counts['time']} columns of time; expected one")
     used = [c.place for c in columns]
+    if delimiter in (";", "\t") and any("," in line for line in lines[:20]):
+        lines = [line.replace(",", ".") for line in lines]  # decimal commas
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, on a table without rows: said better below
         try:
-            read = np.loadtxt(
-                path,
-                delimiter=delimiter,
-                skiprows=skip,
-                usecols=used,
-                ndmin=2,
-                encoding="utf-8-sig",
-            )
+            read = np.loadtxt(lines, delimiter=delimiter, usecols=used, ndmin=2)
         except ValueError as error:
             raise RecordingError(
                 f"{path}: {str(error).split(';')[0]} (rows counted from the first line after the "
-                "header); expected a number in every cell"
+                "header); expected a number in every cell, with a decimal point, or with a comma "
+                "where semicolons or tabs part the columns"
             ) from None
     if read.size == 0:
         raise RecordingError(f"{path}: a header but no samples; expected a row for each sample")
@@ -154,7 +167,7 @@ def _sweeps(path: Path, columns: list[_Column], table: np.ndarray):
                 f"{path}: a sweep column and {len(voltages)} columns of voltage; expected {_LAYOUT}"
             )
         numbers = table[:, by_kind["sweep"][0].place]
-        if not np.array_equal(numbers, np.round(numbers)):
+        if not np.array_equal(numbers, np.round(numbers)) or np.abs(numbers).max() > 2**53:
             raise RecordingError(f"{path}: the sweep column has fractions; expected whole numbers")
         for number in dict.fromkeys(numbers.tolist()):
             yield int(number), numbers == number, time, voltages[0], currents[0]

@@ -12,13 +12,13 @@ from neurojax.io.source import (
     NATIVE,
     Asked,
     convert,
-    holding_of,
-    is_measured,
     needs,
     quantity,
     reading,
     sha256,
 )
+from neurojax.io.sweeps import traces_from
+from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 from neurojax.units import factor
 
@@ -47,7 +47,7 @@ def read_ibw(path: Path, asked: Asked) -> list[Trace]:
             "voltage and a current"
         )
     v, i = waves if kinds[0] == "voltage" else waves[::-1]
-    if v.samples.size != i.samples.size:
+    if abs(v.samples.size - i.samples.size) > 2:
         raise RecordingError(
             f"{v.path} has {v.samples.size} samples but {i.path} {i.samples.size}; expected equal"
         )
@@ -61,24 +61,23 @@ def read_ibw(path: Path, asked: Asked) -> list[Trace]:
     i_pA = convert(i.samples, i.unit, "pA", str(i.path))
     command = i_pA if clamp == "current" else v_mV
     name, sweep = _name_and_sweep(v.path)
-    return [
-        Trace(
-            clamp=clamp,
-            dt_ms=v.dt_ms,
-            v_mV=v_mV,
-            i_pA=i_pA,
-            name=name,
-            sweep=sweep,
-            holding=holding_of(command, v.dt_ms),
-            commanded=not is_measured(command),
-            origin=Origin(
-                str(v.path),
-                "IBW",
-                sha256(v.path),
-                f"current from {i.path}, sha256 {sha256(i.path)}",
-            ),
-        )
-    ]
+    draft = {
+        "clamp": clamp,
+        "dt_ms": v.dt_ms,
+        "v_mV": v_mV,
+        "i_pA": i_pA,
+        "name": name,
+        "sweep": sweep,
+        "holding": holding_of(command, v.dt_ms),
+        "commanded": not is_measured(command),
+        "origin": Origin(
+            str(v.path),
+            "IBW",
+            sha256(v.path),
+            f"current from {i.path}, sha256 {sha256(i.path)}",
+        ),
+    }
+    return traces_from(v.path, [draft])
 
 
 def read_ibw_folder(paths: list[Path], asked: Asked) -> list[Trace]:
@@ -150,7 +149,7 @@ def _load(path: Path, asked: Asked) -> _Wave:
         time_unit = _text(header["xUnits"] if version_2 else header["dimUnits"][0]) or "s"
     what = quantity(unit)
     if what in NATIVE:
-        unit = asked.unit(what, unit) or unit
+        unit = asked.unit_of(what, unit) or unit
     else:
         raise RecordingError(
             f"{path}: the wave's unit is {unit!r}; expected one of voltage or current, as mV, pA"

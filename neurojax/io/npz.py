@@ -13,16 +13,20 @@ import numpy as np
 from neurojax.io.source import (
     Asked,
     convert,
-    holding_of,
-    is_measured,
     origin,
     reading,
     sha256,
 )
+from neurojax.io.sweeps import traces_from
+from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
 _LAYOUT = "`P__V_mV`, `P__I_pA` (or nA) and `P__dt_ms` for each protocol P"
 _KEY = re.compile(r"(?P<protocol>.+)__(?P<symbol>[VI])_(?P<unit>[^_]+)")
+
+
+_MOST_PACKED = 1100
+"""How many times as large as its file an archive can become: what zip can do, and no more."""
 
 
 class _Samples(NamedTuple):
@@ -38,7 +42,7 @@ def read_npz(path: Path, asked: Asked) -> list[Trace]:
     `<x>_protocols.npz` beside `<x>_<cell>.npz`. Raises RecordingError where either half is missing.
     """
     arrays = _arrays(path)
-    found = _samples(arrays)
+    found = _samples(path, arrays)
     protocols = list(dict.fromkeys(protocol for protocol, _ in found))
     if not protocols:
         raise RecordingError(
@@ -48,7 +52,7 @@ def read_npz(path: Path, asked: Asked) -> list[Trace]:
     if all((p, "V") not in found for p in protocols):
         partner = asked.partner or _partner(path)
         beside = _arrays(partner)
-        commands = {key: s for key, s in _samples(beside).items() if key[1] == "V"}
+        commands = {key: s for key, s in _samples(partner, beside).items() if key[1] == "V"}
         arrays = beside | arrays
         clamp = asked.clamp or "voltage"
         note = f"{note}; commands from {partner}, sha256 {sha256(partner)}".lstrip("; ")
@@ -89,25 +93,37 @@ def _traces(
         raise RecordingError(
             f"{where}: {protocol}__sweep names {sweeps.size} sweeps; expected {len(v.rows)}"
         )
-    voltage_unit, current_unit = asked.unit("voltage", v.unit), asked.unit("current", i.unit)
+    voltage_unit, current_unit = asked.unit_of("voltage", v.unit), asked.unit_of("current", i.unit)
     v_mV = convert(v.rows, voltage_unit, "mV", f"{where}, {v.key}")
     i_pA = convert(i.rows, current_unit, "pA", f"{where}, {i.key}")
     commands = i_pA if clamp == "current" else v_mV
-    dt_ms = float(np.ravel(dt)[0])
-    return [
-        Trace(
-            clamp=clamp,
-            dt_ms=dt_ms,
-            v_mV=v_mV[k],
-            i_pA=i_pA[k],
-            name=protocol,
-            sweep=int(sweeps[k]),
-            holding=holding_of(commands[k], dt_ms) if commands.size and dt_ms > 0 else 0.0,
-            commanded=not is_measured(commands[k]),
-            origin=source,
-        )
-        for k in range(len(sweeps))
-    ]
+    dt_ms = float(_number(dt, f"{where}, dt_ms"))
+    if not np.isfinite(np.ravel(sweeps).astype(float)).all():
+        raise RecordingError(f"{where}: {protocol}__sweep is not finite; expected whole numbers")
+    return traces_from(
+        path,
+        (
+            {
+                "clamp": clamp,
+                "dt_ms": dt_ms,
+                "v_mV": v_mV[k],
+                "i_pA": i_pA[k],
+                "name": protocol,
+                "sweep": int(sweeps[k]),
+                "holding": holding_of(commands[k], dt_ms) if commands.size and dt_ms > 0 else 0.0,
+                "commanded": not is_measured(commands[k]),
+                "origin": source,
+            }
+            for k in range(len(sweeps))
+        ),
+    )
+
+
+def _number(value: np.ndarray, where: str) -> float:
+    try:
+        return float(np.ravel(value)[0])
+    except (TypeError, ValueError, OverflowError):
+        raise RecordingError(f"{where} is {value!r:.60}; expected a number") from None
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -117,15 +133,23 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         open(path, "rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
+        size = sum(part.file_size for part in archive.zip.infolist())
+        if size > _MOST_PACKED * max(path.stat().st_size, 1):
+            raise RecordingError(f"{path}: would be {size} bytes unpacked; expected a recording")
         return {key: archive[key] for key in archive.files}
 
 
-def _samples(arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], _Samples]:
+def _samples(path: Path, arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], _Samples]:
     """Voltages and currents by (protocol, "V" or "I")."""
     found = {}
     for key, array in arrays.items():
         match = _KEY.fullmatch(key)
         if match:
+            if array.dtype.kind not in "iuf" or array.ndim > 2:
+                raise RecordingError(
+                    f"{path}, {key}: is {array.dtype} of shape {array.shape}; expected numbers, "
+                    "[sample] or [sweep, sample]"
+                )
             rows = np.atleast_2d(array)
             found[match["protocol"], match["symbol"]] = _Samples(key, match["unit"], rows)
     return found
@@ -152,5 +176,5 @@ def _note(arrays: dict[str, np.ndarray]) -> str:
     try:
         meta = json.loads(str(arrays["meta_json"]))
         return "; ".join(str(meta[key]) for key in ("origin", "licence", "note") if meta.get(key))
-    except (KeyError, ValueError, AttributeError, TypeError):
+    except (KeyError, ValueError, AttributeError, TypeError, RecursionError):
         return ""

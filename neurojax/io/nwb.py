@@ -15,12 +15,12 @@ from neurojax.io.source import (
     Asked,
     convert,
     even_dt,
-    holding_of,
-    is_measured,
     needs,
     origin,
     reading,
 )
+from neurojax.io.sweeps import traces_from
+from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
 # NWB writes its units as words.
@@ -73,14 +73,14 @@ def _traces(file: Any, path: Path, asked: Asked) -> list[Trace]:
     left_out = (f"left out, having no stimulus: {', '.join(lonely)}",) if lonely else ()
     source = origin(path, "NWB2", str(file.identifier))
     numbers = _numbers([r.series for r, _ in pairs])
-    traces = [
-        _trace(response, stimulus, clamp_of(response.series), sweep, path, source, asked, left_out)
+    drafts = [
+        _draft(response, stimulus, clamp_of(response.series), sweep, path, source, asked, left_out)
         for (response, stimulus), sweep in zip(pairs, numbers, strict=True)
     ]
-    return sorted(traces, key=lambda trace: trace.sweep)
+    return sorted(traces_from(path, drafts), key=lambda trace: trace.sweep)
 
 
-def _trace(
+def _draft(
     response: _Part,
     stimulus: _Part,
     clamp: Literal["current", "voltage"],
@@ -89,7 +89,7 @@ def _trace(
     source: Origin,
     asked: Asked,
     left_out: tuple[str, ...],
-) -> Trace:
+) -> dict[str, Any]:
     name = response.series.name
     where = f"{path}, sweep {sweep} ({name!r})"
     command_of, measure_of = (
@@ -107,11 +107,6 @@ def _trace(
                 f"{where}: sampled every {dt_ms:g} ms, but its stimulus {stimulus_name!r} every "
                 f"{dt_command:g} ms; expected equal"
             )
-        if command.size != measured.size:
-            raise RecordingError(
-                f"{where}: {measured.size} samples, but its stimulus {stimulus_name!r} has "
-                f"{command.size}; expected equal"
-            )
     bias_pA = 1e12 * float(getattr(response.series, "bias_current", None) or 0.0)
     # The amplifier's bias current is seldom part of the stimulus series, yet the cell received it.
     if (
@@ -121,18 +116,20 @@ def _trace(
     ):
         command = command + bias_pA
         held.append(f"the series' bias current of {bias_pA:g} pA was added to its stimulus")
-    return Trace(
-        clamp=clamp,
-        dt_ms=dt_ms,
-        v_mV=measured if clamp == "current" else command,
-        i_pA=command if clamp == "current" else measured,
-        name=name,
-        sweep=sweep,
-        holding=holding_of(command, dt_ms),
-        commanded=not is_measured(command),
-        origin=source,
-        warnings=tuple(held),
-    )
+    began = getattr(response.series, "starting_time", None)
+    return {
+        "clamp": clamp,
+        "dt_ms": dt_ms,
+        "v_mV": measured if clamp == "current" else command,
+        "i_pA": command if clamp == "current" else measured,
+        "name": name,
+        "sweep": sweep,
+        "holding": holding_of(command, dt_ms),
+        "commanded": not is_measured(command),
+        "origin": source,
+        "warnings": tuple(held),
+        "start_ms": None if began is None else 1e3 * float(began) + response.start * dt_ms,
+    }
 
 
 def _samples(part: _Part, what: str, asked: Asked, where: str) -> tuple[np.ndarray, float]:
@@ -148,7 +145,7 @@ def _samples(part: _Part, what: str, asked: Asked, where: str) -> tuple[np.ndarr
     attributes = getattr(series.data, "attrs", {})
     said = str(attributes.get("unit", series.unit))
     in_file = _WORDS.get(said.lower(), said)
-    samples = convert(raw, asked.unit(what, in_file), NATIVE[what], where)
+    samples = convert(raw, asked.unit_of(what, in_file), NATIVE[what], where)
     if series.rate:
         return samples, 1e3 / float(series.rate)
     if series.timestamps is None:

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from neurojax.io.abf import read_abf
-from neurojax.io.checks import checked
-from neurojax.io.csv import read_csv
-from neurojax.io.ibw import read_ibw, read_ibw_folder
-from neurojax.io.npz import read_npz
-from neurojax.io.nwb import read_nwb
-from neurojax.io.source import Asked, Clamp, quantity
-from neurojax.recording.trace import RecordingError, Trace
+import numpy as np
 
-READERS = {"ABF": read_abf, "NWB": read_nwb, "IBW": read_ibw, "CSV": read_csv, "NPZ": read_npz}
-SUFFIXES = {
-    ".abf": "ABF",
-    ".nwb": "NWB",
-    ".ibw": "IBW",
-    ".csv": "CSV",
-    ".tsv": "CSV",
-    ".txt": "CSV",
-    ".npz": "NPZ",
-}
-_MAGIC = {
-    b"ABF ": "ABF",
-    b"ABF2": "ABF",
-    b"\x89HDF\r\n\x1a\n": "NWB",
-    b"PK\x03\x04": "NPZ",
-    b"\x89PNG": "a PNG image",
-    b"%PDF": "a PDF document",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"\x1f\x8b": "a gzip archive",
-    b"MATLAB": "a MATLAB file",
-}
-# Igor's version number is a 16-bit integer in the byte order of the machine that wrote it.
-_IGOR = (b"\x02\x00", b"\x00\x02", b"\x05\x00", b"\x00\x05")
+from neurojax.io.checks import checked
+from neurojax.io.formats import format_of
+from neurojax.io.ibw import read_ibw_folder
+from neurojax.io.source import Asked, Clamp, quantity
+from neurojax.recording.family import together
+from neurojax.recording.trace import RecordingError, Trace
 
 
 def read(
@@ -45,35 +22,81 @@ def read(
     *,
     partner: str | os.PathLike[str] | None = None,
     clamp: Clamp | None = None,
+    channel: str | int | None = None,
+    command: str | int | None = None,
+    unit: str | None = None,
+    gain: float = 1.0,
     voltage_unit: str | None = None,
     current_unit: str | None = None,
+    window: tuple[float, float] | None = None,
 ) -> list[Trace]:
-    """The sweeps of a recording, in mV, pA and ms: ABF, NWB 2, Igor waves, CSV or NPZ.
+    """The sweeps of a recording, in mV, pA and ms; `io.formats` lists what can be read.
 
     `path` is a file, or a folder or pattern of Igor wave pairs. `partner` names the second file
     where a recording is two. `clamp` keeps the sweeps of one kind, or says which kind a format
-    without that knowledge (CSV, IBW, NPZ) holds; `voltage_unit` and `current_unit` replace units
-    that the file has wrong.
+    without that knowledge (CSV, IBW, NPZ) holds.
+
+    `channel` and `command` choose what was measured and what was imposed, by name or number, where
+    a file has several. `unit` is the unit of that channel and `gain` what its samples are
+    multiplied by; `voltage_unit` and `current_unit` replace units that the file has wrong, of
+    commands too. `window` (on, off; ms) is the main step of every sweep, else that which varies.
 
     What looks wrong is a RecordingWarning and is kept in `Trace.warnings`; what is broken raises
     RecordingError naming file, sweep, field and what was expected.
     """
     if clamp not in (None, "current", "voltage"):
         raise ValueError(f"clamp = {clamp!r}: expected 'current', 'voltage' or None")
-    for unit, expected in ((voltage_unit, "voltage"), (current_unit, "current")):
-        if unit is not None and quantity(unit) != expected:
-            raise ValueError(f"{expected}_unit = {unit!r}: expected a unit of {expected}")
+    for said, expected in ((voltage_unit, "voltage"), (current_unit, "current")):
+        if said is not None and quantity(said) != expected:
+            raise ValueError(f"{expected}_unit = {said!r}: expected a unit of {expected}")
+    what = quantity(unit)
+    if unit is not None and what not in ("voltage", "current"):
+        raise ValueError(f"unit = {unit!r}: expected a unit of voltage or of current")
+    if not np.isfinite(gain) or gain == 0:
+        raise ValueError(f"gain = {gain!r}: expected a finite number other than 0")
+    if window is not None and not 0 <= window[0] < window[1]:
+        raise ValueError(f"window = {window!r}: expected (on, off) in ms, 0 <= on < off")
     found = Path(path).expanduser()
     other = None if partner is None else _existing(Path(partner).expanduser())
-    asked = Asked(clamp, voltage_unit, current_unit, other)
+    asked = Asked(clamp, voltage_unit, current_unit, other, channel, command, unit)
     waves = _waves(found)
     if waves:
         traces = read_ibw_folder(waves, asked)
     else:
-        traces = READERS[_format(_existing(found))](found, asked)
+        traces = format_of(_existing(found)).read(found, asked)
     if not traces:
         raise RecordingError(f"{found}: no sweeps; expected at least one")
-    return checked(traces)
+    traces = [_scaled(_windowed(t, window), gain) for t in _begun(traces)]
+    return checked(together(traces))
+
+
+def _begun(traces: list[Trace]) -> list[Trace]:
+    """The sweeps with the times at which they began; one after the other where no file says so."""
+    starts = [t.start_ms for t in traces]
+    told = [s for s in starts if s is not None]
+    if len(told) == len(starts) and all(np.diff(told) > 0):
+        return traces
+    ends = np.cumsum([0.0, *(t.duration_ms for t in traces)])
+    return [replace(t, start_ms=float(s)) for t, s in zip(traces, ends, strict=False)]
+
+
+def _windowed(trace: Trace, window: tuple[float, float] | None) -> Trace:
+    if window is None:
+        return trace
+    if window[1] > trace.duration_ms + trace.dt_ms:
+        raise ValueError(
+            f"window = {window!r}: sweep {trace.sweep} of {trace.origin.path} ends at "
+            f"{trace.duration_ms:g} ms"
+        )
+    return replace(trace, window=(float(window[0]), float(window[1])))
+
+
+def _scaled(trace: Trace, gain: float) -> Trace:
+    """What was measured, multiplied."""
+    if gain == 1.0:
+        return trace
+    field = "v_mV" if trace.clamp == "current" else "i_pA"
+    return replace(trace, **{field: gain * getattr(trace, field)})
 
 
 def _waves(path: Path) -> list[Path]:
@@ -99,41 +122,3 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise RecordingError(f"{path}: is not a file; expected a recording")
     return path
-
-
-def _format(path: Path) -> str:
-    """The format of a file. Raises RecordingError when its content and suffix disagree."""
-    expected = SUFFIXES.get(path.suffix.lower())
-    known = f"one of {', '.join(sorted(SUFFIXES))}"
-    try:
-        with open(path, "rb") as file:
-            head = file.read(1024)
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be opened ({error.strerror})") from error
-    if not head:
-        raise RecordingError(f"{path}: is an empty file; expected {expected or known}")
-    actual = _content(head)
-    if actual is None and expected is not None:
-        raise RecordingError(
-            f"{path}: is named {path.suffix} but does not begin like one; expected {expected} "
-            "content, so the file is damaged or of another kind"
-        )
-    if actual not in READERS:
-        raise RecordingError(f"{path}: is {actual or 'of an unknown kind'}; expected {known}")
-    if expected is not None and expected != actual:
-        raise RecordingError(
-            f"{path}: is named {path.suffix} but its content is {actual}; expected {expected}"
-        )
-    return actual
-
-
-def _content(head: bytes) -> str | None:
-    """What the first bytes of a file are: a format of READERS, another kind in words, or None."""
-    for magic, kind in _MAGIC.items():
-        if head.startswith(magic):
-            return kind
-    if head.startswith(_IGOR):
-        return "IBW"
-    text = head.strip()
-    is_text = bool(text) and not any(byte < 9 or 13 < byte < 32 for byte in text)
-    return "CSV" if is_text else None

@@ -25,8 +25,11 @@ class Asked(NamedTuple):
     voltage_unit: str | None = None
     current_unit: str | None = None
     partner: Path | None = None
+    channel: str | int | None = None  # what was measured
+    command: str | int | None = None  # what was imposed
+    unit: str | None = None  # of that channel
 
-    def unit(self, quantity: str, in_file: str | None) -> str | None:
+    def unit_of(self, quantity: str, in_file: str | None = None) -> str | None:
         """The unit of a quantity ("voltage" or "current"): the caller's word, else the file's."""
         said = self.voltage_unit if quantity == "voltage" else self.current_unit
         return said or in_file
@@ -47,10 +50,11 @@ def reading(path: Path, kind: str) -> Generator[None]:
         ) from error
 
 
-def needs(package: str, path: Path) -> RecordingError:
+def needs(package: str, path: Path, extra: str = "io") -> RecordingError:
     """The error for an optional reader that is not installed."""
     return RecordingError(
-        f"{path}: reading this format needs {package}; install it with: pip install 'neurojax[io]'"
+        f"{path}: reading this format needs {package}; install it with: "
+        f"pip install 'neurojax[{extra}]'"
     )
 
 
@@ -64,10 +68,30 @@ def origin(path: Path, kind: str, note: str = "") -> Origin:
     return Origin(path=str(path), format=kind, sha256=sha256(path), note=note)
 
 
+# Units as programs of rigs write them, by their lower case.
+_SPELLED = {
+    **{name.lower(): name for name in ("mV", "uV", "pA", "nA", "uA", "ms", "us")},
+    **dict.fromkeys(("v", "volt", "volts"), "V"),
+    **dict.fromkeys(("a", "amp", "amps", "ampere", "amperes"), "A"),
+    **dict.fromkeys(("millivolt", "millivolts"), "mV"),
+    **dict.fromkeys(("picoamp", "picoamps", "picoampere", "picoamperes"), "pA"),
+    **dict.fromkeys(("nanoamp", "nanoamps", "nanoampere", "nanoamperes"), "nA"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("msec", "millisecond", "milliseconds"), "ms"),
+}
+
+
+def spelled(unit: str) -> str:
+    """A unit of a file without the padding of its field, in the spelling of `units`."""
+    plain = "".join(c for c in unit.split("\0")[0] if c.isprintable()).strip()
+    plain = plain.replace("µ", "u").replace("μ", "u")  # noqa: RUF001, both are written
+    return plain if plain in UNITS else _SPELLED.get(plain.lower(), plain)
+
+
 def quantity(unit: str | None) -> str | None:
     """What a unit measures ("voltage", "current", ...), or None for an unknown unit."""
     try:
-        return UNITS[normalise(unit or "")][0]
+        return UNITS[normalise(spelled(unit or ""))][0]
     except ValueError:
         return None
 
@@ -77,10 +101,10 @@ def convert(samples: Any, unit: str | None, to: str, where: str) -> np.ndarray:
 
     Raises RecordingError, beginning with `where`, for a missing unit or one of another quantity.
     """
-    if not unit:
+    if not unit or not spelled(unit):
         raise RecordingError(f"{where}: no unit is given; expected one such as {to}")
     try:
-        scale = factor(unit, to)
+        scale = factor(spelled(unit), to)
     except ValueError as error:
         raise RecordingError(f"{where}: {error}") from None
     return np.asarray(samples, dtype=np.float64) * scale
@@ -110,21 +134,3 @@ def even_dt(times: np.ndarray, where: str) -> float:
             f"but {np.median(steps):g} elsewhere"
         )
     return dt
-
-
-def is_measured(command: np.ndarray) -> bool:
-    """Whether a stimulus carries a measurement's noise: it keeps changing, up and down by turns.
-
-    A commanded step hardly ever changes, a commanded ramp or sine keeps its direction.
-    """
-    changes = np.diff(command)
-    changes = changes[changes != 0]
-    if changes.size < 0.02 * command.size or changes.size < 2:
-        return False
-    return bool(np.mean(changes[1:] * changes[:-1] < 0) > 0.3)
-
-
-def holding_of(command: np.ndarray, dt_ms: float) -> float:
-    """The level a command starts from: the median of its first 20 ms, at most 5 % of the sweep."""
-    n = max(1, min(command.size // 20, round(20.0 / dt_ms)))
-    return float(np.median(command[:n]))

@@ -18,7 +18,7 @@ from neurojax.plot.look import (
     styled,
 )
 from neurojax.plot.sweep import SweepView, spike_times, together
-from neurojax.recording.family import Step
+from neurojax.recording.command import Step
 from neurojax.recording.trace import Trace
 
 MOST_ROWS = 36
@@ -92,6 +92,6 @@ def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:
 
 def rate(trace: Trace, step: Step) -> float:
     """Spikes per second (Hz) in a step, one under way at its end among them."""
-    start, stop, _ = step
+    start, stop = step.on, step.off
     times = spike_times(trace)
     return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)

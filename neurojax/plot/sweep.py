@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from neurojax.plot.look import DATA, FAINT, FITTED, INK, PREDICTED, WIDTH, thin
 from neurojax.plot.panels import Line, Panel, Picture, figure_of
 from neurojax.recording import features
-from neurojax.recording.family import Step, steps_of
+from neurojax.recording.command import Step
+from neurojax.recording.family import steps_of
 from neurojax.recording.trace import Trace
 
 
@@ -46,7 +47,7 @@ class SweepView:
     @property
     def step(self) -> Step:
         """When its step is, and how high."""
-        return self.shared or Step(*self.data.step_window())
+        return self.shared or self.data.main_step()
 
 
 def together(views: Sequence[SweepView]) -> list[SweepView]:
@@ -180,7 +181,7 @@ def _around_step(view: SweepView) -> tuple[float, float]:
     trace = view.data
     if trace.clamp == "voltage":
         return 0.0, trace.duration_ms
-    start, stop, _ = view.step
+    start, stop = view.step.on, view.step.off
     pad = 0.15 * (stop - start)
     return max(0.0, start - pad), min(trace.duration_ms, stop + 1.5 * pad)
 

@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
+from neurojax.recording.command import Step, in_window
 from neurojax.recording.trace import Trace
 
 _SAME_MS = 5.0
-"""Steps whose ends differ by less begin and end together."""
+"""Steps whose ends differ by less begin and end together, unless they are as short themselves."""
+
+_VARIES = 0.05
+"""A step varies where its heights differ by more than this part of the largest."""
 
 
-class Step(NamedTuple):
-    """The step of a sweep: when (ms), and how high above holding (pA or mV)."""
+def together(traces: Sequence[Trace]) -> list[Trace]:
+    """The sweeps, each with the main step of its protocol as its `window`.
 
-    on: float
-    off: float
-    height: float
-
-
-def steps_of(traces: Sequence[Trace]) -> list[Step]:
-    """The step of each sweep: its own, unless that is a test pulse, which most sweeps have.
-
-    A sweep whose step is smaller than its test pulse, or nothing, would pass for the pulse: it gets
-    what it commands when most sweeps of its protocol have their step.
+    That is the first depolarising step that varies from sweep to sweep; without one, the first that
+    varies. A test pulse is the same in all, and a sweep of no current in a family has its step
+    where the others have theirs. What has a window keeps it, and where nothing varies each sweep
+    has its own step.
     """
-    own = [Step(*trace.step_window()) for trace in traces]
-    found = list(own)
-    for name in dict.fromkeys(t.name for t in traces):
-        members = [k for k, t in enumerate(traces) if t.name == name]
-        times = Counter(_place(own[k]) for k in members if own[k].height)
-        place, most = times.most_common(1)[0] if times else ((0, 0), 0)
-        if most <= len(members) / 2:
-            continue
-        shared = next(own[k] for k in members if own[k].height and _place(own[k]) == place)
+    found = list(traces)
+    for key in dict.fromkeys((t.name, t.clamp) for t in traces):
+        members = [k for k, t in enumerate(traces) if (t.name, t.clamp) == key]
+        window = _shared([traces[k] for k in members]) if len(members) > 1 else None
         for k in members:
-            alike = [j for j in members if _same(_command(traces[j], own[k]), own[k].height)]
-            if own[k].height and _place(own[k]) != place and len(alike) > len(members) / 2:
-                height = _command(traces[k], shared)
-                found[k] = shared._replace(height=height) if np.isfinite(height) else own[k]
+            trace = traces[k]
+            if window and trace.window is None and window[1] <= trace.duration_ms + trace.dt_ms:
+                found[k] = replace(trace, window=window)
     return found
 
 
-def _place(step: Step) -> tuple[int, int]:
-    return round(step.on / _SAME_MS), round(step.off / _SAME_MS)
+def steps_of(traces: Sequence[Trace]) -> list[Step]:
+    """The main step of each sweep, as its protocol tells it."""
+    return [trace.main_step() for trace in together(traces)]
 
 
-def _same(height: float, other: float) -> bool:
-    return abs(height - other) <= 0.1 * abs(other)
+def _shared(traces: Sequence[Trace]) -> tuple[float, float] | None:
+    """When the main step of a protocol is; None where no step varies at one time."""
+    places: list[Step] = []
+    for trace in traces:
+        for step in trace.steps():
+            if not any(_alike(step, place) for place in places):
+                places.append(step)
+    varied: list[tuple[Step, np.ndarray]] = []
+    for place in sorted(places, key=lambda s: s.on):
+        heights = np.array([_height(t, place) for t in traces])
+        if np.isnan(heights).sum() > len(traces) / 2:
+            continue
+        heights = np.nan_to_num(heights)
+        if np.ptp(heights) > _VARIES * np.abs(heights).max():
+            varied.append((place, heights))
+    if not varied:
+        return None
+    chosen, own = next(
+        ((p, h) for p, h in varied if h.max() > _VARIES * np.abs(h).max()), varied[0]
+    )
+    # A step that each sweep has at another time is at no place of the family.
+    for other, theirs in varied:
+        apart = ((own == 0) & (theirs != 0)).any() and ((own != 0) & (theirs == 0)).any()
+        if other is not chosen and (apart or _overlap(chosen, other)):
+            return None
+    return chosen.on, chosen.off
 
 
-def _command(trace: Trace, step: Step) -> float:
-    """The median of a sweep's command above holding when the step is; NaN where it has ended."""
-    a, b = round(step.on / trace.dt_ms), round(step.off / trace.dt_ms)
-    command = trace.i_pA if trace.clamp == "current" else trace.v_mV
-    if b > command.size or b <= a:
+def _alike(a: Step, b: Step) -> bool:
+    limit = min(_SAME_MS, 0.25 * (a.off - a.on), 0.25 * (b.off - b.on))
+    return abs(a.on - b.on) <= limit and abs(a.off - b.off) <= limit
+
+
+def _overlap(a: Step, b: Step) -> bool:
+    return a.on < b.off and b.on < a.off
+
+
+def _height(trace: Trace, place: Step) -> float:
+    """How high the command of a sweep is when a step is; NaN where the sweep has ended."""
+    if place.off > trace.duration_ms + trace.dt_ms:
         return float("nan")
-    return float(np.median(command[a:b])) - trace.holding
+    return in_window(trace.command, trace.dt_ms, trace.holding, (place.on, place.off)).height

@@ -8,10 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from neurojax.recording.command import Step, in_window, main_step, steps
 from neurojax.units import MINUTE
-
-_GAP_MS = 10.0
-"""A command that falters for less is still the same step: artefacts of spikes may break it."""
 
 
 class RecordingError(ValueError):
@@ -53,6 +51,7 @@ class Trace:
     start_ms: float | None = None  # when it began in its recording, where that is known
     at: int | None = None  # None: where the cell's electrode is
     current_at: int | None = None  # None: where its pipette was
+    window: tuple[float, float] | None = None  # ms; the main step, where its family or a user says
 
     def __post_init__(self):
         where = f"{self.origin.path or 'trace'}, sweep {self.sweep}"
@@ -79,6 +78,12 @@ class Trace:
             raise RecordingError(
                 f"{where}: v_mV has {self.v_mV.size} samples but i_pA has {self.i_pA.size}"
             )
+        if not np.isfinite(self.holding):
+            raise RecordingError(f"{where}: holding is {self.holding!r}; expected a finite number")
+        if self.window is not None and not 0 <= self.window[0] < self.window[1]:
+            raise RecordingError(
+                f"{where}: window is {self.window!r}; expected (on, off) in ms, 0 <= on < off"
+            )
 
     @property
     def t_ms(self) -> Float[np.ndarray, " sample"]:
@@ -99,67 +104,62 @@ class Trace:
         """The same in minutes, in which a pipette drifts."""
         return self.begun_ms / MINUTE
 
+    @property
+    def command(self) -> Float[np.ndarray, " sample"]:
+        """What was imposed: pA in current clamp, mV in voltage clamp."""
+        return self.i_pA if self.clamp == "current" else self.v_mV
+
+    def steps(self) -> list[Step]:
+        """Every step of the command, in time."""
+        return steps(self.command, self.dt_ms, self.holding)
+
+    def main_step(self) -> Step:
+        """The step that the sweep is about: that of its `window`, else as `recording.command` says.
+
+        A sweep without a step has one from its beginning to its end, of height 0.
+        """
+        if self.window is not None:
+            return in_window(self.command, self.dt_ms, self.holding, self.window)
+        found = main_step(self.steps(), self.duration_ms)
+        return found or Step(0.0, self.duration_ms, 0.0)
+
     def step_window(self) -> tuple[float, float, float]:
-        """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's step.
-
-        Of several it is the longest, of those of either sign that reach half of the largest; what
-        lasts from the beginning or to the end counts only where there is nothing else. A sweep
-        without a step gives (0, duration, 0).
-        """
-        deviation, level, block = self._levels()
-        found = []
-        for height in self._heights(level):
-            above = level * np.sign(height) > 0.5 * abs(height)
-            beyond = deviation * np.sign(height) > 0.5 * abs(height)
-            for run in _runs(above, round(_GAP_MS / (block * self.dt_ms))):
-                first, last = max(0, run[0] - 1) * block, (run[-1] + 2) * block
-                on = first + int(np.argmax(beyond[first:]))
-                off = min(last, deviation.size) - int(np.argmax(beyond[first:last][::-1]))
-                found.append((on > 0 and off < deviation.size, off - on, on, off))
-        if not found:
-            return 0.0, self.duration_ms, 0.0
-        *_, on, off = max(found)
-        return float(on * self.dt_ms), float(off * self.dt_ms), float(np.median(deviation[on:off]))
-
-    def _levels(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """The command above holding, its medians over blocks, and how many samples each takes."""
-        deviation = (self.i_pA if self.clamp == "current" else self.v_mV) - self.holding
-        # Blocks of a millisecond: a measured command is noisy, and carries artefacts at spikes.
-        block = min(max(1, round(1.0 / self.dt_ms)), deviation.size)
-        whole = deviation.size // block * block
-        return deviation, np.median(deviation[:whole].reshape(-1, block), axis=1), block
-
-    @staticmethod
-    def _heights(level: np.ndarray) -> list[float]:
-        """Of the largest step of either sign, where there is one.
-
-        That is what 5 % of the sweep reach: plateaus, not one artefact.
-        """
-        noise = np.median(np.abs(np.diff(level))) if level.size > 1 else 0.0
-        low, high = np.quantile(level, (0.05, 0.95))
-        least = max(5 * noise, 0.05 * max(-low, high), 1e-9)
-        return [h for h in (min(low, 0.0), max(high, 0.0)) if abs(h) > least]
+        """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's main step."""
+        return tuple(self.main_step())
 
     def changes(self) -> Float[np.ndarray, " change"]:
         """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
-        deviation, level, block = self._levels()
-        height = max(map(abs, self._heights(level)), default=0.0)
-        jumps = np.flatnonzero(np.abs(np.diff(level)) > 0.3 * height) if height else []
-        times = []
-        for k in jumps:  # the first sample past the middle of the jump, within the blocks around it
-            around = deviation[k * block : (k + 2) * block]
-            half = 0.5 * (level[k] + level[k + 1])
-            times.append((k * block + np.argmax((around > half) != (level[k] > half))) * self.dt_ms)
-        return np.unique(np.array(times))
+        found = self.steps()
+        edges: dict[float, float] = {}
+        for step in found:
+            for time, jump in ((step.on, step.height), (step.off, -step.height)):
+                if 0 < time < self.duration_ms - 0.5 * self.dt_ms:
+                    # Where one step follows another, what counts is the jump between them.
+                    near = next((t for t in edges if abs(t - time) < 0.5 * self.dt_ms), time)
+                    edges[near] = edges.get(near, 0.0) + jump
+        least = 0.3 * max((abs(step.height) for step in found), default=0.0)
+        return np.array(sorted(t for t, jump in edges.items() if abs(jump) > least), float)
+
+    def rest_before(self, time_ms: float) -> tuple[float, float]:
+        """When (from, to, ms) the command was last at holding before a time; empty if it was not.
+
+        A step that follows another has its base before both.
+        """
+        busy = [s for s in self.steps() if s.on < time_ms - 0.5 * self.dt_ms]
+        end = time_ms
+        for step in reversed(busy):
+            if step.off < end - 0.5 * self.dt_ms:
+                return step.off, end
+            end = min(end, step.on)
+        return 0.0, end
 
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)
-        begun = self.begun_ms + a * self.dt_ms
-        return replace(self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b], start_ms=begun)
-
-
-def _runs(above: np.ndarray, gap: int) -> list[np.ndarray]:
-    """The indices of each run of what is above, gaps of up to so many within."""
-    at = np.flatnonzero(above)
-    return np.split(at, np.flatnonzero(np.diff(at) > gap + 1) + 1)
+        begun, window = self.begun_ms + a * self.dt_ms, self.window
+        if window is not None:
+            on, off = (min(max(x - a * self.dt_ms, 0.0), (b - a) * self.dt_ms) for x in window)
+            window = (on, off) if on < off else None
+        return replace(
+            self, v_mV=self.v_mV[a:b], i_pA=self.i_pA[a:b], start_ms=begun, window=window
+        )

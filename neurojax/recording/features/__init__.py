@@ -11,6 +11,8 @@ stands out by 20 mV on either side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,24 +63,54 @@ def features(
     dt: float,
     window: tuple[float, float] | None = None,
     step_pA: float | Float[np.ndarray | Array, "*pop"] | None = None,
+    *,
+    rest: tuple[float, float] | None = None,
+    edges: Sequence[float] = (),
 ) -> Features:
     """Features of v (mV), sampled every dt ms, under a step (on, off) in ms.
 
     Without a window the whole trace counts as the step, and what needs a time before it is NaN;
     without the height of the step so is the input resistance.
+    `rest` (from, to) is when the cell rested before the step, by default all the time before it;
+    at `edges` (ms) the stimulus itself moves v, which is no onset of a spike.
     """
     v = np.asarray(v)
     window = window if window is not None else (0.0, len(v) * dt)
     found = spikes(v, dt)
     return Features(
         found,
-        shapes(v, dt, found),
+        shapes(v, dt, found, edges),
         firing(found, window),
-        subthreshold(v, dt, window, step_pA),
+        subthreshold(v, dt, window, step_pA, rest),
     )
 
 
-def of_trace(trace: Trace) -> Features:
-    """Features of a recorded or simulated trace under its own step."""
-    on, off, height = trace.step_window()
-    return features(trace.v_mV, trace.dt_ms, (on, off), height)
+def of_trace(trace: Trace, window: tuple[float, float] | None = None) -> Features:
+    """Features of a recorded or simulated current-clamp trace under its main step.
+
+    `window` (on, off), ms, chooses another. Base is what the cell rests at before the step, the
+    command at holding; there is a resistance where the step is at one level and the cell silent.
+
+    Raises ValueError for a voltage clamp, whose potential is a command.
+    """
+    if trace.clamp == "voltage":
+        raise ValueError(
+            f"sweep {trace.sweep} is a voltage clamp: its potential is commanded and has no "
+            "features; expected a current clamp (nj.iv_curves reads off voltage clamps)"
+        )
+    if window is not None:
+        trace = replace(trace, window=(float(window[0]), float(window[1])))
+    step = trace.main_step()
+    told = features(
+        trace.v_mV,
+        trace.dt_ms,
+        (step.on, step.off),
+        step.height if step.flat else None,
+        rest=trace.rest_before(step.on),
+        edges=[x for s in trace.steps() for x in (s.on, s.off)],
+    )
+    if not told.firing.number:
+        return told
+    # Spikes and what follows them are no passive response.
+    passive = told.subthreshold._replace(resistance_MOhm=np.array(np.nan))
+    return told._replace(subthreshold=passive)

@@ -11,6 +11,15 @@ from neurojax.recording.spike import PROMINENCE, THRESHOLD, crossed, vertex
 
 _BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which a spike's width is looked for
 
+_BRIEF_MS = 20.0
+"""What is above half of its rise for no longer than this is a spike."""
+
+_LEVELS = np.arange(0.1, 0.91, 0.1)
+"""Parts of its rise: a membrane that charges takes ever longer from one to the next ..."""
+
+_SLOWER, _IN_ALL = 0.8, 3.0
+"""... each at least so many times as long as the one before, and the last one as the first."""
+
 
 Samples: TypeAlias = Float[np.ndarray | Array, " sample *pop"]
 """A potential in time, of one cell or of each of a population, mV."""
@@ -38,13 +47,16 @@ def spikes(
 ) -> Spikes:
     """Find spikes in v (mV), sampled every dt ms; the first sample is at time 0.
 
-    What a spike is, `recording.spike` says. All are counted, but only the first `most` of each cell
-    are described. Cells that are not finite have no spikes.
+    What a spike is, `recording.spike` says; a long depolarisation that only charges the membrane is
+    none. All are counted, but only the first `most` of each cell are described. Cells that are not
+    finite have no spikes.
     """
     v = np.moveaxis(np.asarray(v), 0, -1)
     pop, n = v.shape[:-1], v.shape[-1]
     rows = np.ascontiguousarray(v).reshape(-1, n)
     cell, at, low = _peaks(rows, threshold, prominence)
+    active = ~_charges(rows, cell, at, low, dt)
+    cell, at, low = cell[active], at[active], low[active]
     count = np.bincount(cell, minlength=len(rows))
     # Order of each spike within its cell: `cell` is sorted.
     order = np.arange(cell.size) - np.repeat(np.cumsum(count) - count, count)
@@ -98,6 +110,41 @@ def _peaks(rows: np.ndarray, threshold: float, prominence: float):
     at = np.r_[top_at[plain], slow_at]
     order = np.argsort(at, kind="stable")
     return cell[order], (at - cell * n)[order], np.r_[found.before[plain], slow_low][order]
+
+
+def _charges(
+    rows: np.ndarray, cell: np.ndarray, at: np.ndarray, low: np.ndarray, dt: float
+) -> np.ndarray:
+    """Which peaks are those of a membrane that is charged and let go: long, and rising ever slower.
+
+    A spike accelerates on its way up, however long it then lasts.
+    """
+    n, passive = rows.shape[1], np.zeros(at.size, bool)
+    if not at.size:
+        return passive
+    level = 0.5 * (rows[cell, at] + low)
+    reach = max(1, round(0.5 * _BRIEF_MS / dt))
+    # Most are below half of their height so soon before or after that they need no closer look.
+    brief = (rows[cell, np.maximum(at - reach, 0)] < level) & (
+        rows[cell, np.minimum(at + reach, n - 1)] < level
+    )
+    for k in np.flatnonzero(~brief):
+        row, top, base = rows[cell[k]], at[k], low[k]
+        above = row >= level[k]
+        under = np.flatnonzero(~above[:top])
+        back = int(under[-1]) + 1 if under.size else 0
+        ahead = int(np.argmin(above[top:])) if not above[top:].all() else n - top
+        if (top - back + ahead) * dt <= _BRIEF_MS:
+            continue
+        # The first time at each level, from the foot on.
+        low_at = top - int(np.argmax(row[top::-1] <= base + 0.1 * (row[top] - base)))
+        rise = np.maximum.accumulate(row[low_at : top + 1])
+        if (rise - row[low_at : top + 1]).max() > 0.1 * (row[top] - base):
+            continue  # it falls on its way
+        gaps = np.diff(np.interp(base + _LEVELS * (row[top] - base), rise, np.arange(rise.size)))
+        slower = (gaps[1:] >= _SLOWER * gaps[:-1]).all()
+        passive[k] = bool(slower and gaps[-1] >= _IN_ALL * gaps[0] > 0)
+    return passive
 
 
 class _Stretches(NamedTuple):

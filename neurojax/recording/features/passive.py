@@ -41,6 +41,7 @@ def subthreshold(
     dt: float,
     window: tuple[float, float],
     step_pA: float | Float[np.ndarray | Array, "*pop"] | None = None,
+    rest: tuple[float, float] | None = None,
 ) -> Subthreshold:
     """What v (mV), sampled every dt ms, does under a step (on, off) in ms.
 
@@ -48,19 +49,21 @@ def subthreshold(
     the onset until 95 % of the way to the extreme of the step, so that neither sag nor slow drift
     is taken for the membrane; NaN for a cell above -20 mV. eFEL's time_constant goes on until v
     moves less than 0.005 mV/ms and fits whatever is slow with it. The resistance needs the height
-    of the step (pA).
+    of the step (pA). The base is that of the time `rest` (from, to; ms), by default all before.
     """
     with np.errstate(invalid="ignore"):  # cells that are lost are NaN, quietly
-        return _subthreshold(np.asarray(v, dtype=float), dt, window, step_pA)
+        at_rest = (0.0, window[0]) if rest is None else rest
+        return _subthreshold(np.asarray(v, dtype=float), dt, window, step_pA, at_rest)
 
 
 def _subthreshold(
-    v: np.ndarray, dt: float, window: tuple[float, float], step_pA: Any
+    v: np.ndarray, dt: float, window: tuple[float, float], step_pA: Any, rest: tuple[float, float]
 ) -> Subthreshold:
     on, off = window
     a, b = _sample(on, dt), min(_sample(off, dt), len(v))
     nothing = np.full(v.shape[1:], np.nan)
-    before, step, rest = v[_sample((1 - TAIL) * on, dt) : a], v[a:b], v[b:]
+    tail = rest[1] - TAIL * (rest[1] - rest[0])
+    before, step, after = v[_sample(tail, dt) : min(_sample(rest[1], dt), a)], v[a:b], v[b:]
     last = v[_sample(off - TAIL * (off - on), dt) : b]
     base = np.median(before, axis=0) if len(before) else nothing
     steady = np.median(last, axis=0) if len(last) else nothing
@@ -73,7 +76,7 @@ def _subthreshold(
         base,
         steady,
         lowest,
-        rest.mean(axis=0) if len(rest) else nothing,
+        after.mean(axis=0) if len(after) else nothing,
         sag,
         np.where(deep, sag / np.where(deep, base - lowest, 1.0), np.nan),
         tau,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,12 +32,14 @@ class Shapes(NamedTuple):
     ahp_delays: PerSpike  # ms from the peak to it (AHP_time_from_peak)
 
 
-def shapes(v: Samples, dt: float, found: Spikes) -> Shapes:
+def shapes(v: Samples, dt: float, found: Spikes, edges: Sequence[float] = ()) -> Shapes:
     """Shape of the spikes found in v (mV), sampled every dt ms.
 
     Peaks and crossings are interpolated between samples, where eFEL takes the nearest sample of its
     0.1 ms. The after-hyperpolarisation is the first low after the peak, before v goes 0.2 ms
-    without a lower one; `Spikes.troughs` are the lowest of each interval.
+    without a lower one; `Spikes.troughs` are the lowest of each interval. Where the stimulus moves
+    v itself, at its `edges` (ms), the onset is after that: where v rises least before it rises
+    faster.
     """
     v = np.moveaxis(np.asarray(v), 0, -1)
     n, described = v.shape[-1], np.isfinite(found.times)
@@ -51,6 +54,7 @@ def shapes(v: Samples, dt: float, found: Spikes) -> Shapes:
     low = _first_low(rows, cell, peak, max(1, round(PAUSE / dt)))
     slope = np.asarray(np.gradient(rows, dt, axis=1))
     begin, begun = _onset(slope, cell, peak, low, max(1, round(ONSET_LASTS / dt)))
+    begin = _past_edges(slope, cell, begin, peak, np.rint(np.array(edges) / dt))
 
     onset = np.where(begun, values[begin], np.nan)
     level = 0.5 * (onset + found.peaks[described])
@@ -120,6 +124,27 @@ def _onset(
     earliest = np.where(same, np.r_[0, low[:-1]], cell * n)
     begun = (k >= 0) & (start[k] >= earliest)
     return np.where(begun, start[k], peak - 1), begun
+
+
+def _past_edges(
+    slope: np.ndarray, cell: np.ndarray, begin: np.ndarray, peak: np.ndarray, edges: np.ndarray
+) -> np.ndarray:
+    """Onsets, those at an edge of the stimulus moved to where v rises least before it rises faster.
+
+    A step of current jumps through the pipette and then charges the membrane ever more slowly.
+    """
+    if not edges.size:
+        return begin
+    n, flat, moved = slope.shape[1], slope.ravel(), begin.copy()
+    for k, (first, top) in enumerate(zip(begin.tolist(), peak.tolist(), strict=True)):
+        if np.abs(edges - (first - cell[k] * n)).min() > 2 or top - first < 4:
+            continue
+        rise = flat[first : top + 1]
+        steepest = 3 + int(np.argmax(rise[3:]))  # past the jump itself
+        least = int(np.argmin(rise[: steepest + 1]))
+        if rise[least] < 0.9 * rise[steepest]:
+            moved[k] = first + least + int(np.argmax(rise[least:] >= ONSET_SLOPE))
+    return moved
 
 
 def _between(reduce: np.ufunc, values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -27,13 +27,18 @@ class Firing(NamedTuple):
     late_adaptation: PerCell  # the same without the first interval (adaptation_index2)
 
 
+EVOKED_MS = 20.0
+"""A spike that a short pulse evokes comes by so long after its onset, most after its end."""
+
+
 def firing(found: Spikes, window: tuple[float, float]) -> Firing:
     """What the spikes within a step (on, off), ms, tell of firing.
 
-    Spikes that were counted but not described are missing here.
+    A step shorter than 20 ms has those up to 20 ms after its onset. Spikes that were counted but
+    not described are missing here.
     """
     on, off = window
-    within = (found.times >= on) & (found.times < off)
+    within = (found.times >= on) & (found.times < max(off, on + EVOKED_MS))
     t = np.where(within, found.times, np.nan)
     number = within.sum(axis=-1)
     first = np.where(within, t, np.inf).min(axis=-1, initial=np.inf)
