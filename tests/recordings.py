@@ -18,3 +18,12 @@ def recording(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"no recording {path}; set NEUROJAX_RECORDINGS to their folder")
     return path
+
+
+def case(name: str) -> Path:
+    """A small input of the folder `cases`, beside that of the recordings; skips without it."""
+    folder = Path(os.environ.get("NEUROJAX_RECORDINGS") or ROOT.parent / "shared" / "data")
+    path = folder.parent / "cases" / name
+    if not path.exists():
+        pytest.skip(f"no case {path}")
+    return path

@@ -384,9 +384,10 @@ def info() -> None:
     rows.append(("cache", str(cache_dir())))
     rows.append(("XLA_FLAGS", os.environ.get("XLA_FLAGS", "none")))
     readers = {
-        "pyabf": ("ABF", "io"),
         "pynwb": ("NWB", "io"),
         "igor2": ("Igor waves", "io"),
+        "myokit": ("HEKA, WinWCP", "io-more"),
+        "neo": ("AxoGraph, Spike2", "io-more"),
         "morphio": ("Neurolucida", "morphology"),
     }
     for package, (what, extra) in readers.items():

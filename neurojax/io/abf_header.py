@@ -272,11 +272,9 @@ def _output_1(data: _Bytes, k: int, extended: bool) -> Output:
         if data.one("h", 3360 + 2 * k):
             parameter, repeats = data.one("h", 3368 + 2 * k), data.one("h", 4400 + 2 * k)
             listed = _user_list(1, parameter, data.text(3376 + 256 * k, 256), repeats)
-        played = Played(
-            data.text(2736 + 256 * k, 256),
-            *(data.one(kind, at + 4 * k) for kind, at in (("f", 2708), ("f", 2716), ("i", 2724))),
-            data.one("h", 2732 + 2 * k),
-        )
+        scale, offset = data.one("f", 2708 + 4 * k), data.one("f", 2716 + 4 * k)
+        sweep, channel = data.one("i", 2724 + 4 * k), data.one("h", 2732 + 2 * k)
+        played = Played(data.text(2736 + 256 * k, 256), scale, offset, sweep, channel)
     elif not extended and k == data.one("h", 1440):
         source, keeps = data.one("h", 1438), data.one("h", 1442)
         places = ((1444, "h", 2), (1464, "f", 4), (1504, "f", 4), (1544, "h", 2), (1564, "h", 2))
@@ -285,9 +283,9 @@ def _output_1(data: _Bytes, k: int, extended: bool) -> Output:
         )
         if data.one("h", 1966):
             listed = _user_list(1, data.one("h", 1762), data.text(1764, 80), False)
-        played = Played(
-            data.text(1634, 84), *data.get("ff", 1620), data.one("h", 1630), data.one("h", 1632)
-        )
+        scale, offset = data.get("ff", 1620)
+        sweep, channel = data.get("hh", 1630)
+        played = Played(data.text(1634, 84), scale, offset, sweep, channel)
     return Output(
         k,
         data.text(1306 + 10 * k, 10),
@@ -306,7 +304,8 @@ def _epochs(data: _Bytes, rows: list[list[int]], places: Any) -> tuple[Epoch, ..
     found = []
     for e, row in enumerate(rows):
         told = [data.one(kind, at) for at, (_, kind, _) in zip(row, places, strict=True)]
-        found.append(Epoch(chr(ord("A") + e % 26), *told, *(0,) * (7 - len(told))))
+        told += [0] * (7 - len(told))
+        found.append(Epoch._make([chr(ord("A") + e % 26), *told]))
     return tuple(found)
 
 

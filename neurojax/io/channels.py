@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -133,7 +133,7 @@ def _response(recording: Recording, asked: Asked, told: _Told) -> tuple[Clamp, R
                 f"{OTHER[str(asked.clamp)]}, the response of a {asked.clamp} clamp"
             )
         return clamp, chosen
-    voltages, currents = (_of(recording, what, told) for what in ("voltage", "current"))
+    voltages, currents = (_of(recording, what) for what in ("voltage", "current"))
     clamp = asked.clamp or _clamp(recording, voltages, currents, told)
     found = voltages if clamp == "current" else currents
     if not found:
@@ -145,13 +145,14 @@ def _response(recording: Recording, asked: Asked, told: _Told) -> tuple[Clamp, R
     return clamp, _one_cell(recording, found, clamp, told)
 
 
-def _of(recording: Recording, what: str, told: _Told) -> list[Recorded]:
+def _of(recording: Recording, what: str) -> list[Recorded]:
     """The channels of a quantity that can be a cell's, or its command's."""
     found = [r for r in recording.recorded if quantity(r.unit) == what]
     if what == "current":
         return found
     usual = [r for r in found if not _is_other(recording, r)]
-    return usual
+    # Where there is nothing else, a wrong gain is likelier than a trigger alone.
+    return usual or (found if len(found) == len(recording.recorded) else [])
 
 
 def _is_other(recording: Recording, channel: Recorded) -> bool:
@@ -174,24 +175,24 @@ def _clamp(
     """Current or voltage clamp, by all the evidence that there is."""
     if not voltages or not currents:
         return "voltage" if currents else "current"
-    telegraphed = {r.clamp for r in (*voltages, *currents) if r.clamp}
+    telegraphed: set[Clamp] = {r.clamp for r in (*voltages, *currents) if r.clamp}
     if len(telegraphed) == 1:
         return telegraphed.pop()
     votes = {"current": 0, "voltage": 0}
-    for driven, response, clamp in (
+    for driven, response, kind in (
         (currents, voltages, "current"),
         (voltages, currents, "voltage"),
     ):
-        votes[clamp] += any(_COMMAND.search(r.name) for r in driven)
+        votes[kind] += any(_COMMAND.search(r.name) for r in driven)
         for output in recording.outputs:
             played = blocks(output.sweeps, recording.dt_ms)
-            if quantity(output.unit) != clamp or not alive(played):
+            if quantity(output.unit) != kind or not alive(played):
                 continue
             linked = any(r.number == output.number for r in response)
-            votes[clamp] += 2 if linked else 1
-            monitors = [_blocks(recording, r, clamp) for r in driven]
-            scaled = played.scaled(float(convert(1.0, output.unit, NATIVE[clamp], "")))
-            votes[clamp] += 3 * any(follows(monitor, scaled) for monitor in monitors)
+            votes[kind] += 2 if linked else 1
+            monitors = [_blocks(recording, r, kind) for r in driven]
+            scaled = played.scaled(float(convert(1.0, output.unit, NATIVE[kind], "")))
+            votes[kind] += 3 * any(follows(monitor, scaled) for monitor in monitors)
     i, v = (any(like_a_command(blocks(r.sweeps, recording.dt_ms)) for r in x)
             for x in (currents, voltages))  # fmt: skip
     votes["current"] += 3 * (i and not v)
@@ -377,7 +378,7 @@ def _blocks(recording: Recording, chosen: Recorded, what: str) -> Blocks:
     return blocks(_native(recording, chosen, what, None), recording.dt_ms)
 
 
-def _named(recording: Recording, found: Sequence, name: str | int, what: str):
+def _named(recording: Recording, found: Sequence[Any], name: str | int, what: str) -> Any:
     """The channel or output of a name or number."""
     text = str(name)
     hits = [r for r in found if r.name == text] or [

@@ -84,7 +84,7 @@ _SPELLED = {
 def spelled(unit: str) -> str:
     """A unit of a file without the padding of its field, in the spelling of `units`."""
     plain = "".join(c for c in unit.split("\0")[0] if c.isprintable()).strip()
-    plain = plain.replace("µ", "u").replace("μ", "u")  # noqa: RUF001, both are written
+    plain = plain.replace("µ", "u").replace("μ", "u")
     return plain if plain in UNITS else _SPELLED.get(plain.lower(), plain)
 
 

@@ -28,11 +28,11 @@ def together(traces: Sequence[Trace]) -> list[Trace]:
     found = list(traces)
     for key in dict.fromkeys((t.name, t.clamp) for t in traces):
         members = [k for k, t in enumerate(traces) if (t.name, t.clamp) == key]
-        window = _shared([traces[k] for k in members]) if len(members) > 1 else None
+        shared = _shared([traces[k] for k in members]) if len(members) > 1 else None
         for k in members:
             trace = traces[k]
-            if window and trace.window is None and window[1] <= trace.duration_ms + trace.dt_ms:
-                found[k] = replace(trace, window=window)
+            if shared is not None and trace.window is None and _takes_part(trace, shared):
+                found[k] = replace(trace, window=(shared.on, shared.off))
     return found
 
 
@@ -41,8 +41,8 @@ def steps_of(traces: Sequence[Trace]) -> list[Step]:
     return [trace.main_step() for trace in together(traces)]
 
 
-def _shared(traces: Sequence[Trace]) -> tuple[float, float] | None:
-    """When the main step of a protocol is; None where no step varies at one time."""
+def _shared(traces: Sequence[Trace]) -> Step | None:
+    """The main step of a protocol in one of its sweeps; None where no step varies at one time."""
     places: list[Step] = []
     for trace in traces:
         for step in trace.steps():
@@ -66,7 +66,16 @@ def _shared(traces: Sequence[Trace]) -> tuple[float, float] | None:
         apart = ((own == 0) & (theirs != 0)).any() and ((own != 0) & (theirs == 0)).any()
         if other is not chosen and (apart or _overlap(chosen, other)):
             return None
-    return chosen.on, chosen.off
+    return chosen
+
+
+def _takes_part(trace: Trace, shared: Step) -> bool:
+    """Whether a sweep has the protocol's step, of whatever height, and not one across its ends."""
+    if np.isnan(_height(trace, shared)):
+        return False
+    window = (shared.on, shared.off)
+    mine = in_window(trace.command, trace.dt_ms, trace.holding, window)
+    return mine.flat == shared.flat or mine.height == 0
 
 
 def _alike(a: Step, b: Step) -> bool:

@@ -125,7 +125,8 @@ class Trace:
 
     def step_window(self) -> tuple[float, float, float]:
         """Onset (ms), offset (ms) and height (pA or mV above holding) of the sweep's main step."""
-        return tuple(self.main_step())
+        step = self.main_step()
+        return step.on, step.off, step.height
 
     def changes(self) -> Float[np.ndarray, " change"]:
         """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""

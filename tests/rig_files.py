@@ -1,0 +1,90 @@
+"""Files as rigs write them, made by tests: ABF of both versions, byte by byte."""
+
+import struct
+
+import numpy as np
+
+HOLD = {"name": "Cmd", "unit": "pA", "holding": 0.0, "source": 0, "epochs": ()}
+
+
+def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=False, **told):
+    """An ABF 1.83 file. `sweeps` is `[sweep, channel, sample]` in the channels' units.
+
+    A channel is (name, unit, number); an output a dictionary: name, unit, holding, source, epochs
+    as (type, level, step, samples, samples step, period, width), list (parameter, text), file.
+    """
+    sweeps = np.asarray(sweeps, float)
+    n_sweeps, n_channels, n = sweeps.shape
+    head = bytearray(6144)
+
+    def put(kind, at, *values):
+        struct.pack_into("<" + kind, head, at, *values)
+
+    def text(at, size, words):
+        head[at : at + size] = words.encode("latin-1").ljust(size, b" ")[:size]
+
+    head[:4] = b"ABF "
+    put("f", 4, 1.83)
+    put("h", 8, told.get("mode", 5))
+    put("i", 10, sweeps.size)
+    put("i", 16, n_sweeps)
+    put("i", 40, 12)
+    put("h", 100, int(floats))
+    put("h", 120, n_channels)
+    put("f", 122, dt_us / n_channels)
+    put("i", 138, n * n_channels)
+    put("i", 146, n_sweeps)
+    put("f", 244, 10.0)
+    put("i", 252, 32768)
+    for k in range(16):
+        put("f", 730 + 4 * k, 1.0)
+        put("f", 922 + 4 * k, 1.0)
+        put("f", 1050 + 4 * k, 1.0)
+        put("h", 410 + 2 * k, -1)
+    scale = []
+    for place, (name, unit, number) in enumerate(channels):
+        largest = float(np.abs(sweeps[:, place]).max()) or 1.0
+        put("h", 410 + 2 * place, number)
+        text(442 + 10 * number, 10, name)
+        text(602 + 8 * number, 8, unit)
+        gain = 10.0 / largest / 1.05
+        put("f", 922 + 4 * number, gain)
+        scale.append(10.0 / (gain * 32768))
+    for k, output in enumerate(outputs):
+        told_of = HOLD | output
+        text(1306 + 10 * k, 10, told_of["name"])
+        text(1346 + 8 * k, 8, told_of["unit"])
+        put("f", 1394 + 4 * k, told_of["holding"])
+        if k > 1:
+            continue
+        put("h", 2296 + 2 * k, int(told_of["source"] > 0))
+        put("h", 2300 + 2 * k, told_of["source"])
+        for e, (kind, level, step, samples, more, period, width) in enumerate(told_of["epochs"]):
+            at = 10 * k + e
+            put("h", 2308 + 2 * at, kind)
+            put("f", 2348 + 4 * at, level)
+            put("f", 2428 + 4 * at, step)
+            for base, value in ((2508, samples), (2588, more), (2136, period), (2216, width)):
+                put("i", base + 4 * at, value)
+        if "list" in told_of:
+            parameter, words = told_of["list"]
+            put("h", 3360 + 2 * k, 1)
+            put("h", 3368 + 2 * k, parameter)
+            head[3376 + 256 * k : 3376 + 256 * k + len(words)] = words.encode()
+        if "file" in told_of:
+            name, factor, offset = told_of["file"]
+            put("f", 2708 + 4 * k, factor)
+            put("f", 2716 + 4 * k, offset)
+            head[2736 + 256 * k : 2736 + 256 * k + len(name)] = name.encode()
+    if floats:
+        data = sweeps.transpose(0, 2, 1).astype("<f4")
+    else:
+        data = np.rint(sweeps / np.array(scale)[:, None]).transpose(0, 2, 1).astype("<i2")
+    tail = b""
+    if starts is not None:  # in samples of the converter
+        put("i", 92, 12 + -(-data.nbytes // 512))
+        put("i", 96, n_sweeps)
+        tail = bytes(-data.nbytes % 512)
+        tail += b"".join(struct.pack("<ii", int(s), n * n_channels) for s in starts)
+    path.write_bytes(bytes(head) + data.tobytes() + tail)
+    return path
