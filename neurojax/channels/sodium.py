@@ -48,7 +48,7 @@ class PurkinjeNaR(Scheme):
 
     Closed C1 to C5, open O, inactivated I1 to I6, and B: open, but blocked by a particle that
     hyperpolarisation expels, so that channels reopen on repolarisation. Rates reach hundreds in a
-    ms: on a step from +30 to -60 mV, time steps of 0.005 ms err by 6 % in what then stays open.
+    ms.
 
     Source: Khaliq, Gouwens & Raman 2003, J Neurosci 23:4899,
     doi:10.1523/JNEUROSCI.23-12-04899.2003, after Raman & Bean 2001, Biophys J 80:729,
@@ -60,6 +60,7 @@ class PurkinjeNaR(Scheme):
     E_rev: Leaf = param(60.0, "mV", 20.0, 90.0)
     states = ("C1", "C2", "C3", "C4", "C5", "O", "B", "I1", "I2", "I3", "I4", "I5", "I6")
     conducting = {"O": 1.0}
+    stiff = True
     carries = {"na": 1.0}
     q10 = {"all": 3.0}
     celsius_ref = 22.0

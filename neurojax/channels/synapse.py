@@ -144,6 +144,7 @@ class HippocampusAmpa(Scheme):
     E_rev: Leaf = param(0.0, "mV", -30.0, 30.0)
     states = ("C0", "C1", "C2", "O", "D1", "D2")
     conducting = {"O": 1.0}
+    stiff = True
     reads = ("glu",)
     celsius_ref = 31.0
 
@@ -181,6 +182,7 @@ class EndplateAch(Scheme):
     v_closing: Leaf = param(57.6, "mV", 20.0, 500.0)
     states = ("R", "AR", "A2R", "A2O")
     conducting = {"A2O": 1.0}
+    stiff = True
     reads = ("ach",)
     celsius_ref = 11.0
 

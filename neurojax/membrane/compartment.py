@@ -39,7 +39,8 @@ class SubStep(NamedTuple):
     tells the engines how to differentiate it:
 
     - "elementwise": each entry of the new state depends on the same entry of the old state's leaves
-    - "tree": the compartments of one cell act on each other, through one linear solve
+    - "tree": the compartments of one cell, or states of one scheme, act on each other, through one
+      linear solve
     - "events": cells act on each other; this has no derivative yet
 
     A wrong coupling gives wrong derivatives: `check_couplings` finds it.
@@ -120,8 +121,10 @@ class Cell:
     def sub_steps(self) -> tuple[SubStep, ...]:
         """The parts of a step, in their order: each changes what the others leave."""
         coupling = "tree" if self.state_axes else "elementwise"
+        # Occupancies of a stiff scheme come from a linear solve, whose slopes one by one are dear.
+        solves = any(getattr(channel, "stiff", False) for channel in self.channels.values())
         return (
-            SubStep("gates", move_gates, "elementwise"),
+            SubStep("gates", move_gates, "tree" if solves else "elementwise"),
             SubStep("potential", move_potential, coupling),
         )
 

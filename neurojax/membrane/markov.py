@@ -3,7 +3,9 @@
 For each pair of states that a transition joins, the two exchange with rates k and k' as if they
 were alone, and relax as gates do: this is a part of the step. A step goes through all pairs forth
 and back, half a step each, which is second order in dt, and at any dt keeps occupancies from 0 to 1
-and their sum. Pairs that share no state exchange at the same time, as a layer of the step.
+and their sum. Pairs that share no state exchange at the same time, as a layer of the step. A scheme
+that is `stiff` takes the exponential of its matrix instead, see `occupancies`: several times as
+dear, and right at any dt. Whether a step suits a scheme is asked of it before a run, `step_error`.
 """
 
 from __future__ import annotations
@@ -19,15 +21,10 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Gates, Leaf, pytree
+from neurojax.membrane.occupancies import Rates, Transition, elimination_order, moved, settled
 from neurojax.membrane.rates import Gating
 from neurojax.membrane.relaxation import EXACT, Relaxation
 from neurojax.units import nearest, thermal_voltage
-
-Transition = tuple[str, str]
-"""The state left and the state entered."""
-
-Rates = Mapping[Transition, Leaf]
-"""Rate constants, 1/ms."""
 
 Exchange = tuple[str, str, jax.Array, jax.Array]
 """Two states, and which part of each goes over to the other."""
@@ -38,11 +35,13 @@ class Scheme(Channel):
     """A channel of `states`, of which those in `conducting` conduct, by the factor given.
 
     An author writes `transitions`; the occupancies of all states are the gating variables. `q10`
-    of the pseudo gate "all" speeds up all of its rates.
+    of the pseudo gate "all" speeds up all of its rates. One whose rates are tens in a ms and more
+    is `stiff`.
     """
 
     states: ClassVar[tuple[str, ...]] = ()
     conducting: ClassVar[Mapping[str, float]] = {}
+    stiff: ClassVar[bool] = False
 
     def transitions(self, v: jax.Array, *_: Any, **c: Any) -> Rates:
         """Rate constants, 1/ms, at `celsius_ref`."""
@@ -108,6 +107,9 @@ class Scheme(Channel):
         relaxation: Relaxation = EXACT,
         **c: Any,
     ) -> Gates:
+        if self.stiff:
+            rates = self.rates(v, celsius, **c)
+            return moved(_order(type(self), tuple(rates)), rates, x, dt)
         x = dict(x)
         for a, b, forth, back in chain(*self.exchanges(v, dt, celsius, relaxation, **c)):
             # Bounded, so that rounding makes no occupancy negative.
@@ -124,32 +126,18 @@ class Scheme(Channel):
         return {k: self.advance(unit | {k: one}, v, dt, celsius, **c) for k in self.states}
 
     def steady_state(self, v: jax.Array, **c: Any) -> Gates:
-        """The occupancies after v was held for ever.
+        """The occupancies after v was held for ever."""
+        rates = self.transitions(v - self.v_shift, **c)
+        _check_returns(type(self), tuple(rates))
+        # The first state is the one at rest: the others can be left, even where nothing binds.
+        return settled(self.states[::-1], rates, jnp.ones_like(v))
 
-        Source: Grassmann, Taksar & Heyman 1985, Oper Res 33:1107, doi:10.1287/opre.33.5.1107:
-        elimination without a subtraction, so that none is negative.
-        """
-        transitions = self.transitions(v - self.v_shift, **c)
-        _check_returns(type(self), tuple(transitions))
-        index = {k: n for n, k in enumerate(self.states)}
-        rates = {(index[a], index[b]): rate for (a, b), rate in transitions.items()}
-        n_states = len(self.states)
-        for n in range(n_states - 1, 0, -1):
-            leaving = sum(rates[n, j] for j in range(n) if (n, j) in rates)
-            for i in range(n):
-                if (i, n) not in rates:
-                    continue
-                rates[i, n] = rates[i, n] / leaving
-                for j in range(n):
-                    if j != i and (n, j) in rates:
-                        rates[i, j] = rates.get((i, j), 0.0) + rates[i, n] * rates[n, j]
-        x: list[Any] = [jnp.ones_like(v)]
-        for n in range(1, n_states):
-            # Their sum is 1 at every stage: the ratio of the last to the first may overflow.
-            more = sum(x[i] * rates[i, n] for i in range(n) if (i, n) in rates)
-            part = 1 / (1 + more)
-            x = [occupancy * part for occupancy in x] + [more * part]
-        return dict(zip(self.states, x, strict=True))
+
+@cache
+def _order(cls: type[Scheme], transitions: tuple[Transition, ...]) -> tuple[str, ...]:
+    """In which order states are eliminated. Raises ValueError for a class that makes no scheme."""
+    _check(cls, transitions)
+    return elimination_order(cls.states, transitions)
 
 
 @cache

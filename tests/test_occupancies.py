@@ -1,0 +1,85 @@
+"""Steps of stiff schemes: the exponential of the matrix of their rates, from SciPy."""
+
+from itertools import product
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import neurojax as nj
+from neurojax.channels import PurkinjeNaR
+from neurojax.membrane.markov import Scheme
+from neurojax.membrane.occupancies import ERROR, elimination_order
+from neurojax.membrane.rates import Leaf
+
+
+@nj.pytree
+class Ring(Scheme):
+    """Three states that a channel goes round for ever, and a slow one beside."""
+
+    g_bar: Leaf = nj.param(1.0, "mS/cm2", 0.0, 10.0)
+    states = ("a", "b", "c", "d")
+    conducting = {"b": 1.0}
+    stiff = True
+
+    def transitions(self, v):
+        k = jnp.exp(v / 40)
+        ring = {("a", "b"): 200 * k, ("b", "c"): 1 + 0 * v, ("c", "a"): 5 / k}
+        return ring | {("b", "a"): 0.1 / k, ("c", "d"): 0.01 * k, ("d", "c"): 0.002 / k}
+
+
+def matrix_of(scheme, x):
+    return np.stack([np.asarray(x[k]) for k in scheme.states], axis=-1)
+
+
+def step_matrix(scheme, v, dt):
+    P = scheme.propagator(jnp.asarray(v), dt)
+    return np.stack([matrix_of(scheme, P[k]) for k in scheme.states])
+
+
+def exact_matrix(scheme, v, dt):
+    """exp(dt Q), from the rates alone."""
+    Q = np.zeros((len(scheme.states),) * 2)
+    for (a, b), rate in scheme.rates(jnp.asarray(v)).items():
+        Q[scheme.states.index(a), scheme.states.index(b)] += float(rate)
+    return expm(dt * (Q - np.diag(Q.sum(axis=1))))
+
+
+@pytest.mark.parametrize("scheme", [Ring(), PurkinjeNaR()], ids=["ring", "resurgent"])
+def test_a_step_is_the_exponential_of_the_matrix(scheme, x64):
+    # At any step: what is fast against it has settled, what is slow has moved by its own rate.
+    for v, dt in product((-90.0, -25.0, 40.0), (1e-3, 0.025, 1.0, 100.0)):
+        found = step_matrix(scheme, v, dt)
+        # The errors of many states, below 0, are taken from those that are left.
+        np.testing.assert_allclose(found, exact_matrix(scheme, v, dt), atol=30 * ERROR)
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-14)
+        assert found.min() >= 0
+
+
+def test_resurgent_current_at_the_default_step(x64):
+    # Khaliq et al. 2003: what opens when the blocking particle leaves, after +30 mV.
+    scheme, dt = PurkinjeNaR(), 0.025
+    x = matrix_of(scheme, scheme.steady_state(jnp.asarray(-90.0)))
+    o = scheme.states.index("O")
+    for v in (30.0, -60.0, -90.0):
+        step, exact = step_matrix(scheme, v, dt), exact_matrix(scheme, v, dt)
+        here, there, found, true = x, x, [], []
+        for _ in range(400):
+            here, there = here @ step, there @ exact
+            found.append(here[o])
+            true.append(there[o])
+        np.testing.assert_allclose(found, true, atol=1e-3 * max(true))
+        x = there
+
+
+def test_steady_occupancies_stay_in_float32():
+    scheme = PurkinjeNaR()
+    x = scheme.steady_state(jnp.asarray(-60.0))
+    moved = scheme.advance(x, jnp.asarray(-60.0), 0.025)
+    for k in scheme.states:
+        np.testing.assert_allclose(moved[k], x[k], rtol=2e-6, atol=1e-9)
+
+
+def test_ends_of_chains_are_eliminated_first():
+    assert elimination_order("abcd", [("a", "b"), ("b", "c"), ("b", "d"), ("d", "b")])[0] == "a"
