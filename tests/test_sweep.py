@@ -40,7 +40,7 @@ def check_same(folder, expected):
 def whole(tmp_path_factory):
     """The results of the sweep in one go, all in one shard."""
     folder = tmp_path_factory.mktemp("whole") / "sweep"
-    done = sweep.run(squid(), folder, unit=UNIT)
+    done = sweep.run(squid(), folder, shard=320, unit=UNIT)
     assert (done.computed, done.found, done.missing, done.failed) == (1, 0, 0, 0)
     return results(folder)
 
@@ -172,21 +172,21 @@ def test_a_killed_process_leaves_what_it_had_finished(whole, tmp_path):
 def test_where_memory_runs_out_half_as_many_cells_are_computed(monkeypatch):
     tried = []
 
-    def start(sweep, cells, number, steps=None):
-        tried.append(number)
-        if number > 128:
+    def start(sweep, numbers, steps=None):
+        tried.append(len(numbers))
+        if len(numbers) > 128:
             raise MemoryError
-        return cells
+        return numbers
 
     monkeypatch.setattr(launch, "start", start)
-    monkeypatch.setattr(launch, "gathered", lambda cells, number: np.asarray(cells))
+    monkeypatch.setattr(launch, "gathered", lambda numbers: {"n": numbers})
     shards = [(0, range(0, 512)), (1, range(512, 800))]
-    found = list(launch.computed(None, shards, 512, 64))
-    np.testing.assert_array_equal(np.concatenate([x for _, x in found]), np.arange(800))
+    found = [x for some in launch.computed(None, shards, 64, 8) for x in some]
+    np.testing.assert_array_equal(np.concatenate([x["n"] for _, x in found]), np.arange(800))
+    assert [u.shard for u, _ in found] == [0] * 8 + [1] * 5
     assert tried[:3] == [512, 256, 128] and set(tried[3:]) == {128}
-    assert all(len(p.cells) <= 128 for p, _ in found)
     with pytest.raises(MemoryError, match="smaller unit"):
-        list(launch.computed(None, shards, 512, 256))
+        list(launch.computed(None, shards, 64, 8, devices=4))
 
 
 def test_a_cell_that_fails_is_marked_and_the_others_go_on(whole, tmp_path):
@@ -312,7 +312,8 @@ def test_a_place_on_a_cable_is_an_axis():
         observables=["v_max"],
         at=3,
     )
-    ok, folds = launch.start(placed, range(4), 64)["step"]
+    numbers = launch.numbers_of([launch.Unit(0, range(4))], 64, 1)
+    ok, folds = launch.start(placed, numbers)["step"]
     top = np.asarray(folds[""]["v_max"])[:4]
     assert (
         np.asarray(ok).all()

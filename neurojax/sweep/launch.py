@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,12 +21,15 @@ OK = "ok"
 WORK = 4e7
 """Steps of compartments that a device computes at a time: long enough that its start is nothing."""
 
-LEAST, MOST = 64, 16384
-"""Cells that a device computes at a time on the CPU."""
+FEWEST_UNITS = 8
+"""Into so many units a small sweep is cut, so that devices share it evenly."""
+
+LEAST, MOST, LANES = 64, 16384, 16
+"""Cells of a unit: at least and at most, and of what they are a multiple."""
 
 
-class Piece(NamedTuple):
-    """Some cells of a shard that are computed at once."""
+class Unit(NamedTuple):
+    """Some cells of a shard, which one device computes at once."""
 
     shard: int
     cells: range
@@ -37,15 +41,12 @@ class Devices(NamedTuple):
     number: int
     platform: str
 
-    @property
-    def in_units(self) -> bool:
-        """Whether each computes a unit at a time, see `unit_of`, or all that it can."""
-        return self.platform == "cpu"
-
     def at_once(self, unit: int, shard: int) -> int:
-        """Cells of a launch: a unit for each device, or a whole shard, in units for each."""
-        each = unit * self.number
-        return each if self.in_units else -(-shard // each) * each
+        """Units of a launch: one for each device; on a GPU, where a cell's numbers depend on no
+        others, as many as there are in a shard."""
+        if self.platform == "cpu":
+            return self.number
+        return -(-shard // unit // self.number) * self.number
 
 
 def devices_of(sweep: Sweep) -> Devices:
@@ -55,7 +56,7 @@ def devices_of(sweep: Sweep) -> Devices:
 
 
 def unit_of(sweep: Sweep) -> int:
-    """Cells that a device computes at a time, a power of two that depends on the sweep only.
+    """Cells that a device computes at a time; they depend on the sweep only.
 
     A processor's vector instructions round unlike its scalar ones, and a compiler chooses among
     them by the number of cells and the place of a cell among them. In units of one size a cell
@@ -63,16 +64,34 @@ def unit_of(sweep: Sweep) -> int:
     on shards, their order, the number of devices or of processes.
     """
     steps = max(p.steps for p in sweep.protocols.values()) * math.prod(sweep.cell.state_shape)
-    wanted = min(WORK / steps, sweep.cells / 2)
-    return min(max(1 << math.ceil(math.log2(max(wanted, 1.0))), LEAST), MOST)
+    few = WORK / FEWEST_UNITS / steps
+    wanted = min(WORK / steps, MOST, max(sweep.cells / FEWEST_UNITS**2, few))
+    units = -(-math.ceil(sweep.cells / wanted) // FEWEST_UNITS) * FEWEST_UNITS
+    cells = -(-sweep.cells // units)
+    return max(-(-cells // LANES) * LANES, LEAST)
 
 
-def start(sweep: Sweep, cells: range, number: int, steps: int | None = None) -> Any:
-    """Begin to compute `number` cells, of which the last one fills up the others.
+def units(shards: Iterable[tuple[int, range]], unit: int) -> Iterator[Unit]:
+    """The shards in units."""
+    for shard, cells in shards:
+        for first in range(cells.start, cells.stop, unit):
+            yield Unit(shard, range(first, min(first + unit, cells.stop)))
+
+
+def numbers_of(launch: Sequence[Unit], unit: int, at_once: int) -> np.ndarray:
+    """The numbers of the cells of a launch: where there are too few, the last one fills up."""
+    filled = [
+        np.minimum(np.arange(u.cells.start, u.cells.start + unit), u.cells[-1]) for u in launch
+    ]
+    filled += [filled[-1]] * (at_once - len(launch))
+    return np.concatenate(filled)
+
+
+def start(sweep: Sweep, numbers: np.ndarray, steps: int | None = None) -> Any:
+    """Begin to compute the cells of these numbers under each protocol.
 
     Returns (ok, results of the folds) by protocol, which are not awaited. `steps`: only so many.
     """
-    numbers = np.minimum(np.arange(cells.start, cells.start + number), cells.stop - 1)
     values = sweep.values(numbers)
     population = sweep.cells_of(numbers, values)
     found: dict[str, Any] = {}
@@ -91,64 +110,60 @@ def start(sweep: Sweep, cells: range, number: int, steps: int | None = None) -> 
     return found
 
 
-def gathered(found: Mapping[str, Any], number: int) -> dict[str, np.ndarray]:
-    """Results on the host of the first cells, `[..., cell]` by "protocol.observable"."""
+def gathered(found: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Results on the host, `[..., cell]` by "protocol.observable"."""
     results: dict[str, np.ndarray] = {}
     for key, (ok, folds) in found.items():
-        results[f"{key}.{OK}"] = np.asarray(ok)[:number]
+        results[f"{key}.{OK}"] = np.asarray(ok)
         for name, tree in folds.items():
             for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
                 inner = [str(getattr(k, "key", getattr(k, "idx", k))) for k in path]
-                results[".".join([key, *([name] if name else []), *inner])] = np.asarray(leaf)[
-                    ..., :number
-                ]
+                results[".".join([key, *([name] if name else []), *inner])] = np.asarray(leaf)
     return results
 
 
-def pieces(shards: Iterable[tuple[int, range]], size: int) -> Iterator[Piece]:
-    """The shards in pieces of at most so many cells."""
-    for shard, cells in shards:
-        for first in range(cells.start, cells.stop, size):
-            yield Piece(shard, range(first, min(first + size, cells.stop)))
+Found = tuple[Unit, dict[str, np.ndarray]]
+"""The results of a unit, `[..., cell]` by name."""
 
 
 def computed(
-    sweep: Sweep, shards: Iterable[tuple[int, range]], size: int, least: int
-) -> Iterator[tuple[Piece, dict[str, np.ndarray]]]:
-    """The results of shards, piece after piece in order.
+    sweep: Sweep, shards: Iterable[tuple[int, range]], unit: int, at_once: int, devices: int = 1
+) -> Iterator[list[Found]]:
+    """The results of shards in order, the units of a launch at a time.
 
-    The next piece is begun before one is awaited. Where memory runs out, both are halved, down to
-    `least` cells, and so are all that follow. Raises MemoryError where that is still too much.
+    The next launch is begun before one is awaited. Where memory runs out it has half as many units,
+    down to one for each device, and so have all that follow. Raises MemoryError where that is still
+    too much.
     """
-    ahead, coming, flying = deque[Piece](), pieces(shards, size), deque[tuple[Piece, Any]]()
-    ended = False
+    ahead, coming = deque[Unit](), units(shards, unit)
+    flying = deque[tuple[list[Unit], Any]]()
     while True:
-        piece: Piece | None = None
+        launch: list[Unit] = []
         try:
-            if len(flying) < 2 and not ended:
-                piece = ahead.popleft() if ahead else next(coming, None)
-                if piece is None:
-                    ended = True
+            if len(flying) < 2:
+                launch = [ahead.popleft() for _ in range(min(at_once, len(ahead)))]
+                launch += itertools.islice(coming, at_once - len(launch))
+                if launch:
+                    flying.append((launch, start(sweep, numbers_of(launch, unit, at_once))))
                     continue
-                if len(piece.cells) > size:
-                    cut = list(pieces([piece], size))
-                    piece, more = cut[0], cut[1:]
-                    ahead.extendleft(reversed(more))
-                flying.append((piece, start(sweep, piece.cells, size)))
-                continue
             if not flying:
                 return
-            results = gathered(flying[0][1], len(flying[0][0].cells))
+            results = gathered(flying[0][1])
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            again = [p for p, _ in flying] + ([] if piece is None else [piece])
+            again = [u for done, _ in flying for u in done]
+            again += launch if not flying or flying[-1][0] is not launch else []
             flying.clear()
             ahead.extendleft(reversed(again))
-            ended = False
-            size = halved(size, least, error)
+            at_once = halved(at_once, devices, unit, error)
             continue
-        yield flying.popleft()[0], results
+        done, _ = flying.popleft()
+        yield [(u, _part(results, k * unit, len(u.cells))) for k, u in enumerate(done)]
+
+
+def _part(results: Mapping[str, np.ndarray], first: int, number: int) -> dict[str, np.ndarray]:
+    return {name: array[..., first : first + number] for name, array in results.items()}
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -156,12 +171,12 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def halved(size: int, least: int, error: Exception) -> int:
-    """Half as many cells, in units. Raises MemoryError where there are no fewer."""
-    if size <= least:
+def halved(at_once: int, devices: int, unit: int, error: Exception) -> int:
+    """Half as many units of a launch. Raises MemoryError where there are no fewer."""
+    if at_once <= devices:
         told = (str(error) or "no more was said").splitlines()[0][:120]
         raise MemoryError(
-            f"memory ran out with {size} cells at a time, the fewest of this sweep: give it a "
-            f"smaller unit ({told})"
+            f"memory ran out with {at_once * unit} cells at a time, the fewest of this sweep: give "
+            f"it a smaller unit than {unit} ({told})"
         ) from error
-    return max(size // 2 // least, 1) * least
+    return max(at_once // 2 // devices, 1) * devices

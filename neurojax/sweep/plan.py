@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from neurojax.sweep.definition import Sweep
-from neurojax.sweep.launch import devices_of, gathered, start
+from neurojax.sweep.launch import devices_of, gathered, numbers_of, start, units
 from neurojax.sweep.run import manifest_of
 from neurojax.sweep.storage import stored
 
@@ -58,22 +58,22 @@ def plan(sweep: Sweep, shard: int | None = None, unit: int | None = None) -> Pla
     """
     manifest = manifest_of(sweep, shard=shard, unit=unit)
     devices = devices_of(sweep)
-    number = devices.at_once(manifest.unit, manifest.shard)
+    at_once = devices.at_once(manifest.unit, manifest.shard)
     compartments = math.prod(sweep.cell.state_shape)
-    steps = math.ceil(TIMED / (number / devices.number * compartments))
+    steps = math.ceil(TIMED / (manifest.unit * at_once / devices.number * compartments))
     steps = max(steps, 2 * max(p.every for p in sweep.protocols.values()))
-    cells = range(min(number, sweep.cells))
+    every = list(units([(0, range(sweep.cells))], manifest.unit))
+    numbers = numbers_of(every[:at_once], manifest.unit, at_once)
 
     def timed() -> tuple[float, dict[str, np.ndarray]]:
         began = time.perf_counter()
-        results = gathered(start(sweep, cells, number, steps), len(cells))
+        results = gathered(start(sweep, numbers, steps))
         return time.perf_counter() - began, results
 
     timed()  # which compiles
     seconds, results = timed()
     ran = sum(min(steps, p.steps) for p in sweep.protocols.values())
     whole = sum(p.steps for p in sweep.protocols.values())
-    launches = sum(-(-len(manifest.cells_of(k)) // number) for k in range(manifest.shards))
     sizes = [
         stored(x[..., :1], np.ones(1, bool), manifest.float, name, 0).nbytes
         for name, x in results.items()
@@ -85,7 +85,7 @@ def plan(sweep: Sweep, shard: int | None = None, unit: int | None = None) -> Pla
         shard=manifest.shard,
         shards=manifest.shards,
         devices=f"{devices.number} {devices.platform} device" + "s" * (devices.number > 1),
-        seconds=seconds * whole / ran * launches,
+        seconds=seconds * whole / ran * -(-len(every) // at_once),
         stored_MB=sum(sizes) * sweep.cells / 1e6,
         memory_MB=_memory_MB(devices.platform),
     )

@@ -30,6 +30,9 @@ LARGEST = {"cpu": 2**17}
 LARGEST_ON_A_GPU = 2**21
 """Cells of a shard at most."""
 
+FEWEST_SHARDS = 16
+"""Into so many shards a small sweep is cut, so that processes share it."""
+
 Progress = Callable[[int, int], None]
 """Is told how many cells are done, of how many."""
 
@@ -65,7 +68,8 @@ def shard_cells(sweep: Sweep, cells: int | None, of: int) -> int:
         platform = devices_of(sweep).platform
         steps = sum(p.steps for p in sweep.protocols.values()) * math.prod(sweep.cell.state_shape)
         fits = WORK_OF_A_SHARD.get(platform, WORK_ON_A_GPU) / steps
-        cells = int(min(fits, LARGEST.get(platform, LARGEST_ON_A_GPU)))
+        most = LARGEST.get(platform, LARGEST_ON_A_GPU)
+        cells = int(min(fits, most, -(-sweep.cells // FEWEST_SHARDS)))
     elif cells < 1:
         raise ValueError(f"a shard of {cells} cells: expected 1 or more")
     return max(-(-cells // of), 1) * of
@@ -156,23 +160,23 @@ def _compute(
 ) -> int:
     """Compute and write shards; how many cells failed."""
     devices = devices_of(sweep)
-    size = devices.at_once(manifest.unit, manifest.shard)
-    least = manifest.unit * devices.number
+    at_once = devices.at_once(manifest.unit, manifest.shard)
     kind = f"{devices.platform} {jax.local_devices()[0].device_kind}"
     done, failed = total - _cells(manifest, todo), 0
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
     shards = ((k, manifest.cells_of(k)) for k in todo)
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as writer:  # at its end it waits for what is being written
-        for piece, results in computed(sweep, shards, size, least):
-            failed += _kept(parts, results, manifest, piece.cells.start)
-            if piece.cells.stop == manifest.cells_of(piece.shard).stop:
-                whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-                parts.clear()
-                if writing is not None:
-                    writing.result()
-                writing = writer.submit(_write, room, manifest, piece.shard, whole, kind)
-            done += len(piece.cells)
+        for launch in computed(sweep, shards, manifest.unit, at_once, devices.number):
+            for unit, results in launch:
+                failed += _kept(parts, results, manifest, unit.cells.start)
+                done += len(unit.cells)
+                if unit.cells.stop == manifest.cells_of(unit.shard).stop:
+                    whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+                    parts.clear()
+                    if writing is not None:
+                        writing.result()
+                    writing = writer.submit(_write, room, manifest, unit.shard, whole, kind)
             if progress is not None:
                 progress(done, total)
         if writing is not None:
@@ -186,7 +190,7 @@ def _kept(
     manifest: Manifest,
     first: int,
 ) -> int:
-    """Put the results of a piece beside those before it, as they are stored."""
+    """Put the results of a unit beside those before it, as they are stored."""
     failed = np.zeros(0, bool)
     for name, array in results.items():
         ok = results[f"{name.partition('.')[0]}.{OK}"]
