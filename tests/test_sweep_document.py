@@ -1,7 +1,10 @@
 """Sweep files: what may stand in them, and the sentence that says how to mend a mistake."""
 
+import base64
+import json
 import re
 
+import h5py
 import numpy as np
 import pytest
 from rich.console import Console
@@ -12,6 +15,7 @@ from neurojax import sweep
 from neurojax.cli import app
 from neurojax.cli import sweep as commands
 from neurojax.sweep import document, tasks
+from neurojax.sweep.read import read as read_results
 from neurojax.sweep.storage import SweepError
 
 FILE = """
@@ -178,3 +182,51 @@ def test_the_command_line_runs_a_sweep_in_parts(call, tmp_path, monkeypatch):
     assert wrong.exit_code == 2 and "no sweep here" in wrong.stderr
     planned = call("plan", path)
     assert planned.exit_code == 0 and "150 cells (25 x 6) in 3 shards of 64" in planned.output
+    assert call("plot", "out", "map.svg", "--of", "step.behaviour").exit_code == 0
+    assert "depolarisation block" in (tmp_path / "map.svg").read_text()
+    assert call("plot", "out", "page.html", "--at", "k.g_bar=0.03 S/cm2").exit_code == 0
+    page = (tmp_path / "page.html").read_text()
+    told = json.loads(re.search(r'id="data">(.*)</script>', page)[1])
+    assert told["labels"] == ["k.g_bar (mS/cm2)", "step.amplitude (pA)"]
+    shown = np.frombuffer(base64.b64decode(told["results"]["step.spikes"]), "<f4").reshape(6, 25)
+    found = read_results("out")
+    np.testing.assert_array_equal(shown, found.array("step.spikes").T)
+    # A trace rises above 0 mV where the cell fires.
+    v = np.frombuffer(base64.b64decode(told["v"]), "<i2").reshape(-1, told["points"]) / 100
+    fires = shown.ravel()[told["traced"]] > 0
+    assert len(v) == 150 and (v.max(1) > -20).tolist() == fires.tolist()
+    assert "src=" not in page and "http" not in page
+
+
+def test_axes_and_planes_of_results_are_read(tmp_path):
+    found = read_results(small_results(tmp_path))
+    assert found.shape == (3, 2, 4) and found.axes["b"].unit == "mV"
+    assert found.array("p.rate").shape == (3, 2, 4)
+    plane = found.plane("c", "b", {"a": 2.0})
+    np.testing.assert_array_equal(plane.numbers, 16 + np.arange(8).reshape(2, 4))
+    assert plane.fixed == {"a": "2 mS"} and not plane.of_samples
+    assert found.plane("b", "c").numbers.shape == (4, 2)
+    for axes, told in ((("d", ""), "no axis 'd'"), (("a", "a"), "two axes")):
+        with pytest.raises(SweepError, match=told):
+            found.plane(*axes)
+    with pytest.raises(SweepError, match=r"did you mean 'p\.rate'"):
+        found.array("p.rat")
+
+
+def small_results(folder):
+    """A merged sweep of three axes, written by hand."""
+    with h5py.File(folder / "shard.h5", "w") as file:
+        file["p.rate"], file["p.ok"] = np.arange(24.0), np.ones(24, bool)
+    with h5py.File(folder / "sweep.h5", "w") as file:
+        file.attrs.update(format="neurojax sweep", title="small")
+        for name, n, unit in (("a", 3, "mS"), ("b", 2, "mV"), ("c", 4, "1")):
+            file[name] = np.arange(float(n))
+            file[name].attrs["units"] = unit
+            file[name].make_scale(name)
+        for name, kind in (("p.rate", "f8"), ("p.ok", "?")):
+            layout = h5py.VirtualLayout((3, 2, 4), kind)
+            layout[...] = h5py.VirtualSource("shard.h5", name, shape=(24,), dtype=kind)
+            data = file.create_virtual_dataset(name, layout)
+            for k, axis in enumerate("abc"):
+                data.dims[k].attach_scale(file[axis])
+    return folder

@@ -150,6 +150,30 @@ def merge(folder: Folder_) -> None:
 
 
 @commands.command()
+def plot(
+    folder: Folder_,
+    output: Annotated[
+        Path, typer.Argument(help="A picture (.png, .svg, .pdf), or .html, a page to explore.")
+    ],
+    of: Annotated[str, typer.Option(help="The result, as step.rate. Default: the first.")] = "",
+    x: Annotated[str, typer.Option(help="The axis to the right. Default: the first.")] = "",
+    y: Annotated[str, typer.Option(help="The axis upwards. Default: the second.")] = "",
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="Value of another axis, as 'k.g_bar=36 mS/cm2'. Repeatable."),
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Lines over x, one for each y, as f-I curves.")
+    ] = False,
+) -> None:
+    """Draw a map of a result in two parameters; as .html, a click shows the trace of a cell."""
+    from neurojax.cli.sweep_plot import draw
+
+    draw(folder, output, of=of, x=x, y=y, at=at or [], lines=lines)
+    out.print(f"drawn: {output}", soft_wrap=True)
+
+
+@commands.command()
 def script(
     file: File_,
     tasks: Annotated[int, typer.Option(help="Tasks of the array.")] = 10,

@@ -25,6 +25,7 @@ from neurojax.plot.look import (
     readable,
     thin,
 )
+from neurojax.plot.maps import family, parameter_map
 from neurojax.plot.morphology import morphology
 from neurojax.plot.phase import phase_plane
 from neurojax.plot.sweep import SweepView, glance, overview, sweep
@@ -42,6 +43,7 @@ __all__ = [
     "contributions",
     "convergence",
     "correlation",
+    "family",
     "firing",
     "glance",
     "intervals",
@@ -49,6 +51,7 @@ __all__ = [
     "number",
     "observed",
     "overview",
+    "parameter_map",
     "phase_plane",
     "profiles",
     "readable",

@@ -65,7 +65,7 @@ def unit_of(sweep: Sweep) -> int:
     """
     steps = max(p.steps for p in sweep.protocols.values()) * math.prod(sweep.cell.state_shape)
     few = WORK / FEWEST_UNITS / steps
-    wanted = min(WORK / steps, MOST, max(sweep.cells / FEWEST_UNITS**2, few))
+    wanted = min(WORK / steps, MOST, max(sweep.cells / (2 * FEWEST_UNITS), few))
     units = -(-math.ceil(sweep.cells / wanted) // FEWEST_UNITS) * FEWEST_UNITS
     cells = -(-sweep.cells // units)
     return max(-(-cells // LANES) * LANES, LEAST)

@@ -1,0 +1,114 @@
+"""neurojax sweep plot: maps and families of a sweep, and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.cli.simulate import save_picture
+from neurojax.io.files import write_whole
+from neurojax.plot.maps import family, parameter_map
+from neurojax.report.map_page import MapData, map_page
+from neurojax.sweep import BEHAVIOURS
+from neurojax.sweep.document import again
+from neurojax.sweep.launch import OK
+from neurojax.sweep.read import Plane, Results, read
+from neurojax.sweep.storage import Folder, SweepError
+from neurojax.sweep.traces import traces
+from neurojax.units import check_known, parse
+
+MOST_TRACES = 300
+"""Cells of a page with a trace."""
+
+HTML = (".html", ".htm")
+
+
+def draw(
+    folder: Path, output: Path, *, of: str, x: str, y: str, at: Sequence[str], lines: bool
+) -> None:
+    """Draw what was asked for. Raises SweepError, ValueError or OSError."""
+    found = read(folder)
+    plane = found.plane(x, y, _values(at, found))
+    names = [name for name in found.units if not name.endswith(f".{OK}")]
+    if of:
+        check_known(of, names, "result", "--of: ")
+    if output.suffix.lower() in HTML:
+        write_whole(output, _page(folder, found, plane, names))
+        return
+    name = of or names[0]
+    values = _of(found, plane, name)
+    result = name if found.units[name] == "1" else f"{name} ({found.units[name]})"
+    labels = plane.x.label, plane.y.label, result
+    fixed = ", ".join(f"{k} = {v}" for k, v in plane.fixed.items())
+    title = f"{result}{f', at {fixed}' if fixed else ''}"
+    if lines:
+        if plane.of_samples:
+            raise SweepError("--lines needs two axes of a grid: samples are points of a map")
+        figure = family(plane.x.values, plane.y.values, values, labels=labels, title=title)
+    else:
+        figure = parameter_map(
+            plane.x.values,
+            plane.y.values,
+            values,
+            labels=labels,
+            title=title,
+            classes=_classes(name),
+        )
+    save_picture(figure, output)
+
+
+def _classes(name: str) -> Sequence[str]:
+    return BEHAVIOURS if name.endswith(".behaviour") else ()
+
+
+def _values(texts: Sequence[str], found: Results) -> dict[str, float]:
+    """Values of axes, from `name=value` texts."""
+    values: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise ValueError(f"--at {text!r}: expected name=value, such as 'k.g_bar=36 mS/cm2'")
+        check_known(name, found.axes, "axis", "--at: ")
+        values[name] = parse(value, found.axes[name].unit, f"--at {name}")
+    return values
+
+
+def _of(found: Results, plane: Plane, name: str) -> np.ndarray:
+    return found.numbers(name).ravel()[plane.numbers]
+
+
+def _page(folder: Path, found: Results, plane: Plane, names: Sequence[str]) -> str:
+    sweep = again(Folder(folder).read().source, folder).sweep
+    results = {name: _of(found, plane, name) for name in names}
+    places = _spread(plane)
+    t, v = traces(sweep, plane.numbers.ravel()[places])
+    return map_page(
+        MapData(
+            title=found.title,
+            x=plane.x.values,
+            y=plane.y.values,
+            labels=(plane.x.label, plane.y.label),
+            results=results,
+            units=found.units,
+            classes={name: _classes(name) for name in names if _classes(name)},
+            fixed=plane.fixed,
+            traced=places,
+            t_ms=t,
+            v=v,
+        )
+    )
+
+
+def _spread(plane: Plane) -> np.ndarray:
+    """The places of cells spread evenly over a plane, at most MOST_TRACES."""
+    if plane.numbers.ndim == 1:
+        n = len(plane.numbers)
+        return np.unique(np.linspace(0, n - 1, min(n, MOST_TRACES)).astype(int))
+    ny, nx = plane.numbers.shape
+    part = max(1.0, (ny * nx / MOST_TRACES) ** 0.5)
+    rows, columns = (
+        np.unique(np.linspace(0, n - 1, max(int(n / part), 1)).astype(int)) for n in (ny, nx)
+    )
+    return (rows[:, None] * nx + columns).ravel()

@@ -1,0 +1,225 @@
+"""A page to explore a sweep: a map of a result, and the trace of the cell that is clicked.
+
+One HTML file: numbers and traces are in it, and it needs no network.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from neurojax.plot.maps import CLASSES, evenly_log
+
+POINTS = 500
+"""Of a trace: pairs of its lowest and highest potential in equal parts of the run."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapData:
+    """What a page shows: two axes, results `[y, x]` or `[point]`, and traces of some cells.
+
+    `x` and `y` are `[x]` and `[y]` of a grid, or `[point]` of points. `traced` are the places of
+    the cells with a trace in the flat results, and v is `[record, cell]`, mV.
+    """
+
+    title: str
+    x: np.ndarray
+    y: np.ndarray
+    labels: tuple[str, str]
+    results: Mapping[str, np.ndarray]
+    units: Mapping[str, str]
+    classes: Mapping[str, Sequence[str]]  # of results that are classes
+    fixed: Mapping[str, str]
+    traced: np.ndarray
+    t_ms: np.ndarray
+    v: np.ndarray
+
+
+def map_page(data: MapData) -> str:
+    """The page."""
+    envelope = _envelope(data.v)
+    told: dict[str, Any] = {
+        "x": _packed(data.x),
+        "y": _packed(data.y),
+        "logs": [evenly_log(np.unique(a)) for a in (data.x, data.y)],
+        "grid": next(iter(data.results.values())).ndim == 2,
+        "labels": list(data.labels),
+        "results": {k: _packed(np.asarray(a).ravel()) for k, a in data.results.items()},
+        "units": {k: "" if u == "1" else u for k, u in data.units.items()},
+        "classes": {k: list(v) for k, v in data.classes.items()},
+        "colours": CLASSES,
+        "traced": data.traced.tolist(),
+        "duration": float(data.t_ms[-1]),
+        "points": int(envelope.shape[0]),
+        "v": base64.b64encode(envelope.T.astype("<i2").tobytes()).decode(),
+    }
+    fixed = ", ".join(f"{k} = {v}" for k, v in data.fixed.items())
+    filled = {
+        "TITLE": escape(data.title),
+        "FIXED": escape(f"at {fixed}" if fixed else ""),
+        "DATA": json.dumps(told).replace("</", "<\\/"),
+    }
+    text = _PAGE
+    for key, value in filled.items():
+        text = text.replace(f"%{key}%", value)
+    return text
+
+
+def _packed(array: np.ndarray) -> str:
+    return base64.b64encode(np.asarray(array, "<f4").tobytes()).decode()
+
+
+def _envelope(v: np.ndarray) -> np.ndarray:
+    """v `[record, cell]` in 0.01 mV, of long runs the extremes in each part, `[point, cell]`."""
+    v = np.nan_to_num(v, nan=0.0, posinf=0.0, neginf=0.0)
+    width = len(v) // (POINTS // 2)
+    if width > 2:
+        parts = v[: width * (POINTS // 2)].reshape(POINTS // 2, width, -1)
+        ends = np.stack([parts.min(1), parts.max(1)], axis=1)
+        falling = parts.argmax(1) < parts.argmin(1)
+        ends = np.where(falling[:, None], ends[:, ::-1], ends)
+        v = ends.reshape(POINTS // 2 * 2, -1)
+    return np.clip(np.round(100 * v), -32000, 32000)
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>%TITLE%</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; }
+h1 { font-size: 1.3rem; margin: 0; }
+.row { display: flex; gap: 1.5rem; flex-wrap: wrap; align-items: flex-start; margin-top: 1rem; }
+canvas { cursor: crosshair; }
+svg { width: 100%; height: 15rem; }
+path { fill: none; stroke: currentColor; stroke-width: 1; vector-effect: non-scaling-stroke; }
+.faint, text { opacity: .75; }
+text { font-size: 12px; fill: currentColor; }
+#told { flex: 1; min-width: 20rem; }
+.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; }
+</style>
+</head>
+<body>
+<h1>%TITLE%</h1>
+<div class="faint">%FIXED%</div>
+<div class="row">
+<div>
+<label>Result <select id="which"></select></label>
+<div id="scale" class="faint"></div>
+<canvas id="map" width="480" height="420" tabindex="0" aria-label="Map of the result"></canvas>
+</div>
+<div id="told"><div id="cell">Click a cell to see its trace.</div>
+<svg id="trace" viewBox="0 0 600 240" preserveAspectRatio="none" role="img"
+ aria-label="Membrane potential"></svg>
+<div id="range" class="faint"></div></div>
+</div>
+<script type="application/json" id="data">%DATA%</script>
+<script>
+const d = JSON.parse(document.getElementById("data").textContent);
+const bytes = s => Uint8Array.from(atob(s), c => c.charCodeAt(0)).buffer;
+const floats = s => new Float32Array(bytes(s));
+const x = floats(d.x), y = floats(d.y), v = new Int16Array(bytes(d.v));
+const map = document.getElementById("map"), pen = map.getContext("2d");
+const which = document.getElementById("which");
+const L = 64, B = 44, W = map.width - L - 8, H = map.height - B - 8;
+const stops = [[68,1,84],[59,82,139],[33,145,140],[94,201,98],[253,231,37]];
+let chosen = -1;
+for (const name of Object.keys(d.results)) which.add(new Option(name));
+const short = n => Number(n.toPrecision(4)).toString();
+
+function colour(name, value, low, high) {
+  if (!Number.isFinite(value)) return "#9993";
+  if (d.classes[name]) return d.colours[value] || "#999";
+  const at = high > low ? (value - low) / (high - low) * 4 : 0, k = Math.min(3, Math.floor(at));
+  return "rgb(" + stops[k].map((c, j) => Math.round(c + (at - k) * (stops[k + 1][j] - c))) + ")";
+}
+function along(a, log) {
+  const f = log ? Math.log : n => n, all = Array.from(a, f);
+  return [f, Math.min(...all), Math.max(...all)];
+}
+const [fx, x0, x1] = along(x, d.logs[0]), [fy, y0, y1] = along(y, d.logs[1]);
+function place(k) {
+  if (d.grid) {
+    const w = W / x.length, h = H / y.length, i = k % x.length, j = Math.floor(k / x.length);
+    return [L + i * w, 8 + H - (j + 1) * h, w, h];
+  }
+  const px = L + W * (fx(x[k]) - x0) / ((x1 - x0) || 1);
+  return [px - 3, 8 + H - H * (fy(y[k]) - y0) / ((y1 - y0) || 1) - 3, 6, 6];
+}
+function draw() {
+  const name = which.value, values = floats(d.results[name]);
+  let low = Infinity, high = -Infinity;
+  for (const n of values.filter(Number.isFinite)) {
+    low = Math.min(low, n); high = Math.max(high, n);
+  }
+  pen.clearRect(0, 0, map.width, map.height);
+  values.forEach((value, k) => {
+    const [a, b, w, h] = place(k);
+    pen.fillStyle = colour(name, value, low, high);
+    pen.fillRect(a, b, w + (d.grid ? 0.6 : 0), h + (d.grid ? 0.6 : 0));
+  });
+  const ink = getComputedStyle(document.body).color;
+  pen.fillStyle = pen.strokeStyle = ink;
+  pen.font = "12px system-ui";
+  pen.textAlign = "left"; pen.fillText(short(Math.min(...x)), L, 8 + H + 16);
+  pen.textAlign = "right"; pen.fillText(short(Math.max(...x)), L + W, 8 + H + 16);
+  pen.fillText(short(Math.min(...y)), L - 6, 8 + H); pen.fillText(short(Math.max(...y)), L - 6, 20);
+  pen.textAlign = "center"; pen.fillText(d.labels[0], L + W / 2, 8 + H + 34);
+  pen.save(); pen.translate(16, 8 + H / 2); pen.rotate(-Math.PI / 2);
+  pen.fillText(d.labels[1], 0, 0); pen.restore();
+  const legend = document.getElementById("scale");
+  legend.textContent = "";
+  if (d.classes[name]) d.classes[name].forEach((c, k) => {
+    const key = document.createElement("span");
+    key.className = "key"; key.style.background = d.colours[k];
+    legend.append(key, c);
+  });
+  else legend.textContent = `from ${short(low)} (dark) to ${short(high)} ${d.units[name]} (light)`;
+  if (chosen >= 0) {
+    const [a, b, w, h] = place(d.traced[chosen]);
+    pen.lineWidth = 2; pen.strokeRect(a - 1, b - 1, w + 2, h + 2);
+  }
+}
+function show(px, py) {
+  let best = Infinity;
+  d.traced.forEach((k, n) => {
+    const [a, b, w, h] = place(k), far = (a + w / 2 - px) ** 2 + (b + h / 2 - py) ** 2;
+    if (far < best) { best = far; chosen = n; }
+  });
+  const k = d.traced[chosen], line = v.subarray(chosen * d.points, (chosen + 1) * d.points);
+  const low = Math.min(...line) / 100, high = Math.max(...line) / 100;
+  const tall = Math.max(high - low, 1);
+  const path = Array.from(line, (n, j) =>
+    (j ? "L" : "M") + (600 * j / (d.points - 1)).toFixed(1) + " " +
+    (5 + 230 * (high - n / 100) / tall).toFixed(1)).join("");
+  document.getElementById("trace").innerHTML = `<path d="${path}"/>`;
+  const i = d.grid ? k % x.length : k, j = d.grid ? Math.floor(k / x.length) : k;
+  const told = Object.keys(d.results).map(name => {
+    const n = floats(d.results[name])[k], c = d.classes[name];
+    return `${name}: ${!Number.isFinite(n) ? "none" : c ? c[n] : short(n) + " " + d.units[name]}`;
+  });
+  document.getElementById("cell").textContent =
+    `${d.labels[0]} = ${short(x[i])}, ${d.labels[1]} = ${short(y[j])}; ${told.join("; ")}`;
+  document.getElementById("range").textContent =
+    `${short(low)} to ${short(high)} mV, in ${short(d.duration)} ms`;
+  draw();
+}
+map.addEventListener("click", e => {
+  const r = map.getBoundingClientRect();
+  show((e.clientX - r.left) * map.width / r.width, (e.clientY - r.top) * map.height / r.height);
+});
+which.addEventListener("change", draw);
+draw();
+</script>
+</body>
+</html>
+"""

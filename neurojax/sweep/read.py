@@ -1,0 +1,165 @@
+"""Reading a sweep: its axes and results by name, and the planes that a map shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from neurojax.sweep.axes import SAMPLE
+from neurojax.sweep.launch import OK
+from neurojax.sweep.storage import FORMAT, MISSING, Folder, SweepError
+from neurojax.units import check_known
+
+
+class Axis(NamedTuple):
+    """Values of a parameter along a dimension of the results, `[value]`."""
+
+    name: str
+    values: np.ndarray
+    unit: str
+    dimension: int
+
+    @property
+    def label(self) -> str:
+        """Name and unit."""
+        return self.name if self.unit in ("", "1") else f"{self.name} ({self.unit})"
+
+
+class Plane(NamedTuple):
+    """The results of the cells in two axes; the others are fixed.
+
+    Of two axes of a grid values are `[y, x]`; of two columns of samples, or one of them and an axis
+    that is fixed, all are `[point]`.
+    """
+
+    x: Axis
+    y: Axis
+    numbers: np.ndarray  # of the cells
+    fixed: dict[str, str]  # the values of other axes, as text
+    of_samples: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A merged sweep: axes by name, and the names of its results."""
+
+    path: Path
+    title: str
+    shape: tuple[int, ...]
+    dimensions: tuple[str, ...]
+    axes: dict[str, Axis]
+    units: dict[str, str]  # of the results, by name
+
+    def array(self, name: str) -> np.ndarray:
+        """A result `[*axes, ...]`: NaN, or -1 of whole numbers, where a cell has none.
+
+        Raises SweepError for an unknown name.
+        """
+        self._check(name)
+        with h5py.File(self.path, "r") as file:
+            return np.asarray(file[name])
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A result of one number a cell as floats `[*axes]`, NaN where there is none."""
+        array = self.array(name)
+        if array.ndim != len(self.shape):
+            raise SweepError(f"{name} has {array.shape[len(self.shape) :]} numbers a cell, not one")
+        return np.where(array == MISSING, np.nan, array) if array.dtype.kind == "i" else array * 1.0
+
+    def _check(self, name: str) -> None:
+        try:
+            check_known(name, self.units, "result", f"{self.path}: ")
+        except ValueError as error:
+            raise SweepError(str(error)) from None
+
+    def plane(self, x: str = "", y: str = "", at: Mapping[str, float] | None = None) -> Plane:
+        """The cells in two axes; by default the first two that vary.
+
+        Other axes are at the values nearest to those `at` which they shall be, else at their middle
+        ones. Raises SweepError for axes that are unknown or do not span a plane.
+        """
+        varying = [name for name, axis in self.axes.items() if len(axis.values) > 1]
+        chosen = [name for name in (x, y) if name]
+        alike = (
+            [n for n in varying if self._sampled(n) == self._sampled(chosen[0])]
+            if (chosen and chosen[0] in self.axes)
+            else self._two_alike(varying)
+        )
+        chosen = [*chosen, *(name for name in alike if name not in chosen)][:2]
+        for name in [*chosen, *(at or {})]:
+            try:
+                check_known(name, self.axes, "axis", f"{self.path}: ")
+            except ValueError as error:
+                raise SweepError(str(error)) from None
+        if len(set(chosen)) < 2:
+            raise SweepError(f"{self.path}: a map needs two axes, this sweep varies {varying}")
+        x_axis, y_axis = (self.axes[name] for name in chosen)
+        sampled = [self._sampled(name) for name in chosen]
+        if any(sampled) and not all(sampled):
+            raise SweepError(
+                f"{chosen[0]} and {chosen[1]}: one was sampled and the other is a grid: name two "
+                "of one kind"
+            )
+        place, fixed = self._fixed({x_axis.dimension, y_axis.dimension}, dict(at or {}))
+        numbers = np.arange(int(np.prod(self.shape))).reshape(self.shape)[place]
+        if not all(sampled) and x_axis.dimension < y_axis.dimension:
+            numbers = numbers.T
+        return Plane(x_axis, y_axis, numbers, fixed, all(sampled))
+
+    def _sampled(self, name: str) -> bool:
+        return self.dimensions[self.axes[name].dimension] == SAMPLE
+
+    def _two_alike(self, names: list[str]) -> list[str]:
+        """The axes of a grid where there are two, else those that were sampled."""
+        grids = [name for name in names if not self._sampled(name)]
+        return grids if len(grids) > 1 else [name for name in names if self._sampled(name)]
+
+    def _fixed(
+        self, free: set[int], at: Mapping[str, float]
+    ) -> tuple[tuple[Any, ...], dict[str, str]]:
+        """Where other dimensions are fixed, and as what."""
+        place: list[Any] = []
+        fixed: dict[str, str] = {}
+        for k, (name, length) in enumerate(zip(self.dimensions, self.shape, strict=True)):
+            if k in free:
+                place.append(slice(None))
+                continue
+            axis = self.axes.get(name)
+            row = length // 2
+            if axis is not None and name in at:
+                row = int(np.abs(axis.values - at[name]).argmin())
+            place.append(row)
+            if length > 1:
+                told = f"{row}" if axis is None else f"{axis.values[row]:.4g} {axis.unit}"
+                fixed[name] = told.removesuffix(" 1")
+        return tuple(place), fixed
+
+
+def read(folder: str | Path) -> Results:
+    """A sweep that was merged. Raises SweepError where there is none."""
+    path = Folder(Path(folder).expanduser()).merged
+    if not path.is_file():
+        raise SweepError(f"{folder}: has no {path.name}: finish the sweep, or merge what is there")
+    with h5py.File(path, "r") as file:
+        if file.attrs.get("format") != FORMAT:
+            raise SweepError(f"{path}: is not a merged sweep")
+        names = [str(n) for n in file]
+        every: dict[str, Any] = {n: file[n] for n in names}
+        results = [n for n, data in every.items() if data.is_virtual]
+        first = next(every[n] for n in results if n.endswith(f".{OK}"))
+        dimensions = [str(d[0].name).removeprefix("/") for d in first.dims]
+        axes: dict[str, Axis] = {}
+        for name in names:
+            data = every[name]
+            if data.is_virtual or "units" not in data.attrs:
+                continue
+            along = name if name in dimensions else SAMPLE
+            unit = str(data.attrs["units"])
+            axes[name] = Axis(name, np.asarray(data), unit, dimensions.index(along))
+        units = {n: str(every[n].attrs.get("units", "1")) for n in results}
+        return Results(path, str(file.attrs["title"]), first.shape, tuple(dimensions), axes, units)
