@@ -16,8 +16,11 @@ from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT, LevenbergState
 from neurojax.fit.precision import RESOLUTION, Precision, computing
 
-LANES = 64
-"""Starts that each device computes at once; where one ends, a waiting one takes its place."""
+FEWEST, LANES = 8, 64
+"""Starts computed at once, at least in all and at most on each device.
+
+Where one ends, a waiting one takes its place.
+"""
 
 
 class CostFunction(Protocol):
@@ -72,9 +75,9 @@ class Schedule:
 def lanes(n: int) -> int:
     """How many lanes n starts take: few numbers, since each has a program of its own.
 
-    A single lane is four to seven times as quick as a vector, in which 8 cost no more than 2.
+    A vector of 8 costs hardly more than a single lane.
     """
-    return 1 if n <= 4 else max(8, min(n, LANES * jax.local_device_count()))
+    return max(FEWEST, min(n, LANES * jax.local_device_count()))
 
 
 def descend(
