@@ -10,6 +10,7 @@ from neurojax.channels import SquidLeak
 from neurojax.engine import tangent
 from neurojax.io import read
 from neurojax.loss import MaskWarning, capacitive_mask, prepare
+from neurojax.membrane.electrode import n_steps
 from neurojax.membrane.path_names import substitute
 
 
@@ -60,6 +61,22 @@ def test_the_current_of_a_clamped_leak_is_ohms_law():
     # 0.3 mS/cm2 * 20 mV * 1e-5 cm2 = 6e-5 uA = 60 pA
     data = trace(v, i=np.full(100, 50.0), clamp="voltage")
     assert mean_square(cell, [data], 0.1) == pytest.approx(100.0, rel=1e-9)
+
+
+def test_protocols_that_are_nearly_as_long_as_each_other_are_one_program():
+    cell = passive(g_bar=0.3, E_rev=-60.0)
+    sizes = 101, 96, 92, 51
+    data = [trace(np.full(n, -40.0), i=np.full(n, 50.0 + n), clamp="voltage") for n in sizes]
+    sweeps = prepare(data, 0.1)
+    assert [n_steps(s.electrode) for s in sweeps] == [100, 100, 100, 50]
+    counted = [int((s.error.data.weight > 0).sum()) for s in sweeps]
+    assert counted == [n - 1 for n in sizes]
+    # 60 pA at every record; nothing of what is simulated beyond the end counts.
+    squares = sum((n - 1) * (60.0 - 50.0 - n) ** 2 for n in sizes) / sum(counted)
+    assert mean_square(cell, data, 0.1) == pytest.approx(squares, rel=1e-9)
+    keep = [None, np.arange(96) < 50, None, None]
+    assert (prepare(data, 0.1, keep=keep)[1].error.data.weight > 0).sum() == 49
+    assert n_steps(prepare([trace(np.zeros(n)) for n in sizes], 0.1)[1].electrode) == 95
 
 
 def test_records_between_samples_are_interpolated():

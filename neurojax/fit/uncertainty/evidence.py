@@ -45,8 +45,9 @@ def misfit(problem: Problem, z: Float[np.ndarray, " param"], value: float) -> No
     shift = np.where(z > 0.5, -step, step) * np.eye(P)  # inwards
     points = np.concatenate([z[:, None], z[:, None] + shift], axis=1)
     simulated, data = problem.thinned(points)
-    J = (simulated[:, 1:] - simulated[:, :1]) / np.diag(shift)
-    records = 1 + _THINNED * (lasting(J, simulated[:, 0] - data) - 1)
+    counts = (data != 0) | (simulated != 0).any(axis=1)  # what has no weight is no independent zero
+    J = ((simulated[:, 1:] - simulated[:, :1]) / np.diag(shift))[counts]
+    records = 1 + _THINNED * (lasting(J, (simulated[:, 0] - data)[counts]) - 1)
     sd = np.sqrt(value * n / max(n - P, 1))
     return NoiseLevel(float(sd), records * problem.dt * problem.every, problem.unit)
 
