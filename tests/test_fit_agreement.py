@@ -127,3 +127,14 @@ def test_sentences_are_honest():
 def test_agreement_needs_equal_sampling():
     with pytest.raises(ValueError, match="sampling"):
         agreement(current_trace(1.0), current_trace(1.0, dt=0.1))
+
+
+def test_sweeps_that_are_not_sampled_alike_are_not_compared():
+    data = current_trace(10.0)
+    for other in (
+        replace(data, dt_ms=0.1),
+        replace(data, clamp="voltage"),
+        replace(data, v_mV=data.v_mV[1:], i_pA=data.i_pA[1:]),
+    ):
+        with pytest.raises(ValueError, match="differ in clamp, sampling interval or length"):
+            agreement(data, other)

@@ -113,3 +113,10 @@ def test_random_points_are_reproducible_and_reject():
     space = free(CELL, ["na.g_bar", "k.g_bar"])
     np.testing.assert_array_equal(space.random(4, 7), space.random(4, 7))
     assert not np.array_equal(space.random(4, 7), space.random(4, 8))
+
+
+def test_what_is_said_of_a_free_parameter_must_be_known():
+    with pytest.raises(ValueError, match=r"k.g_bar: unknown width \(have: low, high, scale"):
+        free(CELL, {"k.g_bar": {"low": 1.0, "width": 2.0}})
+    with pytest.raises(ValueError, match=r"k.g_bar: expected a prior \(mean, sd\), got \[3.0\]"):
+        free(CELL, {"k.g_bar": {"prior": [3.0]}})

@@ -12,9 +12,11 @@ import neurojax as nj
 from neurojax.channels import HergKr, SquidK, SquidLeak, SquidNa
 from neurojax.fit import (
     Candidates,
+    Certify,
     Draw,
     Nudge,
     Polish,
+    Regress,
     Search,
     Task,
     default_stages,
@@ -265,3 +267,19 @@ def test_wrong_calls_are_told_what_was_expected(passive):
     ):
         with pytest.raises(ValueError, match=told):
             fit(cell, traces, bounds, stages)
+
+
+def test_what_a_stage_cannot_begin_with_is_told(passive):
+    v = np.full(40, -65.0)
+    current, voltage = (nj.Trace(clamp, 0.1, v, 0.0 * v) for clamp in ("current", "voltage"))
+    cell, names = passive[0], ["leak.g_bar"]
+    with pytest.raises(ValueError, match="nothing to certify: name a stage before it"):
+        fit(cell, [current], names, [Certify()])
+    with pytest.raises(ValueError, match="regress balances injected currents: it needs current"):
+        fit(cell, [voltage], names, [Regress()])
+    with pytest.raises(ValueError, match="feature_weights: no feature 'nunber'; did you mean"):
+        Search(feature_weights={"nunber": 1.0})
+    with pytest.raises(ValueError, match="no trace to fit"):
+        fit(cell, [], names, [Polish()])
+    with pytest.raises(ValueError, match="cannot fit current clamp and voltage clamp together"):
+        fit(cell, [current, voltage], names, [Polish()])

@@ -277,3 +277,12 @@ def test_one_diverging_cell_harms_no_fold_of_the_others():
 def test_a_parameter_of_a_fold_stays_within_its_bounds():
     with pytest.raises(ValueError, match=r"fold 'n': threshold = -900 mV is outside \[-100, 100\]"):
         run(squid(), {"n": nj.SpikeCount(threshold=-900.0)})
+
+
+def test_a_fold_without_its_functions_is_told():
+    @nj.pytree
+    class Empty(nj.Fold):
+        """A fold of nothing."""
+
+    with pytest.raises(TypeError, match="Empty has no init: a fold defines init and update"):
+        run(squid(), {"x": Empty()})

@@ -64,3 +64,10 @@ def test_without_a_quiet_stretch_there_is_nothing_to_tell():
 def test_a_hardware_cell_is_noisier_than_its_converter():
     found = noise_of(read(recording("vc/model_vc_step.abf"))[:10])
     assert found.unit == "pA" and 0.3 < found.sd < 10 and found.lasting_ms >= 0.05
+
+
+def test_noise_of_several_clamps_is_refused():
+    y = np.zeros(1000)
+    sweeps = [nj.Trace(clamp, DT, y, y) for clamp in ("current", "voltage")]
+    with pytest.raises(ValueError, match="noise of current clamp and voltage clamp together"):
+        noise_of(sweeps)

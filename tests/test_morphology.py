@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from neurojax.morphology import CENTRE, END, START, Points, Section, enough
+from neurojax.morphology.outline import frusta
 from neurojax.morphology.points import sections
 from neurojax.morphology.section import cut, places
 
@@ -173,3 +174,11 @@ def test_a_section_of_no_length_is_left_out():
     made, none = sections(points)
     assert none == [3] and list(made) == ["soma[0]", "basal[0]", "basal[1]"]
     assert made["basal[1]"].on == "basal[0]" and made["basal[1]"].at == END
+
+
+def test_an_outline_encloses_an_area():
+    line = np.array([[0.0, 0, 0], [10.0, 0, 0], [20.0, 0, 0], [10.0, 0, 0]])
+    with pytest.raises(ValueError, match="the soma's outline is a line"):
+        frusta(line)
+    with pytest.raises(ValueError, match="the soma's outline: expected finite numbers"):
+        frusta(line * np.nan)

@@ -67,3 +67,9 @@ def test_of_cells_with_compartments_it_is_that_of_one_place():
     near, far = (nj.error_of(cell, current, 0.05, at=place) for place in (0, 3))
     assert near.cells.tolist() == [0, 1] and near.agrees.all() and far.agrees.all()
     assert (near.v_mV > 0).all() and near.v_mV[0] != far.v_mV[0]
+
+
+def test_it_is_told_of_one_cell_at_least():
+    cell = nj.Cell(channels={"leak": nj.channels.SquidLeak()})
+    with pytest.raises(ValueError, match="cells = 0: expected 1 or more to compare"):
+        nj.error_of(cell, nj.current_clamp(np.zeros(4)), initial=-65.0, cells=0)

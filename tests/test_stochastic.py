@@ -302,3 +302,9 @@ def test_a_population_by_its_electrode_is_asked_for_its_noise():
     cell = nj.stochastic(squid(), gamma_pS=20.0)
     with pytest.raises(ValueError, match=r"make it with seed=np.arange\(7\)"):
         nj.simulate(cell, nj.current_clamp(np.zeros((4, 7))))
+
+
+def test_how_many_channels_there_are_is_said_in_one_way():
+    for both in ({}, {"gamma_pS": 20.0, "n_channels": 100}):
+        with pytest.raises(ValueError, match="give either gamma_pS, the conductance of a single"):
+            nj.stochastic(squid(), **both)

@@ -126,3 +126,10 @@ def test_a_name_that_is_none_of_the_known_is_told_with_the_nearest():
         units.check_known("aera", ["C_m", "area"], "parameter", "[x]: ")
     with pytest.raises(ValueError, match=r"no channel 'na' \(have: none\)"):
         units.check_known("na", [], "channel")
+
+
+def test_a_nernst_potential_needs_charge_and_concentrations():
+    with pytest.raises(ValueError, match="concentrations must be positive, got 0"):
+        units.nernst(0.0, 145.0, 1, 20.0)
+    with pytest.raises(ValueError, match="uncharged solute has no Nernst potential"):
+        units.nernst(10.0, 145.0, 0, 20.0)

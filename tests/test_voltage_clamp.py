@@ -281,3 +281,8 @@ def test_a_population_of_cells_is_refused():
     cells = nj.replace(squid(), {"na.g_bar": np.array([100.0, 120.0])})
     with pytest.raises(ValueError, match="its sweeps are the population"):
         clamp(cells, protocols.step_family([0.0]))
+
+
+def test_a_window_that_a_protocol_has_not_is_told():
+    with pytest.raises(ValueError, match=r"has no window 'tial' \(have: .*test"):
+        protocols.step_family(LEVELS).samples("tial")
