@@ -18,7 +18,7 @@ from neurojax.loss import Level
 from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.holding import held_at
-from neurojax.membrane.pipette import clamped
+from neurojax.membrane.pipette import clamped, from_elsewhere
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
@@ -60,7 +60,7 @@ def check_places(cell: Cell, traces: Sequence[Trace]) -> None:
                 raise ValueError(f"{where}: {name} = {place}: the cell has one compartment")
             if place is not None:
                 check_compartments(f"{where}: {name}", np.asarray(place), *cell.state_shape)
-        if trace.current_at is not None and abs(holding_pA(trace)) > _NOTHING_PA:
+        if from_elsewhere(cell, trace) and abs(holding_pA(trace)) > _NOTHING_PA:
             raise ValueError(
                 f"{where}: {holding_pA(trace):g} pA at compartment {trace.current_at} before the "
                 "stimulus: a current of another pipette has to begin at 0"

@@ -156,10 +156,16 @@ def repeated(cell: Cell, trace: Trace, dt: float) -> Electrode:
     A current that another pipette injected comes to `Trace.current_at`.
     """
     made = (electrode.from_trace if pipette_of(cell) is None else from_trace)(trace, dt)
-    if trace.current_at is None:
+    if not from_elsewhere(cell, trace):
         return made
     silent = made._replace(i=0.0, inputs=made.inputs | {"i_cmd": 0.0} if made.inputs else {})
     return electrode.with_currents(silent, [made.i], [trace.current_at])
+
+
+def from_elsewhere(cell: Cell, trace: Trace) -> bool:
+    """Whether a trace's current came through another pipette than that which read it."""
+    own = getattr(cell, "electrode_at", None) if trace.at is None else trace.at
+    return trace.current_at is not None and not bool(np.all(trace.current_at == own))
 
 
 def coupled(cell: Cell, electrode: Electrode, g: Leaf, dt: Leaf) -> Electrode:
