@@ -20,7 +20,7 @@ from neurojax.io.files import write_whole
 from neurojax.loss import capacitive_mask
 from neurojax.model import load_model
 from neurojax.plot import Span, SweepView
-from neurojax.recording.trace import Origin
+from neurojax.recording.trace import Origin, Trace
 from neurojax.report import FitReport, as_results, figures_folder, to_html, write
 from neurojax.report.properties import capacitance_pF, of_whole, properties
 from neurojax.report.words import cautions, fixed_by_data, left_open
@@ -216,7 +216,7 @@ def test_a_poor_fit_says_what_to_do_next():
     wrong = of((spiking(), spiking()), (spiking(2, step=200.0), silent)).runs
     told = advice(wrong, done)
     assert told[0].startswith(
-        "Sweeps that disagree: made 2 (+200 pA) (too few spikes); the other 1"
+        "Sweeps that disagree: made 2 (+200 pA) (too few spikes); the other one"
     )
     assert "try another model" in told[-1] and len(told) == 2
     hurried = advice(wrong, [record([9.0, 3.0])])
@@ -224,6 +224,18 @@ def test_a_poor_fit_says_what_to_do_next():
     moved = [replace(spiking(k), v_mV=spiking(k).v_mV + 3 * k) for k in range(4)]
     drifts = advice(of(*((t, silent) for t in moved)).runs, done)
     assert "moves by +9.0 mV from the first sweep to the last: a drifting seal" in drifts[0]
+    odd = [replace(spiking(k), warnings=(f"the base potential is -{k}.0 mV",)) for k in (1, 2)]
+    (first, *_) = advice(of(*((t, silent) for t in odd)).runs, done)
+    assert first == "Look at the recording first: the base potential is -1.0 mV."
+
+
+def test_a_sweep_in_which_nothing_happens_says_nothing_of_what_is_explained():
+    rng, rest = np.random.default_rng(0), np.full(3000, -70.0)
+    still = Trace("current", 0.1, rest + 0.1 * rng.standard_normal(3000), 0 * rest, sweep=7)
+    stepped = replace(spiking(), v_mV=rest + 0.1 * spiking().i_pA)
+    runs = of((stepped, stepped), (still, replace(still, v_mV=rest + 0.1))).runs
+    assert explained(runs[1]) < 0 and grade(runs) == "good"
+    assert "explains 100.0 % of the variance" in verdict(runs)
 
 
 def test_a_good_fit_is_silent_where_the_neuron_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -39,6 +40,11 @@ def median(some: Pairs, of: Callable[[Agreement], float]) -> float:
     """The median of a measure over the runs that have it; NaN for none."""
     known = [x for x in (of(a) for _, a in some) if np.isfinite(x)]
     return float(np.median(known)) if known else float("nan")
+
+
+def asked(some: Pairs) -> Pairs:
+    """The runs whose stimulus changes; all where none does. What nothing moves is noise alone."""
+    return [(run, a) for run, a in some if run.data.changes().size] or some
 
 
 def explained(run: FreeRun) -> float:
@@ -80,7 +86,7 @@ def out_of_time(stages: Sequence[StageRecord]) -> str:
 
 
 _TOO_FEW = 12
-_NO_SEARCH = ("certify", "ranges", "draw")
+_NO_SEARCH = ("certify", "ranges", "draw", "again")
 
 
 def advice(runs: Sequence[FreeRun], stages: Sequence[StageRecord]) -> list[str]:
@@ -88,7 +94,7 @@ def advice(runs: Sequence[FreeRun], stages: Sequence[StageRecord]) -> list[str]:
     some = judged(runs)
     if not some or grade(runs) == "good":
         return []
-    told = []
+    told = [*_suspect(runs)]
     if late := out_of_time(stages):
         told.append(f"{late} Give it more time: --seconds, or --resume goes on from here.")
     told += _which_sweeps(some)
@@ -101,6 +107,16 @@ def advice(runs: Sequence[FreeRun], stages: Sequence[StageRecord]) -> list[str]:
     return told
 
 
+def _suspect(runs: Sequence[FreeRun]) -> Iterator[str]:
+    """What is odd in the recording itself, once where sweeps differ in its numbers alone."""
+    alike: dict[str, str] = {}
+    for run in runs:
+        for warning in run.data.warnings:
+            alike.setdefault(re.sub(r"-?\d+(\.\d+)?", "", warning), warning)
+    if alike:
+        yield f"Look at the recording first: {'; '.join(alike.values())}."
+
+
 def _which_sweeps(some: Pairs) -> Iterator[str]:
     """Where data and model disagree, if it is not everywhere."""
     if spiking([run for run, _ in some]):
@@ -108,13 +124,16 @@ def _which_sweeps(some: Pairs) -> Iterator[str]:
         many = sum(a.spikes_model > a.spikes_data for _, a in wrong)
         kind = {0: "too few spikes", len(wrong): "too many spikes"}.get(many, "the wrong number")
     else:
+        some = asked(some)
         wrong = [(run, a) for run, a in some if explained(run) < 0.9]
         kind = "less than 90 % explained"
     if wrong and len(wrong) < len(some):
         names = [sweep_name(run) for run, _ in wrong]
         more = f" and {len(names) - 6} more" if len(names) > 6 else ""
         shown = ", ".join(names[:6]) + more if more else listed(names)
-        yield f"Sweeps that disagree: {shown} ({kind}); the other {len(some) - len(wrong)} agree."
+        rest = len(some) - len(wrong)
+        others = "the other one agrees" if rest == 1 else f"the other {rest} agree"
+        yield f"Sweeps that disagree: {shown} ({kind}); {others}."
 
 
 def sweep_name(run: FreeRun) -> str:
@@ -157,7 +176,7 @@ def grade(runs: Sequence[FreeRun]) -> str:
     if not some or any(r.agreement is None for r in runs):
         return "poor"
     if not spiking(runs):
-        missed = 1 - min(explained(run) for run, _ in some)
+        missed = 1 - min(explained(run) for run, _ in asked(some))
         return "good" if missed < 0.03 else "rough" if missed < 0.2 else "poor"
     if not any(miscounts(a) for _, a in some):
         # Matched in order, spikes of trains that differ in number say nothing of timing.
@@ -241,7 +260,7 @@ def listed(things: Sequence[object]) -> str:
 
 def trace_said(some: Pairs, where: str) -> str:
     """The share of the variance that is explained, of potential or current."""
-    share = [explained(run) for run, _ in some]
+    share = [explained(run) for run, _ in asked(some)]
     worst = f" (worst sweep {100 * min(share):.1f} %)" if len(share) > 1 else ""
     what = "current" if some[0][0].data.clamp == "voltage" else "potential"
     mean = 100 * float(np.mean(share))

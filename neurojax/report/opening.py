@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from neurojax.fit.verdict import Pairs, advice, explained, grade, judged, median, verdict
+from neurojax.fit.verdict import Pairs, advice, asked, explained, grade, judged, median, verdict
 from neurojax.plot.look import number
 from neurojax.report import page, words
 from neurojax.report.content import FitReport
@@ -20,6 +20,8 @@ def opening(report: FitReport, made: Mapping[str, Drawn]) -> Iterator[str]:
     yield page.paragraph(f"Report of a fit with neurojax, {when}", "eyebrow")
     yield page.heading(1, page.text(report.title))
     yield page.paragraph(page.text(words.asked(report)), "asked")
+    if chosen := report.settings.get("chosen"):
+        yield page.paragraph(page.text(f"Several models were compared: {chosen}."), "note")
     told, word = page.text(verdict(report.runs)), grade(report.runs)
     first = f"A {word} fit"
     told = told.replace(first, f'<strong class="{word}">{first}</strong>', 1)
@@ -71,7 +73,7 @@ def _of_spikes(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
 def _of_traces(report: FitReport, where: str) -> Iterator[tuple[str, str]]:
     pairs = judged(report.runs)
     what = "current" if report.clamp == "voltage" else "potential"
-    share = float(np.median([explained(run) for run, _ in pairs]))
+    share = float(np.median([explained(run) for run, _ in asked(pairs)]))
     yield f"{100 * share:.1f} %", f"of the {what}'s variance explained{_median(pairs)} {where}"
     unit = "pA" if report.clamp == "voltage" else "mV"
     yield f"{number(median(pairs, lambda a: a.rmse), 3)} {unit}", f"RMSE{_median(pairs)} {where}"

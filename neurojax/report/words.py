@@ -90,6 +90,8 @@ def left_open(report: FitReport) -> list[str]:
             told_as = f"{times:.2g} times" if times >= 1.25 else "no more than"
             left += f": {told_as} the recording's own noise ({c.noise.sentence()})"
         told.append(f"{left}.")
+    if c.likelihood is not None:
+        told.append(f"Under that noise alone: {c.likelihood.sentence()}.")
     told += _directions([d.sentence for d in c.directions])
     if c.posterior is not None:
         told.append(_sentence(c.posterior.sentence()))

@@ -82,6 +82,12 @@ class Evolution:
             if g > patience and self.population.best > (1 - gain) * log.history[-1 - patience]:
                 return
 
+    def restart_from(self, z: np.ndarray) -> None:
+        """Go on around a point `[P]` found elsewhere, with what was learnt of directions."""
+        for strategy in self.searches:
+            strategy.mean, strategy.path_c = np.array(z), np.zeros_like(z)
+            strategy.path_sigma = np.zeros_like(z)
+
     def _generation(self, log: StageLog) -> None:
         asked = np.concatenate([s.ask() for s in self.searches], axis=1)
         found = self.population.race(asked, log, len(self.searches))

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from neurojax.units import nearest
 
 _ROUND = 0.3  # of the time, at most for one round of exploring
 _SPREADS = (0.05, 0.05, 0.1, 0.2)  # of the unit box, for one evolution after the other
+_GAIN = 0.01  # of the error: a turn that gains less begins anew, farther
 _PATIENCE = 25  # generations without much gain after which islands are left
 
 
@@ -146,15 +147,24 @@ class Search:
     ) -> None:
         """Evolve and descend by turns until time is over, or once, for so many generations.
 
-        Evolution begins near the best point, then farther, and again.
+        Evolution begins near the best point and goes on from where a descent has led; where a turn
+        gains little it begins anew, farther.
         """
-        for attempt, spread in enumerate(cycle(_SPREADS), 1):
-            with budget.stage(_nth("refine", attempt), best.scorer.unit, 1.0, end) as log:
-                evolution = Evolution(best, 1, task.rng(0, attempt), spread)
-                evolution.run(log, generations or 10**6, 60, 0.001)
-            self._descend(best, budget, _nth("descend on", attempt), end)
+        spreads, evolution = cycle(_SPREADS), None
+        for turn in count(1):
+            before = best.best
+            if evolution is None:
+                evolution = Evolution(best, 1, task.rng(0, turn), next(spreads))
+            with budget.stage(_nth("refine", turn), best.scorer.unit, 1.0, end) as log:
+                evolution.run(log, generations or 10**6, _PATIENCE, 0.01)
+            reached = best.best
+            self._descend(best, budget, _nth("descend on", turn), end)
             if generations or budget.interrupted or time.monotonic() >= end:
                 return
+            if best.best < reached:
+                evolution.restart_from(best.z[:, 0])
+            if best.best > (1 - _GAIN) * before:
+                evolution = None
 
     def _descend(self, best: Population, budget: Budget, name: str, end: float) -> None:
         """Levenberg-Marquardt from the best points, where the error is a sum of squares."""
