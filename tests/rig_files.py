@@ -1,4 +1,4 @@
-"""Files as rigs write them, made by tests: ABF of both versions, byte by byte."""
+"""Files as rigs write them, made by tests byte by byte: ABF, Igor waves."""
 
 import struct
 
@@ -87,4 +87,23 @@ def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=Fa
         tail = bytes(-data.nbytes % 512)
         tail += b"".join(struct.pack("<ii", int(s), n * n_channels) for s in starts)
     path.write_bytes(bytes(head) + data.tobytes() + tail)
+    return path
+
+
+def igor(path, samples, unit, dt=2.5e-4):
+    """A version 5 Igor binary wave of float32, little-endian."""
+    samples = np.asarray(samples, dtype="<f4")
+    wave = bytearray(320)
+    struct.pack_into("<i", wave, 12, samples.size)
+    struct.pack_into("<h", wave, 16, 2)
+    struct.pack_into("<h", wave, 26, 1)
+    wave[28:33] = b"wave0"
+    struct.pack_into("<i", wave, 68, samples.size)
+    struct.pack_into("<d", wave, 84, dt)
+    wave[148 : 148 + len(unit)] = unit.encode("mac_roman")
+    size = len(wave) + samples.nbytes
+    header = bytearray(struct.pack("<hHi", 5, 0, size) + bytes(56))
+    words = np.frombuffer(bytes(header) + bytes(wave), dtype="<i2").sum(dtype=np.int64)
+    struct.pack_into("<H", header, 2, int(-words) & 0xFFFF)
+    path.write_bytes(bytes(header) + bytes(wave) + samples.tobytes())
     return path

@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import subprocess
 import sys
 import warnings
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from datetime import UTC, datetime
 import h5py
 import numpy as np
 import pytest
-from recordings import recording
+from recordings import ROOT, case, recording
+from rig_files import igor
 
 from neurojax.io import RecordingWarning, read
 from neurojax.io.checks import checked
 from neurojax.io.source import even_dt, sha256
+from neurojax.recording import features
 from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
@@ -268,65 +271,55 @@ def test_headers_that_promise_too_much_are_refused(tmp_path):
     (tmp_path / "x.abf").write_bytes(abf)
     with pytest.raises(RecordingError, match=r"x\.abf: the header promises 2147483647 sweeps"):
         read(tmp_path / "x.abf")
-    wave = write_wave(tmp_path / "c_Ch0_1.ibw", np.zeros(100), "pA")
+    wave = igor(tmp_path / "c_Ch0_1.ibw", np.zeros(100), "pA")
     content = bytearray(wave.read_bytes())
-    content[70] ^= 255
+    struct.pack_into("<i", content, 76, 2**30)
     wave.write_bytes(content)
-    with pytest.raises(RecordingError, match=r"c_Ch0_1\.ibw: the checksum of its headers"):
+    with pytest.raises(RecordingError, match=r"c_Ch0_1\.ibw: its headers promise 1073741824"):
         read(wave, partner=wave)
+
+
+def test_a_wave_without_igor_s_checksum_opens(tmp_path):
+    for name, samples, unit in (("c_Ch0_1.ibw", I_STEP, "pA"), ("c_Ch1_1.ibw", V, "mV")):
+        content = bytearray(igor(tmp_path / name, samples, unit).read_bytes())
+        content[2:4] = bytes(2)
+        (tmp_path / name).write_bytes(content)
+    (trace,) = read(tmp_path / "c_Ch0_1.ibw")
+    np.testing.assert_allclose(trace.v_mV, V, rtol=1e-6)
 
 
 # Igor waves
 
 
-def write_wave(path, samples, unit, dt=2.5e-4):
-    """A version 5 Igor binary wave of float32, little-endian."""
-    samples = np.asarray(samples, dtype="<f4")
-    wave = bytearray(320)
-    struct.pack_into("<i", wave, 12, samples.size)
-    struct.pack_into("<h", wave, 16, 2)
-    struct.pack_into("<h", wave, 26, 1)
-    wave[28:33] = b"wave0"
-    struct.pack_into("<i", wave, 68, samples.size)
-    struct.pack_into("<d", wave, 84, dt)
-    wave[148 : 148 + len(unit)] = unit.encode("mac_roman")
-    size = len(wave) + samples.nbytes
-    header = bytearray(struct.pack("<hHi", 5, 0, size) + bytes(56))
-    words = np.frombuffer(bytes(header) + bytes(wave), dtype="<i2").sum(dtype=np.int64)
-    struct.pack_into("<H", header, 2, int(-words) & 0xFFFF)
-    path.write_bytes(bytes(header) + bytes(wave) + samples.tobytes())
-    return path
-
-
 def test_ibw_units_lengths_and_partners(tmp_path):
     v = -0.07 + 0.001 * np.sin(np.arange(400))
     i = np.where(np.arange(400) > 100, 0.2, 0.0)
-    voltage = write_wave(tmp_path / "c_Ch1_7.ibw", v, "V")
+    voltage = igor(tmp_path / "c_Ch1_7.ibw", v, "V")
     with pytest.raises(RecordingError, match=r"expected one partner.*found none"):
         read(voltage)
-    current = write_wave(tmp_path / "c_Ch0_7.ibw", i, "nA")
+    current = igor(tmp_path / "c_Ch0_7.ibw", i, "nA")
     (trace,) = read(current)
     np.testing.assert_allclose(trace.v_mV, v * 1e3, rtol=1e-5)
     np.testing.assert_allclose(trace.i_pA, i * 1e3, rtol=1e-5)
     assert trace.sweep == 7 and trace.commanded
 
-    write_wave(current, i[:-20], "nA")
+    igor(current, i[:-20], "nA")
     with pytest.raises(RecordingError, match=r"has 400 samples but .*c_Ch0_7\.ibw 380"):
         read(voltage)
-    write_wave(current, i, "nA", dt=1e-3)
+    igor(current, i, "nA", dt=1e-3)
     with pytest.raises(RecordingError, match=r"every 0\.25 ms but .* every 1 ms"):
         read(voltage)
-    write_wave(current, i, "mV")
+    igor(current, i, "mV")
     with pytest.raises(RecordingError, match="expected a voltage and a current"):
         read(voltage)
     for unit in ("", "kg"):
-        write_wave(current, i, unit)
+        igor(current, i, unit)
         with pytest.raises(RecordingError, match=rf"c_Ch0_7.ibw: the wave's unit is '{unit}'"):
             read(voltage)
-    write_wave(current, np.where(i > 0, np.nan, 0), "pA")
+    igor(current, np.where(i > 0, np.nan, 0), "pA")
     with pytest.raises(RecordingError, match=r"c_Ch1_7\.ibw, sweep 7: i_pA is not finite"):
         read(voltage)
-    lonely = write_wave(tmp_path / "alone.ibw", v, "V")
+    lonely = igor(tmp_path / "alone.ibw", v, "V")
     with pytest.raises(RecordingError, match="partner=other"):
         read(lonely)
 
@@ -636,3 +629,74 @@ def test_origin_note_of_archives_survives_odd_descriptions(tmp_path):
     for text in ("[]", "not json", json.dumps({"licence": "MIT"})):
         np.savez(tmp_path / "cell.npz", **good, meta_json=text)
         assert read(tmp_path / "cell.npz")[0].origin.note == ("MIT" if "MIT" in text else "")
+
+
+# What other people's programs write
+
+
+@pytest.mark.parametrize(
+    ("encoding", "comma", "delimiter"),
+    [("utf-16", False, ","), ("utf-16", True, "\t"), ("utf-8", True, ";"), ("cp1252", False, ";")],
+)
+def test_csv_of_spreadsheets(encoding, comma, delimiter, tmp_path):
+    rows = [delimiter.join(f"{x:.6f}" for x in row) for row in zip(T, V, I_STEP, strict=True)]
+    text = "\n".join([delimiter.join(("t (ms)", "v (mV)", "i (pA)")), *rows])
+    path = tmp_path / "x.csv"
+    path.write_bytes((text.replace(".", ",") if comma else text).encode(encoding))
+    (trace,) = read(path)
+    np.testing.assert_allclose(trace.v_mV, V, atol=1e-6)
+    np.testing.assert_allclose(trace.i_pA, I_STEP)
+
+
+@pytest.mark.parametrize("name", ["decimal_comma.csv", "excel_utf16.csv"])
+def test_cases_of_tables_open(name):
+    (trace,) = quietly(case(name))
+    assert trace.v_mV[0] == pytest.approx(-70, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "warned"),
+    [
+        ("c6_nan", (10000, 10000, 6000), "sweep 2: cut after 6000 of 10000 samples"),
+        ("c6_zero", (10000, 10000, 6000), "sweep 2: cut after 6000 .* zeros"),
+        ("c6_long", (10000, 10000), "1 of 10001 samples left out"),
+    ],
+)
+def test_a_broken_sweep_costs_that_sweep(name, sizes, warned):
+    with pytest.warns(RecordingWarning, match=warned):
+        traces = read(case(f"{name}.nwb"))
+    assert tuple(t.v_mV.size for t in traces) == sizes
+    for trace in traces:
+        found = features.of_trace(trace).subthreshold
+        assert found.resistance_MOhm == pytest.approx(300, rel=2e-3)
+
+
+def test_sweeps_that_are_not_whole(tmp_path):
+    """In any format: here an archive of four, of which one is noise's end, one lost."""
+    v, i = np.stack([V] * 4) + np.random.default_rng(0).normal(0, 0.1, (4, 400)), [I_STEP] * 4
+    v[1, 200:] = np.nan
+    v[2, 10:] = np.nan
+    v[3, 300:] = 0.0
+    np.savez(tmp_path / "x.npz", P__V_mV=v, P__I_pA=i, P__dt_ms=0.05)
+    traces = quietly(tmp_path / "x.npz")
+    assert all("sweep 2 was left out: v_mV is not finite" in " ".join(t.warnings) for t in traces)
+    assert [(t.sweep, t.v_mV.size) for t in traces] == [(0, 400), (1, 200), (3, 300)]
+    assert [t.begun_ms for t in traces] == pytest.approx([0.0, 20.0, 30.0])
+
+
+@pytest.mark.parametrize("name", ["swap.csv", "c8_swap3.nwb"])
+def test_exchanged_channels_are_told(name):
+    assert "look exchanged" in " ".join(quietly(case(name))[0].warnings)
+
+
+def test_what_is_no_recording_is_told_what_to_do_with(tmp_path):
+    for name, told in (("a.mod", "convert"), ("a.nml", "convert"), ("a.swc", "read_morphology")):
+        (tmp_path / name).write_text("x")
+        with pytest.raises(RecordingError, match=rf"{name}: is .*{told}"):
+            read(tmp_path / name)
+
+
+def test_the_fuzzer_finds_nothing():
+    told = [sys.executable, ROOT / "tests" / "fuzz_files.py", "--number", "160"]
+    done = subprocess.run(told, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-500:]

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import h5py
 import numpy as np
 
+from neurojax.io.inside import check_inside
 from neurojax.io.source import (
     NATIVE,
     Asked,
@@ -48,6 +50,8 @@ def read_nwb(path: Path, asked: Asked) -> list[Trace]:
         raise needs("pynwb", path) from error
     with warnings.catch_warnings(), reading(path, "NWB 2"):
         warnings.simplefilter("ignore")  # pynwb's and hdmf's own, on old schemas and deprecations
+        with h5py.File(path, "r") as file:
+            check_inside(file)
         with pynwb.NWBHDF5IO(path=str(path), mode="r") as io:
             return _traces(io.read(), path, asked)
 

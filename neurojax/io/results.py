@@ -23,12 +23,14 @@ import h5py
 import numpy as np
 
 from neurojax.io.files import write_whole
+from neurojax.io.inside import check_inside
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
 Out = TypeVar("Out")
 
 FORMAT = "neurojax results"
 FORMAT_VERSION = 1
+_DEEPEST = 20  # groups of arrays in groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,7 @@ def _opened(path: str | os.PathLike[str], read: Callable[[h5py.File], Out]) -> O
         raise RecordingError(f"{path}: no such file; expected neurojax results (HDF5)")
     try:
         with h5py.File(path, "r") as file:
+            check_inside(file)
             kind, version = _text(file.attrs.get("format")), file.attrs.get("format_version")
             if kind != FORMAT:
                 raise RecordingError(
@@ -158,6 +161,7 @@ def _write(file: h5py.File, results: Results) -> None:
             holding=float(trace.holding),
             commanded=bool(trace.commanded),
             start_ms=np.nan if trace.start_ms is None else float(trace.start_ms),
+            window=np.array(trace.window or (np.nan, np.nan), float),
             at=_NOWHERE if trace.at is None else int(trace.at),
             current_at=_NOWHERE if trace.current_at is None else int(trace.current_at),
             warnings=json.dumps(list(trace.warnings)),
@@ -227,13 +231,15 @@ def _numbers(values: Any, what: str) -> np.ndarray:
 def _read(file: h5py.File) -> Results:
     parameters = {
         name: ParameterRecord(
-            values=group["values"][()],
+            values=_numbers(group["values"][()], f"parameter {name!r}"),
             unit=_text(group.attrs["unit"]),
             low=float(group.attrs["low"]),
             high=float(group.attrs["high"]),
             scale=_text(group.attrs["scale"]),
             free=bool(group.attrs["free"]),
-            standard_error=group["standard_error"][()] if "standard_error" in group else None,
+            standard_error=_numbers(group["standard_error"][()], f"error of {name!r}")
+            if "standard_error" in group
+            else None,
         )
         for name, group in _group(file, "parameters").items()
     }
@@ -254,21 +260,33 @@ def _read(file: h5py.File) -> Results:
             ),
             warnings=tuple(json.loads(_text(told["warnings"]))),
             start_ms=_known(told.get("start_ms", np.nan)),
+            window=_window(told.get("window")),
             at=_place(told.get("at", _NOWHERE)),
             current_at=_place(told.get("current_at", _NOWHERE)),
         )
     arrays: dict[str, h5py.Dataset] = {}
     _collect(_group(file, "arrays"), "", arrays)
+    for kind, names in (("parameters", parameters), ("traces", traces), ("arrays", arrays)):
+        for name in names:
+            for part in name.split("/") if kind == "arrays" else [name]:
+                _check_name(part, kind, name)
     return Results(
         parameters=parameters,
         traces=traces,
-        arrays={name: array[()] for name, array in arrays.items()},
+        arrays={name: _numbers(a[()], f"array {name!r}") for name, a in arrays.items()},
         units={name: _text(a.attrs["unit"]) for name, a in arrays.items() if "unit" in a.attrs},
-        settings=json.loads(_text(np.asarray(file["settings"]).item())),
+        settings=_settings(_text(np.asarray(file["settings"]).item())),
         provenance={key: _text(value) for key, value in file["provenance"].attrs.items()},
         versions={key: _text(value) for key, value in file["versions"].attrs.items()},
         model=_model(file),
     )
+
+
+def _settings(text: str) -> dict[str, Any]:
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise RecordingError(f"settings are {text[:40]!r}; expected a table")
+    return told
 
 
 def _model(file: h5py.File) -> str:
@@ -277,6 +295,8 @@ def _model(file: h5py.File) -> str:
 
 def _collect(group: h5py.Group, under: str, found: dict[str, h5py.Dataset]) -> None:
     """All arrays of a group and of the groups in it, by name."""
+    if under.count("/") > _DEEPEST:
+        raise RecordingError(f"arrays: {under[:40]}... is more than {_DEEPEST} groups deep")
     for name, item in group.items():
         if isinstance(item, h5py.Dataset):
             found[f"{under}{name}"] = item
@@ -289,6 +309,14 @@ def _group(file: h5py.File, name: str) -> h5py.Group:
     if not isinstance(group, h5py.Group):
         raise RecordingError(f"{file.filename}: has no group {name!r}; expected neurojax results")
     return group
+
+
+def _window(told: Any) -> tuple[float, float] | None:
+    """The main step of a trace, where it has one of its own."""
+    if told is None or np.isnan(told).any():
+        return None
+    on, off = (float(x) for x in told)
+    return on, off
 
 
 def _known(value: float) -> float | None:
@@ -306,5 +334,8 @@ def _place(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str:
-    """Text from an HDF5 attribute or dataset, which may come as bytes."""
-    return value.decode() if isinstance(value, bytes) else "" if value is None else str(value)
+    """Text from an HDF5 attribute or dataset, which may come as bytes; it can be written again."""
+    text = value.decode() if isinstance(value, bytes) else "" if value is None else str(value)
+    if "\0" in text or text != text.encode("utf-8", "replace").decode():
+        raise RecordingError(f"the text {text[:40]!r} is none; expected UTF-8")
+    return text

@@ -136,6 +136,8 @@ def _ion(entry: Mapping[str, Any], place: str, registry: Registry, shape: Cable 
 
 
 def _class(find: Callable[[Any], Any], kind: Any, place: str) -> Any:
+    if not isinstance(kind, str):
+        raise ValueError(f"{place}: type = {kind!r:.60}; expected the name of a class")
     try:
         return find(kind)
     except ValueError as error:

@@ -111,7 +111,8 @@ def parse_model(
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError, OverflowError) as error:
+        # More than bad TOML: numbers of thousands of digits, brackets nested without end.
         raise ModelError(f"{where}: not valid TOML: {error}") from None
     try:
         only(document, TABLES, "", "table or key")
@@ -124,6 +125,6 @@ def parse_model(
         cell = tie(cell, specs, written)
         space = free(cell, specs)
         check_start(cell, space)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ModelError(f"{where}: {error}") from None
     return Model(name, description, cell, space, text)

@@ -22,6 +22,9 @@ _PART = 1e-3
 _NOISY_PART = 0.05
 """... nor by less than this, where the command is measured."""
 
+_LEVEL = 0.05
+"""What stays within this part of its height is at one level."""
+
 _BLOCK_MS = 1.0
 _FILTER = 11  # blocks of the running median: an artefact of a spike takes less than half
 _GAP_MS = 10.0
@@ -168,10 +171,16 @@ def _pieces(away: np.ndarray, edges: list[int], dt_ms: float, least: int) -> lis
     whole = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= least]
     starts = [edges[0], *(a for a, _ in whole[1:])]
     stops = [*starts[1:], edges[-1]]
-    return [
-        Step(a * dt_ms, b * dt_ms, float(np.median(away[a:b])))
-        for a, b in zip(starts, stops, strict=True)
-    ]
+    return [_piece(away, a, b, dt_ms) for a, b in zip(starts, stops, strict=True)]
+
+
+def _piece(away: np.ndarray, a: int, b: int, dt_ms: float) -> Step:
+    """A stretch without jumps: a step, or a ramp that is slow."""
+    part = away[a + 1 : b - 1] if b - a > 4 else away[a:b]
+    height = float(np.median(part))
+    if np.ptp(part) <= _LEVEL * abs(height):
+        return Step(a * dt_ms, b * dt_ms, height)
+    return Wave(a * dt_ms, b * dt_ms, float(part[np.argmax(np.abs(part))]))
 
 
 def _merged(found: list[Step], away: np.ndarray, dt_ms: float) -> list[Step]:
