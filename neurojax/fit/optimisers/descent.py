@@ -17,7 +17,7 @@ from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT, LevenbergStat
 from neurojax.fit.precision import RESOLUTION, Precision, computing
 
 FEWEST, LANES = 8, 64
-"""Starts computed at once, at least in all and at most on each device.
+"""Starts computed at once, of several at least and on each device at most.
 
 Where one ends, a waiting one takes its place.
 """
@@ -75,9 +75,10 @@ class Schedule:
 def lanes(n: int) -> int:
     """How many lanes n starts take: few numbers, since each has a program of its own.
 
-    A vector of 8 costs hardly more than a single lane.
+    A vector of 8 costs no more than a single lane, but four times as much where cells have many
+    compartments: there one start is alone, two to four cost as much side by side.
     """
-    return max(FEWEST, min(n, LANES * jax.local_device_count()))
+    return 1 if n == 1 else max(FEWEST, min(n, LANES * jax.local_device_count()))
 
 
 def descend(

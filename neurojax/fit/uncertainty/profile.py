@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from neurojax.fit.budget import StageLog
-from neurojax.fit.optimisers.descent import Schedule, descend
+from neurojax.fit.optimisers.descent import Schedule, descend, lanes
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.problem import Problem
 from neurojax.fit.uncertainty.certificate import Interval, Profile
@@ -49,6 +49,7 @@ def profiles(
     )
     minimum, value = descend(problem, best[:, None], schedule, log, width)
     starts, fixed = _starts(minimum[:, 0], covariance, grid)
+    width = width if width > 1 else lanes(starts.shape[1])
     z, values = descend(problem, starts, schedule, log, width, fixed)
     chi2 = information * values
     return _read_off(problem.space, z, fixed, chi2), here - information * float(value[0])
