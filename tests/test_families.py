@@ -42,23 +42,30 @@ def test_persistent_sodium(x64):
 
 
 # -- calcium-gated potassium ----------------------------------------------------------------------
-def test_bk_is_neuron_s(x64):
-    # by 0.1, 1 and 10 uM calcium, at -60, -20, 0 and 40 mV and 23 degC: open part and ms
-    open_part = [
-        [0.01824732, 0.83276016, 0.98725558, 0.99986968],
-        [0.61415788, 0.99702819, 0.99967032, 0.99998997],
-        [0.99150136, 0.99987402, 0.99997665, 0.99999903],
-    ]
-    tau = [
-        [16.315996, 56.242287, 20.450294, 4.802076],
-        [56.889536, 9.938382, 5.283972, 3.694519],
-        [12.37126, 4.210556, 3.74277, 3.583738],
-    ]
+def bk_closed_to_open(v, ca):
+    """Scheme R1 of Moczydlowski & Latorre 1983 with channel A of their Table II, mV and mM.
+
+    C - C Ca - O Ca - O Ca2: calcium binds at once, K1 = 180 uM across 0.84 and K4 = 11 uM across
+    all of the field; C Ca opens at 480/s, O Ca closes at 280/s.
+    """
+    u = 2 * v * 96485.33212 / (8.314462618 * 296.15) / 1e3
+    closed_bound = (ca / 0.18 * np.exp(0.84 * u)) / (1 + ca / 0.18 * np.exp(0.84 * u))
+    open_bound_once = 1 / (1 + ca / 0.011 * np.exp(u))
+    return 0.48 * closed_bound, 0.28 * open_bound_once
+
+
+def test_bk_is_its_source_s(x64):
     v, ca = jnp.asarray([-60.0, -20.0, 0.0, 40.0]), jnp.asarray([[1e-4], [1e-3], [1e-2]])
     o = BkK().gating(v, ca)["o"]
-    # NEURON's program rounds R, and with it RT/F by 1.2e-4.
-    np.testing.assert_allclose(o.inf, open_part, rtol=2e-3)
-    np.testing.assert_allclose(1 / o.rate, tau, rtol=1e-3)
+    opening, closing = bk_closed_to_open(np.asarray(v), np.asarray(ca))
+    np.testing.assert_allclose(o.inf, opening / (opening + closing), rtol=1e-9)
+    np.testing.assert_allclose(1 / o.rate, 1 / (opening + closing), rtol=1e-9)
+    # Half open where Ca/K1 and Ca/K4 balance; ten times the calcium moves it by RT/2F ln 10 / 0.9.
+    grid = np.linspace(-100.0, 200.0, 30001)
+    half = [
+        grid[np.argmax(BkK().gating(jnp.asarray(grid), c)["o"].inf > 0.5)] for c in (1e-3, 1e-2)
+    ]
+    np.testing.assert_allclose(half[0] - half[1], 31.9, atol=0.5)
 
 
 def sk_open(ca):
@@ -196,3 +203,11 @@ def test_resurgent_channel_warms_by_3(x64):
     cold, warm = (PurkinjeNaR().rates(jnp.asarray(-40.0), celsius) for celsius in (22.0, 32.0))
     ratios = jax.tree.leaves({f"{a}{b}": warm[a, b] / cold[a, b] for a, b in cold})
     np.testing.assert_allclose(ratios, 3.0, rtol=1e-12)
+
+
+def test_sk_is_three_times_faster_by_10_degrees(x64):
+    # Solinas et al. 2007: Q10 3, about 23 degC.
+    v, warm = jnp.asarray(-60.0), 33.0
+    slow, fast = SkK().rates(v, 23.0, ca_i=1e-3), SkK().rates(v, warm, ca_i=1e-3)
+    for pair, rate in slow.items():
+        np.testing.assert_allclose(fast[pair], 3 * rate, rtol=1e-12)

@@ -286,3 +286,17 @@ def test_a_fold_without_its_functions_is_told():
 
     with pytest.raises(TypeError, match="Empty has no init: a fold defines init and update"):
         run(squid(), {"x": Empty()})
+
+
+def test_folds_of_a_cell_that_diverged_are_nan():
+    # The first cell spikes before it is lost; its neighbour is not touched.
+    cells = nj.replace(squid(), {"na.g_bar": np.array([120.0, 120.0])})
+    blast = np.stack([DRIVE, DRIVE], axis=1)
+    blast[700:, 0] = np.nan
+    folds = {"n": nj.SpikeCount(), "v": nj.Mean(), "where": nj.Histogram(bins=4)}
+    r = run(cells, folds, blast)
+    assert r.ok.tolist() == [False, True]
+    for k, found in r.folds.items():
+        assert np.isnan(found[..., 0]).all() and np.isfinite(found[..., 1]).all(), k
+    assert r.folds["n"][1] == crossings(with_start(r)[:, 1], 0.0)
+    assert r.folds["where"][:, 1].sum() == STEPS

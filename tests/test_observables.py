@@ -80,3 +80,13 @@ def test_a_gate_without_delay_is_that_of_the_shifted_potential():
     activation = 1 / (1 + np.exp(-(-62.0 - 3.0 + 2.0 + 57.0) / 6.2))
     assert float(observe(cell, s, "t.s")) == pytest.approx(activation, rel=1e-5)
     assert float(observe(cell, s, "t.u")) == float(s.x["t"]["u"])
+
+
+def test_the_potential_of_an_ion_is_at_the_temperature_of_its_channels(x64):
+    # CortexCaT is of 24 degC: its current vanishes at the potential that is recorded.
+    ca = nj.Ion(valence=2, inside=1e-4, outside=2.0)
+    cell = nj.Cell(channels={"t": CortexCaT(E_rev=None)}, ions={"ca": ca})
+    E = observe(cell, nj.steady_state(cell, -50.0), "E_ca")
+    np.testing.assert_allclose(E, 1e3 * 8.314462618 * 297.15 / (2 * 96485.33212) * np.log(2e4))
+    moved = nj.steady_state(cell, -50.0)._replace(v=E)
+    np.testing.assert_allclose(observe(cell, moved, "t.i"), 0, atol=1e-12)

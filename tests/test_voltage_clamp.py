@@ -286,3 +286,22 @@ def test_a_population_of_cells_is_refused():
 def test_a_window_that_a_protocol_has_not_is_told():
     with pytest.raises(ValueError, match=r"has no window 'tial' \(have: .*test"):
         protocols.step_family(LEVELS).samples("tial")
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.25, 1 / 64])
+def test_a_step_between_the_first_two_samples_is_not_lost(dt, x64):
+    # 1 ms at -10 mV, from -65 mV: the closed form of the rates of Hodgkin & Huxley 1952.
+    command = np.r_[-65.0, np.full(round(1 / dt), -10.0), -10.0]
+    r = nj.simulate(
+        nj.cells.squid_axon(), nj.voltage_clamp(command), dt, record=("na.m", "na.h", "k.n")
+    )
+    m, h, n = (np.asarray(r.data[k])[round(1 / dt)] for k in ("na.m", "na.h", "k.n"))
+    np.testing.assert_allclose(120 * m**3 * h, 21.7259, rtol=3e-6)
+    np.testing.assert_allclose(36 * n**4, 3.16297, rtol=3e-6)
+
+
+def test_a_replayed_command_begins_where_it_was_recorded():
+    v = np.r_[-65.0, np.full(20, -10.0)]
+    trace = nj.Trace(clamp="voltage", dt_ms=1.0, v_mV=v, i_pA=np.zeros(21), name="step")
+    electrode = nj.electrode.from_trace(trace, 0.5)
+    assert nj.electrode.first_command(electrode) == -65.0

@@ -13,7 +13,7 @@ import neurojax as nj
 
 DT = 0.02  # ms
 SETTLING, PACING = 2000.0, 5000.0  # ms, of the sinus node: what is not looked at, and all
-HEARTS = ("at rest", "isoprenaline", "half of the funny channels")
+HEARTS = ("at rest", "funny channels shifted", "half of the funny channels")
 SHOCK = 40.0  # mV
 INTERVALS = np.arange(20.0, 505.0, 5.0)  # ms
 STRENGTHS = np.array([40.0, 60.0])  # mV, second shocks

@@ -70,7 +70,10 @@ class FrogNodeP(ConstantField):
 class FrogNodeLeak(Channel):
     """Leak of the node: i = g_bar (v - E_rev).
 
+    It reverses at 0.026 mV from rest, as in the paper; NEURON's fh has -69.74 mV.
+
     Source: Frankenhaeuser & Huxley 1964, J Physiol 171:302, doi:10.1113/jphysiol.1964.sp007378.
+    Deviates: rest at -70 mV.
     """
 
     g_bar: Leaf = param(30.3, "mS/cm2", 0.0, 500.0)

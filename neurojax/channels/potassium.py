@@ -21,18 +21,19 @@ class BkK(Channel):
     """Large-conductance potassium channel (BK), by calcium and voltage: i = g_bar o (v - E_rev).
 
     Calcium binds to the closed and to the open state, K1 and K2 at 0 mV, across the parts d1 and d2
-    of the field: alpha = 0.28 ca_i / (ca_i + K1 exp(-2 d1 v F/RT)) opens and
-    beta = 0.48 / (1 + ca_i exp(2 d2 v F/RT) / K2) closes it.
+    of the field: alpha = 0.48 ca_i / (ca_i + K1 exp(-2 d1 v F/RT)) opens and
+    beta = 0.28 / (1 + ca_i exp(2 d2 v F/RT) / K2) closes it. Programs of CA1 cells (Migliore's
+    cagk) take K1 = 0.48 uM and K2 = 0.13 nM: their channels open at potentials 110 mV lower.
 
     Source: Moczydlowski & Latorre 1983, J Gen Physiol 82:511, doi:10.1085/jgp.82.4.511, of channels
-    from muscle, with the numbers that programs of CA1 cells use (Migliore's cagk).
+    from muscle, channel A of Table II.
     Deviates: RT/F is that of 23 degC at any temperature.
     """
 
     g_bar: Leaf = param(10.0, "mS/cm2", 0.0, 500.0)
     E_rev: Leaf = param(-90.0, "mV", -120.0, -60.0)
-    K1: Leaf = param(4.8e-4, "mM", 1e-6, 1.0)
-    K2: Leaf = param(1.3e-7, "mM", 1e-9, 1.0)
+    K1: Leaf = param(0.18, "mM", 1e-6, 10.0)
+    K2: Leaf = param(0.011, "mM", 1e-9, 1.0)
     d1: Leaf = param(0.84, "1", 0.0, 2.0)
     d2: Leaf = param(1.0, "1", 0.0, 2.0)
     powers = {"o": 1}
@@ -42,8 +43,8 @@ class BkK(Channel):
 
     def gating(self, v, ca_i):
         u = _PER_CHARGE * v
-        alpha = 0.28 * sigmoid(self.d1 * u + jnp.log(ca_i / self.K1))
-        beta = 0.48 * sigmoid(-(self.d2 * u + jnp.log(ca_i / self.K2)))
+        alpha = 0.48 * sigmoid(self.d1 * u + jnp.log(ca_i / self.K1))
+        beta = 0.28 * sigmoid(-(self.d2 * u + jnp.log(ca_i / self.K2)))
         return {"o": from_rates(alpha, beta)}
 
 
@@ -54,8 +55,9 @@ class SkK(Scheme):
     Three calcium ions bind one after the other, C1 to C4; with two or three the channel opens.
 
     Source: Hirschberg, Maylie, Adelman & Marrion 1998, J Gen Physiol 111:565,
-    doi:10.1085/jgp.111.4.565; the rates as in Solinas et al. 2007, Front Cell Neurosci 1:2,
-    doi:10.3389/neuro.03.002.2007.
+    doi:10.1085/jgp.111.4.565; the rates, and their Q10 about 23 degC, as in Solinas et al. 2007,
+    Front Cell Neurosci 1:2, doi:10.3389/neuro.03.002.2007.
+    Deviates: Solinas' channels see a third of the calcium of their pool; these see all of it.
     """
 
     g_bar: Leaf = param(1.0, "mS/cm2", 0.0, 500.0)
@@ -64,7 +66,8 @@ class SkK(Scheme):
     conducting = {"O1": 1.0, "O2": 1.0}
     reads = ("ca_i",)
     carries = {"k": 1.0}
-    celsius_ref = 22.0
+    q10 = {"all": 3.0}
+    celsius_ref = 23.0
 
     def transitions(self, v, ca_i):
         one = jnp.ones_like(v)

@@ -25,6 +25,7 @@ from neurojax.membrane.compartment import Cell, State, check_single
 from neurojax.membrane.electrode import (
     Electrode,
     current_clamp,
+    first_command,
     from_trace,
     steps,
     voltage_clamp,
@@ -180,7 +181,9 @@ def _rest(name: str, cell: Cell, s: Stimulus) -> State:
     if s.clamp == "voltage":
         check_single(cell, "a voltage clamp here")
     initial = (
-        at_rest(cell, s.holding * PA) if s.clamp == "current" else steady_state(cell, s.command[0])
+        at_rest(cell, s.holding * PA)
+        if s.clamp == "current"
+        else steady_state(cell, first_command(s.electrode))
     )
     if not np.isfinite(np.asarray(initial.v)).all():
         raise ValueError(
@@ -205,7 +208,7 @@ def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initia
     if s.clamp == "current":
         v, i = data[measured], command
     else:
-        v, i = np.r_[s.command[:1], s.command], data["i_ion"] * float(np.asarray(cell.area)) / PA
+        v, i = np.r_[float(initial.v), s.command], data["i_ion"] * float(np.asarray(cell.area)) / PA
     trace = Trace(
         clamp=s.clamp,  # pyright: ignore[reportArgumentType]
         dt_ms=dt,

@@ -18,7 +18,7 @@ from neurojax.engine.sums import zero_sum
 from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
-from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.compartment import Cell, State, is_finite
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
 
 Carry = Any
@@ -39,9 +39,11 @@ class Fold:
     `data` is what the records are compared with, if anything: arrays with a leading record axis, of
     which `update` gets the row of its record. A fold whose rows have axes of their own declares
     them: `data: Any = field(None, axes=("record", "place"))`. One that `counts` has no derivative.
+    The result of a cell that diverged is NaN, unless the fold `tells_failure` itself.
     """
 
     counts: ClassVar[bool] = False
+    tells_failure: ClassVar[bool] = False
 
     data: Any = field(None, axes=("record",))
 
@@ -85,6 +87,25 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
             raise ValueError(
                 f"fold {name!r}: data has {rows} rows, but the run makes {records} records"
             )
+
+
+def results(
+    folds: Mapping[str, Fold], carries: Mapping[str, Carry], duration: Any, cell: Cell, s: State
+) -> dict[str, Any]:
+    """What folds come to, from their last carries and the last state of a run.
+
+    NaN of cells that left the finite numbers: what was counted until then is no result. So that
+    there is a NaN, counts come as whole numbers in floating point.
+    """
+    ok = is_finite(cell, s)
+
+    def told(a: Any) -> jax.Array:
+        a = jnp.asarray(a)
+        kept = a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(s.v.dtype)
+        return jnp.where(ok, kept, jnp.nan)
+
+    found = {k: fold.finish(carries[k], duration) for k, fold in folds.items()}
+    return {k: x if folds[k].tells_failure else jax.tree.map(told, x) for k, x in found.items()}
 
 
 class _Counted(NamedTuple):

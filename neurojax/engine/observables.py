@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.membrane.compartment import (
-    CELSIUS,
     Cell,
     State,
     channel_current,
     concentrations,
     environment,
+    ion_temperature,
     ionic_current,
     nernst_of,
 )
@@ -75,8 +75,7 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
     if "." not in name:
         around = concentrations(cell, s.c)
         if name.startswith("E_"):
-            celsius = CELSIUS.default if cell.celsius is None else cell.celsius
-            value = nernst_of(cell, name[2:], around, celsius)
+            value = nernst_of(cell, name[2:], around, ion_temperature(cell, name[2:]))
         else:
             value = around[name]
         return jnp.broadcast_to(value, s.v.shape)

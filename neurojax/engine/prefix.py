@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine import scan
-from neurojax.engine.folds import Carry, Fold
+from neurojax.engine.folds import Carry, Fold, results
 from neurojax.membrane.channel import Gates, Leaf
 from neurojax.membrane.compartment import Cell, State, check_single, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
@@ -76,7 +76,7 @@ def run(
     folded, _ = jax.lax.scan(record, carries, (at_records, rows))
     duration = records * every * dt
     seen = jax.vmap(lambda s: observe(cell, s))(at_records)
-    return last, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}
+    return last, seen, results(folds, folded, duration, cell, last)
 
 
 def _gates(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.engine.folds import Carry, Fold
+from neurojax.engine.folds import Carry, Fold, results
 from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
 from neurojax.membrane.axes import arrays
@@ -119,7 +119,7 @@ def run(
     rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
     (s, folded), seen = jax.lax.scan(record, (s, carries), (varying, rows))
     duration = records * every * dt
-    return s, seen, {k: f.finish(folded[k], duration) for k, f in folds.items()}
+    return s, seen, results(folds, folded, duration, cell, s)
 
 
 def value(cell: Cell, s: State, electrode: Electrode, dt: Leaf, fold: Fold, every: int = 1) -> Any:

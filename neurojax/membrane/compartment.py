@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from neurojax.membrane.axes import aligned
 from neurojax.membrane.channel import (
@@ -146,6 +146,15 @@ class State(NamedTuple):
     c: dict[str, Float[Array, "*pop"]] = {}
 
 
+def is_finite(cell: Cell, s: State) -> Bool[Array, "*pop"]:
+    """Which cells have not left the finite numbers.
+
+    NaN and infinity never heal in a state, so the last one of a run tells of all of it.
+    """
+    finite = jnp.stack([jnp.isfinite(leaf) for leaf in jax.tree.leaves(s)])
+    return finite.all(axis=tuple(range(1 + len(cell.state_axes))))
+
+
 def check_single(cell: Cell, what: str) -> None:
     """Raise ValueError for a cell with compartments, where `what` is of one without."""
     if cell.state_axes:
@@ -233,6 +242,19 @@ def membrane_flows(
 def nernst_of(cell: Cell, ion: str, known: Mapping[str, Leaf], celsius: Leaf) -> jax.Array:
     """The Nernst potential of an ion at a temperature, mV."""
     return nernst_potential(known[f"{ion}_i"], known[f"{ion}_o"], cell.ions[ion].valence, celsius)
+
+
+def ion_temperature(cell: Cell, ion: str) -> Leaf:
+    """The temperature of an ion's Nernst potential, degC: the cell's, or that of its channels.
+
+    Where the cell has none, channels are at their own; of several that carry the ion, the first
+    that reverses at its Nernst potential counts, else the first.
+    """
+    if cell.celsius is not None:
+        return cell.celsius
+    carriers = [channel for channel in cell.channels.values() if ion in channel.carries]
+    carriers.sort(key=lambda channel: getattr(channel, "E_rev", 0.0) is not None)
+    return carriers[0].celsius_ref if carriers else 20.0
 
 
 def check_ions(cell: Cell, electrode: Electrode) -> None:

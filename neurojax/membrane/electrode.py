@@ -14,7 +14,7 @@ from neurojax.membrane.access import R_S, conductance, none_or
 from neurojax.membrane.channel import Leaf, check_range, field, pytree
 from neurojax.membrane.events import Events
 from neurojax.recording.trace import Trace
-from neurojax.units import PA
+from neurojax.units import PA, factor
 
 InTime: TypeAlias = Real[np.ndarray | Array, " step *pop"]
 """What changes from step to step: the same for all cells, or with an entry for each."""
@@ -40,6 +40,13 @@ class Outside:
     course: Leaf | InTime = field(1.0, axes=("step",))
     v: Leaf = field(0.0, axes=("comp",))
     given: Leaf = field(0.0, axes=("step", "comp"))
+
+
+@pytree
+class Before:
+    """Where an ideal clamp held the cell before the first step: a potential v, mV."""
+
+    v: Leaf = field(axes=())
 
 
 @pytree
@@ -93,7 +100,8 @@ class Electrode(NamedTuple):
     `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
     g = 1 / R_s; an ideal clamp with g None, which puts v on the command at the end of a step; and,
     with v_cmd the recorded trace, nudging. A run's field is `[step]` (the same for all cells),
-    `[step, pop]`, or without time axis when it never changes.
+    `[step, pop]`, or without time axis when it never changes. An ideal clamp that held another
+    potential `before` the run than at the end of its first step says which.
     """
 
     i: Leaf | InTime  # injected current, uA, depolarising positive
@@ -105,6 +113,7 @@ class Electrode(NamedTuple):
     gap: GapJunctions | None = None  # to other cells of the population
     connections: dict[str, Connections] = {}  # their spikes, by the channel that receives them
     events: dict[str, Any] = {}  # `Events` by channel or input; in a tick, what arrives in it
+    before: Before | None = None  # of an ideal clamp
 
 
 def n_steps(electrode: Electrode) -> int:
@@ -121,12 +130,18 @@ def n_steps(electrode: Electrode) -> int:
     return next(iter(lengths.values()))
 
 
-def current_clamp(i: Leaf | InTime | Sequence[Any], at: Sequence[Any] | None = None) -> Electrode:
+def current_clamp(
+    i: Leaf | InTime | Sequence[Any], at: Sequence[Any] | None = None, unit: str = "uA"
+) -> Electrode:
     """Inject a current, uA (uA/cm2 for a cell of the default area), into `Cable.electrode_at`.
 
-    With places `at`, a current into each of these compartments: i is a list of as many. A place is
-    a number, or one for each cell `[pop]`. Raises ValueError where they are not as many.
+    In another `unit`, such as "pA", if that is said. With places `at`, a current into each of these
+    compartments: i is a list of as many. A place is a number, or one for each cell `[pop]`. Raises
+    ValueError where they are not as many, and for a unit of something else.
     """
+    if unit != "uA":
+        in_uA = factor(unit, "uA")
+        i = jnp.asarray(i) * in_uA if at is None else [jnp.asarray(x) * in_uA for x in i]
     if at is None:
         return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
     return with_currents(Electrode(0.0, 0.0, 0.0), i, at)
@@ -185,18 +200,26 @@ def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:
 
     R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
     current. After a step v then stands at the command of the next, as the samples of a recording
-    do, so start the run at v_cmd[0]. Raises ValueError for a resistance that no pipette has.
+    do, and a run begins at v_cmd[0]. Raises ValueError for a resistance that no pipette has.
     """
     check_range("R_s_MOhm", R_s_MOhm, none_or(R_S))
     v_cmd = jnp.asarray(v_cmd)
     if R_s_MOhm == 0:
-        return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]))
+        return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]), v_cmd[0])
     return Electrode(i=0.0, v_cmd=v_cmd, g=conductance(R_s_MOhm))
 
 
-def _ideal_clamp(v_end: InTime) -> Electrode:
-    """Set v to `v_end` at the end of each step."""
-    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=None)
+def _ideal_clamp(v_end: InTime, before: Leaf) -> Electrode:
+    """Set v to `v_end` at the end of each step, from where it was `before` the first."""
+    held = Before(v=before)  # pyright: ignore[reportCallIssue]
+    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=None, before=held)
+
+
+def first_command(electrode: Electrode) -> Leaf:
+    """Where an ideal clamp holds the cell when a run begins, mV."""
+    if electrode.before is not None:
+        return electrode.before.v
+    return electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd  # type: ignore[index]
 
 
 def is_ideal_clamp(electrode: Electrode) -> bool:
@@ -247,7 +270,7 @@ def from_trace(trace: Trace, dt: float, R_s_MOhm: float = 0.0) -> Electrode:
     if trace.clamp == "current":
         return current_clamp(resample(trace.i_pA, trace.dt_ms, dt, at=0.5) * PA)
     if R_s_MOhm == 0:
-        return _ideal_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0))
+        return _ideal_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=1.0), float(trace.v_mV[0]))
     return voltage_clamp(resample(trace.v_mV, trace.dt_ms, dt, at=0.5), R_s_MOhm)
 
 

@@ -224,6 +224,7 @@ class FirstLost(Fold):
     """
 
     counts = True
+    tells_failure = True
 
     def init(self, cell: Cell, s: State) -> Carry:
         return jnp.int32(0), jnp.where(self._gone(cell, s), 0, -1).astype(jnp.int32)

@@ -28,11 +28,18 @@ from neurojax.membrane.axes import (
 )
 from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_real
-from neurojax.membrane.compartment import Cell, State, check_ions, in_all_compartments
-from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
+from neurojax.membrane.compartment import (
+    Cell,
+    State,
+    check_ions,
+    in_all_compartments,
+    is_finite,
+)
+from neurojax.membrane.electrode import Electrode, first_command, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import check_noise
+from neurojax.run.remarks import remark_on_current
 from neurojax.units import check_known
 
 ENGINES = {"scan": scan, "prefix": prefix}
@@ -87,6 +94,7 @@ def checked(
         raise ValueError(f"every = {every}: expected 1 to {steps} steps between records")
     for name, fold in folds.items():
         check_fold(name, fold, cell, steps // every)
+    remark_on_current(cell, electrode, dt)
     electrode = ready(cell, electrode, dt)
     if electrode.events:
         found = arrays(things | {"electrode": electrode})
@@ -96,8 +104,7 @@ def checked(
 def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) -> Along:
     """What was asked for, or under an ideal clamp its first command, along the cell's axes."""
     if initial is None and is_ideal_clamp(electrode):
-        command = electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd
-        initial = in_all_compartments(cell, command)
+        initial = in_all_compartments(cell, first_command(electrode))
     begun = Along(cell.state_axes, initial)
     for axis, n in zip(cell.state_axes, cell.state_shape, strict=True):
         check_length(axis, n, initial=begun)
@@ -151,9 +158,7 @@ def _run(
     ) -> tuple[Any, ...]:
         s = start(cell, initial, batch_shape(cell, initial, electrode, folds))
         final, data, folded = ENGINES[engine].run(cell, s, electrode, dt, look, every, folds)
-        # NaN and infinity never heal in the state, so the last one tells of the whole run.
-        finite = jnp.stack([jnp.isfinite(leaf) for leaf in jax.tree.leaves(final)])
-        ok = finite.all(axis=tuple(range(1 + len(cell.state_axes))))
+        ok = is_finite(cell, final)
         rounded = data if record_as else {}
         beyond = {
             k: ok & jnp.isinf(x).any(tuple(range(x.ndim - ok.ndim))) for k, x in rounded.items()
