@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from rig_files import abf1
 from test_plot import made_fit, spiking
 from typer.testing import CliRunner
 
@@ -439,3 +440,23 @@ def test_a_sweep_that_the_model_cannot_run_costs_only_itself(monkeypatch):
     assert "left out of the report: the model left the finite numbers" in told.export_text()
     with pytest.raises(RecordingError):
         deliver.certified(cell, sweeps[1:], [], told)
+
+
+# -- how a recording is read -----------------------------------------------------------------------
+def test_one_of_two_cells_is_replayed_by_its_channel(run, tmp_path):
+    current = np.where((np.arange(800) > 100) & (np.arange(800) < 600), 30.0, 0.0)
+    outputs = [{"source": 1, "epochs": [(1, h, 0, 400, 0, 0, 0)]} for h in (30.0, -20.0)]
+    sweeps = [[-70 + current / 10, -65 - current / 15]]
+    abf1(tmp_path / "x.abf", sweeps, (("Vm1", "mV", 0), ("Vm2", "mV", 1)), outputs)
+    done = run("simulate", "squid", "--recording", "x.abf", "--channel", "Vm2")
+    assert done.exit_code == 0, done.output
+    assert "step of -20 pA" in done.output
+    told = run("simulate", "squid", "--recording", "x.abf", "--channel", "Vm3")
+    assert told.exit_code == 2 and "channel='Vm3': expected one of 'Vm1'" in told.output
+    told = run("simulate", "squid", "--amplitude", "9 pA", "--channel", "Vm3")
+    assert told.exit_code == 2 and "name one" in told.output
+    told = run("fit", "x.abf", "squid", "--window", "700")
+    assert told.exit_code == 2 and "expected on-off in ms, as 200-700" in told.output
+    (tmp_path / "k.mod").write_text("NEURON {}")
+    told = run("fit", "k.mod", "squid")
+    assert told.exit_code == 2 and "neurojax convert" in told.output

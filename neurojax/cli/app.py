@@ -21,6 +21,15 @@ from typer.core import TyperGroup
 
 import neurojax
 from neurojax.channels import catalogue
+from neurojax.cli.reading import (
+    ChannelOption,
+    ClampOption,
+    CommandOption,
+    GainOption,
+    Reading,
+    UnitOption,
+    WindowOption,
+)
 from neurojax.cli.sweep import commands as sweep_commands
 from neurojax.config import cache_dir, configure, cores
 from neurojax.membrane.channel import Channel, ParamInfo, params
@@ -108,7 +117,7 @@ def demo(
 @app.command()
 def fit(
     recording: Annotated[
-        str, typer.Argument(help="ABF, NWB, CSV, NPZ, IBW, or a folder of IBW.")
+        str, typer.Argument(help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP, or a folder of IBW.")
     ] = "",
     model: Annotated[
         str,
@@ -123,9 +132,12 @@ def fit(
     held_out: Annotated[
         str, typer.Option(help="Sweeps to predict only. Default: all that are not fitted.")
     ] = "",
-    clamp: Annotated[
-        str, typer.Option(help="'current' or 'voltage', where a file holds both or does not say.")
-    ] = "",
+    clamp: ClampOption = "",
+    channel: ChannelOption = "",
+    command: CommandOption = "",
+    gain: GainOption = 1.0,
+    unit: UnitOption = "",
+    window: WindowOption = "",
     seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 120.0,
     method: Annotated[
         str,
@@ -180,7 +192,7 @@ def fit(
         outputs=fit.Outputs(output, report, save_model),
         sweeps=sweeps,
         held_out=held_out,
-        clamp=clamp,
+        reading=Reading(clamp, channel, command, gain, unit, window),
         seconds=seconds,
         method=method,
         starts=starts,
@@ -216,6 +228,9 @@ def simulate(
         str, typer.Option(help="Replay the stimulus of this recording instead of a step.")
     ] = "",
     sweep: Annotated[str, typer.Option(help="Which of its sweeps. Default: the first.")] = "",
+    clamp: ClampOption = "",
+    channel: ChannelOption = "",
+    command: CommandOption = "",
     step_error: Annotated[
         bool, typer.Option("--step-error", help="Tell how far off the time step puts spikes.")
     ] = False,
@@ -226,7 +241,10 @@ def simulate(
     from neurojax.cli import simulate
 
     step = simulate.Step(amplitude, duration, start, stop, holding)
-    replay = (recording, sweep) if recording else None
+    how = Reading(clamp, channel, command)
+    if how != Reading() and not recording:
+        raise ValueError("--clamp, --channel and --command say how a --recording is read: name one")
+    replay = simulate.Replay(recording, sweep, how) if recording else None
     simulate.run(
         out,
         model=model,

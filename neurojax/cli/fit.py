@@ -16,7 +16,8 @@ from rich.markup import escape
 from neurojax import fit as fitting
 from neurojax.cli.deliver import Outputs, certified, deliver
 from neurojax.cli.progress import FitProgress
-from neurojax.cli.sweeps import divide, prepared, read_told
+from neurojax.cli.reading import Reading
+from neurojax.cli.sweeps import divide, prepared
 from neurojax.fit import STAGES, Draw, Fit, Stage, agreement
 from neurojax.fit.compiling import compiling_s
 from neurojax.fit.recipe import fires
@@ -44,7 +45,7 @@ class Job:
     outputs: Outputs
     sweeps: str = ""
     held_out: str = ""
-    clamp: str = ""
+    reading: Reading = field(default_factory=Reading)
     seconds: float = 120.0
     method: str = ""
     starts: int | None = None
@@ -56,14 +57,17 @@ class Job:
 
     def check(self) -> None:
         """Raise ValueError or OSError for what could not be done, before anything is read."""
-        if self.clamp not in ("", "current", "voltage"):
-            raise ValueError(f"--clamp is {self.clamp!r}; expected 'current' or 'voltage'")
+        self.reading.check()
         if self.seconds <= 0 or (self.starts is not None and self.starts < 1):
             raise ValueError("--seconds and --starts must be positive")
         if self.precision not in ("single", "exact"):
             raise ValueError(f"--precision is {self.precision!r}; expected 'single' or 'exact'")
         if self.resume is not None and (
-            self.recording or self.model or self.sweeps or self.held_out or self.clamp
+            self.recording
+            or self.model
+            or self.sweeps
+            or self.held_out
+            or self.reading != Reading()
         ):
             told = f"recording, model and sweeps are in {self.resume}; give no other"
             raise ValueError(f"--resume: {told}")
@@ -92,7 +96,7 @@ def run_job(job: Job, out: Console, err: Console) -> int:
     stages = chosen_stages(job.method, job.starts)
     if job.resume is not None:
         return _go_on(job, job.resume, stages, out)
-    traces = read_told(job.recording, job.clamp, err)
+    traces = job.reading.read(job.recording, err)
     names = choices(divide(traces, job.sweeps, job.held_out)[0]) if job.model == "auto" else ()
     models = {name: load_model(name) for name in names} or {job.model: _named(job.model)}
     how = {"stimulus": job.stimulus, "pipette": job.pipette}

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from neurojax import plot
 from neurojax.cli.deliver import check_writable
+from neurojax.cli.reading import Reading
 from neurojax.cli.sweeps import choose
 from neurojax.engine.observables import observables, observe
 from neurojax.fit.saving import parameter_records
-from neurojax.io import Results, read, save
+from neurojax.io import Results, save
 from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell, State, check_single
 from neurojax.membrane.electrode import (
@@ -54,6 +55,15 @@ class Step:
     holding: str
 
 
+@dataclass(frozen=True)
+class Replay:
+    """A recording whose stimulus is played again, of one of its sweeps."""
+
+    recording: str
+    sweep: str
+    reading: Reading
+
+
 class Stimulus(NamedTuple):
     """What the rig does, in a trace's units, `[step]`."""
 
@@ -67,7 +77,7 @@ def run(
     out: Console,
     *,
     model: str,
-    stimulus: Step | tuple[str, str],
+    stimulus: Step | Replay,
     dt: str,
     sets: Sequence[str],
     record: str,
@@ -128,10 +138,11 @@ def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
     return values
 
 
-def _stimulus(asked: Step | tuple[str, str], cell: Cell, dt: float) -> Stimulus:
-    if isinstance(asked, tuple):
-        path, sweep = asked
-        (trace, *_) = choose(read(path), sweep, "--sweep") if sweep else read(path)
+def _stimulus(asked: Step | Replay, cell: Cell, dt: float) -> Stimulus:
+    if isinstance(asked, Replay):
+        asked.reading.check()
+        traces = asked.reading.read(asked.recording, Console(stderr=True, highlight=False))
+        (trace, *_) = choose(traces, asked.sweep, "--sweep") if asked.sweep else traces
         electrode = from_trace(trace, dt)
         in_current = trace.clamp == "current"
         command = np.asarray(electrode.i) / PA if in_current else np.asarray(electrode.v_cmd)

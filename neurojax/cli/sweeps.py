@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from neurojax import fit as fitting
 from neurojax.fit.saving import label
-from neurojax.io import read
 from neurojax.model import Model, ModelError
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest
@@ -35,21 +34,13 @@ def prepared(
     return done, ready.traces, ready.notes
 
 
-def read_told(path: str, clamp: str, err: Console) -> list[Trace]:
-    """The sweeps of a recording, what looks wrong in it told in a line each."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        traces = read(path, clamp=clamp or None)  # pyright: ignore[reportArgumentType]
-    for text in dict.fromkeys(str(w.message) for w in caught):
-        err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
-    return traces
-
-
 def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
-    """The sweeps that `3`, `sine_wave`, `IV:2` or a list of such name. Raises ValueError."""
+    """The sweeps that `3`, `1-5`, `sine_wave`, `IV:2` or a list of such name. Raises ValueError."""
     chosen: list[Trace] = []
     for word in (w.strip() for w in asked.split(",")):
         found = [t for t in traces if word in (str(t.sweep), t.name, label(t))]
+        if not found and (span := re.fullmatch(r"(\d{1,9})\s*-\s*(\d{1,9})", word)):
+            found = [t for t in traces if int(span[1]) <= t.sweep <= int(span[2])]
         if not word or not found:
             have = list(dict.fromkeys(label(t) for t in traces))
             listed = ", ".join(have[:20]) + (f" and {len(have) - 20} more" if have[20:] else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
-from h5py import h5o
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from neurojax.recording.trace import RecordingError
 
