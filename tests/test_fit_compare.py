@@ -79,9 +79,10 @@ def test_what_decides_is_told():
 def test_silent_sweeps_are_compared_by_their_squared_error_and_have_a_likelihood():
     rng, traces = np.random.default_rng(0), []
     cell = nj.Cell(channels={"leak": SquidLeak(g_bar=0.2), "k": SquidK(g_bar=0.5)}, area=1e-5)
-    for k, pA in enumerate((-4.0, -8.0)):
+    rest = float(nj.at_rest(cell).v)
+    for k, pA in enumerate((20.0, 10.0)):
         i = nj.steps(pA, start=15.0, stop=55.0, duration=70.0, dt=DT)
-        run = free_run(cell, Trace("current", DT, np.full(i.size, -65.0), i, sweep=k), DT)
+        run = free_run(cell, Trace("current", DT, np.full(i.size, rest), i, sweep=k), DT)
         traces.append(replace(run, v_mV=run.v_mV + 0.1 * rng.standard_normal(i.size)))
     bare = nj.Cell(channels={"leak": SquidLeak()}, area=1e-5)
     leak = {"leak.g_bar": (0.02, 2.0), "leak.E_rev": (-90.0, -40.0)}

@@ -15,7 +15,7 @@ from neurojax.fit.budget import Progress
 from neurojax.fit.precision import Precision
 from neurojax.fit.recipe import default_stages, fires, fit, resume
 from neurojax.fit.result import Fit
-from neurojax.fit.scoring.scorer import FeatureScorer, ObjectiveScorer, Scorer
+from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.search import Search
@@ -184,27 +184,29 @@ class _Racer:
         made, task = self.made, self.task
         assert made is not None
         z = made.space.point(made.values)[:, None]
-        unseen, parts = np.nan, made.contributions
+        unseen, parts, known = np.nan, made.contributions, None
+        spiking = fires((*task.traces, *task.held_out))
         if task.held_out:
             held_out = replace(task, traces=task.held_out, held_out=task.traces, keep=None)
-            found = _scorer(held_out, self.search)(z)
-            unseen, parts = float(found.errors[0]), {k: float(x[0]) for k, x in found.parts.items()}
-        known = None
-        if not fires(task.traces):
-            problem = task.problem()
+            if spiking:
+                found = _scorer(held_out, self.search)(z)
+                unseen, parts = found.errors[0], {k: float(x[0]) for k, x in found.parts.items()}
+            else:
+                problem = held_out.problem(None, held_out.every_sample)
+                unseen = problem.error(problem.values(z)[0])
+        if not spiking:
+            problem = task.problem(None, task.every_sample)
             known = likelihood(problem, quiet_noise(task.traces), float(problem.values(z)[0]))
         return Compared(
-            self.name, len(task.space), made.error, unseen, made.unit,
+            self.name, len(task.space), made.error, float(unseen), made.unit,
             seconds=sum(s.seconds - s.compiling for s in made.stages), parts=parts,
             likelihood=known,
         )  # fmt: skip
 
 
-def _scorer(task: Task, search: Search) -> Scorer:
-    """What tells how good a model is: of spikes, as the search does; else by the squared error."""
-    if fires((*task.traces, *task.held_out)):
-        return FeatureScorer(task.stepped(max(task.dt, search.dt)))
-    return ObjectiveScorer(task, None)
+def _scorer(task: Task, search: Search) -> FeatureScorer:
+    """What tells how good a model of spikes is, by the program of the search."""
+    return FeatureScorer(task.stepped(max(task.dt, search.dt)))
 
 
 def _compiled(racers: Sequence[_Racer], until: float) -> list[_Racer]:

@@ -74,6 +74,11 @@ class Task:
         """ "current" or "voltage": of all sweeps."""
         return self.traces[0].clamp
 
+    @property
+    def every_sample(self) -> int:
+        """Steps from one sample of the recording to the next: records between tell nothing new."""
+        return max(1, round(max(t.dt_ms for t in self.traces) / self.dt))
+
     def rng(self, *stream: int) -> np.random.Generator:
         """The random numbers of one stage, independent of those of another `stream`."""
         return np.random.default_rng([self.seed, *stream])

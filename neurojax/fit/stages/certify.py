@@ -84,9 +84,7 @@ class Certify:
         return replace(found, certificate=c)
 
     def _problem(self, task: Task) -> Problem:
-        """The task's, with records no denser than samples: those between tell nothing new."""
-        every = max(1, round(max(t.dt_ms for t in task.traces) / task.dt))
-        return task.problem(self.objective, self.every or every)
+        return task.problem(self.objective, self.every or task.every_sample)
 
     def _squared(self, task: Task, found: Candidates) -> bool:
         """Whether the candidates' error is a sum of squares, so that it has a likelihood."""
