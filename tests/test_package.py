@@ -82,7 +82,8 @@ r = nj.simulate(cell, nj.current_clamp(jnp.full(100, 1.0)))
 assert bool(r.ok)
 """
     optax = "from neurojax import fit\n" + SNIPPETS[7]
-    return run("".join(SNIPPETS[:6]) + check + optax + SNIPPETS[8] + channel).splitlines()
+    rest = SNIPPETS[8] + SNIPPETS[9]
+    return run("".join(SNIPPETS[:6]) + check + optax + rest + channel).splitlines()
 
 
 def test_first_snippet_of_the_readme(told):
@@ -126,6 +127,14 @@ def test_optax_of_the_readme(told):
 
 def test_channel_of_the_readme(told):
     assert "'k.g_bar'" in told[-1] and "'leak.E_rev'" in told[-1]
+
+
+def test_sweep_of_the_readme(told):
+    (swept,) = (line for line in told if re.fullmatch(r"\(16, 3\) up to \d+ Hz", line))
+    assert 50 < int(swept.split()[-2]) < 120  # a squid axon at 6.3 degC
+    text = re.search(r"```toml\n(model.*?)```", README, re.DOTALL)[1]
+    asked = neurojax.sweep.document.parse_sweep(text, Path())
+    assert asked.sweep.shape == (256, 100, 61)
 
 
 def test_readme_has_two_commands_for_a_fresh_machine():

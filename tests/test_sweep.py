@@ -321,3 +321,16 @@ def test_a_place_on_a_cable_is_an_axis():
         and top[0] == top[2]
         and top[1] != top[3]
     )
+
+
+def test_sobol_indices_are_those_of_a_known_function():
+    pytest.importorskip("SALib")
+    table = sweep.saltelli({"a": (0.0, 1.0), "b": (1.0, np.e, "log"), "c": (0.0, 1.0)}, 512)
+    a, b = table.columns["a"], np.log(table.columns["b"])
+    found = sweep.sobol_indices(table.names, a + 2 * b)  # variances 1 and 4, of c none
+    np.testing.assert_allclose(found.first, [0.2, 0.8, 0.0], atol=0.03)
+    np.testing.assert_allclose(found.total, [0.2, 0.8, 0.0], atol=0.03)
+    assert found.sentences()[0].startswith("b: 0.8")
+    for wrong, told in ((a[:7], "expected one for each row"), (a * np.nan, "no such result")):
+        with pytest.raises(ValueError, match=told):
+            sweep.sobol_indices(table.names, wrong)

@@ -1,11 +1,13 @@
 """Sweeps: a program over parameter sets, in shards that outgrow memory and machines."""
 
+from neurojax.sweep import cluster, document
 from neurojax.sweep.axes import Range, Samples, Table, as_table, grid
 from neurojax.sweep.definition import Sweep
 from neurojax.sweep.firing import BEHAVIOURS, Firing
 from neurojax.sweep.protocols import CurrentStep, Protocol, step
 from neurojax.sweep.read import Results, read
 from neurojax.sweep.run import Outcome, run
+from neurojax.sweep.sensitivity import Indices, saltelli, sobol_indices
 from neurojax.sweep.storage import SweepError
 from neurojax.sweep.traces import traces
 
@@ -13,6 +15,7 @@ __all__ = [
     "BEHAVIOURS",
     "CurrentStep",
     "Firing",
+    "Indices",
     "Outcome",
     "Protocol",
     "Range",
@@ -22,9 +25,13 @@ __all__ = [
     "SweepError",
     "Table",
     "as_table",
+    "cluster",
+    "document",
     "grid",
     "read",
     "run",
+    "saltelli",
+    "sobol_indices",
     "step",
     "traces",
 ]
