@@ -46,11 +46,12 @@ def fit_cell(cell_id: str, seeds: range) -> dict:
     traces = {t.name: t for t in read(folder / f"herg_{cell_id}.npz")}
     facts = json.loads((folder / "herg_facts.json").read_text())[f"herg_{cell_id}"]
     names = [*(f"kr.p{k}" for k in range(1, 9)), "kr.g_bar"]
-    published = dict(zip(names, facts["ml_params"], strict=True))
 
     herg = load_model("herg")
     assert herg.space is not None
     cell = nj.replace(herg.cell, {"kr.E_rev": facts["EK_mV"]})
+    of_paper = np.array([1.0] * 8 + [1e-3 / herg.cell.area])  # uS to mS/cm2
+    published = dict(zip(names, facts["ml_params"] * of_paper, strict=True))
     sine, ap = traces["sine_wave"], traces["ap"]
     keep, whole = capacitive_mask(sine), np.ones(ap.v_mV.size, dtype=bool)
 
@@ -70,7 +71,7 @@ def fit_cell(cell_id: str, seeds: range) -> dict:
     off = {k: best.values[k] / published[k] - 1 for k in names}
     assert best.certificate is not None
     errors = best.certificate.standard_errors
-    spread = dict(zip(names, facts["post_sd"], strict=True))
+    spread = dict(zip(names, facts["post_sd"] * of_paper, strict=True))
     ratios = {k: errors[k] / spread[k] for k in names}
     return {
         "cell": cell_id,

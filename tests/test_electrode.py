@@ -210,7 +210,7 @@ def test_nudging_pulls_towards_the_data():
 
 
 def test_herg_steady_tail_under_a_protocol():
-    cell = nj.Cell(channels={"kr": HergKr()}, area=1e-3)
+    cell = nj.Cell(channels={"kr": HergKr()}, area=2e-5)
     command = np.concatenate([np.full(5000, 40.0), np.full(500, -120.0)])
     i = nj.simulate(cell, nj.voltage_clamp(command), 0.1, record=("i_ion",), initial=-80.0)
     i = np.asarray(i.data["i_ion"])

@@ -240,11 +240,13 @@ def test_herg_intervals_are_those_of_the_published_posterior():
     names = [*(f"kr.p{k}" for k in range(1, 9)), "kr.g_bar"]
     cell = nj.replace(herg.cell, {"kr.E_rev": facts["EK_mV"]})
     task = Task(cell, herg.space, [sine])
-    z = task.space.point(dict(zip(names, facts["ml_params"], strict=True)))[:, None]
+    of_paper = np.array([1.0] * 8 + [1e-3 / herg.cell.area])  # uS to mS/cm2
+    published = np.array(facts["ml_params"]) * of_paper
+    z = task.space.point(dict(zip(names, published, strict=True)))[:, None]
     told = Certify("quiet").run(task, Candidates(z, np.ones(1), "pA"), Budget()).certificate
     measured = facts["protocols"]["sine_wave"]["noise_sd_first200ms"]
     assert told.noise.sd == pytest.approx(1e3 * measured, rel=0.1)  # less the mains
-    for name, sd in zip(names, facts["post_sd"], strict=True):
+    for name, sd in zip(names, facts["post_sd"] * of_paper, strict=True):
         assert 1 / 1.5 < told.standard_errors[name] / sd < 1.5, name
 
 

@@ -160,16 +160,16 @@ def test_a_voltage_clamp_fit_finds_a_leak():
 
 @pytest.mark.slow
 def test_a_voltage_clamp_fit_finds_the_channel():
-    cell = nj.Cell(channels={"kr": HergKr()}, area=1e-3)
+    cell = nj.Cell(channels={"kr": HergKr()}, area=2e-5)
     levels = (-80.0, 40.0, -120.0, -40.0, 0.0, -60.0)
     v = np.repeat(levels, (100, 500, 400, 300, 300, 400))
     silent = nj.Trace(clamp="voltage", dt_ms=0.5, v_mV=v, i_pA=np.zeros(v.size))
     with jax.enable_x64(True):
         data = free_run(cell, silent, 0.5)
-    bounds = {f"kr.p{k}": {"low": 1e-6, "high": 1.0} for k in (1, 3)} | {"kr.g_bar": (1e-2, 10)}
+    bounds = {f"kr.p{k}": {"low": 1e-6, "high": 1.0} for k in (1, 3)} | {"kr.g_bar": (0.5, 500)}
     fitted = fit(cell, [data], bounds)
     assert fitted.values["kr.p1"] == pytest.approx(2.26e-4, rel=1e-4)
-    assert fitted.values["kr.g_bar"] == pytest.approx(0.1524, rel=1e-4)
+    assert fitted.values["kr.g_bar"] == pytest.approx(7.62, rel=1e-4)
     assert fitted.stages[-1].unit == "pA"
 
 

@@ -20,7 +20,7 @@ from neurojax.fit import (
 from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.io import read
 from neurojax.membrane import pipette
-from neurojax.model import parse_model, to_toml
+from neurojax.model import load_model, parse_model, to_toml
 from neurojax.units import PA
 
 AREA, G, E, C_M = 33e-6, 2 / 33, 0.0, 1.0  # cm2, mS/cm2: 500 MOhm and 33 pF
@@ -173,6 +173,38 @@ def test_a_hardware_cell_is_taken_apart(x64):
     assert found["pipette.R_s"] + R_m == pytest.approx(511.1, rel=0.005)
     assert found["area"] * C_M * 1e6 == pytest.approx(33.0, rel=0.02)  # pF
     assert found["pipette.offset"] == pytest.approx(-2.4, abs=0.8)  # pA at 0 mV
+
+
+def test_without_stray_capacitance_the_pipette_follows_at_once(x64):
+    """What is read is v + R_s i of each step; a capacitance that is nearly none says the same."""
+    i = np.r_[np.zeros(50), np.full(450, 20.0 * PA)]
+    none, hardly = (
+        nj.simulate(passive(C_pip=C), pipette.current_clamp(i), 0.1, record=("v", "v_amp"))
+        for C in (0.0, 1e-3)
+    )
+    seen, v = none.data["v_amp"][1:], none.v[:-1]  # gates move before the potential
+    np.testing.assert_allclose(seen, v + 11.1e3 * i[1:], atol=1e-3)
+    np.testing.assert_allclose(none.data["v_amp"], hardly.data["v_amp"], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["R_s", "tau_clamp"])
+def test_a_pipette_is_refused_by_which_its_equations_cannot_divide(name):
+    with pytest.raises(ValueError, match=rf"Pipette\.{name} = 0 .*leave the pipette out"):
+        nj.Pipette(**{name: 0.0})
+
+
+def test_the_packaged_herg_cell_takes_a_series_resistance():
+    """Of 5 MOhm, through which 20 pF charge in 0.1 ms: a tail of 2 nA is off by 10 mV at most."""
+    herg = load_model("herg").cell
+    assert herg.C_m * herg.area * 1e6 == pytest.approx(20.0)  # pF
+    v = np.repeat((-80.0, 40.0, -50.0, -80.0), (500, 10_000, 5_000, 500))
+    ideal = nj.simulate(herg, nj.voltage_clamp(v), 0.1, record=("i_ion",))
+    behind = dataclasses.replace(herg, channels=herg.channels | {"pipette": nj.Pipette(R_s=5.0)})
+    piped = nj.simulate(behind, pipette.voltage_clamp(v), 0.1, record=("i_amp",), initial=-80.0)
+    own = np.asarray(ideal.data["i_ion"]) * herg.area / PA
+    late = np.concatenate([np.arange(1000, 10_400), np.arange(10_600, 15_000)])
+    error = np.asarray(piped.data["i_amp"])[late] - own[late]
+    assert np.abs(own).max() > 1500 and np.sqrt(np.mean(error**2)) < 0.08 * np.abs(own).max()
 
 
 def test_the_gradient_in_the_pipette_is_that_of_differences(x64):

@@ -31,7 +31,7 @@ def squid():
 
 
 def herg():
-    return nj.Cell(channels={"kr": HergKr()}, area=1e-3)
+    return nj.Cell(channels={"kr": HergKr()}, area=2e-5)
 
 
 def thalamic():

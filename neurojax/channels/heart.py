@@ -28,10 +28,10 @@ class HergKr(Channel):
 
     Source: Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP275733, figure 5; the defaults
     are the maximum-posterior values of its cell 5.
-    Deviates: a density; on an area of 1e-3 cm2 the numbers of g_bar are those of the paper in uS.
+    Deviates: a density; the paper's 0.1524 uS are g_bar on 2e-5 cm2, the membrane of 20 pF.
     """
 
-    g_bar: Leaf = param(0.1524, "mS/cm2", 1e-4, 100.0)
+    g_bar: Leaf = param(7.62, "mS/cm2", 1e-3, 1000.0)
     E_rev: Leaf = param(-88.4, "mV", -120.0, -60.0)
     p1: Leaf = param(2.260e-4, "1/ms", 1e-7, 1e3)
     p2: Leaf = param(0.06992, "1/mV", 1e-7, 0.4, scale="linear")

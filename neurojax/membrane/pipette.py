@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import aligned, batch_shape
-from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree
+from neurojax.membrane.channel import Channel, Gates, Leaf, check_real, param, params, pytree
 from neurojax.membrane.compartment import Cell, State, environment
 from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
 from neurojax.membrane.rates import Gating, from_inf
@@ -23,6 +24,8 @@ from neurojax.units import MINUTE, PA
 _HELD = ("v_cmd", "i_cmd", "clamped", "minutes")
 _IMPOSED = 1e9
 """A coupling (mS/cm2) that brings a cell to its recording within one step."""
+_NO_C_PIP = 1e-6
+"""A stray capacitance (pF) that is charged within any step."""
 _NEWTON = 8
 """Newton steps to the potential that a clamp holds; each squares the error."""
 
@@ -37,7 +40,7 @@ class Pipette(Channel):
     (`clamped` 0) the amplifier reads v_amp = v_p + junction, where
     v_p' = (v + R_s i - v_p) / (R_s C_pip), and i = i_cmd - offset is what the cell gets of the
     current. R_s and C_pip are what compensation leaves; R_s grows by `drift` with the `minutes` of
-    the recording. A `coupling` (mS/cm2) pulls the cell to where the recorded v_cmd, which rises by
+    the recording. Without C_pip the pipette follows at once. A `coupling` (mS/cm2) pulls the cell to where the recorded v_cmd, which rises by
     v_rise (mV/ms), put it: see `membrane_v`.
 
     Source: Lei et al. 2020, Phil Trans R Soc A 378:20190348, doi:10.1098/rsta.2019.0348.
@@ -61,6 +64,12 @@ class Pipette(Channel):
     # No gate of a channel, it is not shifted or scaled as one.
     v_shift: ClassVar[float] = 0.0  # pyright: ignore[reportIncompatibleVariableOverride]
     tau_scale: ClassVar[float] = 1.0  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __post_init__(self):
+        for name in params(self):
+            check_real(f"Pipette.{name}", getattr(self, name))
+        for name, unit in (("R_s", "MOhm"), ("tau_clamp", "ms")):
+            _check_above_0(name, getattr(self, name), unit)
 
     def resistance(self, minutes: Leaf) -> Leaf:
         """Series resistance, kOhm."""
@@ -90,7 +99,8 @@ class Pipette(Channel):
         free = 1 - clamped
         held = access.membrane_side(v_cmd, self.junction)
         inf = clamped * held + free * (v + R * self.arriving(i_cmd))
-        charging = 1 / (R * self.C_pip * PA)  # pF as pA are 1e-6 of the coherent unit
+        capacitance = jnp.maximum(self.C_pip, _NO_C_PIP)
+        charging = 1 / (R * capacitance * PA)  # pF as pA are 1e-6 of the coherent unit
         return {"v": from_inf(inf, clamped / self.tau_clamp + free * charging)}
 
     def current(
@@ -121,6 +131,15 @@ class Pipette(Channel):
     def amplifier_potential(self, x: Gates) -> jax.Array:
         """What the amplifier reads in current clamp, mV."""
         return access.amplifier_side(x["v"], self.junction)
+
+
+def _check_above_0(name: str, value: Leaf, unit: str) -> None:
+    """Raise ValueError for a value by which a pipette's equations cannot divide."""
+    if not isinstance(value, Tracer) and (np.asarray(value) <= 0).any():
+        raise ValueError(
+            f"Pipette.{name} = {np.min(value):g} {unit}: expected more than 0. Without any series "
+            "resistance leave the pipette out of the cell: its clamp is then ideal"
+        )
 
 
 # -- the amplifier's side --------------------------------------------------------------------------
