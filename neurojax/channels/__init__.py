@@ -29,6 +29,7 @@ from neurojax.channels.hair_cell import HairCellCalcium as HairCellCalcium
 from neurojax.channels.hair_cell import HairCellKca as HairCellKca
 from neurojax.channels.hair_cell import HairCellMet as HairCellMet
 from neurojax.channels.heart import HergKr as HergKr
+from neurojax.channels.herg_block import HergBlock as HergBlock
 from neurojax.channels.hippocampus import HippocampusH as HippocampusH
 from neurojax.channels.human_ventricle import HumanVentricleCaL as HumanVentricleCaL
 from neurojax.channels.human_ventricle import HumanVentricleK1 as HumanVentricleK1

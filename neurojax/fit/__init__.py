@@ -15,7 +15,8 @@ determine), `stages`, and on top `recipe` (one cell) and `hierarchical` (many ce
 from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.compare import Compared, Comparison, compare
-from neurojax.fit.hierarchical.cohort import CohortFit, Pool, cohort
+from neurojax.fit.hierarchical.cohort import cohort
+from neurojax.fit.hierarchical.outcome import CohortFit, CohortWarning, Pool
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording
 from neurojax.fit.problem import Objective
@@ -45,6 +46,7 @@ __all__ = [
     "Certificate",
     "Certify",
     "CohortFit",
+    "CohortWarning",
     "Compared",
     "Comparison",
     "Draw",

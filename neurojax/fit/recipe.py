@@ -19,7 +19,7 @@ from neurojax.fit.problem import Objective
 from neurojax.fit.result import End, Fit
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
-from neurojax.fit.stages.draw import Draw
+from neurojax.fit.stages.draw import COARSE_MS, Draw
 from neurojax.fit.stages.minimise import Minimise
 from neurojax.fit.stages.nudge import Nudge
 from neurojax.fit.stages.polish import Polish
@@ -39,9 +39,6 @@ STAGES = {
 
 _AGAIN = 0.2
 """Of the time of a fit that goes on, in which it looks elsewhere too."""
-
-COARSE_MS = 0.5
-"""Time step of a first round under voltage clamp: gates are exact there while v is held."""
 
 
 def fit(

@@ -206,6 +206,19 @@ def sine(dt: float = 0.1) -> Protocol:
     return Protocol("sine wave", v[:, None], dt, np.array([0.0]), {"test": (3000.0, 6500.0)})
 
 
+def milnes(pulse_at: float = 0.0, *, holding: float = -80.0, dt: float = 0.1) -> Protocol:
+    """One sweep of 25 s, in which hERG stands open for 10 s: how fast a drug blocks it.
+
+    Ten of them follow each other, after the drug has had time to reach the closed channels.
+
+    Source: Milnes et al. 2010, J Pharmacol Toxicol Methods 61:178,
+    doi:10.1016/j.vascn.2010.02.007; the times as in Li et al. 2017, Circ Arrhythm Electrophysiol
+    10:e004628, doi:10.1161/CIRCEP.116.004628, whose data it was.
+    """
+    parts = [("", 940.0, holding), ("test", 10_000.0, pulse_at), ("", 14_060.0, holding)]
+    return epochs("Milnes", parts, levels=np.array([pulse_at]), dt=dt)
+
+
 def action_potential_clamp(
     v: Real[np.ndarray, " sample"], dt_recorded: float, dt: float = 0.025
 ) -> Protocol:

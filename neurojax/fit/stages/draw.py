@@ -27,6 +27,9 @@ RATE_LIMITS = (1.67e-5, 1e3)
 Source: the prior of Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP275733.
 """
 
+COARSE_MS = 0.5
+"""Time step of a first round under voltage clamp: gates are exact there while v is held."""
+
 
 @dataclass(frozen=True)
 class Draw:
