@@ -244,7 +244,7 @@ def test_the_schur_complement_solves_the_whole_system():
     np.testing.assert_allclose(move[~shared].T.ravel(), direct[:-2], rtol=1e-9)
     np.testing.assert_allclose(move[shared], np.repeat(direct[-2:, None], cells, 1), rtol=1e-9)
     inverse = np.diag(np.linalg.inv(whole.T @ whole))
-    variances = schur_complement.variances(H, shared)
+    variances = schur_complement.spread(H, shared).variances
     np.testing.assert_allclose(variances[~shared].T.ravel(), inverse[:-2], rtol=1e-9)
     np.testing.assert_allclose(variances[shared][:, 0], inverse[-2:], rtol=1e-9)
     held[0, 2] = True

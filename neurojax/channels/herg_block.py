@@ -59,7 +59,7 @@ class HergBlock(Scheme):
             for pair, (A, B, q10) in _RATES.items()
         }
         one = jnp.ones_like(v)
-        binding = self.Kmax * self.Ku * self._occupied(drug) * one
+        binding = self.Kmax * self.Ku * self.occupied(drug) * one
         leaving, closing = self.Ku * one, self.Kt * one
         opening = self.Kt * sigmoid((v - self.Vhalf) / _TRAP_SLOPE)
         # A bound channel inactivates as a free one does, so that nothing flows in a circle.
@@ -71,8 +71,8 @@ class HergBlock(Scheme):
             ("IObound", "Cbound"): closing, ("Cbound", "IObound"): opening,
         }  # fmt: skip
 
-    def _occupied(self, drug: Leaf):
-        """drug^n / (drug^n + halfmax), 0 without a drug."""
+    def occupied(self, drug: Leaf):
+        """drug^n / (drug^n + halfmax) of a drug in nM, 0 without one."""
         drug = jnp.asarray(drug)
         some = jnp.where(drug > 0, drug, 1.0)  # where no logarithm is infinite
         return jnp.where(drug > 0, sigmoid(self.n * jnp.log(some) - jnp.log(self.halfmax)), 0.0)

@@ -16,6 +16,7 @@ from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.compare import Compared, Comparison, compare
 from neurojax.fit.hierarchical.cohort import cohort
+from neurojax.fit.hierarchical.drugs import Block, DrugFit, drug_binding
 from neurojax.fit.hierarchical.outcome import CohortFit, CohortWarning, Pool
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording
@@ -41,6 +42,7 @@ __all__ = [
     "NUDGES",
     "STAGES",
     "Agreement",
+    "Block",
     "Budget",
     "Candidates",
     "Certificate",
@@ -50,6 +52,7 @@ __all__ = [
     "Compared",
     "Comparison",
     "Draw",
+    "DrugFit",
     "Fit",
     "Free",
     "Minimise",
@@ -71,6 +74,7 @@ __all__ = [
     "compare",
     "default_stages",
     "default_sweeps",
+    "drug_binding",
     "every_second",
     "fit",
     "free",

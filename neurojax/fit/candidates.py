@@ -49,6 +49,8 @@ class Candidates:
 
     def within(self, times: float) -> Candidates:
         """Those whose error is less than `times` the best's, and the best itself."""
+        if np.isinf(times):
+            return self
         n = max(1, int(np.searchsorted(self.errors, times * self.errors[:1].sum())))
         return self.first(n)
 

@@ -38,10 +38,10 @@ class Pipette(Channel):
     v' = (v_cmd - junction - v_p) / tau_clamp. Through R_s it sends (v_p - v) / R_s into the cell,
     and the amplifier reads i_amp = (v_p - v) / R_s + C_pip v_p' + offset. In current clamp
     (`clamped` 0) the amplifier reads v_amp = v_p + junction, where
-    v_p' = (v + R_s i - v_p) / (R_s C_pip), and i = i_cmd - offset is what the cell gets of the
-    current. R_s and C_pip are what compensation leaves; R_s grows by `drift` with the `minutes` of
-    the recording. Without C_pip the pipette follows at once. A `coupling` (mS/cm2) pulls the cell to where the recorded v_cmd, which rises by
-    v_rise (mV/ms), put it: see `membrane_v`.
+    v_p' = (v + R_s i - v_p) / (R_s C_pip), at once without C_pip, and i = i_cmd - offset is what
+    the cell gets of the current. R_s and C_pip are what compensation leaves; R_s grows by `drift`
+    with the `minutes` of the recording. A `coupling` (mS/cm2) pulls the cell to where the recorded
+    v_cmd, which rises by v_rise (mV/ms), put it: see `membrane_v`.
 
     Source: Lei et al. 2020, Phil Trans R Soc A 378:20190348, doi:10.1098/rsta.2019.0348.
     Deviates: R_s compensation is a smaller R_s; in current clamp what charges C_pip is not missing

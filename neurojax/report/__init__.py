@@ -20,6 +20,7 @@ from neurojax.report import (
 from neurojax.report.content import FitReport, at_bound, report_of
 from neurojax.report.figures import figures, sweep_figures, write_figures
 from neurojax.report.neuron import turning
+from neurojax.report.plate import write_plate
 from neurojax.report.records import as_results
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "to_html",
     "write",
     "write_neuron",
+    "write_plate",
 ]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from neurojax.fit.budget import Budget, Progress, StageLog
-from neurojax.fit.hierarchical import projection, starts as beginnings
+from neurojax.fit.hierarchical import projection
+from neurojax.fit.hierarchical import starts as beginnings
 from neurojax.fit.hierarchical.cohort_descent import CohortDescent, Plan
 from neurojax.fit.hierarchical.lanes import Lanes
 from neurojax.fit.hierarchical.outcome import CohortFit, CohortWarning, concluded
@@ -51,10 +52,12 @@ def cohort(
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    names: Sequence[str] = (),
 ) -> CohortFit:
     """Fit many cells at once, each to its own sweeps, with parameters in common.
 
-    recordings: the sweeps of each cell. space: the free parameters of a cell. Those `shared` have
+    recordings: the sweeps of each cell, `names` what to call them (default: as the first sweep of
+    each). space: the free parameters of a cell. Those `shared` have
     one value in all cells (kinetics); those `pooled` are draws from a normal population, on the
     parameter's scale within its bounds, whose mean and spread are estimated with them (empirical
     Bayes), so that badly determined cells lean on it; all others are each cell's own. A leaf of
@@ -90,7 +93,7 @@ def cohort(
     budget = Budget(seconds, progress)
     check_single(cell, "a cohort")
     cell = suited(cell, checked(precision))
-    plate = Plate(cell, space, recordings, clamp, dt, every, keep, hold, precision)
+    plate = Plate(cell, space, recordings, clamp, dt, every, keep, hold, precision, names)
     plan = Plan(
         in_common, of_population, plate.samples,
         None if noise is None else np.asarray(noise, dtype=float),
@@ -148,9 +151,7 @@ def _begun(
     return Lanes(plate), drawn
 
 
-def _run(
-    looks: Looks, plan: Plan, waiting: list[np.ndarray], log: StageLog
-) -> list[CohortDescent]:
+def _run(looks: Looks, plan: Plan, waiting: list[np.ndarray], log: StageLog) -> list[CohortDescent]:
     """Every start to its end."""
     starts = len(waiting)
     width = max(1, min(starts, LANES // len(looks.sweeps)))
@@ -185,9 +186,7 @@ def _drawn(plate: Plate, plan: Plan, draws: int, rng: np.random.Generator) -> np
     return z
 
 
-def _best_of(
-    looks: Looks, plan: Plan, points: np.ndarray, width: int, log: StageLog
-) -> np.ndarray:
+def _best_of(looks: Looks, plan: Plan, points: np.ndarray, width: int, log: StageLog) -> np.ndarray:
     """Each cell's best of some points."""
     if len(points) == 1:
         return points[0]

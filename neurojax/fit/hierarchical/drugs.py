@@ -6,8 +6,8 @@ of it, propagated exactly through the protocol's constant parts (`engine.held`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,22 +18,26 @@ from jaxtyping import Float
 
 from neurojax.channels import HergBlock
 from neurojax.engine import held, runner
-from neurojax.fit.budget import Budget, Progress, StageRecord
-from neurojax.fit.optimisers.levenberg import levenberg_marquardt
+from neurojax.fit.budget import Budget, Progress, StageLog, StageRecord
+from neurojax.fit.optimisers.levenberg import BOLD, LEVENBERG_MARQUARDT
 from neurojax.fit.precision import computing
 from neurojax.membrane.axes import Along
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.markov import Scheme
-from neurojax.membrane.path_names import substitute
 from neurojax.model.space import Space, free
 
-CHUNK = 256
+CHUNK = 64
 """Fits that are computed at once."""
 
-PATIENCE = 4
+PATIENCE = 3
 """Iterations without a gain after which a fit is done."""
 
+DRAWS, BINDING = 8, (0.05, 200.0)
+"""A start is the best of so many draws, at which between so many bind for each that leaves."""
+
 _KEY = "kr"
+_LANE = ("Kmax", "Ku", "Vhalf")
+"""Parameters of one fit at one concentration; Kmax is there what binds for each that leaves."""
+
 _BOUNDS = {"Kmax": {}, "Ku": {}, "n": {"scale": "linear"}, "halfmax": {}, "Vhalf": {}}
 
 
@@ -76,6 +80,11 @@ class Course(NamedTuple):
     sweeps: int
     dt: float  # ms
 
+    @property
+    def last(self) -> int:
+        """Steps of the pulse before the last sample."""
+        return self.first + self.stride * (self.samples - 1)
+
 
 @dataclass(frozen=True)
 class DrugFit:
@@ -116,13 +125,13 @@ def drug_binding(
     command: Float[np.ndarray, " step"],
     dt: float,
     *,
-    channel: Scheme | None = None,
+    channel: HergBlock | None = None,
     bounds: Mapping[str, Any] | None = None,
     waiting: float = 180e3,
     boots: int = 2000,
-    starts: int = 32,
-    iterations: int = 60,
-    tolerance: float = 1e-5,
+    starts: int = CHUNK,
+    iterations: int = 40,
+    tolerance: float = 1e-4,
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -142,24 +151,26 @@ def drug_binding(
 
     Raises ValueError for a command or times that do not fit.
     """
-    cell = Cell(channels={_KEY: channel or HergBlock()})
+    channel = channel or HergBlock()
+    cell = Cell(channels={_KEY: channel})
     space = free(cell, {f"{_KEY}.{k}": v for k, v in (bounds or _BOUNDS).items()})
+    _check_free(space)
     course = course_of(block, command, dt, waiting)
+    how = iterations, tolerance
     budget, rng = Budget(seconds, progress), np.random.default_rng(seed)
     levels = np.unique(block.drug)
-    problem = _Problem(cell, space, course, levels)
+    problem = _Problem(channel, space, course, levels)
     whole = _averaged(block, levels, np.ones((1, block.drug.size)))
     with budget.stage("fit of all cells", "") as log:
-        z = rng.random((starts, len(space)))
-        alike = jax.tree.map(lambda a: np.repeat(a, starts, axis=-1), whole)
-        z, value, _ = _descended(problem, z, alike, iterations, tolerance, log)
+        z = _begun(problem, whole, starts, seed)
+        z, value, _ = _descended(problem, z, _alike(whole, starts), LEVENBERG_MARQUARDT, how, log)
         log.conclude(np.sqrt(value))
     best = z[np.argmin(value)]
     error = float(np.sqrt(value.min()))
     resampled = _averaged(block, levels, _resampled(block, levels, boots, rng))
     with budget.stage("resampled cells", "") as log:
         begun = np.repeat(best[None], boots, axis=0)
-        z, values, done = _descended(problem, begun, resampled, iterations, tolerance, log)
+        z, values, done = _descended(problem, begun, resampled, BOLD, how, log)
         log.conclude(np.sqrt(values))
     names = [name.removeprefix(f"{_KEY}.") for name in space.names]
     return DrugFit(
@@ -172,6 +183,13 @@ def drug_binding(
         stages=budget.stages,
         interrupted=budget.interrupted,
     )
+
+
+def _check_free(space: Space) -> None:
+    for path in space.names:
+        name = path.removeprefix(f"{_KEY}.")
+        if name not in _BOUNDS:
+            raise ValueError(f"{name!r} cannot be free here (have: {', '.join(_BOUNDS)})")
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -236,118 +254,167 @@ def _averaged(block: Block, levels: np.ndarray, counts: np.ndarray) -> _Means:
 
 # -- the problem -----------------------------------------------------------------------------------
 class _Problem:
-    """Mean squares of fits `[fit, P]`, their gradient and matrix."""
+    """Mean squares of fits `[fit, P]`, their gradient and matrix.
 
-    def __init__(self, cell: Cell, space: Space, course: Course, levels: np.ndarray):
-        self.cell, self.space, self.course, self.levels = cell, space, course, levels
+    A concentration is seen by the channel as one number, how many bind for each that leaves: Kmax
+    times what is occupied. So a lane, a fit at a concentration, has three parameters.
+    """
+
+    def __init__(self, channel: HergBlock, space: Space, course: Course, levels: np.ndarray):
+        self.channel, self.space, self.course, self.levels = channel, space, course, levels
         with computing("exact"):
+            cell = Cell(channels={_KEY: channel})
             self.place = runner.place_of(cell, jnp.zeros(()))
-            open_ = _open(cell, course, jnp.zeros(1))
-            self.control = np.asarray(open_)[:, 0]  # [record]
+            free = open_at_samples(replace(channel, Kmax=0.0), course, (1,))
+            self.control = Along(("record",), np.asarray(free)[:, 0])
 
     def __call__(self, z: np.ndarray, means: _Means) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        n, drugs = len(z), len(self.levels)
+        at = self._lanes(z)
+        value, gradient, matrix = self._run(at, means)
+        turn = self._turn(z, at)  # [P, lane parameter, drug, fit]
+        gradient = np.einsum("pldf,ldf->fp", turn, gradient)
+        matrix = np.einsum("pldf,lmdf,qmdf->fpq", turn, matrix, turn, optimize=True)
+        return value.sum(0), gradient, matrix
 
-        def lanes(a: np.ndarray) -> np.ndarray:  # [drug, record, fit] to [record, drug x fit]
-            return np.moveaxis(a, 0, 1).reshape(a.shape[1], -1)
+    def _run(self, at: dict[str, np.ndarray], means: _Means) -> list[np.ndarray]:
+        def lanes(a: np.ndarray) -> Along:  # [drug, record, fit] to [record, drug x fit]
+            return Along(("record",), np.moveaxis(a, 0, 1).reshape(a.shape[1], -1))
 
+        shape = at["Ku"].shape
         with computing("exact"):
-            theta = {k: np.tile(v, drugs) for k, v in self.space.values(z.T).items()}
-            found = _squares(
-                self.cell, theta, np.repeat(self.levels, n),
-                Along(("record",), lanes(means.data)), Along(("record",), lanes(means.weight)),
-                Along(("record",), self.control), course=self.course, place=self.place,
-            )  # fmt: skip
-            value, gradient, matrix = (
-                np.asarray(a).reshape(*a.shape[:-1], drugs, n).sum(-2) for a in found
-            )
-        slopes = self.space.slopes(z.T)
-        gradient, matrix = gradient * slopes, matrix * slopes[:, None] * slopes[None]
-        return value, gradient.T, np.moveaxis(matrix, -1, 0)
+            theta = {name: a.reshape(-1) for name, a in at.items()}
+            data = lanes(means.data), lanes(means.weight), self.control
+            found = _squares(self.channel, theta, *data, course=self.course, place=self.place)
+            return [np.asarray(a).reshape(*a.shape[:-1], *shape) for a in found]
+
+    def _lanes(self, z: np.ndarray) -> dict[str, np.ndarray]:
+        """Binding, Ku and Vhalf of each lane, `[drug, fit]`."""
+        with computing("exact"):
+            own = self._own(z)
+            filled = np.asarray(own.occupied(self.levels[:, None]))
+        alike = {name: np.broadcast_to(getattr(own, name), filled.shape) for name in _LANE[1:]}
+        return {_LANE[0]: own.Kmax * filled} | alike
+
+    def _own(self, z: np.ndarray) -> HergBlock:
+        values = self.space.values(z.T)
+        return replace(self.channel, **{k.removeprefix(f"{_KEY}."): v for k, v in values.items()})
+
+    def _turn(self, z: np.ndarray, at: dict[str, np.ndarray]) -> np.ndarray:
+        """How each lane's parameters go with z, `[P, lane parameter, drug, fit]`."""
+        own, slopes = self._own(z), self.space.slopes(z.T)
+        binding = at[_LANE[0]]
+        rest = 1 - binding / own.Kmax  # what is not occupied
+        relative = {
+            "Kmax": 1 / own.Kmax,
+            "n": rest * np.log(self.levels)[:, None],
+            "halfmax": -rest / own.halfmax,
+        }
+        turn = np.zeros((len(slopes), len(_LANE), *binding.shape))
+        for k, name in enumerate(self.space.names):
+            name = name.removeprefix(f"{_KEY}.")
+            if name in relative:
+                turn[k, 0] = binding * relative[name] * slopes[k]
+            else:
+                turn[k, _LANE.index(name)] = slopes[k]
+        return turn
 
 
-def _open(cell: Cell, course: Course, drug: jax.Array) -> jax.Array:
-    """How much is open at every sample of all sweeps, `[record, *pop]`, under a drug in nM."""
-    channel: Any = cell.channels[_KEY]
-    dt, v = course.dt, jnp.asarray
+def open_at_samples(channel: HergBlock, course: Course, shape: tuple[int, ...]) -> jax.Array:
+    """How much is open at every sample of all sweeps, `[record, *shape]`.
 
-    def doubled(mV: float, times: int) -> list[jax.Array]:
-        A = held.generator(channel, v(mV), cell.celsius, drug=drug)
-        return held.doublings(held.propagator(A, dt), times)
+    Under a drug that fills all there is to occupy, so that Kmax is what binds for each that leaves.
+    """
+    everywhere = jnp.asarray(1e30)  # nM
 
-    held_ = doubled(course.holding, max(course.waiting + course.lead, course.lead + course.after))
-    pulsed = doubled(course.pulse, max(course.first, course.stride, course.rest))
-    before = channel.steady_state(jnp.asarray(course.holding), drug=jnp.zeros(()))
-    x = jnp.stack([jnp.broadcast_to(before[k], drug.shape) for k in channel.states])
-    conducts = [channel.conducting.get(k, 0.0) for k in channel.states]
+    def doubled(mV: float, times: int) -> jax.Array:
+        A = held.generator(channel, jnp.broadcast_to(mV, shape), drug=everywhere)
+        return held.doublings(held.propagator(A, course.dt), times)
 
-    def sample(x: jax.Array, _: Any) -> tuple[jax.Array, jax.Array]:
-        seen = sum(c * x[k] for k, c in enumerate(conducts) if c)
-        return held.repeated(pulsed, course.stride, x), jnp.asarray(seen)
+    rest = doubled(course.holding, course.waiting + course.lead + course.after)
+    pulse = doubled(course.pulse, course.last + course.rest)
+    before = channel.steady_state(jnp.broadcast_to(course.holding, shape), drug=jnp.zeros(()))
+    x = jnp.stack([before[k] for k in channel.states])
+    row = jnp.stack([jnp.full(shape, channel.conducting.get(k, 0.0)) for k in channel.states])
+    seen = held.readings(pulse, row, course.first, course.stride, course.samples)
 
     def sweep(x: jax.Array, _: Any) -> tuple[jax.Array, jax.Array]:
-        x = held.repeated(pulsed, course.first, x)
-        # The last sample is followed by the rest of the pulse, not by another stride.
-        x, seen = jax.lax.scan(sample, x, None, length=course.samples - 1)
-        last = sample(x, None)[1]
-        x = held.repeated(pulsed, course.rest, x)
-        x = held.repeated(held_, course.after + course.lead, x)
-        return x, jnp.concatenate([seen, last[None]])
+        open_ = held.applied(seen, x)
+        x = held.repeated(pulse, course.last + course.rest, x)
+        return held.repeated(rest, course.after + course.lead, x), open_
 
-    x = held.repeated(held_, course.waiting + course.lead, x)
-    _, seen = jax.lax.scan(sweep, x, None, length=course.sweeps)
-    return seen.reshape(-1, *seen.shape[2:])
+    x = held.repeated(rest, course.waiting + course.lead, x)
+    _, open_ = jax.lax.scan(sweep, x, None, length=course.sweeps)
+    return open_.reshape(-1, *shape)
+
+
+def _residuals(
+    channel: HergBlock, theta: dict[str, Any], course: Course, data: dict[str, Along]
+) -> jax.Array:
+    """The weighted differences of the fraction, `[record, *pop]`."""
+    shape = jnp.shape(next(iter(theta.values())))
+    open_ = open_at_samples(replace(channel, **theta), course, shape)
+    before = data["control"].value.reshape(-1, *[1] * len(shape))
+    return (open_ / before - data["means"].value) * data["weight"].value
 
 
 @partial(jax.jit, static_argnames=("course", "place"))
-def _squares(
-    cell: Cell,
-    theta: dict[str, Any],
-    drug: Any,
-    data: Along,
-    weight: Along,
-    control: Along,
-    *,
-    course: Course,
-    place: runner.Place,
-) -> Any:
-    """Sum of squares, gradient and Gauss-Newton matrix in theta, of each fit and concentration."""
+def _squares(channel: HergBlock, theta: Any, *data: Along, course: Course, place: runner.Place):
+    """Sum of squares, gradient and Gauss-Newton matrix of each lane in its own parameters."""
 
-    def program(
-        cell: Cell, theta: dict[str, Any], drug: Any, data: Along, weight: Along, control: Along
-    ) -> Any:
-        names = list(theta)
+    def program(channel: HergBlock, theta: Any, **data: Along) -> Any:
+        def residuals(*values: Any) -> jax.Array:
+            at: dict[str, Any] = dict(zip(_LANE, values, strict=True))
+            return _residuals(channel, at, course, data)
 
-        def residuals(values: Sequence[Any]) -> jax.Array:
-            at = substitute(cell, dict(zip(names, values, strict=True)))
-            open_ = _open(at, course, drug)
-            before = jnp.asarray(control.value)
-            before = before.reshape(-1, *[1] * (open_.ndim - 1))
-            return (open_ / before - data.value) * weight.value
+        values = tuple(theta[name] for name in _LANE)
 
-        values = [theta[k] for k in names]
-        one = jnp.eye(len(names), dtype=drug.dtype)
-        shape = jnp.shape(drug)
-        slope = lambda d: jax.jvp(residuals, (values,), ([jnp.full(shape, x) for x in d],))  # noqa: E731
-        r, J = jax.vmap(slope, out_axes=(None, 0))(one)
-        return (
-            (r * r).sum(0),
-            2 * (J * r).sum(1),
-            jnp.stack([(J * j).sum(1) for j in J]),
-        )
+        def slope(direction: jax.Array) -> Any:
+            moves = tuple(jnp.full_like(a, d) for a, d in zip(values, direction, strict=True))
+            return jax.jvp(residuals, values, moves)
 
-    live = 4 * len(cell.channels[_KEY].gate_names()) ** 2 * (1 + len(theta))
-    things = {"cell": cell, "theta": theta, "drug": drug}
-    things |= {"data": data, "weight": weight, "control": control}
-    return runner.run_population(program, place, live, **things)
+        r, J = jax.vmap(slope, out_axes=(None, 0))(jnp.eye(len(values), dtype=values[0].dtype))
+        return (r * r).sum(0), 2 * (J * r).sum(1), jnp.stack([(J * j).sum(1) for j in J])
+
+    things = dict(zip(("means", "weight", "control"), data, strict=True))
+    live = 2 * len(channel.states) ** 2 * (1 + len(theta))
+    return runner.run_population(program, place, live, channel=channel, theta=theta, **things)
 
 
 # -- the descent -----------------------------------------------------------------------------------
+def _begun(problem: _Problem, whole: _Means, starts: int, seed: int) -> np.ndarray:
+    """Points `[start, P]`, each the best of `DRAWS`, at which a drug binds but not for good."""
+    levels = problem.levels
+    middle = float(np.exp(np.log(levels).mean()))
+
+    def excess(values: Mapping[str, np.ndarray]) -> np.ndarray:
+        at = {name.removeprefix(f"{_KEY}."): v for name, v in values.items()}
+        with computing("exact"):
+            own = replace(problem.channel, **at)
+            binding = np.log(np.asarray(own.Kmax * own.occupied(middle)) + 1e-300)
+        low, high = np.log(BINDING)
+        return np.maximum(np.maximum(low - binding, binding - high), 0.0)
+
+    z = problem.space.random(starts * DRAWS, seed, excess).T
+    parts = np.array_split(np.arange(len(z)), DRAWS)
+    value = np.stack([_in_chunks(problem, z[p], _alike(whole, starts))[0] for p in parts])
+    best = np.nan_to_num(value, nan=np.inf).argmin(axis=0)
+    return z.reshape(DRAWS, starts, -1)[best, np.arange(starts)]
+
+
+def _alike(means: _Means, times: int) -> _Means:
+    return _Means(*(np.repeat(a, times, axis=-1) for a in means))
+
+
 def _descended(
-    problem: _Problem, z: np.ndarray, means: _Means, iterations: int, tolerance: float, log: Any
+    problem: _Problem,
+    z: np.ndarray,
+    means: _Means,
+    optimiser: Any,
+    how: tuple[int, float],
+    log: StageLog,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The best point `[fit, P]` of every fit, its value `[fit]`, and whether it gained no more."""
-    optimiser: Any = levenberg_marquardt(damping=1.0)
+    iterations, tolerance = how
     state = optimiser.init(z)
     trial, n = z.copy(), len(z)
     quiet, best = np.zeros(n, dtype=int), np.full(n, np.inf)
@@ -355,7 +422,9 @@ def _descended(
         some = np.flatnonzero(quiet < PATIENCE)
         if not some.size or (done and log.hurried):
             break
-        value, gradient, matrix = _in_chunks(problem, trial[some], means, some)
+        value, gradient, matrix = _in_chunks(
+            problem, trial[some], _Means(*(a[..., some] for a in means))
+        )
         of_some = jax.tree.map(lambda a, some=some: a[some], state)
         with np.errstate(all="ignore"):
             move, of_some = optimiser.update(
@@ -371,13 +440,11 @@ def _descended(
     return state.z, state.value, quiet >= PATIENCE
 
 
-def _in_chunks(problem: _Problem, z: np.ndarray, means: _Means, which: np.ndarray):
-    """What the problem makes of fits `which`, so many at once that one program serves them."""
-    size = min(CHUNK, means.data.shape[-1])
+def _in_chunks(problem: _Problem, z: np.ndarray, means: _Means):
+    """What the problem makes of points z `[fit, P]`, always as many at once: one program."""
     found = []
-    for k in range(0, len(which), size):
-        padded = np.resize(np.arange(k, min(k + size, len(which))), size)
-        part = _Means(*(a[..., which[padded]] for a in means))
-        kept = min(size, len(which) - k)
-        found.append([a[:kept] for a in problem(z[padded], part)])
+    for k in range(0, len(z), CHUNK):
+        padded = np.resize(np.arange(k, min(k + CHUNK, len(z))), CHUNK)
+        part = _Means(*(a[..., padded] for a in means))
+        found.append([a[: len(z) - k] for a in problem(z[padded], part)])
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]

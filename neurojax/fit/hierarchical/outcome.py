@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,10 +14,11 @@ import numpy as np
 from neurojax.fit.budget import Budget, StageRecord
 from neurojax.fit.hierarchical import pooling
 from neurojax.fit.hierarchical.cohort_descent import CohortDescent
-from neurojax.fit.hierarchical.quality import noise_between_samples
+from neurojax.fit.hierarchical.quality import Quality, quality_of
 from neurojax.fit.hierarchical.recordings import Plate
 from neurojax.fit.optimisers import schur_complement
 from neurojax.fit.precision import ROUNDING
+from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
 from neurojax.model.space import Space
 
@@ -33,8 +38,18 @@ class Pool(NamedTuple):
 
     mean: float  # in the parameter's unit; on a log scale the geometric mean
     spread: float  # standard deviation, in the parameter's unit; on a log scale in e-folds
+    mean_error: float  # standard error of the mean, that of what is shared included
+    spread_error: float
     scale: str  # "linear" or "log"
     shrinkage: np.ndarray  # [cell] 0: its own data alone tell of it; 1: the population alone
+
+    def sentence(self, unit: str) -> str:
+        """Mean and spread with their standard errors."""
+        kind, of_spread = ("mean", unit) if self.scale == "linear" else ("median", "e-folds")
+        return (
+            f"{kind} {self.mean:.4g} +- {self.mean_error:.2g} {unit}, standard deviation "
+            f"{self.spread:.3g} +- {self.spread_error:.2g} {of_spread}"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,27 +71,61 @@ class CohortFit:
     starts: dict[str, np.ndarray]  # [start] shared values, best first
     start_errors: np.ndarray  # [start] root mean squared residual over all cells
     stages: list[StageRecord]
-    measured_noise: np.ndarray  # [cell] of the recording itself, in `unit`
+    quality: Quality  # of the recordings, whatever was fitted to them
     ended: Literal["done", "out of time", "interrupted"] = "done"
 
     @property
     def at_noise(self) -> np.ndarray:
         """Whether the residual of each cell is the noise of its recording, `[cell]`."""
         with np.errstate(invalid="ignore"):
-            return self.errors <= NEAR_NOISE * self.measured_noise
+            return self.errors <= NEAR_NOISE * self.quality.noise
+
+    def remarks(self, cell: int) -> list[str]:
+        """What is wrong with a cell, if anything is."""
+        told = self.quality.remarks(cell)
+        if self.names[cell] in self.lost:
+            told.append("could not be simulated")
+        elif not self.at_noise[cell]:
+            told.append(f"{self.errors[cell] / self.quality.noise[cell]:.3g} times its noise")
+        return told
+
+    def table(self) -> tuple[list[str], list[list[str | float]]]:
+        """The plate as a table: its head, and a row for each cell, with its own parameters."""
+        of = self.quality
+        unit = {f.name: "" if f.unit == "1" else f" ({f.unit})" for f in self.space.free}
+        head = ["cell", "remarks", f"error ({self.unit})", f"noise ({self.unit})"]
+        columns = [self.errors, of.noise, of.signal_to_noise, of.seal_MOhm, of.R_s_MOhm, of.C_pF]
+        head += ["signal / noise", "seal (MOhm)", "R_s (MOhm)", "C (pF)"]
+        columns += [of.drift, of.run_down]
+        head += [f"drift ({self.unit})", "run-down"]
+        for name in (name for name in self.space.names if name not in self.shared):
+            head += [name + unit[name], f"standard error of {name}"]
+            columns += [self.values[name], self.standard_errors[name]]
+        rows: list[list[str | float]] = [
+            [name, "; ".join(self.remarks(k)) or "passes", *(float(c[k]) for c in columns)]
+            for k, name in enumerate(self.names)
+        ]
+        return head, rows
+
+    def write_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the table, whole or not at all. Raises OSError naming the file."""
+        head, rows = self.table()
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([head, *rows])
+        return write_whole(path, text.getvalue())
 
     def summary(self) -> str:
         """Which cells are at their noise, what they share, and how they are distributed."""
         n, there = len(self.names), int(self.at_noise.sum())
         how = {"done": "", "out of time": "out of time: ", "interrupted": "interrupted: "}
         told = [f"{how[self.ended]}{there} of {n} cells are at the noise of their recordings"]
-        far = [k for k in np.argsort(-self.errors / self.measured_noise) if not self.at_noise[k]]
+        far = [k for k in np.argsort(-self.errors / self.quality.noise) if not self.at_noise[k]]
         for k in far[:SHOWN]:
             what = "could not be simulated"
             if np.isfinite(self.errors[k]):
                 what = (
                     f"{self.errors[k]:.3g} {self.unit} from its data, whose noise is "
-                    f"{self.measured_noise[k]:.3g} {self.unit}"
+                    f"{self.quality.noise[k]:.3g} {self.unit}"
                 )
             told.append(f"  {self.names[k]}: {what}")
         if len(far) > SHOWN:
@@ -88,7 +137,7 @@ class CohortFit:
             error = self.standard_errors[name][0]
             told.append(f"{name} of all cells: {value:.4g} +- {error:.2g} {units[name]}")
         for name, pool in self.pools.items():
-            told.append(f"{name} of the population: {pool.mean:.4g} {units[name]}")
+            told.append(f"{name} of the population: {pool.sentence(units[name])}")
         return "\n".join(told)
 
 
@@ -100,8 +149,8 @@ def concluded(plate: Plate, descents: list[CohortDescent], budget: Budget) -> Co
     values = space.values(z)
     rounding = max(1e-12, ROUNDING[plate.precision])
     with np.errstate(invalid="ignore"):
-        deviation = np.sqrt(schur_complement.variances(best.posterior()[0], plan.shared, rounding))
-        errors = deviation * np.abs(space.slopes(z))
+        certain = schur_complement.spread(best.posterior()[0], plan.shared, rounding)
+        errors = np.sqrt(certain.variances) * np.abs(space.slopes(z))
     common = [name for name, one in zip(space.names, plan.shared, strict=True) if one]
     at_starts = space.values(np.stack([c.z[:, 0] for c in descents], axis=1))
     return CohortFit(
@@ -110,7 +159,7 @@ def concluded(plate: Plate, descents: list[CohortDescent], budget: Budget) -> Co
         names=plate.names,
         values=values,
         shared={name: float(values[name][0]) for name in common},
-        pools=_pools(space, best),
+        pools=_pools(space, best, certain.shared, rounding),
         standard_errors=dict(zip(space.names, errors, strict=True)),
         errors=np.sqrt(np.where(best.alive, best.value, np.nan)),
         noise=np.where(best.alive, best.noise, np.nan),
@@ -120,28 +169,41 @@ def concluded(plate: Plate, descents: list[CohortDescent], budget: Budget) -> Co
         starts={name: at_starts[name] for name in common},
         start_errors=np.array([np.sqrt(c.mean_square) for c in descents]),
         stages=budget.stages,
-        measured_noise=np.array([noise_between_samples(s) for s in plate.recordings]),
+        quality=quality_of(plate.recordings),
         ended="interrupted" if budget.interrupted else "out of time" if budget.hurried else "done",
     )
 
 
-def _pools(space: Space, descent: CohortDescent) -> dict[str, Pool]:
+def _pools(
+    space: Space, descent: CohortDescent, of_shared: np.ndarray, rounding: float
+) -> dict[str, Pool]:
     """The population of each pooled parameter, on the parameter's own scale."""
-    if descent.population is None:
+    of, plan = descent.population, descent.plan
+    if of is None:
         return {}
-    _, covariance = pooling.posterior(*descent.evidence(), descent.population)
+    precision, at = descent.evidence()
+    _, covariance = pooling.posterior(precision, at, of)
+    shrinkage = np.full((of.mean.size, descent.alive.size), np.nan)
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    shrinkage[:, descent.alive] = (variance / of.spread**2).T
+    # How cells go with independent numbers of unit variance that make up the shared covariance.
+    size, axes = np.linalg.eigh(of_shared)
+    told = schur_complement.spread(descent.likelihood()[0], plan.shared, rounding)
+    through = told.through[descent.alive][:, plan.pooled[~plan.shared]]
+    through = through @ (axes * np.sqrt(np.maximum(size, 0.0)))
+    errors = pooling.uncertainty(precision, of, through)
     pools = {}
-    for k, p in enumerate(np.flatnonzero(descent.plan.pooled)):
+    for k, p in enumerate(np.flatnonzero(plan.pooled)):
         f = space.free[p]
-        mean, spread = descent.population.mean[k], descent.population.spread[k]
         low, high = np.log([f.low, f.high]) if f.scale == "log" else (f.low, f.high)
-        at = low + (high - low) * mean
-        shrinkage = np.full(descent.alive.size, np.nan)
-        shrinkage[descent.alive] = covariance[:, k, k] / spread**2
+        wide, middle = float(high - low), float(low + (high - low) * of.mean[k])
+        mean = float(np.exp(middle)) if f.scale == "log" else middle
         pools[f.name] = Pool(
-            mean=float(np.exp(at) if f.scale == "log" else at),
-            spread=float(spread * (high - low)),
+            mean=mean,
+            spread=wide * float(of.spread[k]),
+            mean_error=wide * float(errors.mean[k]) * (mean if f.scale == "log" else 1.0),
+            spread_error=wide * float(errors.spread[k]),
             scale=f.scale,
-            shrinkage=shrinkage,
+            shrinkage=shrinkage[k],
         )
     return pools

@@ -13,6 +13,9 @@ import numpy as np
 NARROWEST = 1e-5
 """Spread in the unit box below which cells count as alike."""
 
+_SOME = 1e-9
+"""A precision in the unit box that tells nothing."""
+
 
 class Population(NamedTuple):
     """A normal distribution of each pooled parameter, `[k]`, in coordinates of the unit box."""
@@ -74,3 +77,19 @@ def estimate(
         if settled:
             break
     return of
+
+
+def uncertainty(precision: np.ndarray, of: Population, by_shared: np.ndarray) -> Population:
+    """Standard errors of the mean and of the spread of a population.
+
+    From the expected information of the marginal likelihood. `precision` `[cell, k, k]` is what
+    each cell's own data say, see `of_pooled`; `by_shared` `[cell, k, r]` how far it goes with each
+    of r independent numbers of unit variance, which move all cells alike.
+    """
+    k = precision.shape[-1]
+    variance = np.linalg.inv(precision + _SOME * np.eye(k))
+    weight = 1 / (np.diagonal(variance, axis1=-2, axis2=-1) + of.spread**2)
+    of_mean = 1 / weight.sum(0)
+    alike = (weight[..., None] * by_shared).sum(0) * of_mean[:, None]
+    of_spread = 1 / (2 * of.spread**2 * weight**2).sum(0)
+    return Population(np.sqrt(of_mean + (alike**2).sum(-1)), np.sqrt(of_spread))

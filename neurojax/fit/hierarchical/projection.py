@@ -136,7 +136,9 @@ class Projection:
         n = len(self.own)
         N = np.moveaxis(of.signals[:n, :n], -1, 0)
         r = of.data[:n] - (of.signals[:n, n] if self.rest else 0.0)
-        low, high = np.array([(self.space.free[k].low, self.space.free[k].high) for k in self.own]).T
+        low, high = np.array(
+            [(self.space.free[k].low, self.space.free[k].high) for k in self.own]
+        ).T
         x = bounded_minimum(N, r.T, low, high)
         values = {name: v.copy() for name, v in self.space.values(z).items()}
         for j, k in enumerate(self.own):
@@ -154,7 +156,7 @@ class Projection:
         return self.with_own(np.full((len(self.space), 1), 0.5))
 
     def at(self, z: np.ndarray, of: Products) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean squares `[cell]`, their gradient and matrix at z `[P, cell]`, alike in the shared."""
+        """Mean squares `[cell]`, gradient and matrix at z `[P, cell]`, alike in what is shared."""
         n, parts, P = len(self.own), self.parts, len(self.space)
         values, slopes = self.space.values(z), self.space.slopes(z)
         size = np.ones((parts, z.shape[1]))  # how much of each part a cell has
@@ -203,7 +205,9 @@ class Kinetics:
 
     def __call__(self, z: np.ndarray, coupling: Any = 0.0) -> Gradient:
         """The value `[n]` at points z `[shared, n]`, its gradient and Gauss-Newton matrix."""
-        found = [self._one(*pair) for pair in zip(z.T, self.of.products(self.points(z)), strict=True)]
+        found = [
+            self._one(*pair) for pair in zip(z.T, self.of.products(self.points(z)), strict=True)
+        ]
         value, gradient, matrix = zip(*found, strict=True)
         return Gradient(np.array(value), np.stack(gradient, -1), np.stack(matrix, -1))
 
@@ -223,7 +227,9 @@ class Kinetics:
         inner, across = H[:, ~shared][:, :, ~shared], H[:, ~shared][:, :, shared]
         k = np.arange(inner.shape[-1])
         inner[:, k, k] = np.where(inner[:, k, k] > 0, inner[:, k, k] * (1 + 1e-9), 1.0)
-        left = H[:, shared][:, :, shared] - np.swapaxes(across, 1, 2) @ np.linalg.solve(inner, across)
+        left = H[:, shared][:, :, shared] - np.swapaxes(across, 1, 2) @ np.linalg.solve(
+            inner, across
+        )
         weight = 1 / value
         typical = float(np.exp(np.mean(np.log(value))))
         return (

@@ -34,10 +34,13 @@ class Plate:
         keep: Sequence[Sequence[np.ndarray]] | None = None,
         hold: bool = False,
         precision: Precision = "single",
+        names: Sequence[str] = (),
     ):
         masks = keep or [[counted(cell, t) for t in sweeps] for sweeps in recordings]
         if len(masks) != len(recordings):
             raise ValueError(f"masks for {len(masks)} cells, but {len(recordings)} cells")
+        if names and len(names) != len(recordings):
+            raise ValueError(f"{len(names)} names, but {len(recordings)} cells")
         for name, (leaf, _) in parameters(cell).items():
             if np.shape(leaf) not in ((), (len(recordings),)):
                 raise ValueError(
@@ -51,7 +54,7 @@ class Plate:
             for s, k in zip(recordings, masks, strict=True)
         ]
         self.cells, self.sweeps = len(made), [sweep for sweeps in made for sweep in sweeps]
-        self.names = [s[0].name or f"cell {k}" for k, s in enumerate(recordings)]
+        self.names = list(names) or [s[0].name or f"cell {k}" for k, s in enumerate(recordings)]
         self.first = np.cumsum([0, *(len(s) for s in made[:-1])])  # sweep of each cell
         self.owner = np.repeat(np.arange(self.cells), [len(s) for s in made])
         # The weights of a cell's samples make its sum of squares their mean.
@@ -67,12 +70,12 @@ class Plate:
         chosen: list[Any] = [self.recordings[k] for k in cells]
         masks: list[Any] = [self.masks[k] for k in cells]
         cell = map_cells(lambda a: np.asarray(a)[..., list(cells)], self.cell)
-        how = self.every, masks, self.hold, self.precision
+        how = self.every, masks, self.hold, self.precision, [self.names[k] for k in cells]
         return Plate(cell, self.space, chosen, self.clamp, dt, *how)
 
     def task(self, k: int, dt: float, seed: int) -> Task:
         """One of the cells by itself."""
         cell = map_cells(lambda a: np.asarray(a)[..., k], self.cell)
-        masks = None if self.masks[k][0] is None else self.masks[k]
-        how = {"keep": masks, "seed": seed, "hold": self.hold, "precision": self.precision}
-        return Task(cell, self.space, self.recordings[k], dt=dt, **how)
+        masks: Any = None if self.masks[k][0] is None else self.masks[k]
+        traces, precision = self.recordings[k], self.precision
+        return Task(cell, self.space, traces, (), dt, masks, None, seed, self.hold, precision)

@@ -37,7 +37,9 @@ def from_kinetics(
     few = _spread(plate, FEW)
     drawn = Draw(starts, dt=dt).run(plate.task(int(few[len(few) // 2]), dt, seed), None, budget)
     coarse = Kinetics(Projection(plate.of(few, dt), shared))
-    found = _descended(coarse, drawn.z[shared], Schedule(iterations=120, tolerance=1e-4), "kinetics", budget)
+    found = _descended(
+        coarse, drawn.z[shared], Schedule(iterations=120, tolerance=1e-4), "kinetics", budget
+    )
     fine = Kinetics(projection)
     some = found.within(1.2).distinct(FINE)
     how = Schedule(iterations=30, optimiser=BOLD)
@@ -64,6 +66,8 @@ def from_single_cells(plate: Plate, seed: int, budget: Budget) -> list[np.ndarra
             break
         task = plate.task(int(k), dt, seed)
         drawn = Draw(dt=dt).run(task, None, budget)
+        if not len(drawn):  # a lost cell
+            continue
         polish = Polish(dt=dt, iterations=120, name=f"{plate.names[k]} alone")
         found = polish.run(task, drawn, budget)
         if len(found):

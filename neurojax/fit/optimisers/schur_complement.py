@@ -7,6 +7,8 @@ the cells), after which every cell solves for itself.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from neurojax.fit.optimisers.trust_region import shortening
@@ -46,11 +48,19 @@ def step(
     return out
 
 
-def variances(H: np.ndarray, shared: np.ndarray, rounding: float = 1e-12) -> np.ndarray:
-    """The diagonal of the inverse of the whole matrix, `[P, cell]`.
+class Spread(NamedTuple):
+    """The inverse of the whole matrix, in parts."""
 
-    Infinite where the data say nothing of a parameter. `rounding` is the relative error of H: what
-    is determined by less than that becomes very uncertain.
+    variances: np.ndarray  # [P, cell] its diagonal; infinite where the data say nothing
+    shared: np.ndarray  # [r, r] of what is shared
+    through: np.ndarray  # [cell, q, r] how far what is own goes when what is shared moves
+
+
+def spread(H: np.ndarray, shared: np.ndarray, rounding: float = 1e-12) -> Spread:
+    """The inverse of the whole matrix of H `[P, P, cell]`.
+
+    `rounding` is the relative error of H: what is determined by less than that becomes very
+    uncertain.
     """
     out = np.full((len(shared), H.shape[-1]), np.inf)
     A, B, C = _blocks(H, shared, np.ones_like(H[0], dtype=bool))
@@ -58,15 +68,16 @@ def variances(H: np.ndarray, shared: np.ndarray, rounding: float = 1e-12) -> np.
     A[:, k, k] *= 1 + rounding
     own = np.linalg.inv(A)
     out[~shared] = np.diagonal(own, axis1=-2, axis2=-1).T
+    through = own @ B
+    inverse = np.zeros_like(C)
     if shared.any():
-        through = own @ B
         C = C + rounding * np.diag(np.diag(C))
         inverse = np.linalg.inv(C - (np.swapaxes(B, -1, -2) @ through).sum(0))
         out[~shared] += np.einsum("cij,jk,cik->ic", through, inverse, through)
         out[shared] = np.diag(inverse)[:, None]
     diagonal = np.einsum("iic->ic", H)
     seen = np.where(shared[:, None], diagonal.sum(1, keepdims=True), diagonal) > 0
-    return np.where(seen & (out > 0), out, np.inf)
+    return Spread(np.where(seen & (out > 0), out, np.inf), inverse, -through)
 
 
 def _blocks(H: np.ndarray, shared: np.ndarray, free: np.ndarray):

@@ -1,0 +1,98 @@
+"""`neurojax plate`: fit all recordings of a folder at once, and write a table and a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from neurojax.cli.fit import INTERRUPTED, check_writable, choose, read_told
+from neurojax.cli.progress import FitProgress
+from neurojax.fit import CohortFit, cohort
+from neurojax.io.read import SUFFIXES
+from neurojax.model import load_model
+from neurojax.model.space import Space
+from neurojax.plot import number
+from neurojax.recording.trace import Trace
+from neurojax.report import write_plate
+
+OWN = ("g_bar", "P_bar")
+"""Parameters that differ from cell to cell unless told: how many channels there are."""
+
+
+@dataclass(frozen=True)
+class PlateJob:
+    """A plate as the user asked for it."""
+
+    folder: Path
+    model: str
+    table: Path  # CSV
+    report: Path  # HTML
+    sweeps: str = ""
+    own: str = ""
+    alone: bool = False
+    seconds: float = 300.0
+    seed: int = 0
+
+
+def run_plate(job: PlateJob, out: Console, err: Console) -> int:
+    """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
+    for path in (job.table, job.report):
+        check_writable(path)
+    model = load_model(job.model)
+    if model.space is None:
+        raise ValueError(f"{job.model}: no parameter is free: the model file needs a [free] table")
+    names, recordings = read_folder(job.folder, job.sweeps, err)
+    out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
+    own = own_of(model.space, job.own)
+    shared = [n for n in model.space.names if n not in own]
+    with FitProgress(out) as progress:
+        found = cohort(
+            model.cell, recordings, model.space, shared=[] if job.alone else shared,
+            pooled=[] if job.alone else own, names=names, seconds=job.seconds, seed=job.seed,
+            progress=progress,
+        )  # fmt: skip
+    out.print(printed(found))
+    out.print(escape(found.summary()), soft_wrap=True)
+    found.write_csv(job.table)
+    write_plate(job.report, found, title=f"{job.folder.name} fitted with the model {model.name}")
+    out.print(f"table {job.table}, report {job.report}", soft_wrap=True)
+    return INTERRUPTED if found.ended == "interrupted" else 0
+
+
+def read_folder(folder: Path, sweeps: str, err: Console) -> tuple[list[str], list[list[Trace]]]:
+    """Every recording of a folder as a cell, by its file's name. Raises ValueError for none."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder with a file for each cell")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    names, recordings = [], []
+    for path in files:
+        traces = read_told(str(path), "voltage", err)
+        names.append(path.stem)
+        recordings.append(choose(traces, sweeps, f"{path.name}: --sweeps") if sweeps else traces)
+    if not recordings:
+        raise ValueError(f"{folder}: no recording (have: {', '.join(sorted(SUFFIXES))})")
+    return names, recordings
+
+
+def own_of(space: Space, asked: str) -> list[str]:
+    """The parameters that are each cell's own. Raises ValueError for one that is not free."""
+    if not asked:
+        return [name for name in space.names if name.rpartition(".")[2] in OWN]
+    own = [name.strip() for name in asked.split(",")]
+    for name in own:
+        if name not in space.names:
+            raise ValueError(f"--own: {name!r} is not free (free: {', '.join(space.names)})")
+    return own
+
+
+def printed(found: CohortFit) -> Table:
+    """The plate as a table for a terminal."""
+    head, rows = found.table()
+    table = Table(*map(escape, head))
+    for row in rows:
+        table.add_row(*(escape(x) if isinstance(x, str) else number(x) for x in row))
+    return table
