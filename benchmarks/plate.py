@@ -21,7 +21,8 @@ from rich.table import Table
 import neurojax as nj
 from neurojax.channels import HergBlock
 from neurojax.fit import Block, cohort, drug_binding, free_run
-from neurojax.fit.hierarchical import drugs
+from neurojax.fit.hierarchical.drug_block import course_of
+from neurojax.fit.hierarchical.drug_problem import open_at_samples
 from neurojax.model import load_model
 
 KINETICS = [f"kr.p{k}" for k in range(1, 9)]
@@ -81,11 +82,11 @@ def measured_block(seed: int, samples: int) -> tuple[Block, HergBlock, nj.protoc
     drug = np.repeat(LEVELS_NM, CELLS_OF_LEVEL)
     own = drug * np.exp(SPREAD_OF_DRUG * rng.normal(size=drug.size))
     empty = Block(drug, np.zeros((drug.size, 10, samples)), times)
-    course = drugs.course_of(empty, protocol.v[:, 0], protocol.dt, 180e3)
+    course = course_of(empty, protocol.v[:, 0], protocol.dt, 180e3)
     with jax.enable_x64(True):
         binding = np.r_[0.0, truth.Kmax * np.asarray(truth.occupied(own))]
         at = dataclasses.replace(truth, Kmax=binding)
-        open_ = np.asarray(drugs.open_at_samples(at, course, binding.shape))
+        open_ = np.asarray(open_at_samples(at, course, binding.shape))
     left = (open_[:, 1:] / open_[:, :1]).T.reshape(empty.fraction.shape)
     left = left + NOISE_OF_FRACTION * rng.normal(size=left.shape)
     return Block(drug, left, times), truth, protocol

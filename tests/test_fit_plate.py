@@ -103,7 +103,9 @@ def test_one_simulation_says_of_all_cells_what_one_each_says(x64):
     cell = nj.Cell(channels=channels, area=2e-5)
     v = np.repeat((-80.0, 40.0, -120.0, -40.0), (60, 100, 60, 80))
     recordings = traces_of(load_model("herg").cell, [3.0, 7.0, 9.0], v, dt, 5.0, rng)
-    space = free(cell, {"kr.g_bar": (0.1, 100.0), "leak.g_bar": (0.0, 1.0), "kr.p1": (1e-5, 1e-2)})
+    of_leak = {"low": 1e-4, "high": 1.0, "scale": "linear"}
+    bounds = {"kr.g_bar": (0.1, 100.0), "leak.g_bar": of_leak, "kr.p1": (1e-5, 1e-2)}
+    space = free(cell, bounds)
     shared = np.array([False, False, True])
     plate = Plate(cell, space, recordings, "voltage", dt, precision="exact")
     assert applies(plate, shared) and not applies(plate, ~shared)
@@ -139,7 +141,7 @@ def rig(seal, R_s, C, rng, *, noise=3.0, dt=0.02, loss=0.0):
     tau = R_s * C * 1e-3  # MOhm pF
     steady = v / (seal + R_s) * 1e3
     on, off = (np.where(t > at, np.exp(-np.maximum(t - at, 0) / tau), 0.0) for at in (20, 60))
-    i = steady - 10.0 / R_s * 1e3 * (on - off) + 200.0 * np.exp(-(((t - 40) / 5) ** 2))
+    i = steady - 10.0 / R_s * 1e3 * (on - off) + 200.0 * np.exp(-(((t - 80) / 5) ** 2))
     return [
         nj.Trace("voltage", dt, v, size * i + noise * rng.normal(size=t.size), sweep=k)
         for k, size in enumerate((1.0, 1.0 - loss))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from neurojax.cli.fit import INTERRUPTED, check_writable, choose, read_told
 from neurojax.cli.progress import FitProgress
-from neurojax.fit import CohortFit, cohort
+from neurojax.fit import CohortFit, CohortWarning, cohort
 from neurojax.io.read import SUFFIXES
 from neurojax.model import load_model
 from neurojax.model.space import Space
@@ -49,7 +50,8 @@ def run_plate(job: PlateJob, out: Console, err: Console) -> int:
     out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
     own = own_of(model.space, job.own)
     shared = [n for n in model.space.names if n not in own]
-    with FitProgress(out) as progress:
+    with FitProgress(out) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CohortWarning)  # the summary says it
         found = cohort(
             model.cell, recordings, model.space, shared=[] if job.alone else shared,
             pooled=[] if job.alone else own, names=names, seconds=job.seconds, seed=job.seed,

@@ -16,7 +16,8 @@ from neurojax.fit.budget import Budget, Progress, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.compare import Compared, Comparison, compare
 from neurojax.fit.hierarchical.cohort import cohort
-from neurojax.fit.hierarchical.drugs import Block, DrugFit, drug_binding
+from neurojax.fit.hierarchical.drug_block import Block
+from neurojax.fit.hierarchical.drugs import DrugFit, drug_binding
 from neurojax.fit.hierarchical.outcome import CohortFit, CohortWarning, Pool
 from neurojax.fit.optimisers.levenberg import levenberg_marquardt
 from neurojax.fit.preparation import Prepared, prepare_recording

@@ -57,11 +57,11 @@ def cohort(
     """Fit many cells at once, each to its own sweeps, with parameters in common.
 
     recordings: the sweeps of each cell, `names` what to call them (default: as the first sweep of
-    each). space: the free parameters of a cell. Those `shared` have
-    one value in all cells (kinetics); those `pooled` are draws from a normal population, on the
-    parameter's scale within its bounds, whose mean and spread are estimated with them (empirical
-    Bayes), so that badly determined cells lean on it; all others are each cell's own. A leaf of
-    `cell` of the shape `[cell]` is a known value of each.
+    each). space: the free parameters of a cell. Those `shared` have one value in all cells
+    (kinetics); those `pooled` are draws from a normal population, on the parameter's scale within
+    its bounds, whose mean and spread are estimated with them (empirical Bayes), so that badly
+    determined cells lean on it; all others are each cell's own. A leaf of `cell` of the shape
+    `[cell]` is a known value of each.
 
     Where cells under an ideal voltage clamp differ in conductances alone, what they share is
     simulated once for all, from `starts` random kinetics (default 32). Elsewhere every sweep is
@@ -140,7 +140,7 @@ def _begun(
         if not plan.shared.any():
             return looks, [looks.without_kinetics()[None]]
         ends = beginnings.from_kinetics(looks, starts or STARTS_OF_KINETICS, seed, budget)
-        return looks, [z[None] for z in ends]
+        return looks, [z[None] for z in ends or [looks.without_kinetics()]]
     drawn = [_drawn(plate, plan, draws, rng) for _ in range(starts or STARTS)]
     if plate.clamp == "voltage":
         ends = beginnings.from_single_cells(plate, seed, budget)[: starts or STARTS]

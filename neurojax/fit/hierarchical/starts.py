@@ -36,6 +36,8 @@ def from_kinetics(
     dt = max(plate.dt, COARSE_MS)
     few = _spread(plate, FEW)
     drawn = Draw(starts, dt=dt).run(plate.task(int(few[len(few) // 2]), dt, seed), None, budget)
+    if not len(drawn):
+        return []
     coarse = Kinetics(Projection(plate.of(few, dt), shared))
     found = _descended(
         coarse, drawn.z[shared], Schedule(iterations=120, tolerance=1e-4), "kinetics", budget
