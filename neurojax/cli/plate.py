@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from neurojax.cli.fit import INTERRUPTED, check_writable, choose, read_told
+from neurojax.cli.deliver import INTERRUPTED, check_writable
 from neurojax.cli.progress import FitProgress
+from neurojax.cli.sweeps import choose, read_told
 from neurojax.fit import CohortFit, CohortWarning, cohort
 from neurojax.io.read import SUFFIXES
 from neurojax.model import load_model

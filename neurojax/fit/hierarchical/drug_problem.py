@@ -92,6 +92,7 @@ class Problem:
         return turn
 
 
+@partial(jax.jit, static_argnames=("course", "shape"))
 def open_at_samples(channel: HergBlock, course: Course, shape: tuple[int, ...]) -> jax.Array:
     """How much is open at every sample of all sweeps, `[record, *shape]`.
 
