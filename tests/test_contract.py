@@ -44,7 +44,7 @@ BRANCHES = {
 }
 
 # Schemes that go round for ever: up to this step, ms, its parts leave the steady state alone.
-DRIVEN = {"HergBlock": 10.0, "SynapseGabaB": 1.0}
+DRIVEN = {"SynapseGabaB": 1.0}
 
 # What says how much there is of a channel: a conductance, a permeability, a pump's current.
 SIZES = ("g_bar", "g_max", "P_bar", "i_max")

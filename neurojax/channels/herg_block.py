@@ -48,6 +48,7 @@ class HergBlock(Scheme):
     Kt: Leaf = param(3.5e-5, "1/ms", 1e-9, 1.0)
     states = ("IC1", "IC2", "C1", "C2", "O", "IO", "IObound", "Obound", "Cbound")
     conducting = {"O": 1.0}
+    stiff = True
     reads = ("drug",)
     commands = {"drug": 0.0}
     carries = {"k": 1.0}
