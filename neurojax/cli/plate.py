@@ -14,7 +14,7 @@ from neurojax.cli.deliver import INTERRUPTED, check_writable
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.sweeps import choose, read_told
 from neurojax.fit import CohortFit, CohortWarning, cohort
-from neurojax.io.read import SUFFIXES
+from neurojax.io.formats import BY_SUFFIX
 from neurojax.model import load_model
 from neurojax.model.space import Space
 from neurojax.plot import number
@@ -70,14 +70,14 @@ def read_folder(folder: Path, sweeps: str, err: Console) -> tuple[list[str], lis
     """Every recording of a folder as a cell, by its file's name. Raises ValueError for none."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder with a file for each cell")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in BY_SUFFIX)
     names, recordings = [], []
     for path in files:
         traces = read_told(str(path), "voltage", err)
         names.append(path.stem)
         recordings.append(choose(traces, sweeps, f"{path.name}: --sweeps") if sweeps else traces)
     if not recordings:
-        raise ValueError(f"{folder}: no recording (have: {', '.join(sorted(SUFFIXES))})")
+        raise ValueError(f"{folder}: no recording (have: {', '.join(sorted(BY_SUFFIX))})")
     return names, recordings
 
 
