@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nmodl_files import DELAYED
 from rich.console import Console
 from rig_files import abf1
 from test_plot import made_fit, spiking
@@ -127,6 +128,18 @@ def test_models_are_listed_and_run_by_name(run):
     assert "interneuron_wang_buzsaki" in told and "Wang & Buzsaki 1996" in told
     step = ("--amplitude", "150 pA", "--duration", "200", "--dt", "0.05", "--record", "ca_i,v")
     assert "2 spikes" in run("simulate", "cortex_lts", *step).output
+
+
+def test_convert_writes_a_channel_and_checks_it(run, tmp_path):
+    (tmp_path / "kd.mod").write_text(DELAYED)
+    done = run("convert", "kd.mod", "-o", "kd.py", "--check")
+    assert done.exit_code == 0, done.output
+    assert "written: kd.py" in done.output and "peak, uA/cm2" in done.output
+    assert "class Kd(Channel)" in (tmp_path / "kd.py").read_text()
+    assert run("channels", "kd.py:Kd").exit_code == 0
+    (tmp_path / "bad.mod").write_text(DELAYED.replace("n^4", "n^4 *"))
+    wrong = run("convert", "bad.mod")
+    assert wrong.exit_code == 2 and "bad.mod, line 20: " in wrong.output
 
 
 def test_wrong_channels_are_told(run):

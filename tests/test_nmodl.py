@@ -1,6 +1,9 @@
 """NMODL files as channels: what they mean, against closed forms, channels of our own and NEURON."""
 
 import json
+import os
+import re
+import time
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,8 @@ from neurojax.engine.gpu import lanes
 from neurojax.membrane.channel import params
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, load_nmodl, load_nmodl_ion
+from neurojax.model.nmodl import converted, mechanism_of
+from neurojax.model.registry import Registry
 
 V = jnp.linspace(-110.0, 60.0, 69)
 
@@ -163,11 +168,16 @@ HAY = (
 )  # fmt: skip
 
 
+def _arrays(name):
+    with np.load(recording(name)) as data:
+        return dict(data)
+
+
 @pytest.fixture(scope="module")
 def clamped():
     """Channels of Hay et al. 2011 and of NEURON under its voltage steps, and what NEURON has."""
     told = json.loads(recording("nmodl_ref/hay2011.json").read_text())["mechanisms"]
-    reference = np.load(recording("nmodl_ref/hay2011.npz"))
+    reference = _arrays("nmodl_ref/hay2011.npz")
     with jax.enable_x64(True):
         return told, reference, _steps(HAY, told, reference, 34.0)
 
@@ -178,12 +188,17 @@ def _steps(names, told, reference, celsius):
         cls = load_nmodl(published(f"{name}.mod"))
         reversal = list(told[name]["erev"].values())
         channels[name] = cls(E_rev=reversal[0]) if reversal else cls()
+    return _clamped(channels, reference, celsius)
+
+
+def _clamped(channels, reference, celsius):
+    """Gates and currents, uA/cm2, under NEURON's steps."""
     t = np.arange(0, 90, DT)
     steps = reference["V_step_mV"]
     v = np.where((t < 10)[:, None], -80.0, np.where((t < 70)[:, None], steps, -60.0))
     cell = nj.Cell(channels=channels, celsius=celsius)
-    gates = [f"{name}.{gate}" for name in names for gate in channels[name].powers]
-    record = (*gates, *(f"{name}.i" for name in names))
+    gates = [f"{name}.{gate}" for name in channels for gate in channels[name].powers]
+    record = (*gates, *(f"{name}.i" for name in channels))
     return nj.simulate(cell, nj.voltage_clamp(v), DT, initial=-80.0, record=record).data
 
 
@@ -212,3 +227,137 @@ def test_published_channels_are_as_in_neuron(clamped, name):
             wrong[reference["V_step_mV"] == -60] = 0
             wrong[:, times > 70] = 0
         assert wrong.max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_the_squid_and_a_leak_are_as_in_neuron():
+    told = json.loads(recording("nmodl_ref/neuron_builtin.json").read_text())["mechanisms"]
+    reference = _arrays("nmodl_ref/neuron_builtin.npz")
+    squid = load_nmodl(published("hh.mod"))(**told["hh"]["erev"])
+    leak = load_nmodl(published("passive.mod"))()
+    with jax.enable_x64(True):
+        data = _clamped({"hh": squid, "passive": leak}, reference, 6.3)
+    times = reference["t_ms"]
+    for gate in "mhn":
+        theirs = reference[f"hh/{gate}_hh"]
+        np.testing.assert_allclose(_at(times, data[f"hh.{gate}"], 1), theirs, atol=1e-4)
+    currents = {"hh": ("ina", "ik", "il_hh"), "passive": ("i_pas",)}
+    for name, parts in currents.items():
+        theirs = sum(reference[f"{name}/{part}"] for part in parts)
+        ours = _at(times, data[f"{name}.i"], 2) * 1e-3
+        assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_a_channel_that_calcium_opens_is_as_in_neuron():
+    reference = _arrays("nmodl_ref/hay2011.npz")
+    channel = load_nmodl(published("SK_E2.mod"))(E_rev=-85.0)
+    for ca_i in (5e-5, 3e-4, 1e-3, 1e-2):
+        z = channel.steady_state(jnp.zeros(()), ca_i=ca_i)["z"]
+        theirs = reference[f"SK_E2/z_SK_E2@cai={ca_i:g}"]
+        np.testing.assert_allclose(theirs, z, atol=1e-4 * theirs.max())
+
+
+def test_a_pool_of_calcium_is_as_in_neuron(x64):
+    reference = _arrays("nmodl_ref/hay2011.npz")
+    theirs, times = reference["CaDynamics_E2/cai"], reference["t_ms"]
+    Pool = load_nmodl_ion(published("CaDynamics_E2.mod"))
+    ca = Pool(valence=2, inside=5e-5, outside=2.0)
+    channel = load_nmodl(published("Ca_HVA.mod"))(g_bar=1.0, E_rev=None)
+    t, steps = np.arange(0, 90, DT), reference["V_step_mV"]
+    v = np.where((t < 10)[:, None], -80.0, np.where((t < 70)[:, None], steps, -60.0))
+    cell = nj.Cell(channels={"c": channel}, ions={"ca": ca}, celsius=34.0)
+    data = nj.simulate(cell, nj.voltage_clamp(v), DT, initial=-80.0, record=("ca_i",)).data
+    # NEURON's pool is of first order in its step.
+    ours = _at(times, data["ca_i"], 2)
+    assert np.abs(ours - theirs).max() < 2e-4 * theirs.max()
+
+
+# -- as a Python file ------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", [DELAYED, STEPPED, SCHEME])
+def test_what_is_converted_is_the_same_channel(tmp_path, text):
+    (tmp_path / "file.mod").write_text(text)
+    source = converted(tmp_path / "file.mod", "Converted")
+    (tmp_path / "own.py").write_text(source)
+    assert all(len(line) <= 100 for line in source.splitlines())
+    ours = Registry(tmp_path).channel("own.py:Converted")()
+    theirs = load_nmodl(tmp_path / "file.mod")()
+    seen = {"temperature": 20.0} if "temperature" in theirs.reads else {}
+    assert ours.reads == theirs.reads and ours.carries == theirs.carries
+    a, b = ours.steady_state(V, **seen), theirs.steady_state(V, **seen)
+    for k in b:
+        np.testing.assert_allclose(a[k], b[k], rtol=1e-6)
+        moved = ours.advance(b, V, 0.1, **seen)[k]
+        np.testing.assert_allclose(moved, theirs.advance(b, V, 0.1, **seen)[k], rtol=1e-6)
+    np.testing.assert_allclose(ours.current(V, b, **seen), theirs.current(V, b, **seen), rtol=1e-6)
+
+
+def test_converted_source_reads_as_written_by_hand(tmp_path):
+    (tmp_path / "kd.mod").write_text(DELAYED)
+    source = converted(tmp_path / "kd.mod")
+    assert 'class Kd(Channel):\n    """delayed rectifier of the tests: i = g_bar n^4' in source
+    assert "    g_bar: Leaf = param(36, " in source and 'param(-55, "mV"' in source
+    assert 'return {"n": from_rates(' in source and "exp_linear(" in source
+
+
+# -- files that nobody wrote -----------------------------------------------------------------------
+def _mutated(text, random):
+    """A text with a few of its characters, words or lines lost, doubled or exchanged."""
+    for _ in range(random.integers(1, 5)):
+        cut = re.split(r"(\s+|\b)", text) if random.random() < 0.7 else list(text)
+        k, j = random.integers(0, len(cut), 2)
+        match random.integers(0, 5):
+            case 0:
+                cut[k] = ""
+            case 1:
+                cut[k], cut[j] = cut[j], cut[k]
+            case 2:
+                cut[k] = cut[k] + cut[j]
+            case 3:
+                cut[k] = str(random.choice(list("(){}[]+-*/^<>~:'\"=,;!&|?#\\ \n0.9eE\x00é")))
+            case 4:
+                cut[k] = " ".join([cut[k]] * int(random.integers(2, 40)))
+        text = "".join(cut)
+    return text
+
+
+def test_mutated_files_are_read_or_refused_with_a_line():
+    n = int(os.environ.get("NEUROJAX_MUTATIONS", "300"))
+    random = np.random.default_rng(20)
+    texts = [DELAYED, STEPPED, SCHEME, COUPLED, POOL]
+    refused, slowest = 0, 0.0
+    for k in range(n):
+        text = _mutated(texts[k % len(texts)], random)
+        begin = time.process_time()
+        try:
+            mechanism_of(text, "mutated.mod")
+        except nj.model.NmodlError as error:
+            assert re.match(r"mutated\.mod, line [1-9]\d*: ", str(error)), text
+            refused += 1
+        slowest = max(slowest, time.process_time() - begin)
+    assert slowest < 2.0
+    assert refused > n / 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 50_000,
+        "NEURON { SUFFIX a } BREAKPOINT { x = " + "(" * 5_000 + "1" + ")" * 5_000 + " }",
+        "NEURON { SUFFIX a } BREAKPOINT { x = " + "-" * 20_000 + "1 }",
+        "NEURON { SUFFIX a } BREAKPOINT { x = 1" + " + 1" * 20_000 + " }",
+        "NEURON { SUFFIX a } BREAKPOINT {" + " if (1) {" * 5_000 + "}" * 5_001,
+        "NEURON { SUFFIX a } PARAMETER { a[100000000] }",
+        "NEURON { SUFFIX a } LOCAL x BREAKPOINT { WHILE (1) { x = x + 1 } }",
+        "NEURON { SUFFIX a } LOCAL x, y BREAKPOINT { FROM i = 0 TO 999 { FROM j = 0 TO 999 "
+        "{ x = x*y + i } } }",
+        "NEURON { SUFFIX a } LOCAL x BREAKPOINT { x = f(1) } FUNCTION f(y) { f = f(y) }",
+        'INCLUDE "/etc/passwd"',
+        "NEURON { SUFFIX a } VERBATIM " + "/*" * 1_000 + " ENDVERBATIM",
+        "",
+        "\x00" * 1000,
+    ],
+)
+def test_hostile_files_are_refused_at_once(text):
+    begin = time.process_time()
+    with pytest.raises(nj.model.NmodlError, match=r"^evil\.mod, line \d+: "):
+        mechanism_of(text, "evil.mod")
+    assert time.process_time() - begin < 2.0

@@ -290,7 +290,8 @@ def channels(
     name: Annotated[
         str,
         typer.Argument(
-            help="A channel class, for its details: SquidNa, or mine.py:MyK. Of mine.py alone, all."
+            help="A channel class, for its details: SquidNa, mine.py:MyK, Na.mod. Of mine.py "
+            "alone, all."
         ),
     ] = "",
     plot: Annotated[
@@ -406,6 +407,26 @@ def _readings(texts: list[str], kind: type[Channel]) -> dict[str, float]:
 
 
 @app.command()
+def convert(
+    mod: Annotated[Path, typer.Argument(help="An NMODL file: Ca_HVA.mod.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Python file. Default: printed.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the class. Default: from SUFFIX.")] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Tabulate its current under voltage steps.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw its current under voltage steps: .png, .svg, .pdf.")
+    ] = None,
+) -> None:
+    """Make a Python file of an NMODL channel, to read and to change; models take .mod, too."""
+    from neurojax.cli.convert import run_convert
+
+    run_convert(mod, output, name, check, plot, out)
+
+
+@app.command()
 def models() -> None:
     """List the packaged models: cells that simulate and fit take by name."""
     for name in packaged():
@@ -434,6 +455,7 @@ def info() -> None:
         "myokit": ("HEKA, WinWCP", "io-more"),
         "neo": ("AxoGraph, Spike2", "io-more"),
         "morphio": ("Neurolucida", "morphology"),
+        "lark": ("NMODL", "nmodl"),
     }
     for package, (what, extra) in readers.items():
         has = util.find_spec(package) is not None

@@ -5,7 +5,20 @@ The way of a file: `reading` (text to a syntax tree), `mechanism` (what it means
 `channel_class` (the class), `source` (the class as a Python file). Nothing in a file is executed.
 """
 
-from neurojax.model.nmodl.loading import load_nmodl, load_nmodl_ion, read_mechanism
+from neurojax.model.nmodl.loading import (
+    load_nmodl,
+    load_nmodl_ion,
+    mechanism_of,
+    read_mechanism,
+)
+from neurojax.model.nmodl.source import converted
 from neurojax.model.nmodl.syntax import NmodlError
 
-__all__ = ["NmodlError", "load_nmodl", "load_nmodl_ion", "read_mechanism"]
+__all__ = [
+    "NmodlError",
+    "converted",
+    "load_nmodl",
+    "load_nmodl_ion",
+    "mechanism_of",
+    "read_mechanism",
+]

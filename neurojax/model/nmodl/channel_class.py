@@ -135,7 +135,12 @@ class _Kinetic(Formulas):
 
 
 class _Pool(Formulas):
-    """The concentration inside, as a file's DERIVATIVE changes it."""
+    """The concentration inside, as a file's DERIVATIVE changes it: a pool with or without depth."""
+
+    inside: Any
+
+    def pools(self, name: str) -> dict[str, Leaf]:
+        return {f"{name}_i": self.inside}
 
     def advance(
         self, name: str, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt: Leaf

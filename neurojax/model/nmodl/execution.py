@@ -14,7 +14,7 @@ from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.graph import Graph, Node, symbols
 from neurojax.model.nmodl.syntax import NmodlError
 
-MOST_STATEMENTS = 20_000
+MOST_STATEMENTS = 8_000
 MOST_TURNS = 1_000
 DEEPEST_CALL = 15
 TABLE_ENDS = 100.0  # mV

@@ -12,7 +12,7 @@ from typing import Any
 
 from neurojax.model.nmodl.syntax import NmodlError
 
-MOST_NODES = 100_000
+MOST_NODES = 30_000
 """How large a graph may grow."""
 
 
@@ -100,6 +100,13 @@ class Graph:
             result = self.make("+", result, term)
         return result
 
+    def product(self, factors: Iterable[tuple[Node, int]]) -> Node:
+        """The product of nodes, of which those with power -1 divide."""
+        result = self.one
+        for node, power in factors:
+            result = self.make("*" if power > 0 else "/", result, node)
+        return result
+
     # -- what goes through a graph ----------------------------------------------------------------
     def rebuilt(
         self, roots: Iterable[Node], rule: Callable[[Node, tuple[Node, ...]], Node | None]
@@ -168,6 +175,20 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
+def factors(node: Node) -> list[tuple[Node, int]]:
+    """What a product is made of, with powers 1 and -1."""
+    found, stack = list[tuple[Node, int]](), [(node, 1)]
+    while stack:
+        node, power = stack.pop()
+        if node.op == "*":
+            stack += [(node.args[1], power), (node.args[0], power)]
+        elif node.op == "/":
+            stack += [(node.args[1], -power), (node.args[0], power)]
+        else:
+            found.append((node, power))
+    return found
+
+
 def symbols(roots: Iterable[Node]) -> set[str]:
     """The names of the symbols that roots are made of."""
     return {node.value for node in ordered(roots) if node.op == "symbol"}
@@ -200,6 +221,10 @@ def _add(g: Graph, a: Node, b: Node) -> Node | None:
         return g.make("+", b, a)
     if b.op == "neg":
         return g.make("-", a, b.args[0])
+    if a.op == "neg":
+        return g.make("-", b, a.args[0])
+    if a.op == "-" and a.args[0].op == "number" and b.op == "number":
+        return g.make("-", g.number(a.args[0].value + b.value), a.args[1])
     if a.op == "-" and a.args[1] is b:
         return a.args[0]
     return None
@@ -235,14 +260,28 @@ def _multiply(g: Graph, a: Node, b: Node) -> Node | None:
         return a
     if a.is_number(-1):
         return g.make("neg", b)
+    if a.op == "neg" and b.op != "number":
+        return g.make("neg", g.make("*", a.args[0], b))
+    if b.op == "neg" and a.op != "number":
+        return g.make("neg", g.make("*", a, b.args[0]))
     if b.op == "number" and a.op != "number":
         return g.make("*", b, a)
     if a.op == "number" and b.op == "*" and b.args[0].op == "number":
         return g.make("*", g.number(a.value * b.args[0].value), b.args[1])
     if a.op == "number" and b.op == "neg":
         return g.make("*", g.number(-a.value), b.args[0])
-    if a.op == "neg" and b.op == "neg":
-        return g.make("*", a.args[0], b.args[0])
+    for x, y in ((a, b), (b, a)):
+        if x.op == "*" and x.args[0].op == "number" and y.op != "number":
+            rest = (x.args[1], y) if x is a else (y, x.args[1])
+            return g.make("*", x.args[0], g.make("*", *rest))
+    # (x / s) s, and (x / s) (q s), as a steady state and a rate of a + b have it
+    for x, y in ((a, b), (b, a)):
+        if x.op == "/" and x.args[1].op != "number":
+            if x.args[1] is y:
+                return x.args[0]
+            if y.op == "*" and x.args[1] in y.args:
+                q = y.args[1] if y.args[0] is x.args[1] else y.args[0]
+                return g.make("*", q, x.args[0])
     return None
 
 
@@ -253,11 +292,15 @@ def _divide(g: Graph, a: Node, b: Node) -> Node | None:
         return a
     if b.is_number(-1):
         return g.make("neg", a)
+    if a.op == "neg" and b.op != "number":
+        return g.make("neg", g.make("/", a.args[0], b))
+    if b.op == "neg":
+        return g.make("neg", g.make("/", a, b.args[0]))
     if a is b and a.op != "number":
         return g.one
     # 1 / (1 / x)
-    if b.op == "/" and b.args[0].op == "number" and b.args[0].value:
-        return g.make("*", g.make("/", a, b.args[0]), b.args[1])
+    if b.op == "/" and (b.args[0].op == "/" or (b.args[0].op == "number" and b.args[0].value)):
+        return g.make("*", b.args[1], g.make("/", a, b.args[0]))
     if b.op == "number" and b.value and a.op == "*" and a.args[0].op == "number":
         return g.make("*", g.number(a.args[0].value / b.value), a.args[1])
     return None
@@ -268,7 +311,7 @@ def _negate(g: Graph, a: Node) -> Node | None:
         return a.args[0]
     if a.op == "-":
         return g.make("-", a.args[1], a.args[0])
-    if a.op in "*/" and a.args[0].op in ("number", "neg", "-"):
+    if a.op in "*/" and a.args[0].op in ("number", "-"):
         return g.make(a.op, g.make("neg", a.args[0]), a.args[1])
     return None
 
@@ -294,6 +337,17 @@ def _select(g: Graph, c: Node, a: Node, b: Node) -> Node | None:
     if c.op == "<" and a.is_number(0) and b.op == "exp" and b.args[0] is c.args[0]:
         return b if c.args[1].op == "number" and c.args[1].value <= -40 else None
     return None
+
+
+def _compared(op: str) -> Callable[..., Node | None]:
+    def rule(g: Graph, a: Node, b: Node) -> Node | None:
+        if b.op == "number" and a.op == "+" and a.args[1].op == "number":
+            return g.make(op, a.args[0], g.number(b.value - a.args[1].value))
+        if a.op == "number" and b.op == "+" and b.args[1].op == "number":
+            return g.make(op, g.number(a.value - b.args[1].value), b.args[0])
+        return None
+
+    return rule
 
 
 def _both(g: Graph, a: Node, b: Node) -> Node | None:
@@ -322,6 +376,8 @@ _RULES: dict[str, Callable[..., Node | None]] = {
     "neg": _negate,
     "pow": _power,
     "select": _select,
+    "<": _compared("<"),
+    "<=": _compared("<="),
     "and": _both,
     "or": _either,
     "log": _logarithm,

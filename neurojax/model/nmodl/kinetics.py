@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from neurojax.model.nmodl.execution import Flow, Values
-from neurojax.model.nmodl.graph import Graph, Node, symbols
+from neurojax.model.nmodl.graph import Graph, Node, factors, symbols
 from neurojax.model.nmodl.mechanism import Gate
 from neurojax.model.nmodl.syntax import NmodlError
 
@@ -88,8 +88,10 @@ def stepped_gate(graph: Graph, name: str, node: Node, others: set[str], line: in
 
 def _over(graph: Graph, product: Node, factor: Node) -> Node:
     """A product without a factor that it has; else divided by it."""
-    if product.op == "*":
-        for k in (0, 1):
-            if product.args[k] is factor:
-                return product.args[1 - k]
-    return graph.make("/", product, factor)
+    if product.op == "neg":
+        return graph.make("neg", _over(graph, product.args[0], factor))
+    parts = factors(product)
+    if (factor, 1) not in parts:
+        return graph.make("/", product, factor)
+    parts.remove((factor, 1))
+    return graph.product(parts)

@@ -47,7 +47,7 @@ def read_mechanism(path: str | Path) -> Mechanism:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    return _read(str(path.resolve()), text_of(path))
+    return mechanism_of(text_of(path), str(path.resolve()), path.parent)
 
 
 def _loaded(path: str | Path) -> Any:
@@ -71,11 +71,17 @@ def _made(path: str, key: str) -> Any:
     return made
 
 
-def _read(path: str, text: str) -> Mechanism:
+def mechanism_of(text: str, name: str, folder: Path | None = None) -> Mechanism:
+    """What a text means, as formulas; errors call it `name`. INCLUDE reads files of `folder` only.
+
+    Raises NmodlError.
+    """
     try:
-        return analyse(read_tree(text, Path(path).parent))
+        return analyse(read_tree(text, folder))
+    except RecursionError:
+        raise NmodlError("nested too deep", 1, name) from None
     except NmodlError as error:
-        raise NmodlError(error.message, error.line or 1, path) from None
+        raise NmodlError(error.message, error.line or 1, name) from None
 
 
 def description(m: Mechanism, file: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.model.nmodl.arrays import LARGEST_EXPONENT, NUMPY
-from neurojax.model.nmodl.graph import Graph, Node, evaluate, ordered, symbols
+from neurojax.model.nmodl.graph import Graph, Node, evaluate, factors, ordered, symbols
 
 _V = np.array([-97.3, -61.7, -38.9, -11.3, 22.1, 47.7])
 """mV"""
@@ -92,16 +92,16 @@ class Safer:
 
     def _exp_linear(self, above: Node, below: Node) -> Node | None:
         """above / below where below has a factor exp(y) - 1 or 1 - exp(y), and above one of y."""
-        for position, (factor, power) in enumerate(factors := _factors(below)):
+        for position, (factor, power) in enumerate(under := factors(below)):
             sign, y = _less_one(factor)
             if y is None or power != 1:
                 continue
-            rest = self._product([*factors[:position], *factors[position + 1 :]])
-            for k, (candidate, exponent) in enumerate(over := _factors(above)):
+            rest = self.graph.product([*under[:position], *under[position + 1 :]])
+            for k, (candidate, exponent) in enumerate(over := factors(above)):
                 ratio = self._ratio(candidate, y) if exponent == 1 else None
                 if ratio is None:
                     continue
-                others = self._product([*over[:k], *over[k + 1 :]])
+                others = self.graph.product([*over[:k], *over[k + 1 :]])
                 make = self.graph.make
                 ratio = make("*", self.graph.number(sign), ratio)
                 whole = make("*", make("*", ratio, others), self._linear(y))
@@ -110,12 +110,6 @@ class Safer:
 
     def _linear(self, y: Node) -> Node:
         return self.graph.make("exp_linear", self.graph.make("neg", y))
-
-    def _product(self, factors: Sequence[tuple[Node, int]]) -> Node:
-        result = self.graph.one
-        for node, power in factors:
-            result = self.graph.make("*" if power > 0 else "/", result, node)
-        return result
 
     def _ratio(self, a: Node, y: Node) -> Node | None:
         """a / y, where that does not depend on v."""
@@ -197,17 +191,3 @@ def _less_one(node: Node) -> tuple[float, Node | None]:
             return -1.0, a.args[0].args[0]
         case _:
             return 0.0, None
-
-
-def _factors(node: Node) -> list[tuple[Node, int]]:
-    """What a product is made of, with powers 1 and -1."""
-    found, stack = list[tuple[Node, int]](), [(node, 1)]
-    while stack:
-        node, power = stack.pop()
-        if node.op == "*":
-            stack += [(node.args[1], power), (node.args[0], power)]
-        elif node.op == "/":
-            stack += [(node.args[1], -power), (node.args[0], power)]
-        else:
-            found.append((node, power))
-    return found

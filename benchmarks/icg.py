@@ -1,0 +1,183 @@
+"""All of ICGenealogy's potassium, sodium and calcium channels, read as NMODL and compared.
+
+Of each original file: whether it loads, or why not; of each state that is tabulated, whether the
+steady state is within 1 % of its range and the time constant, where above 0.05 ms, within 2 %; to
+that comes the tables' resolution, 0.005 and 0.01 ms (their time constants are rounded up). At a
+step of a formula (IF v < -40) either side counts. The tables were measured in NEURON, at 6.3 degC;
+where a time constant is many seconds a gate had not settled then, which is counted apart.
+
+    python benchmarks/icg.py FOLDER
+
+FOLDER has clones of icgenealogy/icg-channels-K, -Na and -Ca as K/, Na/ and Ca/. No file of them is
+part of this project.
+
+Source: Podlaski et al. 2017, eLife 6:e22152, doi:10.7554/eLife.22152; tables as in Chintaluri et
+al. 2025.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import re
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+
+from neurojax.model.nmodl import NmodlError, read_mechanism
+from neurojax.model.nmodl.arrays import NUMPY
+from neurojax.model.nmodl.graph import evaluate
+from neurojax.model.nmodl.mechanism import Mechanism
+
+CLASSES = ("K", "Na", "Ca")
+CELSIUS = 6.3
+SECONDS = 5
+"""A file's time."""
+
+ONE_PERCENT, TWO_PERCENT, RESOLUTION = 0.01, 0.02, 0.0101
+SLOW = 300.0
+"""ms: a gate with such time constants had not settled when its table was measured."""
+
+REASONS = {
+    "INCLUDE": "INCLUDE of a file that is elsewhere",
+    "FUNCTION_TABLE": "FUNCTION_TABLE, whose data are elsewhere",
+    "step is not": "a step written out that is none of a gate",
+    "diam": "a formula of the diameter",
+    "keeps its value": "a variable that keeps its value from step to step",
+    "VERBATIM": "C code",
+    "formula of t ": "a formula of the time",
+    "formula of dt": "a formula of the time step",
+    "normrand": "random numbers",
+    "scop_random": "random numbers",
+    "set_seed": "random numbers",
+    "BnlDev_RNG": "a function in C",
+    "no known function": "a function that is defined nowhere",
+    "takes": "a call with too few arguments",
+    "split it": "writes currents and a concentration",
+    "unexpected": "not in the grammar",
+    "seconds": "took too long",
+}
+
+
+def originals(folder: Path) -> list[Path]:
+    """The files that authors wrote: FOLDER/name.mod/name.mod, not the fits beside them."""
+    return sorted(p for p in folder.glob("*.mod/*.mod") if p.name == p.parent.name)
+
+
+def curves(m: Mechanism, state: str, v: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Steady state and time constant at v, and on both sides of it."""
+    gate = next(gate for gate in m.gates if gate.name == state)
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for aside in (0.0, -1e-3, 1e-3):
+        known: dict[str, Any] = m.defaults | {"v": v + aside, "celsius": CELSIUS}
+        with np.errstate(all="ignore"):
+            opening, rate = evaluate([gate.opening, gate.rate], known, NUMPY)
+            inf, tau = opening / rate, 1 / rate
+        found.append((np.broadcast_to(inf, v.shape), np.broadcast_to(tau, v.shape)))
+    return found
+
+
+def compared(m: Mechanism, state: str, table: dict[str, np.ndarray]) -> str:
+    """What is to be said of a state: "agrees", or how it does not."""
+    if state not in {gate.name for gate in m.gates}:
+        return "no gate: not compared"
+    sides = curves(m, state, table["V"])
+    slow = max(tau[np.isfinite(tau)].max(initial=0.0) for _, tau in sides) > SLOW
+    if "inf" in table:
+        t = table["inf"]
+        wrong = np.min([np.abs(inf - t) for inf, _ in sides], axis=0)
+        if not (wrong <= ONE_PERCENT * max(np.ptp(t), np.abs(t).max()) + 0.005).all():
+            return "steady state differs" + (", table not settled" if slow else "")
+    if "tau" in table:
+        t = table["tau"]
+        wrong = np.min([np.abs(tau - t) for _, tau in sides], axis=0)
+        if not (wrong <= TWO_PERCENT * t + RESOLUTION)[t > 0.05].all():
+            return "time constant differs"
+    return "agrees"
+
+
+def judged(job: tuple[Path, dict[str, dict[str, np.ndarray]]]) -> dict[str, Any]:
+    """What is to be said of one file, within its time."""
+
+    def late(*_: Any) -> None:
+        raise NmodlError(f"took more than {SECONDS} seconds")
+
+    path, tables = job
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    begin = time.perf_counter()
+    try:
+        m = read_mechanism(path)
+    except NmodlError as error:
+        said = error.message
+        why = next((why for key, why in REASONS.items() if key in said), said)
+        return {"refused": why, "seconds": time.perf_counter() - begin}
+    except Exception as error:
+        return {"broken": f"{type(error).__name__}: {error}", "seconds": 0.0}
+    finally:
+        signal.alarm(0)
+    states = {state: compared(m, state, table) for state, table in tables.items()}
+    return {"states": states, "seconds": time.perf_counter() - begin}
+
+
+def tables_of(name: str) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """The tables of a class: by file, state and V, inf or tau."""
+    found: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    with np.load(common.recordings() / "icg" / f"icg_{name}.npz") as data:
+        for key in data.files:
+            file, state, what = key.split("|")
+            found.setdefault(file, {}).setdefault(state, {})[what] = data[key]
+    return found
+
+
+def summary(judgements: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Counts of files and states."""
+    refused = Counter(j["refused"] for j in judgements if "refused" in j)
+    loaded = [j for j in judgements if "states" in j]
+    tabled = [j["states"] for j in loaded if j["states"]]
+    others = len(judgements) - refused[REASONS["INCLUDE"]]
+    agreeing = sum(all(said == "agrees" for said in states.values()) for states in tabled)
+    settled = [s for s in tabled if not any("not settled" in said for said in s.values())]
+    return {
+        "files": len(judgements),
+        "loaded": len(loaded),
+        "loaded_percent_without_include": round(100 * len(loaded) / others, 2),
+        "refused": dict(refused.most_common()),
+        "broken": Counter(j["broken"] for j in judgements if "broken" in j),
+        "files_with_table": len(tabled),
+        "files_that_agree": agreeing,
+        "agree_percent": round(100 * agreeing / max(len(tabled), 1), 2),
+        "agree_percent_of_settled": round(100 * agreeing / max(len(settled), 1), 2),
+        "states": dict(Counter(said for s in tabled for said in s.values()).most_common()),
+        "seconds": round(seconds, 1),
+        "slowest_file_seconds": round(max(j["seconds"] for j in judgements), 2),
+    }
+
+
+def main() -> None:
+    """Read, compare, and write the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="with K/, Na/ and Ca/")
+    folder = parser.parse_args().folder
+    result: dict[str, Any] = {}
+    everything: list[dict[str, Any]] = []
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for name in CLASSES:
+            known = tables_of(name)
+            jobs = [(path, known.get(path.name, {})) for path in originals(folder / name)]
+            begin = time.perf_counter()
+            judgements = pool.map(judged, jobs, chunksize=20)
+            result[name] = summary(judgements, time.perf_counter() - begin)
+            everything += judgements
+            print(name, re.sub(r"[{}']", "", str(result[name])))
+    result["all"] = summary(everything, sum(result[name]["seconds"] for name in CLASSES))
+    common.write("icg", result)
+
+
+if __name__ == "__main__":
+    main()

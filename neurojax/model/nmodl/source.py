@@ -1,0 +1,348 @@
+"""A mechanism as a Python file: a channel as one writes it by hand, see `convert`.
+
+What a file names and uses twice becomes a variable of its name; the rest is one formula.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from neurojax.model.nmodl.form import Field, Form, field_name, form_of
+from neurojax.model.nmodl.graph import Graph, Node, ordered
+from neurojax.model.nmodl.loading import read_mechanism
+from neurojax.model.nmodl.mechanism import Gate, Mechanism
+from neurojax.model.nmodl.syntax import NmodlError
+
+_INFIX = {"+": 1, "-": 1, "*": 2, "/": 2}
+_COMPARED = {"<": "<", "<=": "<=", "==": "=="}
+_CALLED = {
+    "exp": "jnp.exp", "log": "jnp.log", "log10": "jnp.log10", "sqrt": "jnp.sqrt", "abs": "jnp.abs",
+    "sin": "jnp.sin", "cos": "jnp.cos", "tan": "jnp.tan", "tanh": "jnp.tanh", "sinh": "jnp.sinh",
+    "cosh": "jnp.cosh", "atan": "jnp.arctan", "asin": "jnp.arcsin", "acos": "jnp.arccos",
+    "floor": "jnp.floor", "ceil": "jnp.ceil", "fmod": "jnp.fmod", "min": "jnp.minimum",
+    "max": "jnp.maximum", "select": "jnp.where", "and": "jnp.logical_and", "or": "jnp.logical_or",
+    "not": "jnp.logical_not", "clip": "jnp.clip", "exp_linear": "exp_linear",
+    "sigmoid": "sigmoid",
+}  # fmt: skip
+_PARTS = {
+    "from_rates": ("opening", "closing"),
+    "from_tau": ("inf", "tau"),
+    "from_inf": ("inf", "rate"),
+    "Gating": ("opening", "rate"),
+}
+_WIDTH = 84
+"""Characters that a formula may have before it becomes two."""
+
+
+def converted(path: str | Path, name: str = "") -> str:
+    """The Python source of the channel of an NMODL file; `name` is that of its class.
+
+    Raises NmodlError for what `load_nmodl` refuses, and for pools, which stay a .mod file.
+    """
+    m = read_mechanism(path)
+    if m.pools:
+        raise NmodlError(
+            "changes a concentration: use it as it is, [ions.ca] type = ...", 1, str(path)
+        )
+    if m.derivatives and not m.transitions:
+        raise NmodlError(
+            "its states act on each other, or are not linear: use it as it is, load_nmodl",
+            1,
+            str(path),
+        )
+    return _Writer(m, name or _class_name(m.file.name), Path(path).name).text()
+
+
+def _class_name(suffix: str) -> str:
+    name = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", suffix))
+    return name if name[:1].isalpha() else "Channel" + name
+
+
+class _Writer:
+    def __init__(self, m: Mechanism, name: str, file: str) -> None:
+        self.m, self.name, self.file = m, name, file
+        self.form: Form = form_of(m)
+        self.converted: set[str] = set()  # symbols whose unit formulas have converted
+        self.rates: set[str] = set()  # names of membrane.rates that are used
+
+    def text(self) -> str:
+        scheme = bool(self.m.transitions)
+        methods = self._scheme() if scheme else self._gating() if self.m.gates else []
+        if not self.form.standard:
+            methods += self._current()
+        body = [*self._docstring(), "", *map(_declared, self.form.fields), *self._facts(), *methods]
+        imports = ["import jax.numpy as jnp", ""]
+        base = "Scheme" if scheme else "Channel"
+        taken = {"Channel": "Leaf, param, pytree", "Scheme": "Leaf, param, pytree"}[base]
+        imports += [
+            f"from neurojax.membrane.channel import {'Channel, ' if not scheme else ''}{taken}"
+        ]
+        if scheme:
+            imports.append("from neurojax.membrane.markov import Scheme")
+        if self.rates:
+            imports.append(f"from neurojax.membrane.rates import {', '.join(sorted(self.rates))}")
+        if not any("jnp." in line for line in body):
+            imports = imports[2:]
+        first = f'"""{self.name}: a channel made of the NMODL file {self.file}."""'
+        lines = [first, "", *imports, "", "", "@pytree", f"class {self.name}({base}):"]
+        lines += [textwrap.indent(line, "    ") if line else "" for line in body]
+        return "\n".join(map(_folded, "\n".join(lines).split("\n"))) + "\n"
+
+    # -- what it is -------------------------------------------------------------------------------
+    def _docstring(self) -> list[str]:
+        title = " ".join(self.m.file.title.split()) or f"The channel {self.m.file.name}"
+        title = re.sub(r'["\\]', "", title).rstrip(".:")
+        first = f"{title}: i = {self._equation()}."
+        comments = [c for _, c in sorted(self.m.file.comments.items()) if _cites(c)]
+        said = " ".join(" ".join(map(_without_label, comments)).split())
+        said = re.sub(r'["\\]', "", said)[:600].strip()
+        source = f"Source: {said.rstrip('.') + '. ' if said else ''}NMODL file {self.file}."
+        text = [*textwrap.wrap(first, 92), "", *textwrap.wrap(source, 92)]
+        return ['"""' + text[0], *text[1:], '"""']
+
+    def _equation(self) -> str:
+        if not self.form.standard:
+            return "a formula of its own, see current"
+        gates = " ".join(k if p == 1 else f"{k}^{p}" for k, p in self.form.powers.items())
+        return " ".join(["g_bar", *([gates] if gates else []), "(v - E_rev)"])
+
+    def _facts(self) -> list[str]:
+        form, lines = self.form, list[str]()
+        if self.m.transitions:
+            states = tuple(dict.fromkeys(k for pair in self.m.transitions for k in pair))
+            used = {n.value for n in ordered(self.m.currents.values()) if n.op == "symbol"}
+            lines.append(f"states = {_tuple(states)}")
+            lines.append(f"conducting = {_dict({k: 1.0 for k in states if k in used})}")
+        elif form.powers:
+            lines.append(f"powers = {_dict(form.powers)}")
+        if form.reads:
+            lines.append(f"reads = {_tuple(form.reads)}")
+        if form.carries:
+            lines.append(f"carries = {_dict(form.carries)}")
+        return [*lines, f"celsius_ref = {_number(self.m.celsius)}"]
+
+    # -- what it does -----------------------------------------------------------------------------
+    def _gating(self) -> list[str]:
+        gates = self.m.gates
+        nodes = [node for gate in gates for node in _told(self.m.graph, gate)[1]]
+        lines, texts = self._formulas(nodes)
+        names = {line.split(" ")[0] for line in lines}
+        rest = iter(texts)
+        entries: list[str] = []
+        for gate in gates:
+            how, parts = _told(self.m.graph, gate)
+            self.rates.add(how)
+            arguments = [next(rest) for _ in parts]
+            if len(", ".join(arguments)) > _WIDTH - 20:
+                named = [_free(f"{gate.name}_{k}", names) for k in _PARTS[how]]
+                lines += [f"{n} = {a}" for n, a in zip(named, arguments, strict=True)]
+                arguments = named
+            entries.append(f'"{gate.name}": {how}({", ".join(arguments)})')
+        returned = "return {" + ", ".join(entries) + "}"
+        if len(returned) > _WIDTH:
+            returned = "return {\n    " + ",\n    ".join(entries) + ",\n}"
+        return self._method("gating", ["v"], [*lines, returned])
+
+    def _scheme(self) -> list[str]:
+        rates = self.m.transitions
+        lines, texts = self._formulas(list(rates.values()))
+        one = [t if "v" in t else f"{t} * jnp.ones_like(v)" for t in texts]
+        pairs = [f'("{a}", "{b}"): {t},' for (a, b), t in zip(rates, one, strict=True)]
+        body = [*lines, "return {", *(f"    {pair}" for pair in pairs), "}"]
+        return self._method("transitions", ["v"], body)
+
+    def _current(self) -> list[str]:
+        currents = self.m.currents
+        graph = self.m.graph
+        factors = {
+            f.symbol: graph.make("*", graph.number(f.factor), graph.symbol(f.symbol))
+            for f in self.form.fields
+            if f.factor != 1
+        }
+        scaled = graph.replaced(currents.values(), factors)
+        scaled = [graph.make("*", graph.number(1e3), i) for i in scaled]
+        self.converted = set(factors)
+        lines, texts = self._formulas(scaled)
+        names = [f"i_{ion}" if ion else "i_other" for ion in currents]
+        lines += [f"{name} = {text}" for name, text in zip(names, texts, strict=True)]
+        entries = ", ".join(f'"{ion}": i_{ion}' for ion in currents if ion)
+        total = " + ".join(names)
+        reads = ", ".join(
+            ["v", "x", "celsius=None", *(["*"] if self.form.reads else []), *self.form.reads]
+        )
+        flux = ", ".join(["i", reads])
+        body = [*lines, f"return {total}, {{{entries}}}"]
+        passed = ", ".join(["v", "x", *(f"{k}={k}" for k in self.form.reads)])
+        inner = ", ".join(["v", "x", *self.form.reads])
+        return [
+            "",
+            f"def _currents(self, {inner}):",
+            *(textwrap.indent(line, "    ") for line in body),
+            "",
+            f"def current(self, {reads}):",
+            f"    return self._currents({passed})[0]",
+            "",
+            f"def ion_fluxes(self, {flux}):",
+            f"    return self._currents({passed})[1]",
+        ]
+
+    def _method(self, name: str, arguments: list[str], body: list[str]) -> list[str]:
+        head = f"def {name}(self, {', '.join([*arguments, *self.form.reads])}):"
+        return ["", head, *(textwrap.indent(line, "    ") for line in body)]
+
+    # -- formulas ---------------------------------------------------------------------------------
+    def _formulas(self, roots: Sequence[Node]) -> tuple[list[str], list[str]]:
+        """Lines that set variables, and the text of each root."""
+        nodes = ordered(roots)
+        uses = Counter(a for node in nodes for a in node.args)
+        uses.update(roots)
+        text: dict[Node, tuple[str, int]] = {}
+        lines: list[str] = []
+        names: set[str] = set()
+        for node in nodes:
+            found = self._text(node, text)
+            hint = self.m.graph.hints.get(node)
+            twice = uses[node] > 1 and node.args and len(found[0]) > 12
+            if ((twice or len(found[0]) > _WIDTH) and node not in roots) or (twice and hint):
+                name = _free(field_name(hint) if hint else "u", names)
+                lines.append(f"{name} = {found[0]}")
+                found = name, 9
+            text[node] = found
+        return lines, [text[root][0] for root in roots]
+
+    def _text(self, node: Node, text: dict[Node, tuple[str, int]]) -> tuple[str, int]:
+        """A node as Python, and how tightly it binds."""
+        parts = [text[a] for a in node.args]
+        if node.op == "number":
+            return _number(node.value), 9 if node.value >= 0 else 3
+        if node.op == "symbol":
+            return self._symbol(node.value)
+        if node.op in _INFIX:
+            return _infix(node, parts)
+        if node.op == "neg":
+            return f"-{_within(parts[0], 2)}", 2
+        if node.op == "pow":
+            return f"{_within(parts[0], 5)} ** {_number(node.args[1].value)}", 4
+        if node.op in _COMPARED:
+            return f"{_within(parts[0], 1)} {_COMPARED[node.op]} {_within(parts[1], 1)}", 0
+        if node.op == "bounded_exp":
+            return f"jnp.exp(jnp.clip({parts[0][0]}, -80.0, 80.0))", 9
+        called = _CALLED[node.op]
+        if node.op in ("exp_linear", "sigmoid"):
+            self.rates.add(node.op)
+        return f"{called}({', '.join(part for part, _ in parts)})", 9
+
+    def _symbol(self, symbol: str) -> tuple[str, int]:
+        if symbol == "v":
+            return "v", 9
+        if symbol == "celsius":
+            return "temperature", 9
+        if symbol == "area":
+            return "1e8 * area", 2
+        if symbol in self.m.concentrations:
+            return self.m.concentrations[symbol], 9
+        f = next((f for f in self.form.fields if f.symbol == symbol), None)
+        if f is None:  # a state
+            return f'x["{symbol}"]', 9
+        if f.factor == 1 or symbol in self.converted:
+            return f"self.{f.name}", 9
+        return f"{_number(f.factor)} * self.{f.name}", 2
+
+
+def _told(graph: Graph, gate: Gate) -> tuple[str, list[Node]]:
+    """How a gate is said best: by time constant, by steady state, or by rates."""
+    opening, rate = gate.opening, gate.rate
+    one_over = rate.op == "/" and rate.args[0].is_number(1)
+    if one_over and opening.op == "/" and opening.args[1] is rate.args[1]:
+        return "from_tau", [opening.args[0], rate.args[1]]
+    for closing in _closing(graph, opening, rate):
+        return "from_rates", [opening, closing]
+    if opening.op == "*" and rate in opening.args:
+        inf = opening.args[1] if opening.args[0] is rate else opening.args[0]
+        return "from_inf", [inf, rate]
+    return "Gating", [opening, rate]
+
+
+def _closing(graph: Graph, opening: Node, rate: Node) -> Iterator[Node]:
+    """What is left of a rate without an opening that is a part of it: q (a + b) without q a."""
+    if rate.op == "+" and opening in rate.args:
+        yield rate.args[1] if rate.args[0] is opening else rate.args[0]
+    if rate.op == "*":
+        for q, total in (rate.args, rate.args[::-1]):
+            if total.op == "+":
+                for a, b in (total.args, total.args[::-1]):
+                    if opening in (graph.make("*", q, a), graph.make("*", a, q)):
+                        yield graph.make("*", q, b)
+
+
+def _infix(node: Node, parts: list[tuple[str, int]]) -> tuple[str, int]:
+    level = _INFIX[node.op]
+    left, right = _within(parts[0], level), _within(parts[1], level + 1)
+    if node.op == "+" and node.args[1].is_number() and node.args[1].value < 0:
+        return f"{left} - {_number(-node.args[1].value)}", 1
+    return f"{left} {node.op} {right}", level
+
+
+def _folded(line: str) -> str:
+    """A line that sets a variable or an entry, in several where it is too long."""
+    if len(line) <= 100 or line.lstrip().startswith(("def ", "#", "return")):
+        return line
+    margin = line[: len(line) - len(line.lstrip())]
+    head, equals, formula = line.partition(" = ")
+    end = ""
+    if not equals:
+        head, equals, formula = line.partition(": ")
+        formula, end = formula.removesuffix(","), ","
+    if not equals or "Leaf" in formula:
+        return line
+    parts = textwrap.wrap(formula, 90 - len(margin), break_long_words=False)
+    inner = "\n".join(f"{margin}    {part}" for part in parts)
+    return f"{head}{equals}(\n{inner}\n{margin}){end}"
+
+
+def _within(part: tuple[str, int], level: int) -> str:
+    return part[0] if part[1] >= level else f"({part[0]})"
+
+
+def _declared(f: Field) -> str:
+    comment = f"  # {f.comment}" if f.comment and f.name not in ("g_bar", "E_rev") else ""
+    numbers = ", ".join(map(_number, (f.default,)))
+    bounds = f"{_number(f.low)}, {_number(f.high)}"
+    line = f'{f.name}: Leaf = param({numbers}, "{f.unit}", {bounds})'
+    return line + comment if len(line + comment) < 96 else line
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken or name in ("v", "x", "c"):
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _number(value: float) -> str:
+    text = f"{value:.10g}"
+    return text if re.search(r"[.e]|inf|nan", text) else text + ".0" if abs(value) >= 1e9 else text
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return (
+        "(" + "".join(f'"{name}", ' for name in names).rstrip() + ")"
+        if len(names) == 1
+        else ("(" + ", ".join(f'"{name}"' for name in names) + ")")
+    )
+
+
+def _dict(entries: dict[str, int] | dict[str, float]) -> str:
+    return "{" + ", ".join(f'"{k}": {x}' for k, x in entries.items()) + "}"
+
+
+def _without_label(comment: str) -> str:
+    return re.sub(r"^(Comment|Reference|Ref)?[\s:]*", "", comment)
+
+
+def _cites(comment: str) -> bool:
+    return bool(re.search(r"\b(19|20)\d\d\b", comment)) and len(comment) < 800
