@@ -107,3 +107,40 @@ def igor(path, samples, unit, dt=2.5e-4):
     struct.pack_into("<H", header, 2, int(-words) & 0xFFFF)
     path.write_bytes(bytes(header) + bytes(wave) + samples.tobytes())
     return path
+
+
+def wcp(path, sweeps, channels, dt_ms=0.1):
+    """A WinWCP 9 file. `sweeps` is `[sweep, channel, sample]`, a channel (name, unit)."""
+    sweeps = np.asarray(sweeps, float)
+    n_sweeps, n_channels, n = sweeps.shape
+    largest = 1.05 * np.abs(sweeps).max(axis=(0, 2))
+    head = ["VER=9", f"NC={n_channels}", f"NR={n_sweeps}", "NBH=1024", "NBA=2", f"NP={n}"]
+    head += [f"NBD={-(-2 * n_channels * n // 512)}", "ADCMAX=32767", f"DT={1e-3 * dt_ms}", "AD=5"]
+    for k, (name, unit) in enumerate(channels):
+        told = {"YN": name, "YU": unit, "YO": k, "YG": 5 / largest[k], "YZ": 0, "YR": 0}
+        head += [f"{key}{k}={value}" for key, value in told.items()]
+    raw = "\r\n".join([*head, ""]).encode().ljust(1024, b"\0")
+    for sweep in sweeps:
+        block = b"ACCEPTEDTEST" + struct.pack("<fff", 0, 0, 1e-3 * dt_ms)
+        block += struct.pack(f"<{n_channels}f", *[5.0] * n_channels)
+        data = np.rint(sweep.T / largest * 32767).astype("<i2").tobytes()
+        raw += block.ljust(1024, b"\0") + data + bytes(-len(data) % 512)
+    path.write_bytes(raw)
+    return path
+
+
+def axograph(path, columns):
+    """An AxoGraph X file of a time column (start, interval; s) and columns (title, samples)."""
+    (start, interval), *signals = columns
+    n = len(signals[0][1])
+
+    def column(kind, title, content):
+        name = title.encode("utf-16-be")
+        return struct.pack(">iii", n, kind, len(name)) + name + content
+
+    raw = b"axgx" + struct.pack(">ii", 6, len(columns))
+    raw += column(9, "Time (s)", struct.pack(">dd", start, interval))
+    for title, samples in signals:
+        raw += column(7, title, np.asarray(samples, ">f8").tobytes())
+    path.write_bytes(raw)
+    return path

@@ -44,8 +44,9 @@ def blocks(sweeps: Sequence[np.ndarray], dt_ms: float) -> Blocks:
 
 
 def alive(x: Blocks) -> bool:
-    """Whether it moves by more than its noise."""
-    return x.size > max(8 * x.noise, 1e-9)
+    """Whether it moves by more than its noise, in whatever unit."""
+    largest = max((float(np.abs(s).max()) for s in x.sweeps), default=0.0)
+    return x.size > max(8 * x.noise, 1e-6 * largest)
 
 
 def like_a_command(x: Blocks) -> bool:

@@ -67,19 +67,19 @@ def _recording(path: Path, kind: str, name: str, source: Any) -> Recording:
     """What Myokit calls a source of sweeps, as a rig wrote it."""
     if not source.sweep_count() or not source.channel_count():
         raise RecordingError(f"{path}: has no sweeps")
-    recorded, times = [], np.zeros(0)
+    recorded: list[Recorded] = []
+    times: list[np.ndarray] = []
     names, units = source.channel_names(), source.channel_units()
     for k in range(source.channel_count()):
-        times, *sweeps = source.channel(k)
-        recorded.append(
-            Recorded(names[k], _unit(units[k]), [np.asarray(s, float) for s in sweeps], k)
-        )
-    seconds = 1e3 if str(source.time_unit()) == "[s]" else 1.0
-    times = np.asarray(times, float)
-    if times.size < 2:
-        raise RecordingError(f"{path}: {name} has {times.size} samples; expected at least two")
-    dt_ms = float(f"{seconds * (times[-1] - times[0]) / (times.size - 1):.9g}")
-    return Recording(path, kind, "myokit", dt_ms, recorded, _outputs(source), None, name)
+        times, sweeps = source.channel(k)
+        recorded.append(Recorded(names[k], _unit(units[k]), _arrays(sweeps), k))
+    to_ms = 1e3 if str(source.time_unit()) == "[s]" else 1.0
+    first = np.asarray(times[0], float)
+    if first.size < 2:
+        raise RecordingError(f"{path}: {name} has {first.size} samples; expected at least two")
+    dt_ms = float(f"{to_ms * (first[-1] - first[0]) / (first.size - 1):.9g}")
+    starts = [to_ms * float(t[0]) for t in times]
+    return Recording(path, kind, "myokit", dt_ms, recorded, _outputs(source), starts, name)
 
 
 def _outputs(source: Any) -> list[Output]:
@@ -91,14 +91,16 @@ def _outputs(source: Any) -> list[Output]:
     found = []
     for k in range(count):
         try:
-            _, *sweeps = source.da(k)
+            _, sweeps = source.da(k)
         except Exception as error:
             found.append(Output(names[k], _unit(units[k]), k, [], f"output {names[k]!r}: {error}"))
         else:
-            found.append(
-                Output(names[k], _unit(units[k]), k, [np.asarray(s, float) for s in sweeps])
-            )
+            found.append(Output(names[k], _unit(units[k]), k, _arrays(sweeps)))
     return found
+
+
+def _arrays(sweeps: Any) -> list[np.ndarray]:
+    return [np.asarray(s, np.float64) for s in sweeps]
 
 
 def _unit(unit: Any) -> str:
