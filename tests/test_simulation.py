@@ -240,8 +240,9 @@ def test_a_population_is_computed_on_all_devices():
 
 # -- records in half precision ---------------------------------------------------------------------
 def test_records_may_be_rounded_and_nothing_else_is():
-    cells, drive = squid(na__g_bar=np.linspace(110.0, 130.0, 3)), nj.current_clamp(DRIVE)
-    told = {"record": ("v", "na.h"), "folds": {"mean": nj.Mean()}, **FROM}
+    cells = nj.Cell(channels={"k": SquidK(), "leak": SquidLeak(E_rev=np.array([-70, -60, -50.0]))})
+    drive = nj.current_clamp(DRIVE)
+    told = {"record": ("v", "k.n"), "folds": {"mean": nj.Mean()}, **FROM}
     whole = nj.simulate(cells, drive, **told)
     for kind, part in (("float16", 2048), ("bfloat16", 256)):
         r = nj.simulate(cells, drive, record_as=kind, **told)
@@ -254,7 +255,8 @@ def test_records_may_be_rounded_and_nothing_else_is():
 
 
 def test_rounded_records_of_launches_are_those_of_one():
-    cells, drive = squid(na__g_bar=np.linspace(110.0, 130.0, 300)), nj.current_clamp(DRIVE)
+    cells = nj.Cell(channels={"leak": SquidLeak(E_rev=np.linspace(-70.0, -50.0, 300))})
+    drive = nj.current_clamp(DRIVE)
     whole = nj.simulate(cells, drive, record_as="bfloat16", **FROM)
     # 400 records of 2 bytes: 256 cells at a time are 0.2 MB.
     parts = nj.simulate(cells, drive, record_as="bfloat16", memory_MB=0.1, **FROM)
