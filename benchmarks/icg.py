@@ -40,6 +40,9 @@ SECONDS = 5
 """A file's time."""
 
 ONE_PERCENT, TWO_PERCENT, RESOLUTION = 0.01, 0.02, 0.0101
+FASTEST = 0.05
+"""ms"""
+
 SLOW = 300.0
 """ms: a gate with such time constants had not settled when its table was measured."""
 
@@ -96,7 +99,9 @@ def compared(m: Mechanism, state: str, table: dict[str, np.ndarray]) -> str:
     if "tau" in table:
         t = table["tau"]
         wrong = np.min([np.abs(tau - t) for _, tau in sides], axis=0)
-        if not (wrong <= TWO_PERCENT * t + RESOLUTION)[t > 0.05].all():
+        # Where the gate is faster the tables have what the clamp takes.
+        slower = (t > FASTEST) & (sides[0][1] > FASTEST)
+        if not (wrong <= TWO_PERCENT * t + RESOLUTION)[slower].all():
             return "time constant differs"
     return "agrees"
 

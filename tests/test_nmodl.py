@@ -79,6 +79,12 @@ def test_a_step_written_out_is_a_gate(load):
     np.testing.assert_allclose(1 / gates["h"].rate, 1 + 2 * np.exp(-((v / 30) ** 2)), rtol=1e-5)
 
 
+def test_a_parameter_that_initial_sets_is_what_it_sets(load):
+    text = STEPPED.replace("v (mV) }", "v (mV) k }").replace("INITIAL {", "INITIAL { k = 2*gbar")
+    channel = load(text.replace("tau[i] = time(v, i)", "tau[i] = k*time(v, i)"))()
+    np.testing.assert_allclose(1 / channel.gating(V)["m"].rate, 20 * 0.1, rtol=1e-6)
+
+
 def test_reactions_are_a_scheme(load):
     K = load(SCHEME)
     assert issubclass(K, Scheme) and set(K.states) == {"c", "o", "i"}

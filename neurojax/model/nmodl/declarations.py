@@ -31,6 +31,7 @@ class Declarations:
         self.reversals: dict[str, str] = {}  # ions by variable, such as "ek"
         self.concentrations: dict[str, str] = {}  # "ca_i" by variable "cai"
         self.pooled: dict[str, str] = {}  # those that the file changes
+        self.assigned = set(_assigned(file))
         self.written: dict[str, str] = {}  # ions by the current that the file writes, "ik"
         for ion in file.ions.values():
             self._declare_ion(ion)
@@ -43,8 +44,15 @@ class Declarations:
         self.beginning = self._beginning()
 
     def may_change(self, name: str) -> bool:
-        """Whether a variable is one that blocks assign: no constant, parameter or state."""
-        declared = self.file.declared.get(name.partition("[")[0])
+        """Whether a variable is one that blocks assign, a parameter perhaps: no constant, no state.
+
+        NEURON's own (v, celsius, what ions have) are never.
+        """
+        base = name.partition("[")[0]
+        declared = self.file.declared.get(base)
+        if declared is not None and declared.kind == "PARAMETER":
+            own = {"v", "t", "dt", "celsius", *self.reversals, *self.concentrations}
+            return base in self.assigned and base not in own
         fixed = name in self.file.constants or (declared and declared.kind != "ASSIGNED")
         return self.beginning[name].op != "symbol" and not fixed
 
@@ -74,9 +82,8 @@ class Declarations:
         """All variables before INITIAL."""
         number, constants = self.graph.number, self.file.constants
         values: Values = {name: number(x) for name, x in constants.items()}
-        set_here = set(_assigned(self.file))
         for d in self.file.declared.values():
-            outside = d.kind == "ASSIGNED" and d.name not in set_here  # a user sets it
+            outside = d.kind == "ASSIGNED" and d.name not in self.assigned  # a user sets it
             for name in elements(d.name, d.size, constants):
                 if (d.kind == "PARAMETER" or outside) and name not in self.fixed:
                     values[name] = self._symbol(name, self._value(d))
