@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 import numpy as np
 import pytest
 
@@ -32,3 +33,11 @@ def test_a_current_in_its_unit():
     np.testing.assert_allclose(placed.i, RAMP * 1e-3, rtol=1e-6)
     with pytest.raises(ValueError, match="'mV' is a unit of voltage"):
         nj.current_clamp(RAMP, unit="mV")
+
+
+def test_a_current_within_a_program_that_is_traced():
+    def last(g):
+        cell = nj.replace(CELL, {"na.g_bar": g})
+        return nj.simulate(cell, nj.current_clamp(RAMP, unit="pA"), initial=-65.0).v[-1]
+
+    assert np.isfinite(jax.jit(last)(120.0))

@@ -28,9 +28,10 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
     i, area, C_m = electrode.i, cell.area, cell.C_m
     if any(isinstance(x, Tracer) for x in jax.tree.leaves((i, area, C_m))) or np.size(i) == 0:
         return
-    peak = abs(i) if type(i) is float else np.asarray(abs(i).max(axis=0) if np.ndim(i) else abs(i))
+    host = np.atleast_1d(np.asarray(i))  # in a program that is being traced JAX would trace this
+    peak = np.maximum(host.max(axis=0), -host.min(axis=0))
     if cell.state_axes:  # it spreads over all of a cell with compartments
-        area, C_m = float(np.mean(area)) * math.prod(cell.state_shape), float(np.min(C_m))
+        area, C_m = np.mean(np.asarray(area)) * math.prod(cell.state_shape), np.min(np.asarray(C_m))
     lasts = min(1.0, np.shape(i)[0] * dt) if np.ndim(i) else 1.0
     moved = peak * lasts / (np.asarray(C_m) * np.asarray(area))
     if np.max(moved) >= DISPLACEMENT:
