@@ -92,6 +92,7 @@ def test_its_report_shows_the_cell(fitted):
     assert "3 compartments" in page and "diameter.dendrite" in page
 
 
+@pytest.mark.slow
 def test_a_spiking_soma_with_a_dendrite_is_found_again():
     channels = {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}
     cell = nj.soma_and_dendrite(
