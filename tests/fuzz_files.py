@@ -19,11 +19,12 @@ import sys
 import tempfile
 import warnings
 from datetime import UTC, datetime
+from importlib import util
 from pathlib import Path
 
 import h5py
 import numpy as np
-from rig_files import abf1, igor
+from rig_files import abf1, axograph, igor, wcp
 
 import neurojax.io as nj_io
 from neurojax.io.results import Results, load, save
@@ -56,6 +57,11 @@ def originals(folder: Path) -> list[Path]:
         folder / "m.toml",
         folder / "n.nwb",
     ]
+    if util.find_spec("myokit"):
+        paths.append(wcp(folder / "w.wcp", [[V, I_PA]] * 2, (("Vm", "mV"), ("Im", "pA"))))
+    if util.find_spec("neo"):
+        signals = ("Vm (mV)", V), ("Im (pA)", I_PA)
+        paths.append(axograph(folder / "x.axgx", ((0.0, 1e-4), *signals)))
     igor(folder / "c_Ch1_1.ibw", V, "mV")
     rows = "\n".join(f"{t:.2f},{v:.3f},{i:.1f}" for t, v, i in zip(T, V, I_PA, strict=True))
     paths[2].write_text(f"t (ms),v (mV),i (pA)\n{rows}\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recordings import recording
-from test_io_readers import write_wave
+from rig_files import igor
 
 from neurojax.io import example
 from neurojax.recording.trace import RecordingError
@@ -35,7 +35,7 @@ def make_sdist(path: Path, monkeypatch, spoil=None) -> Path:
             for channel, unit, level in ((0, "pA", 10.0 * (sweep - 180)), (3, "mV", -70.0)):
                 wave = path.with_name(f"B6_Ch{channel}_IDRest_{sweep}.ibw")
                 samples = np.where(np.arange(400) > 100, level, 0.0 if channel == 0 else level)
-                write_wave(wave, samples, unit)
+                igor(wave, samples, unit)
                 digests[wave.name] = example.sha256(wave)
                 if wave.name != spoil:
                     archive.add(wave, f"{example.MEMBERS}/{wave.name}")

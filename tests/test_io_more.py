@@ -54,7 +54,6 @@ def test_missing_reader_says_what_to_install(suffix, magic, package, tmp_path, m
         read(tmp_path / f"x{suffix}")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # left open by it
 def test_a_file_of_another_kind_is_told(tmp_path):
     pytest.importorskip("myokit")
     (tmp_path / "x.dat").write_bytes(b"DAT2" + bytes(2000))

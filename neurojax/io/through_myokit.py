@@ -28,14 +28,17 @@ def read_heka(path: Path, asked: Asked) -> list[Trace]:
         raise needs("myokit", path, _EXTRA) from error
     with warnings.catch_warnings(), reading(path, "HEKA PatchMaster"):
         warnings.simplefilter("ignore")  # Myokit's own, on what it does not know
-        file = PatchMasterFile(str(path))
-        sources = [
-            (f"{group.label()}/{series.label()}", series) for group in file for series in group
-        ]
+        # Made in two steps: Myokit leaves a file open that it cannot read.
+        file: Any = object.__new__(PatchMasterFile)
         try:
+            file.__init__(str(path))
+            sources = [
+                (f"{group.label()}/{series.label()}", series) for group in file for series in group
+            ]
             return _all_of(path, "HEKA", sources, asked)
         finally:
-            file.close()
+            if hasattr(file, "_handle"):
+                file.close()
 
 
 def read_wcp(path: Path, asked: Asked) -> list[Trace]:
