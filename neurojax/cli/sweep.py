@@ -138,7 +138,7 @@ def _tell(folder: Path, verify: bool) -> bool:
 
 @commands.command()
 def merge(folder: Folder_) -> None:
-    """Present the shards that are there as one array, sweep.h5; missing ones are NaN or -1."""
+    """Present the shards that are there as one array, sweep.h5; missing ones are NaN."""
     from neurojax.sweep.document import again
     from neurojax.sweep.merge import merge
     from neurojax.sweep.storage import Folder

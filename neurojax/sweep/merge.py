@@ -36,7 +36,7 @@ MOST_ROWS = 2**24
 
 
 def merge(sweep: Sweep, room: Folder, manifest: Manifest) -> None:
-    """Write `sweep.h5`; shards that are not there yet are NaN or -1 in it.
+    """Write `sweep.h5`; what is in shards that are not there yet is NaN.
 
     Raises SweepError where there is no shard at all.
     """

@@ -56,7 +56,7 @@ class Results:
     units: dict[str, str]  # of the results, by name
 
     def array(self, name: str) -> np.ndarray:
-        """A result `[*axes, ...]`: NaN, or -1 of whole numbers, where a cell has none.
+        """A result `[*axes, ...]`: NaN where a cell has none.
 
         Raises SweepError for an unknown name.
         """

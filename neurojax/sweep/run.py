@@ -122,8 +122,8 @@ def run(
     "float64" of results. packing: "none", "gzip" or "lzf".
 
     Results are bit for bit the same for any shards, order, number of devices and of processes, on
-    processors of one kind with one version of JAX. A cell that leaves the finite numbers is NaN, a
-    whole number of it -1, and False in "PROTOCOL.ok".
+    processors of one kind with one version of JAX. The results of a cell that leaves the finite
+    numbers are NaN, and it is False in "PROTOCOL.ok".
 
     Raises ValueError for the folder of another sweep, OSError for a disk that is full, MemoryError
     where the smallest launch has too little.

@@ -38,7 +38,7 @@ PACKINGS = {"none": {}, "gzip": {"compression": "gzip", "shuffle": True}, "lzf":
 FLOATS = ("float32", "float16", "float64")
 
 MISSING = -1
-"""What a whole number is where there is none: of a cell that failed, or of a shard to come."""
+"""What a whole number, of a fold that tells of failures itself, is in a shard to come."""
 
 
 class SweepError(ValueError):
