@@ -28,7 +28,7 @@ from neurojax.model import load_model
 KINETICS = [f"kr.p{k}" for k in range(1, 9)]
 NOISE_PA, SPREAD = 20.0, 0.3
 LEVELS_NM, CELLS_OF_LEVEL = (1.0, 3.0, 10.0, 30.0), 6
-NOISE_OF_FRACTION, SPREAD_OF_DRUG = 0.02, 0.1
+NOISE_OF_FRACTION, SPREAD_OF_DRUG = 0.02, 0.05
 
 
 def recordings(cells: int, dt: float, seed: int) -> tuple[list, np.ndarray]:
@@ -76,7 +76,8 @@ def plate(cells: int, dt: float, seed: int) -> dict:
 def measured_block(seed: int, samples: int) -> tuple[Block, HergBlock, nj.protocols.Protocol]:
     """Fractional currents of cells under a drug, the drug, and the protocol."""
     protocol, rng = nj.protocols.milnes(dt=20.0), np.random.default_rng(seed)
-    truth = HergBlock(Kmax=20.0, Ku=5e-5, n=1.05, halfmax=150.0, Vhalf=-40.0)
+    # The largest fills more than half of the sites: else only Kmax / halfmax is determined.
+    truth = HergBlock(Kmax=5.0, Ku=1e-4, n=1.05, halfmax=20.0, Vhalf=-60.0)
     start, stop = protocol.windows["test"]
     times = start + (stop - start) / samples * np.arange(1, samples + 1)
     drug = np.repeat(LEVELS_NM, CELLS_OF_LEVEL)
