@@ -194,10 +194,10 @@ def score(
     slots = max(1, n) if slots is None else slots
     empty = Target(
         number=float(n), table=Spike(*[np.zeros(slots)] * 4), shape=0 * offsets,
-        known=0 * offsets, stop=max(off_ms, times.max(initial=0.0)),
+        known=0 * offsets, stop=float(max(off_ms, times.max(initial=0.0))),
     )  # fmt: skip
     bare = Score(
-        data=data, target=empty, offsets=offsets, half=half_height(v, found),
+        data=data, target=empty, offsets=offsets, half=float(half_height(v, found)),
         tolerances={name: float(tolerances[name]) for name in PARTS.values()},
         weights={k: float((weights or {}).get(k, 1.0)) for k in PARTS},
         record_ms=record_ms, slots=slots,
