@@ -1,5 +1,7 @@
 """The command of a sweep: its steps of any length, families, and features under them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,9 @@ def test_the_main_step_of_several_and_the_base_of_each():
         assert found.base == pytest.approx(-70.0, abs=0.01)
         assert found.resistance_MOhm == pytest.approx(300.0, rel=1e-3)
         assert found.steady == pytest.approx(-70 + 0.3 * height, abs=0.01)
+    for named in (False, True):  # as NWB names every sweep
+        family = [replace(sweep(k), name=f"ic_{k}" if named else "") for k in range(4)]
+        assert {t.step_window()[:2] for t in together(family)} == {(147.0, 647.0)}
     family = together([sweep(k) for k in range(4)])
     assert [t.step_window()[:2] for t in family] == [(147.0, 647.0)] * 4
     assert [t.step_window()[2] for t in family] == [0.0, 25.0, 50.0, 75.0]

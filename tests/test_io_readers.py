@@ -526,6 +526,31 @@ def test_nwb_bias_lonely_and_zero_current_series(tmp_path):
     assert traces[0].holding == pytest.approx(-20) and not traces[1].i_pA.any()
 
 
+def test_nwb_of_two_electrodes(tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    path = tmp_path / "x.nwb"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = pynwb.NWBFile("test", "x", datetime(2000, 1, 1, tzinfo=UTC))
+        device = file.create_device(name="rig")
+        for k in range(2):
+            e = file.create_icephys_electrode(name=f"cell{k}", description="", device=device)
+            told = {"electrode": e, "gain": 1.0, "rate": 2e4, "sweep_number": np.uint32(3)}
+            v, i = (V + k) * 1e-3, (k + 1) * I_STEP * 1e-12
+            file.add_acquisition(pynwb.icephys.CurrentClampSeries(name=f"r{k}", data=v, **told))
+            file.add_stimulus(
+                pynwb.icephys.CurrentClampStimulusSeries(name=f"s{k}", data=i, **told)
+            )
+        with pynwb.NWBHDF5IO(str(path), "w") as io:
+            io.write(file)
+    with pytest.warns(RecordingWarning, match="by 2 electrodes .cell0, cell1.: channel= chooses"):
+        assert len(read(path)) == 2
+    (trace,) = read(path, channel="cell1")
+    assert trace.v_mV[0] == pytest.approx(-69) and trace.i_pA.max() == pytest.approx(200)
+    with pytest.raises(RecordingError, match="expected an electrode, one of 'cell0', 'cell1'"):
+        read(path, channel="cell2")
+
+
 def test_nwb_broken(tmp_path):
     v, i = V * 1e-3, I_STEP * 1e-12
     response, stimulus = "CurrentClampSeries", "CurrentClampStimulusSeries"

@@ -65,6 +65,7 @@ def _traces(file: Any, path: Path, asked: Asked) -> list[Trace]:
     pairs = _table_pairs(file) or _linked_pairs(file)
     if asked.clamp:
         pairs = [(r, s) for r, s in pairs if clamp_of(r.series) == asked.clamp]
+    pairs, which = _of_electrode(pairs, path, asked)
     lonely = [r.series.name for r, s in pairs if s is None]
     pairs = [(r, s) for r, s in pairs if s is not None]
     if not pairs:
@@ -75,6 +76,7 @@ def _traces(file: Any, path: Path, asked: Asked) -> list[Trace]:
             f"without stimulus {lonely[:8] or 'none'}"
         )
     left_out = (f"left out, having no stimulus: {', '.join(lonely)}",) if lonely else ()
+    left_out += which
     source = origin(path, "NWB2", str(file.identifier))
     numbers = _numbers([r.series for r, _ in pairs])
     drafts = [
@@ -82,6 +84,23 @@ def _traces(file: Any, path: Path, asked: Asked) -> list[Trace]:
         for (response, stimulus), sweep in zip(pairs, numbers, strict=True)
     ]
     return sorted(traces_from(path, drafts), key=lambda trace: trace.sweep)
+
+
+def _of_electrode(
+    pairs: list[tuple[_Part, _Part | None]], path: Path, asked: Asked
+) -> tuple[list[tuple[_Part, _Part | None]], tuple[str, ...]]:
+    """The pairs of the electrode asked for; of several, all, and a sentence that says so."""
+    names = list(dict.fromkeys(str(r.series.electrode.name) for r, _ in pairs))
+    if asked.channel is None:
+        told = f"recorded by {len(names)} electrodes ({', '.join(names)}): channel= chooses one"
+        return pairs, (told,) if len(names) > 1 else ()
+    chosen = [(r, s) for r, s in pairs if r.series.electrode.name == str(asked.channel)]
+    if not chosen:
+        raise RecordingError(
+            f"{path}: channel={asked.channel!r}: expected an electrode, one of "
+            f"{', '.join(map(repr, names)) or 'none'}"
+        )
+    return chosen, ()
 
 
 def _draft(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,14 +27,21 @@ def together(traces: Sequence[Trace]) -> list[Trace]:
     has its own step.
     """
     found = list(traces)
-    for key in dict.fromkeys((t.name, t.clamp) for t in traces):
-        members = [k for k, t in enumerate(traces) if (t.name, t.clamp) == key]
+    keys = [(name, t.clamp) for name, t in zip(_protocols(traces), traces, strict=True)]
+    for key in dict.fromkeys(keys):
+        members = [k for k, mine in enumerate(keys) if mine == key]
         shared = _shared([traces[k] for k in members]) if len(members) > 1 else None
         for k in members:
             trace = traces[k]
             if shared is not None and trace.window is None and _takes_part(trace, shared):
                 found[k] = replace(trace, window=(shared.on, shared.off))
     return found
+
+
+def _protocols(traces: Sequence[Trace]) -> list[str]:
+    """The protocol of each sweep; a name that no other has, as `Step_7`, is one with its number."""
+    names = [t.name for t in traces]
+    return names if len(set(names)) < len(names) else [re.sub(r"\d+", "", n) or n for n in names]
 
 
 def steps_of(traces: Sequence[Trace]) -> list[Step]:
