@@ -59,7 +59,7 @@ from neurojax.run.gradients import gradient
 from neurojax.run.simulation import Recording, simulate
 from neurojax.run.step_error import StepError, error_of
 from neurojax.theory import electrotonus, selectivity
-from neurojax.theory.equilibrium import donnan, goldman_potential, pumped_volume
+from neurojax.theory.equilibrium import donnan, ghk, goldman_potential, nernst, pumped_volume
 
 __version__ = "0.1.0"
 
@@ -118,6 +118,7 @@ __all__ = [
     "features",
     "field",
     "fit",
+    "ghk",
     "goldman_potential",
     "gradient",
     "health",
@@ -126,6 +127,7 @@ __all__ = [
     "loss",
     "model",
     "myelinated_axon",
+    "nernst",
     "observables",
     "param",
     "parameters",

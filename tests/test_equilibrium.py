@@ -177,3 +177,18 @@ def test_without_its_pump_a_cell_has_no_volume(x64):
     assert float(found.impermeant[3]) == pytest.approx(0, abs=1e-9)
     assert float(found.v[3]) == pytest.approx(0, abs=1e-9)
     assert float(found.inside["na"][3]) == pytest.approx(145, abs=1e-9)
+
+
+def test_potentials_as_textbooks_write_them(x64):
+    # NEURON agrees with the first two; the squid's of Hodgkin & Katz 1949, at 20 degC.
+    E = nj.nernst(np.array([20.0, 5.0]), np.array([400.0, 140.0]), celsius=37.0)
+    np.testing.assert_allclose(E, [-80.0659, -89.0587], atol=1e-4)
+    assert float(nj.nernst(2.0, 1e-4, valence=2, celsius=37.0)) == pytest.approx(132.3436, abs=1e-4)
+    P = {"k": 1.0, "na": np.array([0.04, 20.0]), "cl": 0.45}
+    outside, inside = {"k": 20, "na": 440, "cl": 560}, {"k": 400, "na": 50, "cl": 52}
+    V = nj.ghk(P, outside, inside, celsius=20.0)
+    np.testing.assert_allclose(V, [-59.9267, 42.3812], atol=1e-4)
+    with pytest.raises(ValueError, match=r"ghk: inside: no concentration of 'cl'"):
+        nj.ghk(P, outside, {"k": 400, "na": 50})
+    with pytest.raises(ValueError, match="valence 0"):
+        nj.nernst(1.0, 2.0, valence=0)

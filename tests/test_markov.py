@@ -221,6 +221,10 @@ def broken(**body):
         ({"states": ("a", "b", "a", "c", "d")}, "Broken lists a state twice: a, b, a, c, d"),
         ({"transitions": lambda self, v: {}}, "Broken has no transitions"),
         ({"conducting": {}}, "Broken conducts in no state"),
+        (
+            {"transitions": lambda self, v: {"a->b": v, "b->a": v}},
+            r"Broken: transition 'a->b': expected two states, as \('C', 'O'\)",
+        ),
         ({"conducting": {"open": 1.0}}, "Broken: conducting: no state 'open'.*have: a, b, c, d"),
         (
             {"states": ("a", "b", "c", "dd")},

@@ -171,6 +171,9 @@ def _check(cls: type[Scheme], transitions: tuple[Transition, ...]) -> None:
         raise ValueError(f"{name} has no transitions: a scheme defines them")
     if not cls.conducting:
         raise ValueError(f"{name} conducts in no state: a scheme says in which")
+    for key in transitions:
+        if not (isinstance(key, tuple) and len(key) == 2):  # as "C->O", which is one word
+            raise ValueError(f"{name}: transition {key!r}: expected two states, as ('C', 'O')")
     used = [("conducting", k) for k in cls.conducting]
     used += [(f"transition {a!r} to {b!r}", k) for a, b in transitions for k in (a, b)]
     for where, state in used:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from neurojax.recording.features import spikes
 from neurojax.recording.trace import Trace
@@ -78,6 +77,8 @@ def spike_artefact(trace: Trace) -> float:
 
 def smoothed(trace: Trace) -> Trace:
     """The sweep with its measured current as the running median of 20 ms, edges as they are."""
+    from scipy.ndimage import median_filter  # which takes a while to load
+
     width = 2 * round(0.5 * _SMOOTH_MS / trace.dt_ms) + 1
     return replace(trace, i_pA=median_filter(trace.i_pA, size=width, mode="reflect"))
 

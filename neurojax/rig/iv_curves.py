@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import scipy.optimize
 from jaxtyping import Float, Real
 
 from neurojax.rig.voltage_clamp import Clamped
@@ -91,7 +90,7 @@ def fit_boltzmann(v: Points, y: Points) -> Boltzmann:
     rises = abs(y[order[-1]]) > abs(y[order[0]])
     middle = v[np.abs(y - top / 2).argmin()]
     start = [middle, 6.0 if rises else -6.0, top]
-    found, covariance = scipy.optimize.curve_fit(
+    found, covariance = _curve_fit(
         lambda v, V_half, k, a: a / (1 + np.exp(-np.clip((v - V_half) / k, -500, 500))),
         v, y, start, maxfev=20_000,
     )  # fmt: skip
@@ -99,11 +98,18 @@ def fit_boltzmann(v: Points, y: Points) -> Boltzmann:
     return Boltzmann(*map(float, found), errors=errors)  # pyright: ignore[reportArgumentType]
 
 
+def _curve_fit(*args: Any, **options: Any) -> Any:
+    """SciPy's, which is loaded when it is needed: it takes a third of a second."""
+    from scipy.optimize import curve_fit
+
+    return curve_fit(*args, **options)
+
+
 def fit_exponential(t: Points, y: Points) -> tuple[float, float, float]:
     """tau (ms), amplitude and final value of y(t) = final + amplitude exp(-t / tau)."""
     t, y = np.asarray(t, float) - t[0], np.asarray(y, float)
     start = [max((t[-1] - t[0]) / 3, 1e-3), y[0] - y[-1], y[-1]]
-    (tau, amplitude, final), _ = scipy.optimize.curve_fit(
+    (tau, amplitude, final), _ = _curve_fit(
         lambda t, tau, a, final: final + a * np.exp(-t / np.abs(tau)), t, y, start, maxfev=20_000
     )
     return float(abs(tau)), float(amplitude), float(final)

@@ -10,8 +10,45 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from neurojax.membrane.channel import Leaf
-from neurojax.membrane.ions import Ion
-from neurojax.units import thermal_voltage
+from neurojax.membrane.ions import Ion, nernst_potential
+from neurojax.units import check_known, thermal_voltage
+
+VALENCE = {"k": 1, "na": 1, "cl": -1, "ca": 2}
+"""Of the ions that are called by these names."""
+
+
+def nernst(
+    outside: Leaf, inside: Leaf, valence: int = 1, celsius: Leaf = 37.0
+) -> Float[Array, "*pop"]:
+    """E = (RT/zF) ln(outside / inside), mV, of concentrations in mM: numbers or arrays.
+
+    Source: Nernst 1888, Z phys Chem 2:613. Raises ValueError for an uncharged solute.
+    """
+    if valence == 0:
+        raise ValueError("an uncharged solute has no Nernst potential (valence 0)")
+    return nernst_potential(jnp.asarray(inside), jnp.asarray(outside), valence, celsius)
+
+
+def ghk(
+    P: Mapping[str, Leaf],
+    outside: Mapping[str, Leaf],
+    inside: Mapping[str, Leaf],
+    celsius: Leaf = 37.0,
+) -> Float[Array, "*pop"]:
+    """The Goldman-Hodgkin-Katz potential, mV, of the ions "k", "na", "cl" and "ca".
+
+    V = (RT/F) ln((P_K K_o + P_Na Na_o + P_Cl Cl_i) / (P_K K_i + P_Na Na_i + P_Cl Cl_o)), with
+    concentrations in mM and permeabilities in any unit: numbers or arrays. See `goldman_potential`.
+
+    Raises ValueError for another ion, or one of which a concentration is missing.
+    """
+    ions: dict[str, Ion] = {}
+    for name in P:
+        check_known(name, VALENCE, "ion", "ghk: ")
+        for side, given in (("outside", outside), ("inside", inside)):
+            check_known(name, given, "concentration of", f"ghk: {side}: ")
+        ions[name] = Ion(valence=VALENCE[name], inside=inside[name], outside=outside[name])
+    return goldman_potential(P, ions, celsius)
 
 
 def goldman_potential(
