@@ -297,3 +297,23 @@ def test_a_model_file_names_the_class_of_an_ion():
         parse_model(text.format(more="inside_jrs = 0.5\n"))
     with pytest.raises(ModelError, match="no ion class 'SinusCalcum'; did you mean"):
         parse_model(text.format(more="").replace("SinusCalcium", "SinusCalcum"))
+
+
+@pytest.mark.slow
+def test_ten_minutes_of_pacing_in_float32_are_those_in_float64():
+    # ten Tusscher & Panfilov 2006 at 1 Hz: what drifts is the cell, not its rounding.
+    cell = nj.cells.human_ventricle_ten_tusscher()
+    beat = nj.steps(52.0, start=10.0, stop=11.0, duration=1000.0, dt=0.02)
+
+    def paced(beats):
+        s, run = None, None
+        for _ in range(beats):
+            run = nj.simulate(cell, nj.current_clamp(beat), 0.02, record=(), initial=s)
+            s = run.final
+        return s.c
+
+    single = paced(600)
+    with jax.enable_x64(True):
+        double = paced(600)
+    for name in ("na_i", "k_i", "ca_sr"):
+        np.testing.assert_allclose(single[name], double[name], rtol=1e-3, err_msg=name)

@@ -343,3 +343,19 @@ def test_what_channels_and_electrodes_need_is_checked():
         channels=leak,
         ions={"k": k},
     )
+
+
+def test_a_large_pool_counts_small_changes_in_float32():
+    # Each step adds 2.6e-8 mM to 140 mM, of which float32 tells 1.5e-5: Faraday's law, to a digit.
+    i, depth, n = 0.1, 10.0, 8000
+    k = nj.Ion(valence=1, inside=140.0, outside=5.0, depth=depth)
+    cell = nj.Cell(channels={"leak": SquidLeak()}, ions={"k": k}, electrode_ion="k")
+    r = nj.simulate(cell, nj.current_clamp(np.full(n, i)), record=("k_i",), every=n, initial=-50.0)
+    # The membrane's capacitance is charged too: what the leak lets go is no potassium.
+    gained = 10 / 96485.33212 * i * n * 0.025 / depth
+    assert float(r.data["k_i"][0]) - 140.0 == pytest.approx(gained, abs=1.6e-5)
+    # Going on keeps what was not yet told.
+    r = nj.simulate(
+        cell, nj.current_clamp(np.full(n, i)), record=("k_i",), every=n, initial=r.final
+    )
+    assert float(r.data["k_i"][0]) - 140.0 == pytest.approx(2 * gained, abs=1.6e-5)

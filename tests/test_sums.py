@@ -8,8 +8,8 @@ import pytest
 import neurojax as nj
 from neurojax.channels import SquidLeak
 from neurojax.engine import adjoint, scan, tangent
-from neurojax.engine.sums import zero_sum
 from neurojax.membrane.path_names import substitute
+from neurojax.membrane.sums import zero_sum
 
 RECORDS = 1_000_000
 RNG = np.random.default_rng(1)

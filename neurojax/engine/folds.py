@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.observables import check_observables, observe
-from neurojax.engine.sums import zero_sum
 from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
 from neurojax.membrane.compartment import Cell, State, is_finite
+from neurojax.membrane.sums import zero_sum
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
 
 Carry = Any

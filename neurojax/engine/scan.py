@@ -13,7 +13,7 @@ from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
 from neurojax.membrane.axes import arrays
 from neurojax.membrane.channel import Leaf
-from neurojax.membrane.compartment import Cell, State, SubStep, entered
+from neurojax.membrane.compartment import Cell, State, SubStep, counting, entered
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.network import sub_steps, without_spikes
 
@@ -58,7 +58,7 @@ def first(cell: Cell, s: State, electrode: Electrode) -> State:
     constant, varying = parts(electrode)
     tick = merge(constant, jax.tree.map(lambda f: f[0], varying))
     resting = {k: jnp.asarray(cell.inputs[k]) for k in tick.events if k not in cell.channels}
-    s = entered(s, tick._replace(inputs=resting | tick.inputs))
+    s = counting(cell, entered(s, tick._replace(inputs=resting | tick.inputs)))
     return without_spikes(s, electrode)
 
 

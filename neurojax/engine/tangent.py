@@ -17,9 +17,9 @@ from neurojax.engine.folds import Fold
 from neurojax.engine.passes.linearize import dense, diagonal, linearize, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
-from neurojax.engine.sums import Sum, summed_plainly, zero_sum
 from neurojax.membrane.compartment import State
 from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.sums import Sum, summed_plainly, zero_sum
 
 
 def run(

@@ -11,11 +11,11 @@ import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import amplifier_potential
-from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, field, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.sums import zero_sum
 from neurojax.recording.trace import Trace
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
 from neurojax.engine.observables import amplifier_potential
-from neurojax.engine.sums import zero_sum
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import Leaf, field, pytree
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.sums import zero_sum
 from neurojax.recording.features import TOLERANCES
 from neurojax.recording.trace import Trace
 

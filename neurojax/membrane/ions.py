@@ -54,15 +54,21 @@ class Ion:
 
         `carried` holds what channels carry of this ion, by the name that they carry it under.
         """
-        i = carried[name]
-        moved = {}
-        if f"{name}_i" in c:
-            moved[f"{name}_i"] = self._advance_inside(c[f"{name}_i"], i, dt)
-        if f"{name}_o" in c:
-            moved[f"{name}_o"] = c[f"{name}_o"] + dt * change_of_pool(i, self.valence, self.depth_o)
-        return moved
+        return {k: c[k] + change for k, change in self.changes(name, c, carried, dt).items()}
 
-    def _advance_inside(self, c: jax.Array, i: jax.Array, dt: Leaf) -> jax.Array:
+    def changes(
+        self, name: str, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt: Leaf
+    ) -> dict[str, jax.Array]:
+        """By how much the pools grow in that step, mM: far less than can be told beside them."""
+        i = carried[name]
+        grown = {}
+        if f"{name}_i" in c:
+            grown[f"{name}_i"] = self._change_inside(c[f"{name}_i"], i, dt)
+        if f"{name}_o" in c:
+            grown[f"{name}_o"] = dt * change_of_pool(i, self.valence, self.depth_o)
+        return grown
+
+    def _change_inside(self, c: jax.Array, i: jax.Array, dt: Leaf) -> jax.Array:
         def rate(c: jax.Array) -> jax.Array:
             total = -change_of_pool(i, self.valence, self.depth)
             if self.tau is not None:
@@ -71,7 +77,7 @@ class Ion:
                 total = total - (self._pumped(c) - self._pumped(self.inside))
             return total / (1 + self.buffer)
 
-        return relaxed(rate, c, dt)
+        return change_of_relaxed(rate, c, dt)
 
     def _pumped(self, c: Leaf) -> Leaf:
         part = (c / self.pump_K) ** self.pump_hill
@@ -85,8 +91,13 @@ def change_of_pool(i: Leaf, valence: int, depth: Leaf) -> Leaf:
 
 def relaxed(rate: Callable[[jax.Array], jax.Array], c: jax.Array, dt: Leaf) -> jax.Array:
     """c after a step dt of c' = rate(c), exponential Euler: exact where the rate is linear in c."""
+    return c + change_of_relaxed(rate, c, dt)
+
+
+def change_of_relaxed(rate: Callable[[jax.Array], jax.Array], c: jax.Array, dt: Leaf) -> jax.Array:
+    """By how much c grows in that step."""
     f, slope = jax.jvp(rate, (c,), (jnp.ones_like(c),))
-    return c + dt * f * relax_mean(-dt * slope)
+    return dt * f * relax_mean(-dt * slope)
 
 
 def nernst_potential(

@@ -197,6 +197,7 @@ def _tangent_growth(
         return ((s, S, Z), grown), (grown, jnp.log(jnp.stack([length(A) for A in Z])))
 
     one = State(jnp.full_like(s.v, MILLIVOLTS), *jax.tree.map(jnp.ones_like, (s.x, s.c)))
+    one = one._replace(excess=jax.tree.map(jnp.zeros_like, s.excess))
     one = jax.tree.map(lambda leaf: leaf / length(one), one)
     grown = jnp.zeros((G, *p.pop), s.v.dtype)
     _, grown = jax.lax.scan(record, ((s, [one] * G, Z), grown), p.ticks)

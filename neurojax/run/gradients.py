@@ -100,7 +100,9 @@ def builder(
         s = start(cell, initial, pop)
         names = _state_names(s)
         names |= {k.removeprefix(_INITIAL): v for k, v in theta.items() if k.startswith(_INITIAL)}
-        return cell, jax.tree.unflatten(jax.tree.structure(s), list(names.values()))
+        return cell, jax.tree.unflatten(
+            jax.tree.structure(s), [*names.values(), *jax.tree.leaves(s.excess)]
+        )
 
     return build, (cell, initial), theta
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Carry, Fold
-from neurojax.engine.sums import zero_sum
 from neurojax.membrane.channel import Leaf, param, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.sums import zero_sum
 from neurojax.recording.spike import Course, begin_level, course, crossed, follow
 
 BEHAVIOURS = ("silent", "phasic", "tonic", "adapting", "bursting", "depolarisation block")

@@ -226,7 +226,7 @@ class _End(Fold):
 
 def _vector(cell: Cell, s: State) -> jax.Array:
     """A state as a vector: the potential, then gates and pools, without the inputs."""
-    return jnp.stack(jax.tree.leaves(s._replace(c={k: s.c[k] for k in pools(cell)})))
+    return jnp.stack(jax.tree.leaves(s._replace(c={k: s.c[k] for k in pools(cell)}, excess={})))
 
 
 def _scales(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
