@@ -161,7 +161,7 @@ def _layers(
     return tuple(tuple(layer) for layer in sorted(layers, key=len))
 
 
-def _check(cls: type[Scheme], transitions: tuple[Transition, ...]) -> None:
+def _check(cls: type[Scheme], transitions: tuple[Any, ...]) -> None:
     name, have = cls.__name__, ", ".join(cls.states)
     if not cls.states:
         raise ValueError(f"{name} has no states: a scheme lists them")
