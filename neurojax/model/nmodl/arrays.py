@@ -16,14 +16,14 @@ LARGEST_EXPONENT = 80.0
 
 def _operations(xp: Any) -> dict[str, Callable[..., Any]]:
     def power(a: Any, b: float) -> Any:
-        return a ** int(b)  # of other exponents the graph makes exp(b log(a))
+        return xp.asarray(a) ** int(b)  # of other exponents the graph makes exp(b log(a))
 
     def bounded_exp(x: Any) -> Any:
         return xp.exp(xp.clip(x, -LARGEST_EXPONENT, LARGEST_EXPONENT))
 
     return {
         "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
-        "/": lambda a, b: a / b, "neg": lambda a: -a, "pow": power,
+        "/": xp.divide, "neg": lambda a: -a, "pow": power,
         "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, "==": lambda a, b: a == b,
         "and": xp.logical_and, "or": xp.logical_or, "not": xp.logical_not,
         "select": xp.where, "exp": xp.exp, "bounded_exp": bounded_exp, "log": xp.log,

@@ -10,6 +10,9 @@ from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.syntax import NmodlError
 from neurojax.model.nmodl.unit_names import constant
 
+LARGEST = 1e100
+"""A number that a file may have."""
+
 
 class Builder(Transformer[Any, Any]):
     """One method for each rule of the grammar; it gets what the parts of the rule have become."""
@@ -272,7 +275,10 @@ def _put(file: s.File, item: Any) -> None:
 
 
 def _float(token: Token) -> float:
-    return float(token)
+    value = float(token)
+    if value > LARGEST:
+        raise NmodlError(f"{token}: expected a number up to {LARGEST:g}", token.line or 1)
+    return value
 
 
 def _bare(units: list[Any]) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 from neurojax.model.nmodl.syntax import NmodlError
 
+LARGEST_POWER = 64
+"""Of larger ones an exponential is made."""
+
 MOST_NODES = 30_000
 """How large a graph may grow."""
 
@@ -321,7 +324,7 @@ def _power(g: Graph, a: Node, b: Node) -> Node | None:
         return a
     if b.is_number(0):
         return g.one
-    if b.op == "number" and b.value != int(b.value):
+    if b.op == "number" and (abs(b.value) > LARGEST_POWER or b.value != int(b.value)):
         return g.make("exp", g.make("*", b, g.make("log", a)))
     if b.op != "number":
         return g.make("exp", g.make("*", b, g.make("log", a)))
