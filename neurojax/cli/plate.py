@@ -12,7 +12,8 @@ from rich.table import Table
 
 from neurojax.cli.deliver import INTERRUPTED, check_writable
 from neurojax.cli.progress import FitProgress
-from neurojax.cli.sweeps import choose, read_told
+from neurojax.cli.reading import Reading
+from neurojax.cli.sweeps import choose
 from neurojax.fit import CohortFit, CohortWarning, cohort
 from neurojax.io.formats import BY_SUFFIX
 from neurojax.model import load_model
@@ -73,7 +74,7 @@ def read_folder(folder: Path, sweeps: str, err: Console) -> tuple[list[str], lis
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in BY_SUFFIX)
     names, recordings = [], []
     for path in files:
-        traces = read_told(str(path), "voltage", err)
+        traces = Reading("voltage").read(str(path), err)
         names.append(path.stem)
         recordings.append(choose(traces, sweeps, f"{path.name}: --sweeps") if sweeps else traces)
     if not recordings:
