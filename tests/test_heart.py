@@ -303,7 +303,7 @@ def test_a_model_file_names_the_class_of_an_ion():
 def test_ten_minutes_of_pacing_in_float32_are_those_in_float64():
     # ten Tusscher & Panfilov 2006 at 1 Hz: what drifts is the cell, not its rounding.
     cell = nj.cells.human_ventricle_ten_tusscher()
-    beat = nj.steps(52.0, start=10.0, stop=11.0, duration=1000.0, dt=0.02)
+    beat = float(cell.area) * nj.steps(52.0, start=10.0, stop=11.0, duration=1000.0, dt=0.02)
 
     def paced(beats):
         s, run = None, None
