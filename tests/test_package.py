@@ -105,7 +105,7 @@ def test_ions_noise_cables_and_clamp_of_the_readme(told):
     depolarised = [line for line in told if line.endswith("] mV")]
     near, _, far = (float(v) for v in re.findall(r"-?[\d.]+", depolarised[0]))
     assert near > far > -65  # what comes from far along the dendrite is less
-    assert told[-3].endswith("pA")
+    assert any(line.endswith("pA") for line in told)  # a current at each voltage
 
 
 @pytest.mark.slow  # CI's demo is the same fit
@@ -119,7 +119,8 @@ def test_fit_of_the_readme():
 
 
 def test_optax_of_the_readme(told):
-    na, k, error = (float(x) for x in re.findall(r"-?[\d.]+(?:e-\d+)?(?=[,}]|$)", told[-2]))
+    (found,) = (line for line in told if line.startswith("{'na.g_bar'"))
+    na, k, error = (float(x) for x in re.findall(r"-?[\d.]+(?:e-\d+)?(?=[,}]|$)", found))
     # The cell of place 60 among 200 from 60 to 180 mS/cm2, whose potassium is the squid's own.
     assert na == pytest.approx(60 + 120 * 60 / 199, rel=0.01) and k == pytest.approx(36, rel=0.01)
     assert error < 0.01

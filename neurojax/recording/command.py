@@ -35,6 +35,9 @@ _PIECES = 8
 
 _HOLDING_MS = 20.0
 
+_LASTING = 0.05
+"""What takes less than this part of a sweep is no plateau, but a pulse beside one."""
+
 
 class Step(NamedTuple):
     """A step of a command: when (ms), and how high above holding (pA or mV)."""
@@ -102,14 +105,19 @@ def steps(command: np.ndarray, dt_ms: float, holding: float) -> list[Step]:
     return _trains(_merged(found, away, dt_ms))
 
 
+def plateaus(found: Sequence[Step], duration_ms: float) -> Sequence[Step]:
+    """The steps that last, or all where none does."""
+    return [x for x in found if x.off - x.on >= _LASTING * duration_ms] or found
+
+
 def main_step(found: Sequence[Step], duration_ms: float) -> Step | None:
-    """The step that a sweep is about: the longest that reaches half of the largest of its sign.
+    """The step that a sweep is about: the longest that reaches half of its sign's largest plateau.
 
     Of several as long, the first that depolarises. What lasts from the beginning or to the end
     counts only where there is nothing else.
     """
-    largest = {s: max((abs(x.height) for x in found if (x.height > 0) == s), default=0.0)
-               for s in (True, False)}  # fmt: skip
+    largest = {s: max((abs(x.height) for x in plateaus(found, duration_ms) if (x.height > 0) == s),
+                      default=0.0) for s in (True, False)}  # fmt: skip
     high = [x for x in found if abs(x.height) >= 0.5 * largest[x.height > 0]]
     inside = [x for x in high if x.on > 0 and x.off < duration_ms - 1e-9] or high
     if not inside:

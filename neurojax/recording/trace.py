@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from neurojax.recording.command import Step, in_window, main_step, steps
+from neurojax.recording.command import Step, in_window, main_step, plateaus, steps
 from neurojax.units import MINUTE
 
 
@@ -129,7 +129,7 @@ class Trace:
         return step.on, step.off, step.height
 
     def changes(self) -> Float[np.ndarray, " change"]:
-        """Times (ms) at which the stimulus moves by 0.3 of its largest step or more."""
+        """Times (ms) at which the stimulus moves by 0.3 of its largest plateau or more."""
         found = self.steps()
         edges: dict[float, float] = {}
         for step in found:
@@ -138,7 +138,8 @@ class Trace:
                     # Where one step follows another, what counts is the jump between them.
                     near = next((t for t in edges if abs(t - time) < 0.5 * self.dt_ms), time)
                     edges[near] = edges.get(near, 0.0) + jump
-        least = 0.3 * max((abs(step.height) for step in found), default=0.0)
+        lasting = plateaus(found, self.duration_ms)
+        least = 0.3 * max((abs(step.height) for step in lasting), default=0.0)
         return np.array(sorted(t for t, jump in edges.items() if abs(jump) > least), float)
 
     def rest_before(self, time_ms: float) -> tuple[float, float]:

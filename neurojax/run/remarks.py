@@ -32,8 +32,12 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
     peak = np.maximum(host.max(axis=0), -host.min(axis=0))
     if cell.state_axes:  # it spreads over all of a cell with compartments
         area, C_m = np.mean(np.asarray(area)) * math.prod(cell.state_shape), np.min(np.asarray(C_m))
-    lasts = min(1.0, np.shape(i)[0] * dt) if np.ndim(i) else 1.0
-    moved = peak * lasts / (np.asarray(C_m) * np.asarray(area))
+    capacitance = np.asarray(C_m) * np.asarray(area)
+    if np.max(peak / capacitance) < DISPLACEMENT:
+        return
+    # As much in a millisecond, and not only for a shock of a step.
+    charge = _charge(host, dt) if np.ndim(i) else peak
+    moved = charge / capacitance
     if np.max(moved) >= DISPLACEMENT:
         warnings.warn(
             f"a current of up to {np.max(peak):.3g} uA, {1e6 * np.max(peak):.3g} pA, into a cell "
@@ -42,3 +46,10 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
             UserWarning,
             stacklevel=4,
         )
+
+
+def _charge(i: np.ndarray, dt: float) -> np.ndarray:
+    """The most that a current brings in a millisecond, in time along axis 0."""
+    brought = np.concatenate([np.zeros_like(i[:1]), np.cumsum(i, axis=0) * dt])
+    n = min(max(round(1 / dt), 1), len(i))
+    return np.asarray(np.abs(brought[n:] - brought[:-n]).max(axis=0))
