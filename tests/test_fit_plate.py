@@ -83,7 +83,7 @@ def test_a_plate_is_told_cell_by_cell(fitted, tmp_path):
     for k, (row, written) in enumerate(zip(rows, read[1:], strict=True)):
         assert row[column] == fitted.values["kr.g_bar"][k] == float(written[column])
         assert (row[1] == "passes") == (k != BROKEN)
-    assert "times its noise" in rows[BROKEN][1]
+    assert "times its noise" in rows[BROKEN][1] and "no say in what all share" in rows[BROKEN][1]
     page = write_plate(tmp_path / "plate.html", fitted, title="Plate 1").read_text()
     assert "Plate 1" in page and page.count("<tr>") == 1 + CELLS
 
@@ -166,6 +166,9 @@ def test_noise_is_read_off_neighbouring_samples():
     t = np.arange(20_000) * 0.1
     i = 1e3 * np.sin(t / 50) + 7.0 * rng.normal(size=t.size)
     assert noise_between_samples([nj.Trace("voltage", 0.1, 0 * t, i)]) == pytest.approx(7, rel=0.03)
+    coarse = 500 * np.rint(i / 500)  # most neighbours are alike: what is left is the rounding
+    of_rounding = noise_between_samples([nj.Trace("voltage", 0.1, 0 * t, coarse)])
+    assert of_rounding == pytest.approx(500 / np.sqrt(12))
 
 
 def test_a_folder_of_recordings_is_fitted_by_one_command(plate, tmp_path, monkeypatch):
@@ -175,9 +178,18 @@ def test_a_folder_of_recordings_is_fitted_by_one_command(plate, tmp_path, monkey
         columns = np.stack([trace.t_ms, trace.v_mV, trace.i_pA], axis=1)[:8000]
         path = tmp_path / "cells" / f"{name}.csv"
         np.savetxt(path, columns, delimiter=",", header="t (ms),v (mV),i (pA)", comments="")
-    told = CliRunner().invoke(app, ["plate", "cells", "herg", "--seconds", "0.01"])
+    (tmp_path / "cells" / "notes.txt").write_text("cell c: seal lost")
+    (tmp_path / "cells" / "plate.csv").write_text("of an earlier fit")
+    asked = ["plate", "cells", "herg", "--output", "cells/plate.csv", "--seconds"]
+    told = CliRunner().invoke(app, [*asked, "0.01"])
     assert told.exit_code == 0, told.output
     assert "3 cells of cells" in told.output and "are at the noise" in told.output
-    with open("plate.csv") as file:
+    assert "left out: cells/notes.txt: no column" in told.output
+    with open("cells/plate.csv") as file:
         assert [row[0] for row in csv.reader(file)] == ["cell", "a", "b", "c"]
-    assert CliRunner().invoke(app, ["plate", "nowhere", "herg"]).exit_code == 2
+    for wrong in (
+        ["plate", "nowhere", "herg"],
+        [*asked, "-1"],
+        ["plate", "cells", "cortex_dendrite"],
+    ):
+        assert CliRunner().invoke(app, wrong).exit_code == 2

@@ -163,13 +163,15 @@ def block():
 
 def test_a_drug_is_found_with_intervals_that_hold_the_truth(block):
     found = drug_binding(block, MILNES.v[:, 0], MILNES.dt, boots=40, starts=8)
-    assert found.error < 0.02 and found.at_minimum.mean() > 0.9
+    assert found.error < 0.02 and found.converged and found.at_minimum.mean() > 0.9
     for name in ("Ku", "Vhalf", "n"):
         low, high = found.interval(name, 0.999)
         assert low < getattr(TRUTH, name) < high, name
     assert np.quantile(found.slopes, 0.01) < 0.2 < np.quantile(found.slopes, 0.99)
     assert found.undetermined == ()
     assert "95 % of 40 resampled fits" in found.summary()
+    hurried = drug_binding(block, MILNES.v[:, 0], MILNES.dt, boots=0, starts=8, iterations=1)
+    assert not hurried.converged and "not at its minimum" in hurried.summary()
 
 
 def test_far_below_half_of_the_effect_only_a_ratio_is_determined(block):

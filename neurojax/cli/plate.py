@@ -15,15 +15,14 @@ from neurojax.cli.progress import FitProgress
 from neurojax.cli.reading import Reading
 from neurojax.cli.sweeps import choose
 from neurojax.fit import CohortFit, CohortWarning, cohort
+from neurojax.fit.stages.regress import CONDUCTANCES
 from neurojax.io.formats import BY_SUFFIX
+from neurojax.membrane.compartment import check_single
 from neurojax.model import load_model
 from neurojax.model.space import Space
 from neurojax.plot import number
-from neurojax.recording.trace import Trace
+from neurojax.recording.trace import RecordingError, Trace
 from neurojax.report import write_plate
-
-OWN = ("g_bar", "P_bar")
-"""Parameters that differ from cell to cell unless told: how many channels there are."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,24 @@ class PlateJob:
     seconds: float = 300.0
     seed: int = 0
 
+    def check(self) -> None:
+        """Raise ValueError or OSError for what could not be done, before anything is read."""
+        if self.seconds <= 0:
+            raise ValueError("--seconds must be positive")
+        for path in (self.table, self.report):
+            check_writable(path)
+
 
 def run_plate(job: PlateJob, out: Console, err: Console) -> int:
     """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
-    for path in (job.table, job.report):
-        check_writable(path)
+    job.check()
     model = load_model(job.model)
     if model.space is None:
         raise ValueError(f"{job.model}: no parameter is free: the model file needs a [free] table")
-    names, recordings = read_folder(job.folder, job.sweeps, err)
-    out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
+    check_single(model.cell, "a cohort")
     own = own_of(model.space, job.own)
+    names, recordings = read_folder(job.folder, job.sweeps, err, job.table)
+    out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
     shared = [n for n in model.space.names if n not in own]
     with FitProgress(out) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", CohortWarning)  # the summary says it
@@ -62,30 +68,46 @@ def run_plate(job: PlateJob, out: Console, err: Console) -> int:
     out.print(printed(found))
     out.print(escape(found.summary()), soft_wrap=True)
     found.write_csv(job.table)
-    write_plate(job.report, found, title=f"{job.folder.name} fitted with the model {model.name}")
+    write_plate(job.report, found, title=f"{job.folder.resolve().name} fitted with {model.name}")
     out.print(f"table {job.table}, report {job.report}", soft_wrap=True)
     return INTERRUPTED if found.ended == "interrupted" else 0
 
 
-def read_folder(folder: Path, sweeps: str, err: Console) -> tuple[list[str], list[list[Trace]]]:
-    """Every recording of a folder as a cell, by its file's name. Raises ValueError for none."""
+def read_folder(
+    folder: Path, sweeps: str, err: Console, table: Path
+) -> tuple[list[str], list[list[Trace]]]:
+    """Every recording of a folder as a cell, by its file's name.
+
+    A file that cannot be read is told and left out, and so is the `table` of an earlier fit.
+    Raises ValueError where nothing is left.
+    """
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder with a file for each cell")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in BY_SUFFIX)
-    names, recordings = [], []
-    for path in files:
-        traces = Reading("voltage").read(str(path), err)
-        names.append(path.stem)
+    names, recordings, failed = [], [], []
+    for path in (p for p in files if p.resolve() != table.resolve()):
+        try:
+            traces = Reading("voltage").read(str(path), err)
+        except RecordingError as error:
+            failed.append(error)
+            err.print(f"[yellow]left out:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        names.append(path.name if path.stem in names else path.stem)
         recordings.append(choose(traces, sweeps, f"{path.name}: --sweeps") if sweeps else traces)
-    if not recordings:
-        raise ValueError(f"{folder}: no recording (have: {', '.join(sorted(BY_SUFFIX))})")
-    return names, recordings
+    if recordings:
+        return names, recordings
+    if failed:
+        raise failed[0]
+    raise ValueError(f"{folder}: no recording (read are: {', '.join(sorted(BY_SUFFIX))})")
 
 
 def own_of(space: Space, asked: str) -> list[str]:
-    """The parameters that are each cell's own. Raises ValueError for one that is not free."""
+    """The parameters that are each cell's own: conductances, unless others are asked for.
+
+    Raises ValueError for one that is not free.
+    """
     if not asked:
-        return [name for name in space.names if name.rpartition(".")[2] in OWN]
+        return [name for name in space.names if name.rpartition(".")[2] in CONDUCTANCES]
     own = [name.strip() for name in asked.split(",")]
     for name in own:
         if name not in space.names:

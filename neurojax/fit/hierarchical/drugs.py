@@ -49,6 +49,7 @@ class DrugFit:
     values: dict[str, float]  # of the fit to all cells
     resampled: dict[str, np.ndarray]  # [boot]
     error: float  # root mean squared difference of the fraction
+    converged: bool  # whether the fit to all cells gained no more before it ended
     errors: np.ndarray  # [boot]
     units: dict[str, str]
     at_minimum: np.ndarray  # [boot] whether the fit gained no more before it ended
@@ -70,6 +71,11 @@ class DrugFit:
     def summary(self) -> str:
         """Each parameter with its 95 % interval, and how many fits were not done."""
         told = [f"fractions of the current within {self.error:.3g} (root mean square)"]
+        if not self.converged:
+            told.append(
+                "the fit to all cells was not at its minimum when it ended, so these values and "
+                "intervals are not yet its result: give it more time or iterations"
+            )
         for name, value in self.values.items():
             unit = "" if self.units[name] == "1" else f" {self.units[name]}"
             line = f"{name} = {value:.4g}{unit}"
@@ -87,7 +93,7 @@ class DrugFit:
             slope = self.values["Kmax"] / self.values["halfmax"]
             told.append(f"Kmax / halfmax = {slope:.4g}, 95 % {low:.4g} to {high:.4g}")
         if open_ := int((~self.at_minimum).sum()):
-            told.append(f"{open_} resampled fits were not at their minimum when time was over")
+            told.append(f"{open_} resampled fits were not at their minimum when they ended")
         return "\n".join(told)
 
 
@@ -134,10 +140,10 @@ def drug_binding(
     whole = averaged(block, levels, np.ones((1, block.drug.size)))
     with budget.stage("fit of all cells", "") as log:
         z = _begun(problem, whole, starts, seed)
-        z, value, _ = _descended(problem, z, alike(whole, starts), LEVENBERG_MARQUARDT, how, log)
+        z, value, done = _descended(problem, z, alike(whole, starts), LEVENBERG_MARQUARDT, how, log)
         log.conclude(np.sqrt(value))
-    best = z[np.argmin(value)]
-    error = float(np.sqrt(value.min()))
+    least = int(np.argmin(value))
+    best, error, converged = z[least], float(np.sqrt(value[least])), bool(done[least])
     names = [name.removeprefix(f"{KEY}.") for name in space.names]
     matrix = in_chunks(problem, best[None], whole)[2][0]
     resampled = averaged(block, levels, resampled_cells(block, levels, boots, rng))
@@ -149,6 +155,7 @@ def drug_binding(
         values=dict(zip(names, (float(v) for v in space.values(best).values()), strict=True)),
         resampled=dict(zip(names, space.values(z.T).values(), strict=True)),
         error=error,
+        converged=converged,
         errors=np.sqrt(values),
         units=dict(zip(names, (f.unit for f in space.free), strict=True)),
         at_minimum=done,

@@ -77,8 +77,13 @@ class CohortFit:
     @property
     def at_noise(self) -> np.ndarray:
         """Whether the residual of each cell is the noise of its recording, `[cell]`."""
-        with np.errstate(invalid="ignore"):
-            return self.errors <= NEAR_NOISE * self.quality.noise
+        return self.times_noise <= NEAR_NOISE
+
+    @property
+    def times_noise(self) -> np.ndarray:
+        """The residual of each cell over the noise of its recording, `[cell]`."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.errors / self.quality.noise
 
     def remarks(self, cell: int) -> list[str]:
         """What is wrong with a cell, if anything is."""
@@ -86,7 +91,9 @@ class CohortFit:
         if self.names[cell] in self.lost:
             told.append("could not be simulated")
         elif not self.at_noise[cell]:
-            told.append(f"{self.errors[cell] / self.quality.noise[cell]:.3g} times its noise")
+            told.append(f"{self.times_noise[cell]:.3g} times its noise")
+        if self.shared and self.names[cell] in self.apart:
+            told.append("so far off that it had no say in what all share")
         return told
 
     def table(self) -> tuple[list[str], list[list[str | float]]]:
@@ -119,7 +126,7 @@ class CohortFit:
         n, there = len(self.names), int(self.at_noise.sum())
         how = {"done": "", "out of time": "out of time: ", "interrupted": "interrupted: "}
         told = [f"{how[self.ended]}{there} of {n} cells are at the noise of their recordings"]
-        far = [k for k in np.argsort(-self.errors / self.quality.noise) if not self.at_noise[k]]
+        far = [k for k in np.argsort(-self.times_noise) if not self.at_noise[k]]
         for k in far[:SHOWN]:
             what = "could not be simulated"
             if np.isfinite(self.errors[k]):

@@ -24,7 +24,7 @@ from neurojax.engine.program import Gradient
 from neurojax.fit.hierarchical.recordings import Plate
 from neurojax.fit.holding import begin
 from neurojax.fit.precision import Precision, computing
-from neurojax.fit.stages.regress import bounded_minimum
+from neurojax.fit.stages.regress import CONDUCTANCES, bounded_minimum
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import arrays
 from neurojax.membrane.compartment import Cell, State, channel_current
@@ -32,8 +32,6 @@ from neurojax.membrane.electrode import is_ideal_clamp
 from neurojax.membrane.pipette import before
 from neurojax.model.space import Space
 from neurojax.units import PA
-
-CONDUCTANCES = ("g_bar", "P_bar")
 
 
 def owned_channels(space: Space, shared: np.ndarray) -> list[tuple[str, ...]] | None:

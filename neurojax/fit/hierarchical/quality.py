@@ -85,10 +85,15 @@ def noise_between_samples(traces: Sequence[Trace]) -> float:
     """Standard deviation of white noise, in pA (voltage clamp) or mV, whatever lies beneath it.
 
     From the second differences of neighbouring samples, by their median, which neither a slow
-    current nor transients move. Noise that a filter has made smooth is larger than it says.
+    current nor transients move; at least what rounding to the steps of a converter makes. Noise
+    that a filter has made smooth is larger than it says.
     """
-    sizes = [np.abs(np.diff(_measured(trace), 2)) for trace in traces]
-    return float(np.median(np.concatenate(sizes)) / _NORMAL / np.sqrt(6))
+    steps = [np.diff(_measured(trace)) for trace in traces]
+    second = np.abs(np.concatenate([np.diff(step) for step in steps]))
+    between = np.abs(np.concatenate(steps))
+    rounding = np.min(between, where=between > 0, initial=np.inf) / np.sqrt(12)
+    white = np.median(second) / _NORMAL / np.sqrt(6)
+    return float(max(white, rounding) if np.isfinite(rounding) else white)
 
 
 def _measured(trace: Trace) -> np.ndarray:
@@ -143,7 +148,9 @@ def _transient(
         return np.nan, np.nan
     C = float(y.sum() * trace.dt_ms / down)  # pA ms = fC over mV
     tail = falling[: np.argmax(falling < max(0.2 * falling[0], 2 * noise))]
-    if tail.size < 3 or not C > 0:
+    if not C > 0:
+        return np.nan, np.nan
+    if tail.size < 3:
         return np.nan, C
     slope = np.polyfit(np.arange(tail.size) * trace.dt_ms, np.log(tail), 1)[0]
     return 1e3 / (-slope * C), C

@@ -30,7 +30,8 @@ from neurojax.recording.trace import Trace
 from neurojax.units import PA
 
 _BATCH = 256  # draws that are simulated at once
-_CONDUCTANCES = ("g_bar", "P_bar")
+CONDUCTANCES = ("g_bar", "P_bar")
+"""Parameters to which a channel's current is proportional."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ def _unknowns(space: Space) -> list[_Unknown]:
     reversals = [f for f in space.free if f.name.endswith(".E_rev")]
     found = []
     for f in space.free:
-        if f.name.split(".")[-1] in _CONDUCTANCES:
+        if f.name.split(".")[-1] in CONDUCTANCES:
             own = [e for e in reversals if channels(e) == channels(f)]
             found.append(_Unknown(f, own[0] if own else None))
     return found
