@@ -68,8 +68,12 @@ def test_what_decides_is_told():
     second = Compared("b", 4, 0.5, 4.0, "mV", parts={"times": 3.0})
     told = Comparison((first, second), {}, ("c",)).sentence()
     assert "a has the least error on the sweeps not fitted: 2 mV with 3 parameters" in told
-    assert "(AIC 2006, BIC 2018)" in told and "b 4 mV with 4 parameters" in told
+    assert "(AIC 2006.0, BIC 2018.0)" in told and "b 4 mV with 4 parameters" in told
     assert told.endswith("b is behind most in times: 3 against 1; not tried: c")
+    early = replace(second, held_out=1.0, given_up=True)
+    assert (
+        "a has, of those fitted to the end, the least" in Comparison((first, early), {}).sentence()
+    )
     assert (
         "as nothing was held out" in Comparison((replace(first, held_out=np.nan),), {}).sentence()
     )

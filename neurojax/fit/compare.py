@@ -13,6 +13,7 @@ import numpy as np
 from neurojax.config import cores
 from neurojax.fit.budget import Progress
 from neurojax.fit.precision import Precision
+from neurojax.fit.problem import Problem
 from neurojax.fit.recipe import default_stages, fires, fit, resume
 from neurojax.fit.result import Fit
 from neurojax.fit.scoring.scorer import FeatureScorer
@@ -53,7 +54,7 @@ class Compared:
         """ "12.3 tolerances with 25 parameters"; with AIC and BIC where there is a likelihood."""
         told = f"{self.decides:.3g} {self.unit} with {self.parameters} parameters"
         if self.likelihood is not None:
-            told += f" (AIC {self.likelihood.aic:.5g}, BIC {self.likelihood.bic:.5g})"
+            told += f" ({self.likelihood.criteria()})"
         return f"{told}, given up after {self.seconds:.0f} s" if self.given_up else told
 
 
@@ -72,8 +73,10 @@ class Comparison:
     def sentence(self) -> str:
         """Which model was chosen, by how much and on what ground."""
         best, *others = self.models
+        least = min(model.decides for model in self.models)
         where = "fitted, as nothing was held out" if np.isnan(best.held_out) else "not fitted"
-        told = f"{best.name} has the least error on the sweeps {where}: {best.sentence()}"
+        among = ", of those fitted to the end," if best.decides > least else ""
+        told = f"{best.name} has{among} the least error on the sweeps {where}: {best.sentence()}"
         if others:
             told += f"; {', '.join(f'{other.name} {other.sentence()}' for other in others)}"
             told += _reason(best, others[0])
@@ -190,12 +193,14 @@ class _Racer:
             held_out = replace(task, traces=task.held_out, held_out=task.traces, keep=None)
             if spiking:
                 found = _scorer(held_out, self.search)(z)
-                unseen, parts = found.errors[0], {k: float(x[0]) for k, x in found.parts.items()}
+                # Priors say nothing of sweeps.
+                parts = {k: float(x[0]) for k, x in found.parts.items() if k != "priors"}
+                unseen = np.nan_to_num(sum(parts.values()), nan=np.inf)
             else:
-                problem = held_out.problem(None, held_out.every_sample)
+                problem = _of_data(held_out)
                 unseen = problem.error(problem.values(z)[0])
         if not spiking:
-            problem = task.problem(None, task.every_sample)
+            problem = _of_data(task)
             known = likelihood(problem, quiet_noise(task.traces), float(problem.values(z)[0]))
         return Compared(
             self.name, len(task.space), made.error, float(unseen), made.unit,
@@ -207,6 +212,11 @@ class _Racer:
 def _scorer(task: Task, search: Search) -> FeatureScorer:
     """What tells how good a model of spikes is, by the program of the search."""
     return FeatureScorer(task.stepped(max(task.dt, search.dt)))
+
+
+def _of_data(task: Task) -> Problem:
+    """The squared error of a task's sweeps alone, without priors."""
+    return replace(task.problem(None, task.every_sample), prior=0.0)
 
 
 def _compiled(racers: Sequence[_Racer], until: float) -> list[_Racer]:

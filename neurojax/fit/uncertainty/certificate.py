@@ -51,11 +51,15 @@ class Likelihood(NamedTuple):
         """Schwarz's Bayesian information criterion: ln(samples) for each parameter."""
         return float(self.parameters * np.log(self.samples) - 2 * self.log_likelihood)
 
+    def criteria(self) -> str:
+        """ "AIC 24612.3, BIC 24633.3": to the tenth, for differences of 2 count."""
+        return f"AIC {self.aic:.1f}, BIC {self.bic:.1f}"
+
     def sentence(self) -> str:
-        """ "log likelihood -1.23e+04 of 8000 independent samples; AIC 2.46e+04, BIC 2.47e+04"."""
+        """ "log likelihood -12303.1 of 8000 independent samples; AIC 24612.3, BIC 24633.3"."""
         return (
-            f"log likelihood {self.log_likelihood:.5g} of {self.samples:.0f} independent samples; "
-            f"AIC {self.aic:.5g}, BIC {self.bic:.5g}"
+            f"log likelihood {self.log_likelihood:.1f} of {self.samples:.0f} independent samples; "
+            f"{self.criteria()}"
         )
 
 

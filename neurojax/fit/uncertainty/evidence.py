@@ -23,13 +23,16 @@ def quiet_noise(traces: Sequence[Trace]) -> NoiseLevel | None:
 
 
 def likelihood(problem: Problem, noise: NoiseLevel | None, value: float) -> Likelihood | None:
-    """Of the sweeps of a problem whose mean squared error is `value`; None without any noise.
+    """Of the sweeps of a problem whose mean squared error, without priors, is `value`.
+
+    None without any noise.
 
     The noise is normal, and its samples are independent as often as those before the stimulus are.
     """
     if noise is None or not noise.sd > 0:
         return None
-    n = max(1.0, problem.samples * problem.dt * problem.every / noise.correlation_ms)
+    records = problem.samples * problem.dt * problem.every / noise.correlation_ms
+    n = min(max(1.0, records), float(problem.samples))
     variance = noise.sd**2
     logarithm = -0.5 * n * (value / variance + np.log(2 * np.pi * variance))
     return Likelihood(float(logarithm), len(problem.space), n)
