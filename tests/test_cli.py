@@ -325,6 +325,7 @@ def test_a_fit_goes_on_from_its_file(run, reports, tmp_path):
     assert [v.fitted for v in done.views] == [True, False]
     assert "na.g_bar" in run("simulate", "more.h5", *STEP, "--set", "na.gbar=1").stderr
     failed(run("fit", "cell.csv", "squid", "--resume", "fit.h5"), "model and sweeps are in fit.h5")
+    failed(run("fit", "--resume", "fit.h5", "--seed", "3"), "seed and precision too; give no other")
     failed(run("fit", "--resume", "none.h5"), "none.h5: no such file; expected neurojax results")
     failed(run("fit", "cell.csv"), "name a RECORDING and a MODEL, or --resume a fit.h5")
 

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from neurojax.cli.deliver import Outputs, deliver
-from neurojax.cli.fit import fit_and_certify
+from neurojax.cli.fit import Work, fit_and_certify
 from neurojax.cli.sweeps import divide, prepared
 from neurojax.fit import Certify, Nudge, free_run
 from neurojax.io import example_recording
@@ -61,10 +61,8 @@ def run_demo(
     stages = [Nudge(every=2), Certify()] if synthetic else None
     if synthetic:
         settings["noise added"] = f"{NOISE_MV} mV"
-    done = fit_and_certify(
-        model, traces, fitted, out, title=title, settings=settings, seconds=seconds, stages=stages,
-        truth=truth,
-    )  # fmt: skip
+    work = Work(model, traces, fitted, title, settings, seconds, seed, truth=truth)
+    done = fit_and_certify(work, out, stages)
     return deliver(done, model, outputs, out)
 
 

@@ -20,6 +20,7 @@ from neurojax.cli.reading import Reading
 from neurojax.cli.sweeps import divide, prepared
 from neurojax.fit import STAGES, Draw, Fit, Stage, agreement
 from neurojax.fit.compiling import compiling_s
+from neurojax.fit.precision import Precision, checked
 from neurojax.fit.recipe import fires
 from neurojax.fit.saving import label
 from neurojax.model import Model, ModelError, load_model, packaged
@@ -62,16 +63,21 @@ class Job:
             raise ValueError("--seconds and --starts must be positive")
         if self.precision not in ("single", "exact"):
             raise ValueError(f"--precision is {self.precision!r}; expected 'single' or 'exact'")
-        if self.resume is not None and (
-            self.recording
-            or self.model
-            or self.sweeps
-            or self.held_out
-            or self.reading != Reading()
-        ):
-            told = f"recording, model and sweeps are in {self.resume}; give no other"
-            raise ValueError(f"--resume: {told}")
+        if self.resume is not None:
+            self._check_onward(self.resume)
         self.outputs.check()
+
+    def _check_onward(self, path: Path) -> None:
+        """Raise ValueError for what a fit that goes on has decided before."""
+        anew = Job(
+            "", "", self.outputs, seconds=self.seconds, method=self.method, starts=self.starts,
+            resume=path,
+        )  # fmt: skip
+        if self != anew:
+            raise ValueError(
+                f"--resume: recording, model and sweeps are in {path}, and how they were read and "
+                "made ready, seed and precision too; give no other"
+            )
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,34 @@ class Clock:
         return compiling_s() - self.compiled
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is to be fitted, to what, and what the report says of it beside the result."""
+
+    model: Model
+    traces: Sequence[Trace]  # on all of which the fitted cell runs freely
+    fitted: Sequence[Trace]  # those of them that are fitted; the others are held out
+    title: str
+    settings: Mapping[str, Any]
+    seconds: float
+    seed: int = 0
+    precision: Precision = "single"
+    begun: Fit | None = None  # a fit that goes on, with its own seed and precision
+    truth: Mapping[str, float] = field(default_factory=dict)  # where the data are synthetic
+    clock: Clock = field(default_factory=Clock)
+
+
 def run_job(job: Job, out: Console, err: Console) -> int:
     """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
     job.check()
     stages = chosen_stages(job.method, job.starts)
-    if job.resume is not None:
-        return _go_on(job, job.resume, stages, out)
+    work = _new(job, out, err) if job.resume is None else _onward(job, job.resume)
+    done = fit_and_certify(work, out, stages, job.outputs.results)
+    return deliver(done, work.model, job.outputs, out)
+
+
+def _new(job: Job, out: Console, err: Console) -> Work:
+    """A fit of a recording, made ready; of several models that which predicts it best."""
     traces = job.reading.read(job.recording, err)
     names = choices(divide(traces, job.sweeps, job.held_out)[0]) if job.model == "auto" else ()
     models = {name: load_model(name) for name in names} or {job.model: _named(job.model)}
@@ -117,21 +145,34 @@ def run_job(job: Job, out: Console, err: Console) -> int:
         name, begun, settings["chosen"] = _compared(models, fitted, held_out, job, out)
         model = models[name]
         settings["model"] = name
-    kept = [t for t in traces if any(t is u for u in (*fitted, *held_out))]
-    done = fit_and_certify(
+    return Work(
         model,
-        kept,
+        [t for t in traces if any(t is u for u in (*fitted, *held_out))],
         fitted,
-        out,
         title=f"{Path(job.recording).name} fitted with the model {model.name}",
         settings=settings,
         seconds=job.seconds if begun is None else max(0.0, job.seconds - clock.seconds),
-        clock=clock,
-        stages=stages,
+        seed=job.seed,
+        precision=checked(job.precision),
         begun=begun,
-        checkpoint=job.outputs.results,
+        clock=clock,
     )
-    return deliver(done, model, job.outputs, out)
+
+
+def _onward(job: Job, path: Path) -> Work:
+    """A fit that goes on from its file, which has sweeps, model and starts."""
+    begun, model = Fit.load(path), load_model(path)
+    if begun.task is None:
+        raise ValueError(f"{path}: does not say to which sweeps it was fitted: it cannot go on")
+    return Work(
+        model,
+        [*begun.task.traces, *begun.task.held_out],
+        begun.task.traces,
+        title=f"{model.name}, fitted further",
+        settings={"resumed": str(path), "model": model.name, "seconds allowed": job.seconds},
+        seconds=job.seconds,
+        begun=begun,
+    )
 
 
 def choices(fitted: Sequence[Trace]) -> tuple[str, ...]:
@@ -172,61 +213,30 @@ def _compared(
             held_out,
             seconds=_CHOOSING * job.seconds,
             seed=job.seed,
-            precision="exact" if job.precision == "exact" else "single",
+            precision=checked(job.precision),
             progress=progress,
         )
     out.print(f"[yellow]chosen:[/] {escape(found.sentence())}", soft_wrap=True)
     return found.best.name, found.fits[found.best.name], found.sentence()
 
 
-def _go_on(job: Job, path: Path, stages: Sequence[Stage] | None, out: Console) -> int:
-    """Go on with a fit from its file, which has sweeps, model and starts; returns the exit code."""
-    begun, model = Fit.load(path), load_model(path)
-    if begun.task is None:
-        raise ValueError(f"{path}: does not say to which sweeps it was fitted: it cannot go on")
-    done = fit_and_certify(
-        model,
-        [*begun.task.traces, *begun.task.held_out],
-        begun.task.traces,
-        out,
-        title=f"{model.name}, fitted further",
-        settings={"resumed": str(path), "model": model.name, "seconds allowed": job.seconds},
-        seconds=job.seconds,
-        stages=stages,
-        begun=begun,
-        checkpoint=job.outputs.results,
-    )
-    return deliver(done, model, job.outputs, out)
-
-
 def fit_and_certify(
-    model: Model,
-    traces: Sequence[Trace],
-    fitted: Sequence[Trace],
-    out: Console,
-    *,
-    title: str,
-    settings: dict[str, Any],
-    seconds: float,
-    clock: Clock | None = None,
-    stages: Sequence[Stage] | None = None,
-    truth: Mapping[str, float] | None = None,
-    begun: Fit | None = None,
-    checkpoint: Path | None = None,
+    work: Work, out: Console, stages: Sequence[Stage] | None = None, checkpoint: Path | None = None
 ) -> FitReport:
     """Fit some of the sweeps, then run the fitted cell freely on every one of them.
 
-    A fit that was `begun` goes on. A `checkpoint` is the file with the best so far. The `clock`
-    runs since all of this began.
+    A `checkpoint` is the file with the best so far.
     """
+    model, traces, fitted = work.model, work.traces, work.fitted
     assert model.space is not None
-    clock = clock or Clock()
     names = ", ".join(label(t) for t in fitted)
     out.print(f"fitting {len(model.space)} parameters of [bold]{model.name}[/] to {escape(names)}")
     with FitProgress(out) as progress:
-        how: dict[str, Any] = {"seconds": seconds, "progress": progress, "checkpoint": checkpoint}
-        if begun is not None:
-            found = fitting.resume(begun, stages, **how)
+        how: dict[str, Any] = {
+            "seconds": work.seconds, "progress": progress, "checkpoint": checkpoint,
+        }  # fmt: skip
+        if work.begun is not None:
+            found = fitting.resume(work.begun, stages, **how)
         else:
             found = fitting.fit(
                 model.cell,
@@ -234,22 +244,22 @@ def fit_and_certify(
                 model.space,
                 stages,
                 held_out=[t for t in traces if not any(t is f for f in fitted)],
-                seed=settings["seed"],
-                precision=settings.get("precision", "single"),
+                seed=work.seed,
+                precision=work.precision,
                 **how,
             )
     known = [] if found.certificate is None else found.certificate.free_runs
     views = certified(found.cell, traces, fitted, out, known)
     return FitReport(
-        title=title,
+        title=work.title,
         fit=found,
         views=views,
         agreements=[agreement(v.data, v.model, v.keep) for v in views],
-        truth=truth or {},
+        truth=work.truth,
         command=shlex.join(["neurojax", *sys.argv[1:]]),
-        settings=settings,
-        seconds=clock.seconds,
-        compiling=clock.compiling,
+        settings=work.settings,
+        seconds=work.clock.seconds,
+        compiling=work.clock.compiling,
     )
 
 
