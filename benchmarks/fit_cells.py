@@ -39,6 +39,12 @@ from neurojax.fit.scoring.scorer import FeatureScorer
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 
+OF_A_MODEL = (
+    "cell", "model", "free_parameters", "error_tolerances", "contributions", "values", "on_a_bound",
+    "simulated_sweeps", "held_out_tolerances", "held_out", "prepared",
+)  # fmt: skip
+"""What fit_models.json keeps of a fit: no times, for each model gets as many generations."""
+
 SEEN = 0.6
 """Part of an Allen cell's step that is fitted where the rest is to be predicted."""
 
@@ -257,17 +263,18 @@ def models(names: list[str], cells: list[str], seed: int, generations: int) -> N
     for cell in cells:
         for name in names:
             row = recording(cell, {"seed": seed}, name, [Search(**search)])
-            rows[cell, name, seed] = row | {"settings": {"seed": seed, "search": search}}
+            kept = {k: row[k] for k in OF_A_MODEL}
+            rows[cell, name, seed] = kept | {"settings": {"seed": seed, "search": search}}
             result = {"dtype": str(jax.numpy.result_type(float)), "recordings": list(rows.values())}
             write("fit_models", result)
     console = Console(width=None if sys.stdout.isatty() else 150)
-    table = Table("cell", "model", "seed", "free", "fitted", "held out", "s", "limits kept")
+    table = Table("cell", "model", "seed", "free", "fitted", "held out", "limits kept")
     for (cell, name, seed), row in sorted(rows.items()):
         kept = row["held_out"].values()
         table.add_row(
             cell, name, str(seed), str(row["free_parameters"]),
             f"{row['error_tolerances']:.2f}", f"{row['held_out_tolerances']:.2f}",
-            f"{row['seconds']:.0f}", f"{sum(k['kept'] for k in kept)} of {len(kept)}",
+            f"{sum(k['kept'] for k in kept)} of {len(kept)}",
         )  # fmt: skip
     console.print(table)
 
