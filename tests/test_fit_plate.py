@@ -78,6 +78,8 @@ def test_a_plate_is_told_cell_by_cell(fitted, tmp_path):
     assert fitted.write_csv(tmp_path / "plate.csv").exists()
     with (tmp_path / "plate.csv").open() as file:
         read = list(csv.reader(file))
+    at = dataclasses.replace(fitted, values=fitted.values | {"kr.g_bar": np.full(CELLS, 0.05)})
+    assert load_model("herg").space.free[0].low == 0.05 and at.remarks(0) == ["kr.g_bar on a bound"]
     assert read[0] == head and len(read) == 1 + CELLS
     column = head.index("kr.g_bar (mS/cm2)")
     for k, (row, written) in enumerate(zip(rows, read[1:], strict=True)):

@@ -123,7 +123,7 @@ def fit(
         str,
         typer.Argument(
             help="A packaged model (see: neurojax models), .toml or fitted .h5; or auto, which "
-            "chooses among packaged ones of neurons that fire."
+            "chooses among packaged ones of neurons."
         ),
     ] = "",
     sweeps: Annotated[

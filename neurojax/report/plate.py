@@ -29,6 +29,7 @@ def to_html(found: CohortFit, title: str) -> str:
     opening = [page.heading(1, page.text(title)), page.facts(facts)]
     opening.append(page.paragraph(page.text(first)))
     if rest:
-        opening.append(page.bullets([page.text(line.strip()) for line in rest], "What was found"))
+        lines = [page.text(line.strip()) for line in rest]
+        opening.append(page.bullets(lines, "What was found", "plain"))
     shown = [[x if isinstance(x, str) else number(x) for x in row] for row in rows]
     return page.page(title, opening, [("cells", "The cells", page.table(head, shown, "cells"))])

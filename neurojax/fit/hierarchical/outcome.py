@@ -25,6 +25,9 @@ from neurojax.model.space import Space
 NEAR_NOISE = 1.1
 """A residual up to so many times the noise of a recording is that noise."""
 
+ON_BOUND = 1e-3
+"""Nearer to a bound than this part of the distance between both, a value sits on it."""
+
 SHOWN = 5
 """Cells that a summary names."""
 
@@ -85,6 +88,13 @@ class CohortFit:
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.errors / self.quality.noise
 
+    @property
+    def on_bound(self) -> dict[str, np.ndarray]:
+        """Whether each parameter of each cell sits on a bound of its search, `[cell]`."""
+        with np.errstate(invalid="ignore"):
+            z = self.space.point(self.values)
+            return dict(zip(self.space.names, np.minimum(z, 1 - z) < ON_BOUND, strict=True))
+
     def remarks(self, cell: int) -> list[str]:
         """What is wrong with a cell, if anything is."""
         told = self.quality.remarks(cell)
@@ -94,6 +104,10 @@ class CohortFit:
             told.append(f"{self.times_noise[cell]:.3g} times its noise")
         if self.shared and self.names[cell] in self.apart:
             told.append("so far off that it had no say in what all share")
+        on = self.on_bound
+        told += [
+            f"{k} on a bound" for k in self.space.names if k not in self.shared and on[k][cell]
+        ]
         return told
 
     def table(self) -> tuple[list[str], list[list[str | float]]]:
@@ -142,7 +156,8 @@ class CohortFit:
         units = {f.name: f.unit for f in self.space.free}
         for name, value in self.shared.items():
             error = self.standard_errors[name][0]
-            told.append(f"{name} of all cells: {value:.4g} +- {error:.2g} {units[name]}")
+            bound = ", on a bound" if self.on_bound[name][0] else ""
+            told.append(f"{name} of all cells: {value:.4g} +- {error:.2g} {units[name]}{bound}")
         for name, pool in self.pools.items():
             told.append(f"{name} of the population: {pool.sentence(units[name])}")
         return "\n".join(told)
