@@ -202,8 +202,11 @@ class _Analysis:
         if not kinetics.is_connected(rates):
             return False
         total = self.graph.total(initial.values())
-        if symbols([total]) & set(self.states):
-            return True  # begun by a SOLVE
+        if symbols([total]) & set(self.states):  # begun by a SOLVE
+            for conserved, line in self.executor.conserved:
+                if not conserved.is_number(1):
+                    raise NmodlError("CONSERVE: expected parts that add up to 1", line)
+            return True
         value = Safer(self.graph, self.declared.defaults).values(total, [-65.0])
         return bool(abs(value[0] - 1) < 1e-6)
 
@@ -226,6 +229,19 @@ class _Analysis:
                 )
         if any(n.op == "/" and n.args[1].is_number(0) for n in ordered(m.roots())):
             raise NmodlError("a division by 0: is a variable used before it is set?")
+        read = {f"i{ion}" for ion in self.file.ions} & symbols(m.roots())
+        if read and m.currents:
+            (name, *_) = sorted(read)
+            if name in self.declared.written:
+                raise NmodlError(f"{name} is never set", line(name))
+            raise NmodlError(
+                f"a formula of {name}, which other channels carry, cannot be done", line(name)
+            )
+        for name, changed in self.declared.pooled.items():
+            if changed in m.pools and not changed.endswith("_i"):
+                raise NmodlError(
+                    f"writes {name}: only a concentration inside can change", line(name)
+                )
         if m.pools and m.currents:
             raise NmodlError("writes currents and a concentration: split it into two files")
         if len(m.pools) > 1 or (m.pools and (m.gates or m.derivatives)):
@@ -250,7 +266,11 @@ def _refuse(file: s.File) -> None:
     for name, line in file.listed.get("POINTER", {}).items():
         raise NmodlError(f"POINTER {name}: other mechanisms cannot be reached", line)
     if file.point_process:
-        raise NmodlError("POINT_PROCESS cannot be done yet")
+        raise NmodlError(
+            "POINT_PROCESS cannot be done: use a synapse or an electrode of neurojax, or SUFFIX "
+            "and a current density",
+            file.point_process,
+        )
     for block in file.of_kind("DISCRETE", "NET_RECEIVE"):
         raise NmodlError(f"a {block.kind} block cannot be done", block.line)
 

@@ -176,11 +176,11 @@ class Builder(Transformer[Any, Any]):
         return [("constant", str(parts[0]), _float(parts[1]))]
 
     # -- NEURON -----------------------------------------------------------------------------------
-    def suffix(self, parts: list[Any]) -> tuple[str, str, bool]:
-        return "name", str(parts[0]), False
+    def suffix(self, parts: list[Any]) -> tuple[str, str, int]:
+        return "name", str(parts[0]), 0
 
-    def point_process(self, parts: list[Any]) -> tuple[str, str, bool]:
-        return "name", str(parts[0]), True
+    def point_process(self, parts: list[Any]) -> tuple[str, str, int]:
+        return "name", str(parts[0]), parts[0].line
 
     def use(self, parts: list[Any]) -> tuple[str, list[str]]:
         return parts[0].type, [str(name) for name in parts[1]]
@@ -257,7 +257,10 @@ def _put(file: s.File, item: Any) -> None:
                 raise NmodlError(f"{item.name} is defined twice", item.line)
             file.functions[item.name] = item
         case s.UsedIon():
-            file.ions[item.name] = item
+            known = file.ions.setdefault(item.name, item)
+            if known is not item:  # named twice: for what it reads, and for what it writes
+                known.read += item.read
+                known.write += item.write
         case s.Local():
             file.locals.append(item)
         case s.Verbatim():

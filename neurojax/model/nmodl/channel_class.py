@@ -172,10 +172,7 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
     }
     bases: list[type] = [] if form.standard else [_OtherCurrent]
     if m.transitions:
-        used = symbols(m.currents.values())
-        states = tuple(dict.fromkeys(k for pair in m.transitions for k in pair))
-        conducting = {k: 1.0 for k in states if k in used}
-        body |= {"states": states, "conducting": conducting, "powers": {}}
+        body |= {"states": tuple(m.scheme_states()), "conducting": form.conducting}
         bases += [_Kinetic, Scheme]
     elif m.derivatives:
         bases += [_General, Channel]

@@ -34,6 +34,7 @@ _HARMLESS_C = re.compile(
     r"|(\w+)\s*=\s*_ion_\2\s*;|#[^\n]*|(?:static|extern)\s[^;{}]*;)*",
     re.DOTALL,
 )
+_C_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 LONGEST_C = 2_000
 
 
@@ -63,6 +64,7 @@ class Executor:
         self.line = 0
         self.flows: list[Flow] = []
         self.volumes: dict[str, Node] = {}
+        self.conserved: list[tuple[Node, int]] = []  # totals of CONSERVE, and their lines
         self.read_at: dict[str, int] = {}  # the line in which a variable is read first
         self.frozen: frozenset[str] = frozenset()  # variables that keep their values
         self.on_solve: Callable[[s.Solve, Values], None] = lambda _, __: None
@@ -81,12 +83,22 @@ class Executor:
 
     # -- statements -------------------------------------------------------------------------------
     def _body(self, body: s.Body, values: Values, local: Values) -> None:
-        for statement in body:
+        for place, statement in enumerate(body, 1):
             self._statements += 1
             if self._statements > MOST_STATEMENTS:
                 raise NmodlError(f"more than {MOST_STATEMENTS} statements, with loops unrolled")
             self.line = statement.line or self.line
-            self._statement(statement, values, local)
+            if isinstance(statement, s.Verbatim):
+                self._c_code(statement.line, last=place == len(body))
+            else:
+                self._statement(statement, values, local)
+
+    def _c_code(self, line: int, *, last: bool) -> None:
+        """Pass over C code that does nothing, such as a `return` at the end of a block."""
+        code = self.file.c_code.get(line, "")
+        returns = not last and re.search(r"\breturn\b", _C_COMMENT.sub("", code))
+        if returns or len(code) > LONGEST_C or not _HARMLESS_C.fullmatch(code):
+            raise NmodlError("VERBATIM: C code cannot be done; write it in NMODL", line)
 
     def _statement(self, statement: s.Statement, values: Values, local: Values) -> None:
         match statement:
@@ -108,15 +120,13 @@ class Executor:
                         local[element] = self.graph.zero
             case s.Solve():
                 self.on_solve(statement, values)
-            case s.Verbatim(line):
-                code = self.file.c_code.get(line, "")
-                if len(code) > LONGEST_C or not _HARMLESS_C.fullmatch(code):
-                    raise NmodlError("VERBATIM: C code cannot be done; write it in NMODL", line)
             case s.Reaction() | s.Inflow():
                 self._reaction(statement, values, local)
             case s.Compartment():
                 self._compartment(statement, values, local)
-            case s.Conserve() | s.Nested() | s.Table():
+            case s.Conserve(_, value, line):
+                self.conserved.append((self._expression(value, values, local), line))
+            case s.Nested() | s.Table() | s.Verbatim():
                 pass
             case s.Equation():
                 raise NmodlError("an equation ~ a = b outside a LINEAR block", statement.line)

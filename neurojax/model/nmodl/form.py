@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from neurojax.membrane.channel import Channel, natural_scale
-from neurojax.model.nmodl.graph import Node, ordered, symbols
+from neurojax.membrane.channel import Channel
+from neurojax.model.nmodl.graph import Node, factors, ordered, symbols
 from neurojax.model.nmodl.mechanism import Mechanism
 from neurojax.model.nmodl.unit_names import known_unit
 from neurojax.units import UNITS
@@ -36,6 +36,7 @@ class Form:
 
     fields: list[Field] = field(default_factory=list)
     powers: dict[str, int] = field(default_factory=dict)
+    conducting: dict[str, float] = field(default_factory=dict)  # states of a scheme, and factors
     standard: bool = False
     reads: tuple[str, ...] = ()
     carries: dict[str, float] = field(default_factory=dict)
@@ -44,19 +45,26 @@ class Form:
 def form_of(m: Mechanism) -> Form:
     """The form of a mechanism, see `Form`."""
     form = Form()
-    states = [g.name for g in m.gates] + list(m.derivatives)
+    states = [] if m.transitions else [g.name for g in m.gates] + list(m.derivatives)
     form.powers = dict.fromkeys(states, 1)
+    used = symbols(m.currents.values())
+    form.conducting = {k: 1.0 for k in m.scheme_states() if k in used}
     form.carries = {ion: 1.0 for ion in m.currents if ion}
     names: dict[str, tuple[str, float]] = {}  # name and factor by symbol
     found = _standard(m, states) if len(m.currents) == 1 else None
     if found is not None:
-        g, coefficient, reversal, form.powers = found
-        form.standard = True
+        g, coefficient, reversal, form.powers, conducting = found
+        form.standard, form.conducting = True, conducting
         names = {g: ("g_bar", 1 / (1e3 * coefficient)), reversal: ("E_rev", 1.0)}
     elif len(m.reversals) == 1:
         names = {symbol: ("E_rev", 1.0) for symbol in m.reversals}
-    for symbol in [*m.parameters, *m.reversals]:
-        form.fields.append(_field(m, symbol, names.get(symbol)))
+    taken: set[str] = set()
+    for symbol in sorted([*m.parameters, *m.reversals], key=lambda symbol: symbol not in names):
+        f = _field(m, symbol, names.get(symbol))
+        while f.name in taken:  # a[0] and a_0 are two
+            f = replace(f, name=f.name + "_")
+        taken.add(f.name)
+        form.fields.append(f)
     order = {"g_bar": 0, "E_rev": 1}
     form.fields.sort(key=lambda f: order.get(f.name, 2))
     reads = list(m.concentrations.values())
@@ -67,9 +75,16 @@ def form_of(m: Mechanism) -> Form:
     return form
 
 
-def _standard(m: Mechanism, states: list[str]) -> tuple[str, float, str, dict[str, int]] | None:
-    """(conductance, its factor, reversal potential, powers) of coefficient g x^p (v - E)."""
+_Standard = tuple[str, float, str, dict[str, int], dict[str, float]]
+
+
+def _standard(m: Mechanism, states: list[str]) -> _Standard | None:
+    """(conductance, its factor, reversal potential, powers, conducting states).
+
+    Of coefficient g x^p (v - E), or of coefficient g (a o1 + b o2) (v - E) of a scheme.
+    """
     coefficient, g, reversal, powers = 1.0, "", "", dict[str, int]()
+    conducting: dict[str, float] = {}
     for node, power in _product(m.total):
         if node.op == "number":
             coefficient *= node.value**power
@@ -79,14 +94,35 @@ def _standard(m: Mechanism, states: list[str]) -> tuple[str, float, str, dict[st
             g = node.value
         elif (driven := _driving(node)) and power == 1 and not reversal:
             reversal = driven
+        elif (weights := _weights(m, node)) and power == 1 and not conducting:
+            conducting = weights
         else:
             return None
     alone = symbols([n for n in m.roots() if n not in m.currents.values()])
     fits = g and reversal and coefficient > 0 and m.parameters[g] >= 0 and g not in alone
     carried = reversal in m.reversals or reversal in m.parameters
-    if not (fits and carried and set(powers) == set(states)) or reversal in alone:
+    opens = set(powers) == set(states) and bool(conducting) == bool(m.transitions)
+    if not (fits and carried and opens) or reversal in alone:
         return None
-    return g, coefficient, reversal, powers
+    return g, coefficient, reversal, powers, conducting
+
+
+def _weights(m: Mechanism, node: Node) -> dict[str, float]:
+    """The states of a scheme in a sum, and the number before each; none for another formula."""
+    weights: dict[str, float] = {}
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node.op == "+":
+            stack += node.args[::-1]
+            continue
+        times, of = 1.0, node
+        if node.op == "*" and node.args[0].op == "number":
+            times, of = node.args[0].value, node.args[1]
+        if of.op != "symbol" or of.value not in m.scheme_states() or times <= 0:
+            return {}
+        weights[of.value] = weights.get(of.value, 0.0) + times
+    return weights
 
 
 def _driving(node: Node) -> str | None:
@@ -117,7 +153,7 @@ def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
     comment = re.sub(r"\s+", " ", comment) if len(comment) < 80 else ""
     if known is not None and known[0] == "g_bar":
         ours = value / known[1]
-        return Field("g_bar", symbol, known[1], ours, "mS/cm2", 0.0, max(1e3, 1e3 * ours), comment)
+        return Field("g_bar", symbol, known[1], ours, "mS/cm2", *_wide(ours, "mS/cm2"), comment)
     if symbol in m.reversals or (known is not None and known[0] == "E_rev"):
         name = known[0] if known else field_name(symbol)
         low, high = min(-200.0, value), max(200.0, value)
@@ -125,7 +161,9 @@ def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
     unit = coherent(said) if said else "1"
     factor = 1 / UNITS[said][1] if said else 1.0
     ours = value / factor
-    low, high = _bounds(ours, declared.limits if declared else None, factor)
+    low, high = _wide(ours, "1" if _divides(m, symbol) else unit)
+    if declared and declared.limits and (limits := _bounding(declared.limits, ours, factor)):
+        low, high = limits
     return Field(field_name(symbol), symbol, factor, ours, unit, low, high, comment)
 
 
@@ -135,15 +173,34 @@ def coherent(unit: str) -> str:
     return next(name for name, (q, factor) in UNITS.items() if q == quantity and factor == 1)
 
 
-def _bounds(value: float, limits: tuple[float, float] | None, factor: float) -> tuple[float, float]:
-    """Those of the file where they bound anything; else so wide that no user meets them."""
-    if limits is not None:
-        low, high = (limit / factor for limit in limits)
-        if low <= value <= high and 0 < high - low < 1e5:
-            return low, high
+def _bounding(
+    limits: tuple[float, float], value: float, factor: float
+) -> tuple[float, float] | None:
+    """The bounds of the file, in this project's unit, where they bound anything."""
+    low, high = (limit / factor for limit in limits)
+    return (low, high) if low <= value <= high and 0 < high - low < 1e5 else None
+
+
+_USUAL = {"mV": (-200.0, 200.0), "degC": (-10.0, 60.0)}
+"""Where potentials and temperatures lie."""
+
+
+def _wide(value: float, unit: str) -> tuple[float, float]:
+    """Bounds so wide that no user meets them; the sign stays where only it is known."""
+    if unit == "mS/cm2":
+        return min(0.0, value), max(1e3, 1e3 * value)
+    if unit in _USUAL:
+        low, high = _USUAL[unit]
+        return min(low, value), max(high, value)
     if value == 0:
         return -1e3, 1e3
-    return (value / 1e3, value * 1e3) if value > 0 else (value * 1e3, -value * 1e3)
+    return (value / 1e3, value * 1e3) if value > 0 else (value * 1e3, value / 1e3)
+
+
+def _divides(m: Mechanism, symbol: str) -> bool:
+    """Whether a formula is divided by a parameter, which so must not pass through 0: a slope."""
+    below = (f for n in ordered(m.roots()) if n.op == "/" for f in factors(n.args[1]))
+    return any(node.op == "symbol" and node.value == symbol and p > 0 for node, p in below)
 
 
 def field_name(symbol: str) -> str:
@@ -152,13 +209,3 @@ def field_name(symbol: str) -> str:
     if name in TAKEN or keyword.iskeyword(name) or name.startswith("_"):
         name += "_"
     return name
-
-
-def scale_of(f: Field) -> str:
-    """The coordinate in which a fit moves a field."""
-    return natural_scale(f.low, f.high)
-
-
-def depends_on(node: Node, names: set[str]) -> bool:
-    """Whether a formula has one of these symbols."""
-    return any(n.op == "symbol" and n.value in names for n in ordered([node]))

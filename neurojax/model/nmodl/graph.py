@@ -273,6 +273,11 @@ def _multiply(g: Graph, a: Node, b: Node) -> Node | None:
         return g.make("*", g.number(a.value * b.args[0].value), b.args[1])
     if a.op == "number" and b.op == "neg":
         return g.make("*", g.number(-a.value), b.args[0])
+    # m m m h, and g m m m h
+    if b.op == "symbol":
+        power = _times_itself(g, a.args[1] if a.op == "*" else a, b)
+        if power is not None:
+            return g.make("*", a.args[0], power) if a.op == "*" else power
     for x, y in ((a, b), (b, a)):
         if x.op == "*" and x.args[0].op == "number" and y.op != "number":
             rest = (x.args[1], y) if x is a else (y, x.args[1])
@@ -285,6 +290,16 @@ def _multiply(g: Graph, a: Node, b: Node) -> Node | None:
             if y.op == "*" and x.args[1] in y.args:
                 q = y.args[1] if y.args[0] is x.args[1] else y.args[0]
                 return g.make("*", q, x.args[0])
+    return None
+
+
+def _times_itself(g: Graph, a: Node, b: Node) -> Node | None:
+    """b^2 of b b, b^(n + 1) of b^n b; None for another a."""
+    if a is b:
+        return g.make("pow", b, g.number(2))
+    whole = a.op == "pow" and a.args[0] is b and a.args[1].op == "number"
+    if whole and 1 < a.args[1].value < LARGEST_POWER:
+        return g.make("pow", b, g.number(a.args[1].value + 1))
     return None
 
 
@@ -314,7 +329,7 @@ def _negate(g: Graph, a: Node) -> Node | None:
         return a.args[0]
     if a.op == "-":
         return g.make("-", a.args[1], a.args[0])
-    if a.op in "*/" and a.args[0].op in ("number", "-"):
+    if a.op in "*/" and a.args[0].op in ("number", "-", "neg"):
         return g.make(a.op, g.make("neg", a.args[0]), a.args[1])
     return None
 

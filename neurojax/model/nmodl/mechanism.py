@@ -43,6 +43,10 @@ class Mechanism:
         """The sum of all currents, mA/cm2, outward."""
         return self.graph.total(self.currents.values())
 
+    def scheme_states(self) -> list[str]:
+        """The states of a scheme, in the order of its transitions."""
+        return list(dict.fromkeys(k for pair in self.transitions for k in pair))
+
     def changes(self) -> dict[str, Node]:
         """The derivatives of all states, 1/ms, gates among them."""
         make = self.graph.make

@@ -248,7 +248,7 @@ class File:
     name: str = ""  # of the mechanism
     title: str = ""
     comments: dict[int, str] = field(default_factory=dict)  # by line
-    point_process: bool = False
+    point_process: int = 0  # the line of POINT_PROCESS
     ions: dict[str, UsedIon] = field(default_factory=dict)
     listed: dict[str, dict[str, int]] = field(default_factory=dict)  # RANGE ...: names, lines
     constants: dict[str, float] = field(default_factory=dict)

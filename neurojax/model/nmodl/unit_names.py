@@ -18,6 +18,13 @@ _CONSTANTS = {
 }
 """By the name of the unit that it is, as `FARADAY = (faraday) (coulomb)` has it."""
 
+_PREFIXES = {"": 1.0, "kilo": 1e3, "milli": 1e-3, "m": 1e-3, "micro": 1e-6, "10000": 1e4}
+_SCALED = re.compile(
+    r"(?P<scale>kilo|milli|micro|10000|m(?=V))?(coul(omb)?s?|C|joules?|J|V-coul(omb)?|1)?"
+    r"(/(degC|degK|K|mol|mole))*"
+)
+"""The units that a constant may be asked for in: the right one, or some thousands of it."""
+
 _SPELLED = {
     "": "1", "mho": "S", "siemens": "S", "mmho": "mS", "umho": "uS", "umhos": "uS",
     "micron": "um", "microns": "um", "millivolt": "mV", "volt": "V", "msec": "ms", "sec": "s",
@@ -40,18 +47,8 @@ def known_unit(text: str) -> str | None:
 
 def constant(of: str, unit: str) -> float | None:
     """What a constant such as (faraday) is in a unit; None for one that is not known."""
-    name, unit = of.strip("() \t"), re.sub(r"\s+", "", unit.strip("()"))
-    value = _CONSTANTS.get(name)
-    if value is None:
+    value = _CONSTANTS.get(of.strip("() \t"))
+    found = _SCALED.fullmatch(re.sub(r"\s+", "", unit.strip("()")))
+    if value is None or found is None:
         return None
-    if name == "faraday" and unit.startswith("kilocoul"):
-        return value * 1e-3
-    if name == "faraday" and unit.startswith("millicoul"):
-        return value * 1e3
-    if name == "faraday" and not re.match(r"(coul|C\b|10000coul|)", unit):
-        return None
-    if name == "faraday" and unit.startswith("10000"):
-        return value * 1e-4
-    if name in ("k-mole", "mole k") and unit.startswith(("mV-coul", "millijoule")):
-        return value * 1e3
-    return value
+    return value / _PREFIXES[found["scale"] or ""]
