@@ -138,6 +138,10 @@ def test_convert_writes_a_channel_and_checks_it(run, tmp_path):
     assert "class Kd(Channel)" in (tmp_path / "kd.py").read_text()
     assert run("channels", "kd.py:Kd").exit_code == 0
     (tmp_path / "bad.mod").write_text(DELAYED.replace("n^4", "n^4 *"))
+    (tmp_path / "kd.py").write_text("mine = 1")
+    kept = run("convert", "kd.mod", "-o", "kd.py")
+    assert kept.exit_code == 2 and "exists and differs" in kept.output
+    assert (tmp_path / "kd.py").read_text() == "mine = 1"
     wrong = run("convert", "bad.mod")
     assert wrong.exit_code == 2 and "bad.mod, line 20: " in wrong.output
 

@@ -18,6 +18,8 @@ from neurojax.membrane.channel import params
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, load_nmodl, load_nmodl_ion
 from neurojax.model.nmodl import converted, mechanism_of
+from neurojax.model.nmodl.arrays import NUMPY
+from neurojax.model.nmodl.graph import evaluate
 from neurojax.model.registry import Registry
 
 V = jnp.linspace(-110.0, 60.0, 69)
@@ -95,6 +97,34 @@ def test_reactions_are_a_scheme(load):
     np.testing.assert_allclose(x["i"] / x["o"], 0.2 / (0.05 * b), rtol=1e-5)
     np.testing.assert_allclose(sum(x.values()), 1, rtol=1e-6)
     np.testing.assert_allclose(K().current(V, x), 10 * x["o"] * (V + 77), rtol=1e-5)
+    assert K().g_bar == pytest.approx(10.0) and params(K)["g_bar"].unit == "mS/cm2"
+
+
+def test_states_of_a_scheme_conduct_as_much_as_the_file_says(load):
+    K = load(SCHEME.replace("gbar*o*", "gbar*(o + 0.5*i)*"))
+    assert K.conducting == {"o": 1.0, "i": 0.5}
+    x = K().steady_state(V)
+    expected = 10 * (x["o"] + 0.5 * x["i"]) * (V + 77)
+    np.testing.assert_allclose(K().current(V, x), expected, rtol=1e-5)
+
+
+def test_bounds_let_a_midpoint_pass_0_and_no_slope(load):
+    text = DELAYED.replace("vh = -55 (mV)", "vh = 5 (mV) k = -80 (mV)")
+    known = params(load(text.replace("(u + 65)/80", "(u + 65)/-k")))
+    assert known["vh"].low == -200 and known["vh"].high == 200
+    assert known["k"].high < 0 and known["g_bar"].low == 0
+
+
+@pytest.mark.parametrize(("unit", "times"), [("coulomb", 1), ("kilocoulombs", 1e-3), ("C/mol", 1)])
+def test_constants_are_in_the_unit_asked_for(unit, times):
+    text = POOL.replace("depth = 0.1 (um)", "depth = 0.1 (um) x = 1").replace(
+        "/decay", "/x/FARADAY"
+    )
+    m = mechanism_of(text.replace("(coulomb)", f"({unit})"), "pool.mod")
+    (change,) = m.pools.values()
+    known = m.defaults | {"cai": 2.0, "ica": 0.0}
+    (value,) = evaluate([change], known, NUMPY)
+    assert value == pytest.approx(-(2.0 - 1e-4) / (96485.33212 * times))
 
 
 def test_states_that_act_on_each_other_converge_with_order_2(load, x64):
@@ -156,6 +186,9 @@ def test_a_model_file_names_it_by_its_path(tmp_path):
         (("RANGE gbar, g", "POINTER p"), "POINTER", "POINTER"),
         (("TITLE", "COMMENT"), "COMMENT", "ENDCOMMENT"),
         (("n' = (ninf - n)/ntau", "WHILE (v < n) { n' = 1 }"), "DERIVATIVE", "WHILE"),
+        (("SUFFIX", "POINT_PROCESS"), "POINT_PROCESS", "use a synapse"),
+        (("ik = g *", "g = g *"), "ASSIGNED", "ik is never set"),
+        (("a = 0.01", "VERBATIM return 0; ENDVERBATIM a = 0.01"), "VERBATIM", "C code"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(load, wrong, at, said):
@@ -166,6 +199,23 @@ def test_what_is_wrong_is_told_with_its_line(load, wrong, at, said):
     with pytest.raises(nj.model.NmodlError, match=said) as told:
         load(text)
     assert f"file.mod, line {line}: " in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (POOL.replace("cai", "cao"), "line 9: writes cao: only a concentration inside"),
+        (POOL.replace("(coulomb)", "(calorie)"), "line 3: .* no such constant"),
+        (SCHEME.replace("o + i = 1", "o + i = 2"), "line 12: CONSERVE: .* add up to 1"),
+        (
+            DELAYED.replace("USEION k", "USEION ca READ ica USEION k").replace("= 1/(", "= ica/("),
+            "a formula of ica, which other channels carry",
+        ),
+    ],
+)
+def test_what_would_be_wrong_in_silence_is_refused(text, said):
+    with pytest.raises(nj.model.NmodlError, match=said):
+        mechanism_of(text, "file.mod")
 
 
 # -- against NEURON --------------------------------------------------------------------------------
@@ -302,6 +352,16 @@ def test_converted_source_reads_as_written_by_hand(tmp_path):
     assert 'class Kd(Channel):\n    """delayed rectifier of the tests: i = g_bar n^4' in source
     assert "    g_bar: Leaf = param(36, " in source and 'param(-55, "mV"' in source
     assert 'return {"n": from_rates(' in source and "exp_linear(" in source
+    with pytest.raises(ValueError, match="'my class': expected a name"):
+        converted(tmp_path / "kd.mod", "my class")
+
+
+def test_converted_currents_and_shapes_read_as_written_by_hand(tmp_path):
+    text = SCHEME.replace("gbar*o*", "gbar*o*o*o*").replace("(0.2, ", "(2^((celsius-6)/10), ")
+    (tmp_path / "kin.mod").write_text(text.replace("ASSIGNED { v (mV)", "ASSIGNED { celsius v"))
+    source = converted(tmp_path / "kin.mod")
+    assert 'i_k = self.gbar * x["o"] ** 3 * (v - self.E_rev)' in source
+    assert "jnp.exp(math.log(2) * ((temperature - 6) / 10)) * jnp.ones_like(v)" in source
 
 
 # -- files that nobody wrote -----------------------------------------------------------------------

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from neurojax.cli.deliver import check_writable
+from neurojax.cli.simulate import check_picture, save_picture
+from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import voltage_clamp
 from neurojax.membrane.ions import Ion
@@ -32,12 +34,15 @@ def run_convert(
     mod: Path, output: Path | None, name: str, check: bool, plot: Path | None, out: Console
 ) -> None:
     """Write the Python file, or print it; with `check`, tabulate the voltage-step family."""
+    if plot is not None:
+        check_writable(plot)
+        check_picture(plot)
     source = converted(mod, name)
     if output is None:
-        out.print(escape(source), end="", soft_wrap=True)
+        out.print(source, end="", soft_wrap=True, markup=False, emoji=False)
     else:
-        output.write_text(source, encoding="utf-8")
-        out.print(f"written: {output}")
+        _write(source, output)
+        out.print(f"written: {output}", markup=False, soft_wrap=True)
     if check or plot is not None:
         channel: Any = load_nmodl(mod)()
         t, i = step_family(channel)
@@ -45,7 +50,18 @@ def run_convert(
             out.print(_table(i))
         if plot is not None:
             _draw(t, i, channel, plot)
-            out.print(f"drawn: {plot}")
+            out.print(f"drawn: {plot}", markup=False, soft_wrap=True)
+
+
+def _write(source: str, path: Path) -> None:
+    """Write a new file. Raises ValueError for another suffix, or a file that would be lost."""
+    path = path.expanduser()
+    if path.suffix != ".py":
+        raise ValueError(f"{path}: expected a name that ends in .py")
+    check_writable(path)
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != source:
+        raise ValueError(f"{path}: exists and differs; name another file, or delete it")
+    write_whole(path, source.encode())
 
 
 def step_family(channel: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +93,6 @@ def _table(i: np.ndarray) -> Table:
 
 def _draw(t: np.ndarray, i: np.ndarray, channel: Any, path: Path) -> None:
     from matplotlib.figure import Figure
-
-    from neurojax.cli.simulate import save_picture
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -261,17 +262,20 @@ def _summary(name: str, trace: Trace) -> str:
     return told
 
 
+def check_picture(path: Path) -> None:
+    """Raise ValueError for a name that is of no format that can be drawn."""
+    if path.suffix[1:].lower() not in FigureCanvasBase.filetypes:
+        usual = ".png, .svg or .pdf"
+        raise ValueError(f"{path}: cannot draw {path.suffix or 'without a suffix'}; use {usual}")
+
+
 def save_picture(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all, in the format that the file's name says.
 
     Raises ValueError for a format that cannot be drawn and OSError when it cannot be written.
     """
-    kinds = figure.canvas.get_supported_filetypes()
-    kind = path.suffix.lstrip(".").lower()
-    if kind not in kinds:
-        usual = ".png, .svg or .pdf"
-        raise ValueError(f"{path}: cannot draw {path.suffix or 'without a suffix'}; use {usual}")
+    check_picture(path)
     buffer = io.BytesIO()
     with matplotlib.rc_context(plot.STYLE):
-        figure.savefig(buffer, format=kind)
+        figure.savefig(buffer, format=path.suffix[1:].lower())
     write_whole(path, buffer.getvalue())

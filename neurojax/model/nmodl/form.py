@@ -194,7 +194,8 @@ def _wide(value: float, unit: str) -> tuple[float, float]:
         return min(low, value), max(high, value)
     if value == 0:
         return -1e3, 1e3
-    return (value / 1e3, value * 1e3) if value > 0 else (value * 1e3, value / 1e3)
+    small, large = (float(f"{value * times:.12g}") for times in (1e-3, 1e3))
+    return (small, large) if value > 0 else (large, small)
 
 
 def _divides(m: Mechanism, symbol: str) -> bool:

@@ -44,19 +44,23 @@ def load_nmodl_ion(path: str | Path) -> type[Ion]:
 
 def read_mechanism(path: str | Path) -> Mechanism:
     """What a file means, as formulas. Raises as `load_nmodl` does."""
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+    path = _file(path)
     return mechanism_of(text_of(path), str(path.resolve()), path.parent)
 
 
 def _loaded(path: str | Path) -> Any:
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+    path = _file(path)
     text = text_of(path)
     key = hashlib.sha256(text.encode()).hexdigest()
     return _made(str(path.resolve()), key)
+
+
+def _file(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        wrong = "is a folder; name a .mod file in it" if path.is_dir() else "no such file"
+        raise ValueError(f"{path}: {wrong}")
+    return path
 
 
 @cache

@@ -5,20 +5,21 @@ What a file names and uses twice becomes a variable of its name; the rest is one
 
 from __future__ import annotations
 
+import keyword
+import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from neurojax.model.nmodl.form import Field, Form, field_name, form_of
-from neurojax.model.nmodl.graph import Graph, Node, ordered
+from neurojax.model.nmodl.form import Field, Form, form_of
+from neurojax.model.nmodl.graph import Graph, Node, ordered, symbols
 from neurojax.model.nmodl.loading import read_mechanism
 from neurojax.model.nmodl.mechanism import Gate, Mechanism
 from neurojax.model.nmodl.syntax import NmodlError
 
 _INFIX = {"+": 1, "-": 1, "*": 2, "/": 2}
-_COMPARED = {"<": "<", "<=": "<=", "==": "=="}
 _CALLED = {
     "exp": "jnp.exp", "log": "jnp.log", "log10": "jnp.log10", "sqrt": "jnp.sqrt", "abs": "jnp.abs",
     "sin": "jnp.sin", "cos": "jnp.cos", "tan": "jnp.tan", "tanh": "jnp.tanh", "sinh": "jnp.sinh",
@@ -34,26 +35,33 @@ _PARTS = {
     "from_inf": ("inf", "rate"),
     "Gating": ("opening", "rate"),
 }
-_WIDTH = 84
-"""Characters that a formula may have before it becomes two."""
+_SHAPED = {"from_rates": (0,), "from_tau": (1,), "from_inf": (1,), "Gating": (0, 1)}
+"""Which arguments must have the shape of v, so that opening and rate have it."""
+_WIDTH = 76
+"""Characters that a formula may have before a part of it becomes a variable."""
+
+_SWAPPED = {"<": ">", "<=": ">=", "==": "=="}
+_NOT_FREE = {"v", "x", "self", "jnp", "math", "exp_linear", "sigmoid", *_PARTS}
+"""Names that no variable of a method may have."""
 
 
 def converted(path: str | Path, name: str = "") -> str:
     """The Python source of the channel of an NMODL file; `name` is that of its class.
 
-    Raises NmodlError for what `load_nmodl` refuses, and for pools, which stay a .mod file.
+    Raises NmodlError for what `load_nmodl` refuses, and for pools and states that act on each
+    other, which stay a .mod file; ValueError for a name that no class can have.
     """
-    m = read_mechanism(path)
+    m, file = read_mechanism(path), str(path)
+    if name and (keyword.iskeyword(name) or not name.isidentifier()):
+        raise ValueError(f"{name!r}: expected a name that a class can have, such as CaHva")
+    as_it_is = "it stays a .mod file, which a model takes: type ="
     if m.pools:
-        raise NmodlError(
-            "changes a concentration: use it as it is, [ions.ca] type = ...", 1, str(path)
-        )
+        ion = next(iter(m.pools)).partition("_")[0]
+        said = f'changes a concentration: {as_it_is} "{Path(path).name}" in [ions.{ion}]'
+        raise NmodlError(said, file=file)
     if m.derivatives and not m.transitions:
-        raise NmodlError(
-            "its states act on each other, or are not linear: use it as it is, load_nmodl",
-            1,
-            str(path),
-        )
+        said = f'its states act on each other, or are not linear: {as_it_is} "{Path(path).name}"'
+        raise NmodlError(said, file=file)
     return _Writer(m, name or _class_name(m.file.name), Path(path).name).text()
 
 
@@ -74,23 +82,28 @@ class _Writer:
         methods = self._scheme() if scheme else self._gating() if self.m.gates else []
         if not self.form.standard:
             methods += self._current()
-        body = [*self._docstring(), "", *map(_declared, self.form.fields), *self._facts(), *methods]
-        imports = ["import jax.numpy as jnp", ""]
+        fields = list(map(_declared, self.form.fields))
+        body = [*self._docstring(), "", *fields, *self._facts(), *methods]
         base = "Scheme" if scheme else "Channel"
-        taken = {"Channel": "Leaf, param, pytree", "Scheme": "Leaf, param, pytree"}[base]
-        imports += [
-            f"from neurojax.membrane.channel import {'Channel, ' if not scheme else ''}{taken}"
-        ]
-        if scheme:
-            imports.append("from neurojax.membrane.markov import Scheme")
-        if self.rates:
-            imports.append(f"from neurojax.membrane.rates import {', '.join(sorted(self.rates))}")
-        if not any("jnp." in line for line in body):
-            imports = imports[2:]
         first = f'"""{self.name}: a channel made of the NMODL file {self.file}."""'
-        lines = [first, "", *imports, "", "", "@pytree", f"class {self.name}({base}):"]
+        lines = [first, "", *self._imports(methods), "", "", "@pytree"]
+        lines += [f"class {self.name}({base}):"]
         lines += [textwrap.indent(line, "    ") if line else "" for line in body]
-        return "\n".join(map(_folded, "\n".join(lines).split("\n"))) + "\n"
+        return "\n".join(lines) + "\n"
+
+    def _imports(self, methods: list[str]) -> list[str]:
+        scheme, code = bool(self.m.transitions), "\n".join(methods)
+        lines = ["import math", ""] if "math." in code else []
+        lines += ["import jax.numpy as jnp", ""] if "jnp." in code else []
+        base = [] if scheme else ["Channel"]
+        has_fields = ["param"] if self.form.fields else []
+        names = ", ".join([*base, *has_fields, "pytree"])
+        lines.append(f"from neurojax.membrane.channel import {names}")
+        if scheme:
+            lines.append("from neurojax.membrane.markov import Scheme")
+        leaf = {"Leaf"} if self.form.fields else set[str]()
+        rates = sorted(self.rates | leaf, key=lambda name: (name[0].islower(), name))
+        return [*lines, f"from neurojax.membrane.rates import {', '.join(rates)}"]
 
     # -- what it is -------------------------------------------------------------------------------
     def _docstring(self) -> list[str]:
@@ -106,17 +119,19 @@ class _Writer:
 
     def _equation(self) -> str:
         if not self.form.standard:
-            return "a formula of its own, see current"
+            return " + ".join(_current_names(self.m.currents)) + ", see _currents"
+        opens = [k if f == 1 else f"{_number(f)} {k}" for k, f in self.form.conducting.items()]
+        if opens:
+            opened = " + ".join(opens)
+            return f"g_bar {f'({opened})' if len(opens) > 1 else opened} (v - E_rev)"
         gates = " ".join(k if p == 1 else f"{k}^{p}" for k, p in self.form.powers.items())
         return " ".join(["g_bar", *([gates] if gates else []), "(v - E_rev)"])
 
     def _facts(self) -> list[str]:
         form, lines = self.form, list[str]()
         if self.m.transitions:
-            states = tuple(dict.fromkeys(k for pair in self.m.transitions for k in pair))
-            used = {n.value for n in ordered(self.m.currents.values()) if n.op == "symbol"}
-            lines.append(f"states = {_tuple(states)}")
-            lines.append(f"conducting = {_dict({k: 1.0 for k in states if k in used})}")
+            lines.append(f"states = {_tuple(self.m.scheme_states())}")
+            lines.append(f"conducting = {_dict(form.conducting)}")
         elif form.powers:
             lines.append(f"powers = {_dict(form.powers)}")
         if form.reads:
@@ -130,28 +145,31 @@ class _Writer:
         gates = self.m.gates
         nodes = [node for gate in gates for node in _told(self.m.graph, gate)[1]]
         lines, texts = self._formulas(nodes)
-        names = {line.split(" ")[0] for line in lines}
+        names = self._names(line.split(" ")[0] for line in lines)
         rest = iter(texts)
         entries: list[str] = []
         for gate in gates:
             how, parts = _told(self.m.graph, gate)
             self.rates.add(how)
-            arguments = [next(rest) for _ in parts]
-            if len(", ".join(arguments)) > _WIDTH - 20:
+            arguments = [
+                _of_shape(next(rest), part) if k in _SHAPED[how] else next(rest)
+                for k, part in enumerate(parts)
+            ]
+            if len(", ".join(arguments)) > _WIDTH - 24:
                 named = [_free(f"{gate.name}_{k}", names) for k in _PARTS[how]]
                 lines += [f"{n} = {a}" for n, a in zip(named, arguments, strict=True)]
                 arguments = named
             entries.append(f'"{gate.name}": {how}({", ".join(arguments)})')
         returned = "return {" + ", ".join(entries) + "}"
-        if len(returned) > _WIDTH:
+        if len(returned) > _WIDTH + 16:
             returned = "return {\n    " + ",\n    ".join(entries) + ",\n}"
         return self._method("gating", ["v"], [*lines, returned])
 
     def _scheme(self) -> list[str]:
         rates = self.m.transitions
         lines, texts = self._formulas(list(rates.values()))
-        one = [t if "v" in t else f"{t} * jnp.ones_like(v)" for t in texts]
-        pairs = [f'("{a}", "{b}"): {t},' for (a, b), t in zip(rates, one, strict=True)]
+        shaped = map(_of_shape, texts, rates.values())
+        pairs = [f'("{a}", "{b}"): {t},' for (a, b), t in zip(rates, shaped, strict=True)]
         body = [*lines, "return {", *(f"    {pair}" for pair in pairs), "}"]
         return self._method("transitions", ["v"], body)
 
@@ -167,7 +185,7 @@ class _Writer:
         scaled = [graph.make("*", graph.number(1e3), i) for i in scaled]
         self.converted = set(factors)
         lines, texts = self._formulas(scaled)
-        names = [f"i_{ion}" if ion else "i_other" for ion in currents]
+        names = _current_names(currents)
         lines += [f"{name} = {text}" for name, text in zip(names, texts, strict=True)]
         entries = ", ".join(f'"{ion}": i_{ion}' for ion in currents if ion)
         total = " + ".join(names)
@@ -176,7 +194,6 @@ class _Writer:
         )
         flux = ", ".join(["i", reads])
         body = [*lines, f"return {total}, {{{entries}}}"]
-        passed = ", ".join(["v", "x", *(f"{k}={k}" for k in self.form.reads)])
         inner = ", ".join(["v", "x", *self.form.reads])
         return [
             "",
@@ -184,10 +201,10 @@ class _Writer:
             *(textwrap.indent(line, "    ") for line in body),
             "",
             f"def current(self, {reads}):",
-            f"    return self._currents({passed})[0]",
+            f"    return self._currents({inner})[0]",
             "",
             f"def ion_fluxes(self, {flux}):",
-            f"    return self._currents({passed})[1]",
+            f"    return self._currents({inner})[1]",
         ]
 
     def _method(self, name: str, arguments: list[str], body: list[str]) -> list[str]:
@@ -202,17 +219,30 @@ class _Writer:
         uses.update(roots)
         text: dict[Node, tuple[str, int]] = {}
         lines: list[str] = []
-        names: set[str] = set()
-        for node in nodes:
-            found = self._text(node, text)
+        names = self._names()
+
+        def named(node: Node) -> None:
             hint = self.m.graph.hints.get(node)
-            twice = uses[node] > 1 and node.args and len(found[0]) > 12
-            if ((twice or len(found[0]) > _WIDTH) and node not in roots) or (twice and hint):
-                name = _free(field_name(hint) if hint else "u", names)
-                lines.append(f"{name} = {found[0]}")
-                found = name, 9
-            text[node] = found
+            name = _free(re.sub(r"\W+", "_", hint).strip("_") if hint else "u", names)
+            lines.append(f"{name} = {text[node][0]}")
+            text[node] = name, 9
+
+        for node in nodes:
+            text[node] = self._text(node, text)
+            while len(text[node][0]) > _WIDTH:  # the longest part becomes a variable
+                longest = max(node.args, key=lambda part: len(text[part][0]), default=node)
+                if len(text[longest][0]) < 20:
+                    break
+                named(longest)
+                text[node] = self._text(node, text)
+            twice = uses[node] > 1 and node.args and len(text[node][0]) > 12
+            if twice and (node not in roots or node in self.m.graph.hints):
+                named(node)
         return lines, [text[root][0] for root in roots]
+
+    def _names(self, more: Iterable[str] = ()) -> set[str]:
+        """Names that a new variable of a method cannot have."""
+        return {*_NOT_FREE, *self.form.reads, *more}
 
     def _text(self, node: Node, text: dict[Node, tuple[str, int]]) -> tuple[str, int]:
         """A node as Python, and how tightly it binds."""
@@ -223,12 +253,22 @@ class _Writer:
             return self._symbol(node.value)
         if node.op in _INFIX:
             return _infix(node, parts)
+        if node.op == "neg" and parts[0][0].startswith("-") and parts[0][1] == 2:
+            return parts[0][0][1:], 2
         if node.op == "neg":
-            return f"-{_within(parts[0], 2)}", 2
+            power = node.args[0].op == "pow" and parts[0][1] == 4
+            return f"-{_within(parts[0], 5 if power else 2)}", 2
         if node.op == "pow":
-            return f"{_within(parts[0], 5)} ** {_number(node.args[1].value)}", 4
-        if node.op in _COMPARED:
-            return f"{_within(parts[0], 1)} {_COMPARED[node.op]} {_within(parts[1], 1)}", 0
+            of, times = _within(parts[0], 5), _number(node.args[1].value)
+            simple = re.fullmatch(r"[\w.]+", of)  # written as formatters do
+            return (f"{of}**{times}" if simple else f"{of} ** {times}"), 4
+        if node.op in _SWAPPED:
+            left, right = (_within(part, 1) for part in parts)
+            if node.args[0].op == "number":
+                return f"{right} {_SWAPPED[node.op]} {left}", 0
+            return f"{left} {node.op} {right}", 0
+        if node.op == "exp" and (base := _base(node.args[0])):
+            return f"jnp.exp(math.log({base}) * {_within(text[node.args[0].args[1]], 3)})", 9
         if node.op == "bounded_exp":
             return f"jnp.exp(jnp.clip({parts[0][0]}, -80.0, 80.0))", 9
         called = _CALLED[node.op]
@@ -267,6 +307,13 @@ def _told(graph: Graph, gate: Gate) -> tuple[str, list[Node]]:
     return "Gating", [opening, rate]
 
 
+def _of_shape(text: str, node: Node) -> str:
+    """A formula as an array of the shape of v, if it does not depend on v."""
+    if "v" in symbols([node]):
+        return text
+    return f"jnp.full_like(v, {text})" if node.op == "number" else f"{text} * jnp.ones_like(v)"
+
+
 def _closing(graph: Graph, opening: Node, rate: Node) -> Iterator[Node]:
     """What is left of a rate without an opening that is a part of it: q (a + b) without q a."""
     if rate.op == "+" and opening in rate.args:
@@ -279,29 +326,23 @@ def _closing(graph: Graph, opening: Node, rate: Node) -> Iterator[Node]:
                         yield graph.make("*", q, b)
 
 
+def _base(exponent: Node) -> str | None:
+    """The q10 of exp(log(q10) y), as an author writes it; None for another formula."""
+    if exponent.op != "*" or exponent.args[0].op != "number":
+        return None
+    base = math.exp(min(exponent.args[0].value, 10.0))
+    is_short = base > 1.05 and math.isclose(base, round(base, 2), rel_tol=1e-13)
+    return _number(round(base, 2)) if is_short else None
+
+
 def _infix(node: Node, parts: list[tuple[str, int]]) -> tuple[str, int]:
     level = _INFIX[node.op]
+    if node.op == "*" and parts[0][0] == "1":  # 0.001 times 1000
+        return parts[1]
     left, right = _within(parts[0], level), _within(parts[1], level + 1)
     if node.op == "+" and node.args[1].is_number() and node.args[1].value < 0:
         return f"{left} - {_number(-node.args[1].value)}", 1
     return f"{left} {node.op} {right}", level
-
-
-def _folded(line: str) -> str:
-    """A line that sets a variable or an entry, in several where it is too long."""
-    if len(line) <= 100 or line.lstrip().startswith(("def ", "#", "return")):
-        return line
-    margin = line[: len(line) - len(line.lstrip())]
-    head, equals, formula = line.partition(" = ")
-    end = ""
-    if not equals:
-        head, equals, formula = line.partition(": ")
-        formula, end = formula.removesuffix(","), ","
-    if not equals or "Leaf" in formula:
-        return line
-    parts = textwrap.wrap(formula, 90 - len(margin), break_long_words=False)
-    inner = "\n".join(f"{margin}    {part}" for part in parts)
-    return f"{head}{equals}(\n{inner}\n{margin}){end}"
 
 
 def _within(part: tuple[str, int], level: int) -> str:
@@ -310,34 +351,46 @@ def _within(part: tuple[str, int], level: int) -> str:
 
 def _declared(f: Field) -> str:
     comment = f"  # {f.comment}" if f.comment and f.name not in ("g_bar", "E_rev") else ""
-    numbers = ", ".join(map(_number, (f.default,)))
     bounds = f"{_number(f.low)}, {_number(f.high)}"
-    line = f'{f.name}: Leaf = param({numbers}, "{f.unit}", {bounds})'
+    line = f'{f.name}: Leaf = param({_number(f.default)}, "{f.unit}", {bounds})'
     return line + comment if len(line + comment) < 96 else line
 
 
+def _current_names(currents: Iterable[str]) -> list[str]:
+    return [f"i_{ion}" if ion else "i_other" for ion in currents]
+
+
 def _free(name: str, taken: set[str]) -> str:
-    while name in taken or name in ("v", "x", "c"):
+    """A name for a variable, with a number where it is taken."""
+    if keyword.iskeyword(name) or not name.isidentifier():
         name += "_"
-    taken.add(name)
-    return name
+    free, k = name, 1
+    while free in taken:
+        k += 1
+        free = f"{name}{k}"
+    taken.add(free)
+    return free
 
 
 def _number(value: float) -> str:
-    text = f"{value:.10g}"
+    text = re.sub(r"e(-?)\+?0?", r"e\1", f"{value:.10g}")
     return text if re.search(r"[.e]|inf|nan", text) else text + ".0" if abs(value) >= 1e9 else text
 
 
 def _tuple(names: Sequence[str]) -> str:
-    return (
-        "(" + "".join(f'"{name}", ' for name in names).rstrip() + ")"
-        if len(names) == 1
-        else ("(" + ", ".join(f'"{name}"' for name in names) + ")")
-    )
+    quoted = [f'"{name}"' for name in names]
+    one = "(" + ", ".join(quoted) + ("," if len(names) == 1 else "") + ")"
+    if len(one) < _WIDTH:
+        return one
+    lines = textwrap.wrap(", ".join(quoted) + ",", 90)
+    return "(\n" + textwrap.indent("\n".join(lines), "    ") + "\n)  # fmt: skip"
 
 
-def _dict(entries: dict[str, int] | dict[str, float]) -> str:
-    return "{" + ", ".join(f'"{k}": {x}' for k, x in entries.items()) + "}"
+def _dict(entries: Mapping[str, float]) -> str:
+    one = "{" + ", ".join(f'"{k}": {x}' for k, x in entries.items()) + "}"
+    if len(one) < _WIDTH:
+        return one
+    return "{\n" + "".join(f'    "{k}": {x},\n' for k, x in entries.items()) + "}"
 
 
 def _without_label(comment: str) -> str:
