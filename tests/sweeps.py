@@ -1,5 +1,8 @@
-"""A small sweep that tests of sweeps share: one cell, one program."""
+"""What tests of sweeps share: a small sweep, one program; and whether its results are the same."""
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 
 from neurojax import sweep
@@ -14,3 +17,16 @@ def squid(shortest=20.0, longest=50.0) -> sweep.Sweep:
         axes={"step.amplitude": np.linspace(0.0, 250.0, 6)},
         samples=sweep.as_table({"k.g_bar": np.linspace(shortest, longest, 50)}),
     )
+
+
+def results(folder) -> dict[str, np.ndarray]:
+    """Everything that is presented as one array."""
+    with h5py.File(Path(folder) / "sweep.h5", "r") as file:
+        return {name: file[name][()] for name in file}
+
+
+def check_same(folder, expected):
+    found = results(folder)
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)

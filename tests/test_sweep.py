@@ -8,11 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import jax
 import numpy as np
 import pytest
-from sweeps import squid
+from sweeps import check_same, results, squid
 
 import neurojax as nj
 from neurojax import sweep
@@ -21,19 +20,6 @@ from neurojax.sweep import launch, merge, status
 from neurojax.sweep.storage import Folder, SweepError
 
 UNIT = 64
-
-
-def results(folder) -> dict[str, np.ndarray]:
-    """Everything that is presented as one array."""
-    with h5py.File(Path(folder) / "sweep.h5", "r") as file:
-        return {name: file[name][()] for name in file}
-
-
-def check_same(folder, expected):
-    found = results(folder)
-    assert found.keys() == expected.keys()
-    for name, array in found.items():
-        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +134,7 @@ sys.path.insert(0, sys.argv[1])
 import neurojax
 neurojax.configure(cpu_devices=2, compilation_cache=sys.argv[2])
 from neurojax import sweep
-from sweeps import squid
+from sweeps import check_same, results, squid
 wait = lambda done, total: time.sleep(60)
 sweep.run(squid(), sys.argv[3], shard=128, unit=64, progress=wait)
 """
@@ -229,7 +215,7 @@ def test_xarray_and_h5py_open_a_sweep(whole, tmp_path):
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("h5netcdf")
     room = begun(tmp_path / "s")
-    merge.merge(squid(), room, room.read())
+    merge.merge(squid(), room, room.read(), {0, 1})
     with xarray.open_dataset(room.merged, engine="h5netcdf") as data:
         rate = data["step.rate"].sel({"step.amplitude": 250.0}).values
         assert data["k.g_bar"].dims == ("sample",) and data["step.rate"].attrs["units"] == "Hz"

@@ -5,26 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
+from sweeps import check_same, results
 from test_sweep_document import FILE
 
 from neurojax.sweep import cluster, document, run
 
 slow = pytest.mark.slow  # processes that each load JAX; parts of one process are in test_sweep
-
-
-def results(folder):
-    with h5py.File(folder / "sweep.h5", "r") as file:
-        return {name: file[name][()] for name in file}
-
-
-def check_same(folder, expected):
-    found = results(folder)
-    assert found.keys() == expected.keys()
-    for name, array in found.items():
-        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from neurojax.cli import app
 from neurojax.cli import sweep as commands
 from neurojax.sweep import document, tasks
 from neurojax.sweep.read import read as read_results
-from neurojax.sweep.storage import SweepError
+from neurojax.sweep.run import manifest_of
+from neurojax.sweep.storage import Folder, SweepError
+
+GRID = 'from = "20 mS/cm2", to = "50 mS/cm2", points = 5'
 
 FILE = """
 model = "squid"
@@ -67,8 +70,23 @@ def test_a_sweep_file_is_the_sweep(tmp_path):
         (('"20 mS/cm2"', '"20 mV"'), "'mV' is a unit of voltage"),
         (('"20 mS/cm2"', '"60 mS/cm2"'), "goes from 60 to 50: expected the smaller one first"),
         (('to = "50 mS/cm2"', 'to = "5e9 mS/cm2"'), "axis 'k.g_bar' = 1.25e+09 mS/cm2 is outside"),
-        (("points = 5", "points = 1"), "expected 2 or more"),
+        (("points = 5", "points = 1"), "points = 1: expected a whole number, 2 or more"),
         ((", points = 5", ""), "points is missing"),
+        (("points = 5", "points = 5, scale = 'lag'"), "no scale 'lag'; did you mean 'log'?"),
+        (("points = 5", "points = 5, unit = 'S/cm2'"), "unknown key 'unit'"),
+        (('from = "20 mS/cm2", ', ""), "[axes] k.g_bar: from is missing"),
+        (('"20 mS/cm2"', "nan"), "from = nan: expected a finite number in mS/cm2"),
+        (("{ " + GRID + " }", "20"), "expected a table as { from"),
+        ((GRID, "values = []"), "values = []: expected a list of numbers"),
+        ((GRID, "values = [20, 30]"), 'values have no unit: write unit = "mS/cm2"'),
+        ((GRID, "values = [20], unit = 'mV'"), "'mV' is a unit of voltage"),
+        ((GRID, "values = ['20 mS/cm2'], unit = 'mS/cm2'"), "beside unit expected numbers"),
+        ((GRID, "values = [20], unit = 'mS/cm2', points = 5"), "unknown key 'points'"),
+        ((GRID, "values = [20, 20.0], unit = 'mS/cm2'"), "a value is there twice"),
+        (('k.g_bar = { from = "20 mS/cm2", to = "50 mS/cm2", points = 5 }\nstep.amplitude = '
+          '{ from = "0 pA", to = "0.25 nA"', 'area = { values = [1e-5], unit = "cm2" }\n'
+          'step.amplitude = { from = "0 uA/cm2", to = "9 uA/cm2"'),
+         "[axes] step.amplitude from is a density, and 'area' differs from cell to cell"),
         (("step.amplitude", "pulse.amplitude"), "no parameter 'pulse"),
         (('model = "squid"', 'model = "squit"'), "did you mean 'squid'?"),
         (('output = "out"', ""), 'output is missing: write output = "FOLDER"'),
@@ -80,6 +98,21 @@ def test_a_sweep_file_is_the_sweep(tmp_path):
         (("[store]", "[samples]\npoints = 12\nranges.k.E_rev = {from = '-90 mV', to = '-60 mV'}\n"
           "[store]"), "write 8 or 16"),
         (("[store]", "[samples]\nfile = 'none.csv'\n[store]"), "none.csv: cannot be read"),
+        (("[store]", "[samples]\npoints = 8\n[store]"), "samples of no parameter"),
+        (("[store]", "[samples]\npoints = 8\nseed = -1\n[store]"), "seed = -1: expected a whole"),
+        (("[store]", "[samples]\nmethod = 'latin'\n[store]"), "[samples]: points is missing"),
+        (("[store]", "[samples]\npoints = 8\nranges.k.g_bar = {from = '1 S/cm2', to = '2 S/cm2'}\n"
+          "[store]"), "'k.g_bar' is there twice: in the axes and the samples"),
+        (("[store]", "[samples]\npoints = 8\nranges.leak.g_bar = {from = '0 S/cm2', to = "
+          "'1 mS/cm2', scale = 'log'}\n[store]"), "begins at 0 on a log scale: begin above 0"),
+        (("[store]", "[samples]\nfit = 'a.h5'\nwithin = -1\n[store]"), "within = -1: expected"),
+        (("[store]", "[noise]\nlangevin = 'no'\n[store]"), "langevin = 'no': expected true"),
+        (("[store]", "[store]\nfloat = 'float8'"), "no float 'float8'"),
+        (("unit = 64", "unit = 63"), "unit = 63: expected a multiple of 16, 64 or more"),
+        (('output = "out"', 'output = "o"\ntrials = 10000000000'), "cells: expected at most 2^32"),
+        (("[protocols.step]", "[protocols]"), "[protocols] start: expected a table"),
+        (("[protocols.step]", "[protocols.'a.b']"), "a name has letters, digits, - and _ only"),
+        (('duration = "20 ms"', 'duration = "20 ms"\nevery = 801'), "expected 1 to 800 steps"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_how_to_mend_it(tmp_path, change, told):
@@ -94,13 +127,50 @@ def test_a_list_is_read_from_a_file(tmp_path):
     found = read(tmp_path, asked)
     assert found.sweep.shape == (2, 5, 6)
     np.testing.assert_allclose(found.sweep.values(np.array([0, 30]))["na.g_bar"], [100.0, 200.0])
-    again = document.again(found.source, found.output)
+    manifest = manifest_of(found.sweep, **found.store, source=found.source)
+    again = document.again(manifest, found.output)
     assert again.sweep.fingerprint == found.sweep.fingerprint
     (tmp_path / "cells.csv").write_text("na.g_bar,leak.E_rev (mV)\n0.1,-50\n")
     with pytest.raises(SweepError, match=r"has no unit: write na.g_bar \(mS/cm2\)"):
         read(tmp_path, asked)
     with pytest.raises(SweepError, match=r"cells\.csv has changed since the sweep"):
-        document.again(found.source, found.output)
+        document.again(manifest, found.output)
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("na.g_bar (mS/cm2)\n", "expected a header and a row for each cell"),
+        ("na.g_bar (mV)\n1\n", "column 1, na.g_bar = '1 mV': 'mV' is a unit of voltage"),
+        ("na.gbar (S/cm2)\n1\n", "column 1: no parameter 'na.gbar'; did you mean 'na.g_bar'?"),
+        ("na.g_bar (S/cm2),na.g_bar (S/cm2)\n1,2\n", "column 'na.g_bar' is there twice"),
+        ("na.g_bar (S/cm2)\n0,1\n", "line 2 has 2 values, expected 1 as in the header"),
+        ("na.g_bar (S/cm2)\n\n0.1\n\n?\n", "line 5, column 'na.g_bar': '?' is no number"),
+        ("na.g_bar (mS/cm2)\nnan\n", "axis 'na.g_bar' = nan mS/cm2 is outside"),
+    ],
+)
+def test_a_list_with_a_mistake_is_refused(tmp_path, text, told):
+    (tmp_path / "cells.csv").write_text(text)
+    with pytest.raises(SweepError, match=re.escape(told)):
+        read(tmp_path, ("[store]", "[samples]\nfile = 'cells.csv'\n[store]"))
+
+
+def test_a_change_of_a_channel_of_ones_own_is_seen(tmp_path):
+    """A sweep goes on with the code of channels with which it began, or not at all."""
+    model = 'model = "mine/axon.toml"'
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "axon.toml").write_text(
+        '[channels.k]\ntype = "k.py:MyK"\n[channels.leak]\ntype = "SquidLeak"\n'
+    )
+    code = "import neurojax as nj\n@nj.pytree\nclass MyK(nj.channels.SquidK):\n    pass\n"
+    (tmp_path / "mine" / "k.py").write_text(code)
+    found = read(tmp_path, ('model = "squid"', model)).sweep
+    before = found.fingerprint
+    manifest = manifest_of(found, source=read(tmp_path, ('model = "squid"', model)).source)
+    assert document.again(manifest, tmp_path).sweep.fingerprint == before
+    (tmp_path / "mine" / "k.py").write_text(code.replace("pass", "v_half = 3.0"))
+    with pytest.raises(SweepError, match="is not what it was when the sweep began"):
+        document.again(manifest, tmp_path)
 
 
 def test_parameters_that_follow_another_do_so_in_a_sweep():
@@ -119,6 +189,13 @@ def test_an_ensemble_is_that_of_a_saved_fit(tmp_path):
     np.testing.assert_array_equal(document.ensemble(path).columns["k.g_bar"], [30.0, 31.0])
     with pytest.raises(SweepError, match="no such file"):
         document.ensemble(tmp_path / "none.h5")
+    arrays["errors of starts"] = np.array([np.inf, 1.0, 2.0])
+    path = save(tmp_path / "fit.h5", Results(arrays=arrays))
+    np.testing.assert_array_equal(document.ensemble(path).columns["k.g_bar"], [31.0])
+    arrays["errors of starts"][:] = np.nan
+    path = save(tmp_path / "fit.h5", Results(arrays=arrays))
+    with pytest.raises(SweepError, match="no start of this fit has a finite error"):
+        document.ensemble(path)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +221,22 @@ def test_a_part_is_one_of_them():
     for wrong in ("0/8", "9/8", "3", "a/b"):
         with pytest.raises(ValueError, match="expected"):
             tasks.part_of(wrong)
-    with pytest.raises(ValueError, match="NEUROJAX_TASKS"):
-        tasks.detected({"JOB_COMPLETION_INDEX": "2"})
+    for wrong, told in (
+        ({"JOB_COMPLETION_INDEX": "2"}, "NEUROJAX_TASKS"),
+        ({"SLURM_ARRAY_TASK_ID": "2"}, "SLURM_ARRAY_TASK_COUNT is not"),
+        ({"SLURM_PROCID": "one", "SLURM_STEP_NUM_TASKS": "2"}, "SLURM_PROCID = 'one': expected"),
+        ({"OMPI_COMM_WORLD_RANK": "4", "OMPI_COMM_WORLD_SIZE": "4"}, "part 5/4: expected 1/4 to"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            tasks.detected(wrong)
+
+
+def test_a_script_has_whole_times_and_names():
+    script = tasks.sbatch_script(["neurojax"], "my map/1", 3, 1.999, 2)
+    assert "--time=02:00:00" in script and "--job-name=my-map-1" in script
+    for tasks_, hours, cores in ((0, 1.0, 1), (1, 0.0, 1), (1, 1.0, 0)):
+        with pytest.raises(ValueError, match="expected a task, a core and a minute"):
+            tasks.sbatch_script(["neurojax"], "map", tasks_, hours, cores)
 
 
 @pytest.fixture
@@ -184,7 +275,9 @@ def test_the_command_line_runs_a_sweep_in_parts(call, tmp_path, monkeypatch):
     assert planned.exit_code == 0 and "150 cells (25 x 6) in 3 shards of 64" in planned.output
     assert call("plot", "out", "map.svg", "--of", "step.behaviour").exit_code == 0
     assert "depolarisation block" in (tmp_path / "map.svg").read_text()
-    assert call("plot", "out", "page.html", "--at", "k.g_bar=0.03 S/cm2").exit_code == 0
+    wrong = call("plot", "out", "page.html", "--at", "k.g_bar=0.03 S/cm2")
+    assert wrong.exit_code == 2 and "not what this map holds fixed" in wrong.stderr
+    assert call("plot", "out", "page.html").exit_code == 0
     page = (tmp_path / "page.html").read_text()
     told = json.loads(re.search(r'id="data">(.*)</script>', page)[1])
     assert told["labels"] == ["k.g_bar (mS/cm2)", "step.amplitude (pA)"]
@@ -196,6 +289,13 @@ def test_the_command_line_runs_a_sweep_in_parts(call, tmp_path, monkeypatch):
     fires = shown.ravel()[told["traced"]] > 0
     assert len(v) == 150 and (v.max(1) > -20).tolist() == fires.tolist()
     assert "src=" not in page and "http" not in page
+    room = Folder(tmp_path / "out")
+    room.shard(1).write_bytes(room.shard(1).read_bytes()[:900])
+    wrong = call("plot", "out", "map.svg")
+    assert wrong.exit_code == 2 and "a shard is damaged: `neurojax sweep resume" in wrong.stderr
+    assert "left out as damaged: 1" in call("merge", "out").output
+    whole = read_results("out").numbers("step.rate").ravel()
+    assert np.isnan(whole[64:128]).all() and np.isfinite(whole[:64]).all()
 
 
 def test_axes_and_planes_of_results_are_read(tmp_path):

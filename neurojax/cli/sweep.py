@@ -43,7 +43,7 @@ def resume(folder: Folder_, shard: Shard_ = "") -> None:
     from neurojax.sweep import document, storage
 
     manifest = storage.Folder(folder).read()
-    _compute(document.again(manifest.source, folder), shard, manifest.how)
+    _compute(document.again(manifest, folder), shard, manifest.how)
 
 
 def _compute(document: Document, shard: str, how: dict[str, Any]) -> None:
@@ -102,8 +102,7 @@ def plan(file: File_, output: Output_ = None) -> None:
     from neurojax.sweep.plan import plan
 
     asked = document.read_sweep(file, output or Path("sweep"))
-    cut = {k: v for k, v in asked.store.items() if k in ("shard", "unit")}
-    for line in plan(asked.sweep, **cut).sentences():
+    for line in plan(asked.sweep, **asked.store).sentences():
         out.print(line, soft_wrap=True)
 
 
@@ -130,7 +129,7 @@ def _tell(folder: Path, verify: bool) -> bool:
     for line in found.sentences():
         out.print(line, soft_wrap=True)
     if found.first_failed is not None and manifest.source:
-        sweep = again(manifest.source, folder).sweep
+        sweep = again(manifest, folder).sweep
         told = status.described(sweep, found.first_failed)
         out.print(f"cell {found.first_failed}: {told}", soft_wrap=True)
     return not (found.damaged or found.missing)
@@ -138,14 +137,18 @@ def _tell(folder: Path, verify: bool) -> bool:
 
 @commands.command()
 def merge(folder: Folder_) -> None:
-    """Present the shards that are there as one array, sweep.h5; missing ones are NaN."""
+    """Present the shards that are whole as one array, sweep.h5; the cells of others are NaN."""
     from neurojax.sweep.document import again
     from neurojax.sweep.merge import merge
+    from neurojax.sweep.status import listed
     from neurojax.sweep.storage import Folder
 
     room = Folder(folder)
     manifest = room.read()
-    merge(again(manifest.source, folder).sweep, room, manifest)
+    whole = room.whole(manifest)
+    merge(again(manifest, folder).sweep, room, manifest, whole)
+    if damaged := room.there(manifest) - whole:
+        out.print(f"left out as damaged: {listed(sorted(damaged))}", soft_wrap=True)
     out.print(f"all results as one array: {room.merged}", soft_wrap=True)
 
 

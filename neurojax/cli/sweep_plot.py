@@ -13,7 +13,6 @@ from neurojax.plot.maps import family, parameter_map
 from neurojax.report.map_page import MapData, map_page
 from neurojax.sweep import BEHAVIOURS
 from neurojax.sweep.document import again
-from neurojax.sweep.launch import OK
 from neurojax.sweep.read import Plane, Results, read
 from neurojax.sweep.storage import Folder, SweepError
 from neurojax.sweep.traces import traces
@@ -31,7 +30,7 @@ def draw(
     """Draw what was asked for. Raises SweepError, ValueError or OSError."""
     found = read(folder)
     plane = found.plane(x, y, _values(at, found))
-    names = [name for name in found.units if not name.endswith(f".{OK}")]
+    names = found.of_one_number()
     if of:
         check_known(of, names, "result", "--of: ")
     if output.suffix.lower() in HTML:
@@ -70,8 +69,9 @@ def _values(texts: Sequence[str], found: Results) -> dict[str, float]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
             raise ValueError(f"--at {text!r}: expected name=value, such as 'k.g_bar=36 mS/cm2'")
-        check_known(name, found.axes, "axis", "--at: ")
-        values[name] = parse(value, found.axes[name].unit, f"--at {name}")
+        units = dict.fromkeys(found.dimensions, "1") | {k: a.unit for k, a in found.axes.items()}
+        check_known(name, units, "axis", "--at: ")
+        values[name] = parse(value, units[name], f"--at {name}")
     return values
 
 
@@ -80,10 +80,11 @@ def _of(found: Results, plane: Plane, name: str) -> np.ndarray:
 
 
 def _page(folder: Path, found: Results, plane: Plane, names: Sequence[str]) -> str:
-    sweep = again(Folder(folder).read().source, folder).sweep
+    sweep = again(Folder(folder).read(), folder).sweep
+    protocol = next(iter(sweep.protocols))
     results = {name: _of(found, plane, name) for name in names}
     places = _spread(plane)
-    t, v = traces(sweep, plane.numbers.ravel()[places])
+    t, v = traces(sweep, plane.numbers.ravel()[places], protocol)
     return map_page(
         MapData(
             title=found.title,
@@ -95,6 +96,7 @@ def _page(folder: Path, found: Results, plane: Plane, names: Sequence[str]) -> s
             classes={name: _classes(name) for name in names if _classes(name)},
             fixed=plane.fixed,
             traced=places,
+            protocol=protocol,
             t_ms=t,
             v=v,
         )

@@ -30,16 +30,19 @@ def parameter_map(
     """A result in two parameters: `[y, x]` of a grid, or with x and y `[point]` each.
 
     labels: of x, y and the result. classes: names of what whole numbers from 0 on mean. Cells
-    without a result are grey.
+    without a result are hatched.
     """
     figure = Figure(figsize=_SIZE)
     axes = figure.add_subplot()
-    axes.set_facecolor(GRID)
+    axes.patch.set(facecolor="white", edgecolor=GRID, hatch="////", linewidth=0)
     how: dict[str, Any] = {"cmap": "viridis"}
     if classes:
         colours = ListedColormap(CLASSES[: len(classes)])
         how = {"cmap": colours, "norm": BoundaryNorm(np.arange(len(classes) + 1) - 0.5, colours.N)}
     shown = np.ma.masked_invalid(values)
+    if not classes and shown.mask.all():
+        how |= {"vmin": 0.0, "vmax": 1.0}
+        title += "\n(no cell has this result)"
     if values.ndim == 2:
         drawn = axes.pcolormesh(x, y, shown, shading="nearest", rasterized=True, **how)
         for which, a in (("x", x), ("y", y)):

@@ -19,13 +19,16 @@ from neurojax.plot.maps import CLASSES, evenly_log
 POINTS = 500
 """Of a trace: pairs of its lowest and highest potential in equal parts of the run."""
 
+NONE = -(2**15)
+"""A potential that is not a finite number, or no potential of a cell."""
+
 
 @dataclass(frozen=True, eq=False)
 class MapData:
     """What a page shows: two axes, results `[y, x]` or `[point]`, and traces of some cells.
 
     `x` and `y` are `[x]` and `[y]` of a grid, or `[point]` of points. `traced` are the places of
-    the cells with a trace in the flat results, and v is `[record, cell]`, mV.
+    the cells with a trace in the flat results, under a protocol, and v is `[record, cell]`, mV.
     """
 
     title: str
@@ -37,6 +40,7 @@ class MapData:
     classes: Mapping[str, Sequence[str]]  # of results that are classes
     fixed: Mapping[str, str]
     traced: np.ndarray
+    protocol: str
     t_ms: np.ndarray
     v: np.ndarray
 
@@ -55,6 +59,8 @@ def map_page(data: MapData) -> str:
         "classes": {k: list(v) for k, v in data.classes.items()},
         "colours": CLASSES,
         "traced": data.traced.tolist(),
+        "protocol": data.protocol,
+        "none": NONE,
         "duration": float(data.t_ms[-1]),
         "points": int(envelope.shape[0]),
         "v": base64.b64encode(envelope.T.astype("<i2").tobytes()).decode(),
@@ -77,15 +83,16 @@ def _packed(array: np.ndarray) -> str:
 
 def _envelope(v: np.ndarray) -> np.ndarray:
     """v `[record, cell]` in 0.01 mV, of long runs the extremes in each part, `[point, cell]`."""
-    v = np.nan_to_num(v, nan=0.0, posinf=0.0, neginf=0.0)
-    width = len(v) // (POINTS // 2)
-    if width > 2:
-        parts = v[: width * (POINTS // 2)].reshape(POINTS // 2, width, -1)
-        ends = np.stack([parts.min(1), parts.max(1)], axis=1)
-        falling = parts.argmax(1) < parts.argmin(1)
-        ends = np.where(falling[:, None], ends[:, ::-1], ends)
-        v = ends.reshape(POINTS // 2 * 2, -1)
-    return np.clip(np.round(100 * v), -32000, 32000)
+    if len(v) > POINTS:
+        v = np.concatenate([_extremes(part) for part in np.array_split(v, POINTS // 2)])
+    v = np.round(100 * v)
+    return np.where(np.abs(v) < -NONE, v, NONE)
+
+
+def _extremes(v: np.ndarray) -> np.ndarray:
+    """The lowest and the highest of `[record, cell]` in the order in which they came."""
+    rows = np.sort([v.argmin(0), v.argmax(0)], axis=0)
+    return np.take_along_axis(v, rows, axis=0)
 
 
 _PAGE = """<!DOCTYPE html>
@@ -136,31 +143,39 @@ let chosen = -1;
 for (const name of Object.keys(d.results)) which.add(new Option(name));
 const short = n => Number(n.toPrecision(4)).toString();
 
+const results = {};
+for (const name of Object.keys(d.results)) results[name] = floats(d.results[name]);
+function extent(a) {
+  let low = Infinity, high = -Infinity;
+  for (const n of a) if (Number.isFinite(n)) { low = Math.min(low, n); high = Math.max(high, n); }
+  return [low, high];
+}
 function colour(name, value, low, high) {
-  if (!Number.isFinite(value)) return "#9993";
+  if (!Number.isFinite(value)) return "transparent";
   if (d.classes[name]) return d.colours[value] || "#999";
   const at = high > low ? (value - low) / (high - low) * 4 : 0, k = Math.min(3, Math.floor(at));
   return "rgb(" + stops[k].map((c, j) => Math.round(c + (at - k) * (stops[k + 1][j] - c))) + ")";
 }
+// Where values are along an axis, from 0 to 1: of points themselves, of a grid the cells' edges.
 function along(a, log) {
-  const f = log ? Math.log : n => n, all = Array.from(a, f);
-  return [f, Math.min(...all), Math.max(...all)];
+  const s = Array.from(a, n => log ? Math.log(n) : n), n = s.length;
+  const e = d.grid ? [1.5 * s[0] - .5 * s[1], ...s.slice(1).map((m, k) => (m + s[k]) / 2),
+    1.5 * s[n - 1] - .5 * s[n - 2]] : s;
+  const [low, high] = extent(e);
+  return e.map(m => (m - low) / ((high - low) || 1));
 }
-const [fx, x0, x1] = along(x, d.logs[0]), [fy, y0, y1] = along(y, d.logs[1]);
+const ex = along(x, d.logs[0]), ey = along(y, d.logs[1]);
 function place(k) {
   if (d.grid) {
-    const w = W / x.length, h = H / y.length, i = k % x.length, j = Math.floor(k / x.length);
-    return [L + i * w, 8 + H - (j + 1) * h, w, h];
+    const i = k % x.length, j = Math.floor(k / x.length);
+    return [L + W * ex[i], 8 + H * (1 - ey[j + 1]),
+      W * (ex[i + 1] - ex[i]), H * (ey[j + 1] - ey[j])];
   }
-  const px = L + W * (fx(x[k]) - x0) / ((x1 - x0) || 1);
-  return [px - 3, 8 + H - H * (fy(y[k]) - y0) / ((y1 - y0) || 1) - 3, 6, 6];
+  return [L + W * ex[k] - 3, 8 + H * (1 - ey[k]) - 3, 6, 6];
 }
 function draw() {
-  const name = which.value, values = floats(d.results[name]);
-  let low = Infinity, high = -Infinity;
-  for (const n of values.filter(Number.isFinite)) {
-    low = Math.min(low, n); high = Math.max(high, n);
-  }
+  const name = which.value, values = results[name], [low, high] = extent(values);
+  const [xs, ys] = [extent(x), extent(y)];
   pen.clearRect(0, 0, map.width, map.height);
   values.forEach((value, k) => {
     const [a, b, w, h] = place(k);
@@ -170,9 +185,10 @@ function draw() {
   const ink = getComputedStyle(document.body).color;
   pen.fillStyle = pen.strokeStyle = ink;
   pen.font = "12px system-ui";
-  pen.textAlign = "left"; pen.fillText(short(Math.min(...x)), L, 8 + H + 16);
-  pen.textAlign = "right"; pen.fillText(short(Math.max(...x)), L + W, 8 + H + 16);
-  pen.fillText(short(Math.min(...y)), L - 6, 8 + H); pen.fillText(short(Math.max(...y)), L - 6, 20);
+  pen.lineWidth = 1; pen.strokeRect(L, 8, W, H);
+  pen.textAlign = "left"; pen.fillText(short(xs[0]), L, 8 + H + 16);
+  pen.textAlign = "right"; pen.fillText(short(xs[1]), L + W, 8 + H + 16);
+  pen.fillText(short(ys[0]), L - 6, 8 + H); pen.fillText(short(ys[1]), L - 6, 20);
   pen.textAlign = "center"; pen.fillText(d.labels[0], L + W / 2, 8 + H + 34);
   pen.save(); pen.translate(16, 8 + H / 2); pen.rotate(-Math.PI / 2);
   pen.fillText(d.labels[1], 0, 0); pen.restore();
@@ -183,6 +199,7 @@ function draw() {
     key.className = "key"; key.style.background = d.colours[k];
     legend.append(key, c);
   });
+  else if (low > high) legend.textContent = "no cell has this result";
   else legend.textContent = `from ${short(low)} (dark) to ${short(high)} ${d.units[name]} (light)`;
   if (chosen >= 0) {
     const [a, b, w, h] = place(d.traced[chosen]);
@@ -196,21 +213,22 @@ function show(px, py) {
     if (far < best) { best = far; chosen = n; }
   });
   const k = d.traced[chosen], line = v.subarray(chosen * d.points, (chosen + 1) * d.points);
-  const low = Math.min(...line) / 100, high = Math.max(...line) / 100;
+  const [low, high] = extent(line.filter(n => n !== d.none)).map(n => n / 100);
   const tall = Math.max(high - low, 1);
-  const path = Array.from(line, (n, j) =>
-    (j ? "L" : "M") + (600 * j / (d.points - 1)).toFixed(1) + " " +
+  const path = Array.from(line, (n, j) => n === d.none ? "" :
+    (j && line[j - 1] !== d.none ? "L" : "M") + (600 * j / (d.points - 1)).toFixed(1) + " " +
     (5 + 230 * (high - n / 100) / tall).toFixed(1)).join("");
   document.getElementById("trace").innerHTML = `<path d="${path}"/>`;
   const i = d.grid ? k % x.length : k, j = d.grid ? Math.floor(k / x.length) : k;
   const told = Object.keys(d.results).map(name => {
-    const n = floats(d.results[name])[k], c = d.classes[name];
+    const n = results[name][k], c = d.classes[name];
     return `${name}: ${!Number.isFinite(n) ? "none" : c ? c[n] : short(n) + " " + d.units[name]}`;
   });
   document.getElementById("cell").textContent =
     `${d.labels[0]} = ${short(x[i])}, ${d.labels[1]} = ${short(y[j])}; ${told.join("; ")}`;
   document.getElementById("range").textContent =
-    `${short(low)} to ${short(high)} mV, in ${short(d.duration)} ms`;
+    (low > high ? "no finite potential" : `${short(low)} to ${short(high)} mV`) +
+    ` in ${short(d.duration)} ms of ${d.protocol}`;
   draw();
 }
 map.addEventListener("click", e => {

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,18 +15,22 @@ import jax
 import numpy as np
 
 from neurojax.engine.folds import At, Fold
-from neurojax.membrane.axes import arrays, batch_shape
+from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.cable import Cable
 from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import settable, substitute
+from neurojax.membrane.path_names import check_one_number, settable, substitute
 from neurojax.membrane.stochastic import numbered
 from neurojax.sweep.axes import Dimension, Grid, Samples, Table, Trials, Values
+from neurojax.sweep.fingerprint import digest, digest_of
 from neurojax.sweep.firing import UNITS, Firing
 from neurojax.sweep.protocols import Protocol
 from neurojax.units import check_known
 
 ELECTRODE_AT = "electrode_at"
+
+OK = "ok"
+"""The name under which each protocol tells which cells stayed finite."""
 
 MOST_CELLS = 2**32
 """Cells that random numbers tell apart."""
@@ -78,18 +81,25 @@ class Sweep:
                 if name in seen:
                     raise ValueError(f"axis {name!r} is there twice: in the axes and the samples")
                 seen.add(name)
+        if self.cells > MOST_CELLS:
+            raise ValueError(f"{self.cells} cells: expected at most 2^32")
+        inside = settable(self.cell)
         for name, limits in self.limits().items():
-            check_limits(name, limits, known[name])
+            check_values(name, limits, known[name])
+            if name in inside:
+                check_one_number(name, inside[name][0])
         if isinstance(self.observables, Mapping):
             for name in self.observables:
                 check_word("observable", name)
+                if name == OK:
+                    raise ValueError(
+                        f"observable {OK!r}: the name of what tells which cells failed"
+                    )
         else:
             for name in self.observables:
                 check_known(name, UNITS, "observable")
         if not self.observables:
             raise ValueError("a sweep that observes nothing: name an observable")
-        if self.cells > MOST_CELLS:
-            raise ValueError(f"{self.cells} cells: expected at most 2^32")
 
     # -- what varies ------------------------------------------------------------------------------
     def variable(self) -> dict[str, ParamInfo]:
@@ -106,10 +116,14 @@ class Sweep:
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions of the results, the slowest first."""
         found: list[Dimension] = [] if self.samples is None else [self.samples]
+        if found and not len(found[0]):
+            raise ValueError("the table of samples has no rows: expected one for each cell")
         for name, values in self.axes.items():
             array = np.atleast_1d(np.asarray(values))
             if array.ndim != 1 or not array.size or array.dtype.kind not in "iuf":
                 raise ValueError(f"axis {name!r}: shape {array.shape}, expected numbers [value]")
+            if len(np.unique(array)) < len(array):
+                raise ValueError(f"axis {name!r}: a value is there twice: expected different ones")
             found.append(Grid(name, array))
         if self.trials < 1:
             raise ValueError(f"trials = {self.trials}: expected 1 or more")
@@ -185,14 +199,14 @@ class Sweep:
     # -- what it is -------------------------------------------------------------------------------
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all that its numbers depend on, but for the code and the machine."""
+        """A hash of all that its numbers depend on, but for neurojax itself and the machine."""
         told = {
-            "cell": _digest(self.cell),
+            "cell": digest(self.cell),
             "protocols": {
-                key: [_digest(p.electrode), p.settings()] for key, p in self.protocols.items()
+                key: [digest(p.electrode), p.settings()] for key, p in self.protocols.items()
             },
             "axes": [[d.name, len(d), *_axis(d)] for d in self.dimensions],
-            "observables": {key: _digest(self.folds(key)) for key in self.protocols},
+            "observables": {key: digest(self.folds(key)) for key in self.protocols},
             "also": {k: list(v) for k, v in self.also.items()},
             "float": str(jax.dtypes.canonicalize_dtype(float)),
         }
@@ -205,7 +219,7 @@ def check_word(what: str, name: str) -> None:
         raise ValueError(f"{what} {name!r}: a name has letters, digits, - and _ only")
 
 
-def check_limits(name: str, values: np.ndarray, info: ParamInfo) -> None:
+def check_values(name: str, values: np.ndarray, info: ParamInfo) -> None:
     """Raise ValueError for values of an axis that its parameter may not have."""
     check_range(f"axis {name!r}", values, info)
     if name == ELECTRODE_AT and (values != np.round(values)).any():
@@ -217,17 +231,4 @@ def _axis(dimension: Dimension) -> list[Any]:
         ranges = {k: list(r) for k, r in dimension.of.items()}
         return [dimension.method, dimension.seed, ranges]
     values = dimension.at(np.arange(len(dimension)))
-    return [{k: _bytes(np.asarray(v, float)) for k, v in values.items()}]
-
-
-def _digest(thing: Any) -> str:
-    """A hash of a tree's values and of the names of its parts."""
-    structure = re.sub(r" at 0x[0-9a-f]+", "", str(jax.tree.structure(thing)))
-    hashed = hashlib.sha256(structure.encode())
-    for array in arrays(thing):
-        hashed.update(f"{array.name}{_bytes(np.asarray(array.value, float))}".encode())
-    return hashed.hexdigest()
-
-
-def _bytes(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return [{k: digest_of(np.asarray(v, float)) for k, v in values.items()}]

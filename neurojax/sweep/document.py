@@ -24,15 +24,17 @@ from neurojax.model.tables import only, table_of, text_of
 from neurojax.recording.trace import RecordingError
 from neurojax.sweep.axes import METHODS, Range, Samples, Table, as_table, check_limits
 from neurojax.sweep.definition import FIRING, Sweep
+from neurojax.sweep.launch import check_unit
 from neurojax.sweep.protocols import CurrentStep, step
-from neurojax.sweep.storage import SweepError
-from neurojax.units import PA, UNITS, check_known, factor, normalise, parse
+from neurojax.sweep.quantities import Quantities, with_unit
+from neurojax.sweep.storage import FLOATS, PACKINGS, Manifest, SweepError
+from neurojax.units import check_known
 
 _TABLES = (
     "name", "model", "output", "trials", "observables", "axes", "samples", "protocols", "noise",
     "store",
 )  # fmt: skip
-_AXIS = ("from", "to", "points", "scale", "values", "unit")
+_RANGE, _LIST = ("from", "to", "points", "scale"), ("values", "unit")
 _STEP = ("amplitude", "holding", "start", "stop", "duration", "dt", "every", "initial")
 _TIMES = ("start", "stop", "duration")
 
@@ -78,10 +80,12 @@ def parse_sweep(
             raise ValueError('model is missing: write model = "squid", or the path of a .toml file')
         model = load_model(_file(named, folder) if _is_file(named) else named)
         cell = _with_noise(model.cell, table_of(document, "noise"))
-        protocols = {k: _step(k, t, cell) for k, t in _protocols(document).items()}
-        bare = Sweep(cell, protocols)
-        axes = _axes(table_of(document, "axes"), bare)
-        samples, files = _samples(table_of(document, "samples"), bare, folder)
+        quantities = Quantities(cell)
+        protocols = {k: _step(k, t, quantities) for k, t in _protocols(document).items()}
+        known = Sweep(cell, protocols).variable()
+        axes = _axes(table_of(document, "axes"), known, quantities)
+        samples, files = _samples(table_of(document, "samples"), known, quantities, folder)
+        quantities.check_area([*axes, *(samples.names if samples else ())])
         sweep = Sweep(
             cell,
             protocols,
@@ -108,14 +112,17 @@ def parse_sweep(
     return Document(sweep, place, store, source)
 
 
-def again(source: Mapping[str, Any], output: Path) -> Document:
+def again(manifest: Manifest, output: Path) -> Document:
     """The sweep of a folder, from what its manifest keeps.
 
-    Raises SweepError where it was made in Python, or a file that it reads has changed.
+    Raises SweepError where it was made in Python, or what it reads has changed: a file that it
+    names, or its model, with the files that this names and the code of channels.
     """
+    source = manifest.source
     if not source:
         raise SweepError(
-            f"{output}: this sweep was made in Python: run the same program again, it goes on"
+            f"{output}: this sweep was made in Python, and only that program knows its cells: run "
+            "it again, what is finished stays"
         )
     folder = Path(source["folder"])
     for name, digest in source["files"].items():
@@ -125,7 +132,14 @@ def again(source: Mapping[str, Any], output: Path) -> Document:
                 f"{path} has changed since the sweep in {output} began, or is gone: put the old one"
                 " back, or begin a new sweep in another folder"
             )
-    return parse_sweep(source["text"], folder, f"{output}, its sweep file", output)
+    found = parse_sweep(source["text"], folder, f"{output}, its sweep file", output)
+    if found.sweep.fingerprint != manifest.fingerprint:
+        raise SweepError(
+            f"the model of the sweep in {output} is not what it was when the sweep began (a file "
+            "of a channel or a shape, or JAX's precision): put the old one back, or begin a new "
+            "sweep in another folder"
+        )
+    return found
 
 
 def _file(name: str, folder: Path) -> Path:
@@ -144,10 +158,12 @@ def _hash(path: Path) -> str:
 
 
 # -- tables ----------------------------------------------------------------------------------------
-def _whole(table: Mapping[str, Any], key: str, default: int, place: str = "") -> int:
+def _whole(
+    table: Mapping[str, Any], key: str, default: int, place: str = "", least: int = 1
+) -> int:
     value = table.get(key, default)
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{place}{key} = {value!r}: expected a whole number, 1 or more")
+    if type(value) is not int or value < least:
+        raise ValueError(f"{place}{key} = {value!r}: expected a whole number, {least} or more")
     return value
 
 
@@ -163,7 +179,7 @@ def _protocols(document: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
-def _step(key: str, table: Mapping[str, Any], cell: Cell) -> CurrentStep:
+def _step(key: str, table: Mapping[str, Any], quantities: Quantities) -> CurrentStep:
     place = f"[protocols.{key}]"
     only(table, _STEP, f"{place}: ", "key")
     for name in _TIMES:
@@ -173,7 +189,7 @@ def _step(key: str, table: Mapping[str, Any], cell: Cell) -> CurrentStep:
     more: dict[str, Any] = {}
     for name in ("amplitude", "holding"):
         if name in table:
-            more[f"{name}_pA"] = current(table[name], f"{place} {name}", cell)
+            more[f"{name}_pA"] = quantities.current(table[name], f"{place} {name}")
     if "dt" in table:
         more["dt"] = with_unit(table["dt"], "ms", f"{place} dt")
     if "initial" in table:
@@ -188,15 +204,15 @@ def _with_noise(cell: Cell, table: Mapping[str, Any]) -> Cell:
     if not table:
         return cell
     only(table, ("gamma", "n_channels", "seed", "langevin"), "[noise]: ", "key")
-    given: dict[str, Any] = {"langevin": bool(table.get("langevin", False))}
+    langevin = table.get("langevin", False)
+    if not isinstance(langevin, bool):
+        raise ValueError(f"[noise] langevin = {langevin!r}: expected true or false")
+    given: dict[str, Any] = {"langevin": langevin}
     if "gamma" in table:
-        given["gamma_pS"] = with_unit(table["gamma"], "mS", "[noise] gamma") / factor("pS", "mS")
+        given["gamma_pS"] = with_unit(table["gamma"], "pS", "[noise] gamma")
     if "n_channels" in table:
         given["n_channels"] = float(_whole(table, "n_channels", 1, "[noise] "))
-    seed = table.get("seed", 0)
-    if type(seed) is not int or seed < 0:
-        raise ValueError(f"[noise] seed = {seed!r}: expected a whole number, 0 or more")
-    return stochastic(cell, seed=seed, **given)
+    return stochastic(cell, seed=_whole(table, "seed", 0, "[noise] ", least=0), **given)
 
 
 def _observables(document: Mapping[str, Any]) -> list[str]:
@@ -209,115 +225,100 @@ def _observables(document: Mapping[str, Any]) -> list[str]:
 def _store(table: Mapping[str, Any]) -> dict[str, Any]:
     only(table, ("float", "packing", "shard", "unit"), "[store]: ", "key")
     whole = {k: _whole(table, k, 1, "[store] ") for k in ("shard", "unit") if k in table}
-    return {k: text_of(table, k, "") for k in ("float", "packing") if k in table} | whole
+    if "unit" in whole:
+        check_unit(whole["unit"])
+    words = {"float": FLOATS, "packing": PACKINGS}
+    for key, known in words.items():
+        if key in table:
+            check_known(text_of(table, key, ""), known, key, "[store]: ")
+    return {k: table[k] for k in words if k in table} | whole
 
 
 # -- axes ------------------------------------------------------------------------------------------
-def _axes(table: Mapping[str, Any], sweep: Sweep) -> dict[str, np.ndarray]:
-    known = sweep.variable()
+Known = Mapping[str, ParamInfo]
+"""What may be an axis, by name."""
+
+
+def _axes(table: Mapping[str, Any], known: Known, quantities: Quantities) -> dict[str, np.ndarray]:
     return {
-        name: _axis(name, entry, known, sweep.cell)
+        name: _axis(name, entry, known, quantities)
         for name, entry in by_path_names(table, known).items()
     }
 
 
-def _axis(name: str, entry: Any, known: Mapping[str, ParamInfo], cell: Cell) -> np.ndarray:
+def _axis(name: str, entry: Any, known: Known, quantities: Quantities) -> np.ndarray:
     place = f"[axes] {name}"
     check_known(name, known, "parameter", "[axes]: ")
     unit = known[name].unit
     if not isinstance(entry, dict):
         example = f'{{ from = "1 {unit}", to = "2 {unit}", points = 10 }}'
         raise ValueError(f"{place}: expected a table as {example}, got {entry!r}")
-    only(entry, _AXIS, f"{place}: ", "key")
     if "values" in entry:
-        return _listed(entry, place, name, unit, cell)
-    limits = _range(name, entry, unit, place, cell)
+        only(entry, _LIST, f"{place}: beside values, ", "key")
+        return _listed(entry, place, name, unit, quantities)
+    only(entry, _RANGE, f"{place}: ", "key")
+    limits = _range(name, entry, unit, place, quantities)
     if "points" not in entry:
         raise ValueError(f"{place}: points is missing, the number of values from one to the other")
-    points = _whole(entry, "points", 2, f"{place} ")
-    if points < 2:
-        raise ValueError(f"{place} points = {points}: expected 2 or more")
+    points = _whole(entry, "points", 2, f"{place} ", least=2)
     return limits.value(np.linspace(0.0, 1.0, points))
 
 
-def _listed(entry: Mapping[str, Any], place: str, name: str, unit: str, cell: Cell) -> np.ndarray:
+def _listed(
+    entry: Mapping[str, Any], place: str, name: str, unit: str, quantities: Quantities
+) -> np.ndarray:
     values = entry["values"]
     if not isinstance(values, list) or not values:
         raise ValueError(f"{place}: values = {values!r}: expected a list of numbers")
-    own = entry.get("unit")
-    if own is None and unit != "1" and any(not isinstance(v, str) for v in values):
+    if "unit" in entry:
+        if any(isinstance(v, str) for v in values):
+            raise ValueError(f"{place}: values = {values!r}: beside unit expected numbers")
+        values = [f"{v} {entry['unit']}" for v in values]
+    elif unit != "1" and not all(isinstance(v, str) for v in values):
         raise ValueError(f'{place}: values have no unit: write unit = "{unit}"')
-    told = [v if own is None else f"{v!r} {own}" for v in values]
-    return np.array([_value(v, name, unit, f"{place} values", cell) for v in told])
+    return np.array([quantities.value(v, name, unit, f"{place} values") for v in values])
 
 
-def _range(name: str, entry: Mapping[str, Any], unit: str, place: str, cell: Cell) -> Range:
+def _range(
+    name: str, entry: Mapping[str, Any], unit: str, place: str, quantities: Quantities
+) -> Range:
     for edge in ("from", "to"):
         if edge not in entry:
             raise ValueError(f'{place}: {edge} is missing, as {edge} = "1 {unit}"')
-    low, high = (_value(entry[e], name, unit, f"{place} {e}", cell) for e in ("from", "to"))
-    limits = Range(low, high, text_of(entry, "scale", "linear"))
+    low, high = (quantities.value(entry[e], name, unit, f"{place} {e}") for e in ("from", "to"))
+    limits = Range(low, high, str(entry.get("scale", "linear")))
     check_limits(name, *limits)
     return limits
 
 
-def _value(value: Any, name: str, unit: str, what: str, cell: Cell) -> float:
-    if name.endswith((".amplitude", ".holding")) and unit == "pA":
-        return current(value, what, cell)
-    return with_unit(value, unit, what)
-
-
-_DIGITS = r"\s*[-+]?[\d.]+([eE][-+]?\d+)?"
-_NUMBER = re.compile(rf"{_DIGITS}\s*$")
-
-
-def with_unit(value: Any, unit: str, what: str) -> float:
-    """A quantity in a unit, which must have been written with one, unless it is a pure number."""
-    if unit != "1" and _NUMBER.match(str(value)):
-        raise ValueError(f'{what} = {value!r} has no unit: write "{value} {unit}"')
-    return parse(value, unit, what)
-
-
-def current(value: Any, what: str, cell: Cell) -> float:
-    """A current in pA; a density is multiplied by the area of the cell."""
-    text = value if isinstance(value, str) else ""
-    unit = re.sub(rf"^{_DIGITS}", "", text).strip()
-    try:
-        kind = UNITS[normalise(unit)][0] if unit else ""
-    except ValueError:
-        kind = ""
-    if kind == "current density":
-        return parse(value, "uA/cm2", what) * float(np.sum(np.asarray(cell.area))) / PA
-    return with_unit(value, "pA", what)
-
-
 # -- samples ---------------------------------------------------------------------------------------
 def _samples(
-    table: Mapping[str, Any], sweep: Sweep, folder: Path
+    table: Mapping[str, Any], known: Known, quantities: Quantities, folder: Path
 ) -> tuple[Samples | Table | None, set[str]]:
     """What [samples] asks for, and the files that it reads."""
     if not table:
         return None, set()
     if file := text_of(table, "file", ""):
         only(table, ("file",), "[samples]: ", "key")
-        return read_table(_file(file, folder), sweep), {file}
+        return read_table(_file(file, folder), known, quantities), {file}
     if file := text_of(table, "fit", ""):
         only(table, ("fit", "within"), "[samples]: ", "key")
-        return ensemble(_file(file, folder), float(table.get("within", 0.05))), {file}
+        within = table.get("within", 0.05)
+        if type(within) not in (int, float) or not 0 <= within < float("inf"):
+            raise ValueError(f"[samples] within = {within!r}: expected a part, 0 or more")
+        return ensemble(_file(file, folder), within), {file}
     only(table, ("method", "points", "seed", "ranges"), "[samples]: ", "key")
-    known, ranges = sweep.variable(), dict[str, Range]()
+    ranges = dict[str, Range]()
     for name, entry in by_path_names(table_of(table, "ranges"), known).items():
         place = f"[samples.ranges] {name}"
         check_known(name, known, "parameter", "[samples.ranges]: ")
         if not isinstance(entry, dict):
             raise ValueError(f"{place}: expected a table with from and to, got {entry!r}")
         only(entry, ("from", "to", "scale"), f"{place}: ", "key")
-        ranges[name] = _range(name, entry, known[name].unit, place, sweep.cell)
+        ranges[name] = _range(name, entry, known[name].unit, place, quantities)
     if "points" not in table:
         raise ValueError("[samples]: points is missing, the number of samples")
-    seed = table.get("seed", 0)
-    if type(seed) is not int or seed < 0:
-        raise ValueError(f"[samples] seed = {seed!r}: expected a whole number, 0 or more")
+    seed = _whole(table, "seed", 0, "[samples] ", least=0)
     method = text_of(table, "method", "sobol")
     check_known(method, METHODS, "method", "[samples]: ")
     return Samples(ranges, _whole(table, "points", 1, "[samples] "), method, seed), set()
@@ -326,39 +327,55 @@ def _samples(
 _COLUMN = re.compile(r"\s*(?P<name>[^()\[\]]+?)\s*(?:[(\[]\s*(?P<unit>[^()\[\]]*?)\s*[)\]])?\s*$")
 
 
-def read_table(path: Path, sweep: Sweep) -> Table:
+def read_table(path: Path, known: Known, quantities: Quantities) -> Table:
     """Rows of parameters from a CSV file, with a header as `na.g_bar (mS/cm2), celsius (degC)`.
 
-    Raises SweepError for an unknown name, a missing unit, or what is no number in bounds.
+    Raises SweepError for a missing unit, a column that is there twice, a row of another length, or
+    what is no number, and ValueError for an unknown name or a wrong unit.
     """
-    known = sweep.variable()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SweepError(f"{path}: cannot be read: {error}") from None
     if len(rows) < 2:
         raise SweepError(f"{path}: expected a header and a row for each cell")
-    columns: dict[str, list[float]] = {}
-    for k, head in enumerate(rows[0]):
-        match = _COLUMN.match(head)
-        name, unit = (match["name"], match["unit"]) if match else (head, None)
-        check_known(name, known, "parameter", f"{path}, column {k + 1}: ")
-        if unit is None and known[name].unit != "1":
+    (_, header), *rows = rows
+    for line, row in rows:
+        if len(row) != len(header):
             raise SweepError(
-                f"{path}, column {name!r} has no unit: write {name} ({known[name].unit})"
+                f"{path}, line {line} has {len(row)} values, expected {len(header)} as in the "
+                "header, with commas between them and points in decimal numbers"
             )
-        scale = factor(unit or "1", known[name].unit)
-        columns[name] = []
-        for line, row in enumerate(rows[1:], start=2):
-            try:
-                columns[name].append(float(row[k]) * scale)
-            except (IndexError, ValueError):
-                cell = row[k] if k < len(row) else ""
-                raise SweepError(
-                    f"{path}, row {line}, column {name!r}: {cell!r} is no number"
-                ) from None
+    columns: dict[str, np.ndarray] = {}
+    for k, head in enumerate(header):
+        name, scale = _column(head, f"{path}, column {k + 1}", known, quantities)
+        if name in columns:
+            raise SweepError(f"{path}: column {name!r} is there twice")
+        values = [_number(row[k], f"{path}, line {line}, column {name!r}") for line, row in rows]
+        columns[name] = scale * np.array(values)
     return as_table(columns)
+
+
+def _column(head: str, place: str, known: Known, quantities: Quantities) -> tuple[str, float]:
+    """The parameter of a column, and how much in its declared unit one of the column's unit is."""
+    match = _COLUMN.match(head)
+    name, own = (match["name"], match["unit"]) if match else (head, None)
+    check_known(name, known, "parameter", f"{place}: ")
+    unit = known[name].unit
+    if own:
+        return name, quantities.value(f"1 {own}", name, unit, f"{place}, {name}")
+    if unit != "1":
+        raise SweepError(f"{place}, {name!r}, has no unit: write {name} ({unit})")
+    return name, 1.0
+
+
+def _number(text: str, place: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SweepError(f"{place}: {text!r} is no number") from None
 
 
 def ensemble(path: str | Path, within: float = 0.05) -> Table:
@@ -374,5 +391,8 @@ def ensemble(path: str | Path, within: float = 0.05) -> Table:
     errors = arrays.get("errors of starts")
     if not starts or errors is None or not np.size(errors):
         raise SweepError(f"{path}: holds no ensemble: expected a fit with several starts")
-    good = errors <= np.min(errors) * (1 + within)
+    finite = np.isfinite(errors)
+    if not finite.any():
+        raise SweepError(f"{path}: no start of this fit has a finite error")
+    good = errors <= np.min(errors[finite]) * (1 + within)
     return as_table({k: np.asarray(a, float)[good] for k, a in starts.items()})

@@ -13,10 +13,7 @@ import numpy as np
 
 from neurojax.engine import runner
 from neurojax.run.simulation import simulate
-from neurojax.sweep.definition import Sweep
-
-OK = "ok"
-"""The name under which each protocol tells which cells stayed finite."""
+from neurojax.sweep.definition import OK, Sweep
 
 WORK = 4e7
 """Steps of compartments that a device computes at a time: long enough that its start is nothing."""
@@ -69,6 +66,12 @@ def unit_of(sweep: Sweep) -> int:
     units = -(-math.ceil(sweep.cells / wanted) // FEWEST_UNITS) * FEWEST_UNITS
     cells = -(-sweep.cells // units)
     return max(-(-cells // LANES) * LANES, LEAST)
+
+
+def check_unit(unit: int) -> None:
+    """Raise ValueError for a size of units that cannot be."""
+    if unit < LEAST or unit % LANES:
+        raise ValueError(f"unit = {unit}: expected a multiple of {LANES}, {LEAST} or more")
 
 
 def units(shards: Iterable[tuple[int, range]], unit: int) -> Iterator[Unit]:

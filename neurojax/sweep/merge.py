@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -35,12 +35,12 @@ MOST_ROWS = 2**24
 """Rows of samples whose values are written beside the results."""
 
 
-def merge(sweep: Sweep, room: Folder, manifest: Manifest) -> None:
-    """Write `sweep.h5`; what is in shards that are not there yet is NaN.
+def merge(sweep: Sweep, room: Folder, manifest: Manifest, shards: Iterable[int]) -> None:
+    """Write `sweep.h5` from these shards; what is in others is NaN.
 
     Raises SweepError where there is no shard at all.
     """
-    there = sorted(room.there(manifest))
+    there = sorted(shards)
     if not there:
         raise SweepError(f"{room.path}: no shard is finished yet: run the sweep first")
     buffer = io.BytesIO()

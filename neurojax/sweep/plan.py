@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -51,19 +52,20 @@ def duration(seconds: float) -> str:
     return f"{seconds:.2g} s"
 
 
-def plan(sweep: Sweep, shard: int | None = None, unit: int | None = None) -> Plan:
+def plan(sweep: Sweep, **how: Any) -> Plan:
     """What a sweep will make, by a short run of its first cells that is timed.
 
-    Raises ValueError for a sweep that cannot be run.
+    `how` it is cut and stored: shard, unit, float, packing of `run`. Raises ValueError for a sweep
+    that cannot be run.
     """
-    manifest = manifest_of(sweep, shard=shard, unit=unit)
+    manifest = manifest_of(sweep, **how)
     devices = devices_of(sweep)
     at_once = devices.at_once(manifest.unit, manifest.shard)
     compartments = math.prod(sweep.cell.state_shape)
     steps = math.ceil(TIMED / (manifest.unit * at_once / devices.number * compartments))
     steps = max(steps, 2 * max(p.every for p in sweep.protocols.values()))
-    every = list(units([(0, range(sweep.cells))], manifest.unit))
-    numbers = numbers_of(every[:at_once], manifest.unit, at_once)
+    launch = list(islice(units([(0, range(sweep.cells))], manifest.unit), at_once))
+    numbers = numbers_of(launch, manifest.unit, at_once)
 
     def timed() -> tuple[float, dict[str, np.ndarray]]:
         began = time.perf_counter()
@@ -85,7 +87,7 @@ def plan(sweep: Sweep, shard: int | None = None, unit: int | None = None) -> Pla
         shard=manifest.shard,
         shards=manifest.shards,
         devices=f"{devices.number} {devices.platform} device" + "s" * (devices.number > 1),
-        seconds=seconds * whole / ran * -(-len(every) // at_once),
+        seconds=seconds * whole / ran * -(-sweep.cells // (manifest.unit * at_once)),
         stored_MB=sum(sizes) * sweep.cells / 1e6,
         memory_MB=_memory_MB(devices.platform),
     )

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from neurojax.sweep.axes import SAMPLE
-from neurojax.sweep.launch import OK
+from neurojax.sweep.definition import OK
 from neurojax.sweep.storage import FORMAT, MISSING, Folder, SweepError
 from neurojax.units import check_known
 
@@ -61,8 +61,14 @@ class Results:
         Raises SweepError for an unknown name.
         """
         self._check(name)
-        with h5py.File(self.path, "r") as file:
-            return np.asarray(file[name])
+        try:
+            with h5py.File(self.path, "r") as file:
+                return np.asarray(file[name])
+        except OSError as error:
+            raise SweepError(
+                f"{self.path}: {name} cannot be read, a shard is damaged: `neurojax sweep resume "
+                f"{self.path.parent}` computes it again ({error})"
+            ) from None
 
     def numbers(self, name: str) -> np.ndarray:
         """A result of one number a cell as floats `[*axes]`, NaN where there is none."""
@@ -71,6 +77,12 @@ class Results:
             raise SweepError(f"{name} has {array.shape[len(self.shape) :]} numbers a cell, not one")
         return np.where(array == MISSING, np.nan, array) if array.dtype.kind == "i" else array * 1.0
 
+    def of_one_number(self) -> list[str]:
+        """The names of the results that are one number a cell."""
+        with h5py.File(self.path, "r") as file:
+            own = {name: file[name].ndim == len(self.shape) for name in self.units}
+        return [name for name, one in own.items() if one and not name.endswith(f".{OK}")]
+
     def _check(self, name: str) -> None:
         try:
             check_known(name, self.units, "result", f"{self.path}: ")
@@ -78,10 +90,11 @@ class Results:
             raise SweepError(str(error)) from None
 
     def plane(self, x: str = "", y: str = "", at: Mapping[str, float] | None = None) -> Plane:
-        """The cells in two axes; by default the first two that vary.
+        """The cells in two axes, whose values ascend; by default the first two that vary.
 
         Other axes are at the values nearest to those `at` which they shall be, else at their middle
-        ones. Raises SweepError for axes that are unknown or do not span a plane.
+        ones; rows of samples and trials go by their number, from 0 on. Raises SweepError for axes
+        that are unknown or do not span a plane, and what cannot be fixed.
         """
         varying = [name for name, axis in self.axes.items() if len(axis.values) > 1]
         chosen = [name for name in (x, y) if name]
@@ -91,13 +104,16 @@ class Results:
             else self._two_alike(varying)
         )
         chosen = [*chosen, *(name for name in alike if name not in chosen)][:2]
-        for name in [*chosen, *(at or {})]:
+        for name in chosen:
             try:
                 check_known(name, self.axes, "axis", f"{self.path}: ")
             except ValueError as error:
                 raise SweepError(str(error)) from None
         if len(set(chosen)) < 2:
-            raise SweepError(f"{self.path}: a map needs two axes, this sweep varies {varying}")
+            raise SweepError(
+                f"{self.path}: a map needs two axes of a grid, or two that were sampled; this "
+                f"sweep varies {', '.join(self._told(name) for name in varying) or 'nothing'}"
+            )
         x_axis, y_axis = (self.axes[name] for name in chosen)
         sampled = [self._sampled(name) for name in chosen]
         if any(sampled) and not all(sampled):
@@ -107,9 +123,21 @@ class Results:
             )
         place, fixed = self._fixed({x_axis.dimension, y_axis.dimension}, dict(at or {}))
         numbers = np.arange(int(np.prod(self.shape))).reshape(self.shape)[place]
-        if not all(sampled) and x_axis.dimension < y_axis.dimension:
+        if all(sampled):
+            return Plane(x_axis, y_axis, numbers, fixed, True)
+        if x_axis.dimension < y_axis.dimension:
             numbers = numbers.T
-        return Plane(x_axis, y_axis, numbers, fixed, all(sampled))
+        right, up = np.argsort(x_axis.values), np.argsort(y_axis.values)
+        return Plane(
+            x_axis._replace(values=x_axis.values[right]),
+            y_axis._replace(values=y_axis.values[up]),
+            numbers[np.ix_(up, right)],
+            fixed,
+            False,
+        )
+
+    def _told(self, name: str) -> str:
+        return f"{name} (sampled)" if self._sampled(name) else name
 
     def _sampled(self, name: str) -> bool:
         return self.dimensions[self.axes[name].dimension] == SAMPLE
@@ -123,6 +151,14 @@ class Results:
         self, free: set[int], at: Mapping[str, float]
     ) -> tuple[tuple[Any, ...], dict[str, str]]:
         """Where other dimensions are fixed, and as what."""
+        others = {name: k for k, name in enumerate(self.dimensions) if k not in free}
+        for name in at:
+            if name not in others:
+                sampled = "; samples go by row" if SAMPLE in others else ""
+                raise SweepError(
+                    f"{self.path}: {name} is not what this map holds fixed: expected one of "
+                    f"{', '.join(others) or 'none'}{sampled}"
+                )
         place: list[Any] = []
         fixed: dict[str, str] = {}
         for k, (name, length) in enumerate(zip(self.dimensions, self.shape, strict=True)):
@@ -130,14 +166,19 @@ class Results:
                 place.append(slice(None))
                 continue
             axis = self.axes.get(name)
-            row = length // 2
-            if axis is not None and name in at:
-                row = int(np.abs(axis.values - at[name]).argmin())
+            values = np.arange(length) if axis is None else axis.values
+            row = int(np.abs(values - at[name]).argmin()) if name in at else length // 2
             place.append(row)
             if length > 1:
-                told = f"{row}" if axis is None else f"{axis.values[row]:.4g} {axis.unit}"
+                told = self._row(name, row) if axis is None else f"{values[row]:.4g} {axis.unit}"
                 fixed[name] = told.removesuffix(" 1")
         return tuple(place), fixed
+
+    def _row(self, name: str, row: int) -> str:
+        """A row of samples, and what its columns have there."""
+        columns = [a for a in self.axes.values() if name == SAMPLE and self._sampled(a.name)]
+        told = ", ".join(f"{a.name} = {a.values[row]:.4g} {a.unit}" for a in columns[:2])
+        return f"{row} ({told}{', ...' if columns[2:] else ''})" if told else f"{row}"
 
 
 def read(folder: str | Path) -> Results:

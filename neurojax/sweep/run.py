@@ -16,18 +16,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from neurojax.sweep.definition import Sweep
-from neurojax.sweep.launch import LEAST, OK, computed, devices_of, unit_of
+from neurojax.sweep.definition import OK, Sweep
+from neurojax.sweep.launch import check_unit, computed, devices_of, unit_of
 from neurojax.sweep.merge import merge
 from neurojax.sweep.storage import Folder, Manifest, shard_file, stored
 
-WORK_OF_A_SHARD = {"cpu": 2e10}
-"""Steps of compartments of a shard, by platform: what is lost at most when a computer dies."""
+WORK, WORK_ON_A_GPU = 2e10, 2e12
+"""Steps of compartments of a shard: what is lost at most when a computer dies."""
 
-WORK_ON_A_GPU = 2e12
-
-LARGEST = {"cpu": 2**17}
-LARGEST_ON_A_GPU = 2**21
+LARGEST, LARGEST_ON_A_GPU = 2**17, 2**21
 """Cells of a shard at most."""
 
 FEWEST_SHARDS = 16
@@ -65,11 +62,10 @@ class Outcome(NamedTuple):
 def shard_cells(sweep: Sweep, cells: int | None, of: int) -> int:
     """Cells of a shard: as asked, or by the work; in whole units of so many."""
     if cells is None:
-        platform = devices_of(sweep).platform
+        on_cpu = devices_of(sweep).platform == "cpu"
+        work, most = (WORK, LARGEST) if on_cpu else (WORK_ON_A_GPU, LARGEST_ON_A_GPU)
         steps = sum(p.steps for p in sweep.protocols.values()) * math.prod(sweep.cell.state_shape)
-        fits = WORK_OF_A_SHARD.get(platform, WORK_ON_A_GPU) / steps
-        most = LARGEST.get(platform, LARGEST_ON_A_GPU)
-        cells = int(min(fits, most, -(-sweep.cells // FEWEST_SHARDS)))
+        cells = int(min(work / steps, most, -(-sweep.cells // FEWEST_SHARDS)))
     elif cells < 1:
         raise ValueError(f"a shard of {cells} cells: expected 1 or more")
     return max(-(-cells // of), 1) * of
@@ -86,8 +82,7 @@ def manifest_of(
 ) -> Manifest:
     """How a sweep is cut and stored; see `run`."""
     of = unit_of(sweep) if unit is None else unit
-    if of < LEAST or of % 16:
-        raise ValueError(f"unit = {of}: expected a multiple of 16, {LEAST} or more")
+    check_unit(of)
     return Manifest(
         fingerprint=sweep.fingerprint,
         name=sweep.name,
@@ -140,9 +135,10 @@ def run(
     room.forget(damaged)
     todo = [k for k in mine if k not in there or k in damaged]
     failed = _compute(sweep, room, manifest, todo, progress, _cells(manifest, mine))
-    missing = manifest.shards - len(room.there(manifest))
+    there = room.there(manifest)
+    missing = manifest.shards - len(there)
     if not missing and (todo or not room.merged.exists()):
-        merge(sweep, room, manifest)
+        merge(sweep, room, manifest, there)
     return Outcome(room.path, len(todo), len(mine) - len(todo), damaged, missing, failed)
 
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from neurojax.sweep.definition import Sweep
-from neurojax.sweep.launch import OK
+from neurojax.sweep.definition import OK, Sweep
 from neurojax.sweep.storage import Folder, Manifest
 
 
@@ -36,10 +35,9 @@ class Status(NamedTuple):
                 f"damaged: {listed(self.damaged)}: `neurojax sweep resume` computes them again"
             )
         for protocol, number in self.failed.items():
-            lines.append(
-                f"{number:,} cells left the finite numbers under {protocol!r}, the first is number "
-                f"{self.first_failed}"
-            )
+            lines.append(f"{number:,} cells left the finite numbers under {protocol!r}")
+        if self.first_failed is not None:
+            lines.append(f"the first that did is number {self.first_failed}")
         if len(self.made_by) > 1:
             lines.append(
                 f"made by different programs or devices, last digits may differ: "

@@ -120,7 +120,10 @@ class Folder:
             raise SweepError(f"{self.manifest_path}: is no manifest of a sweep")
         if told.pop("version", None) != VERSION:
             raise SweepError(f"{self.manifest_path}: of another version of the format")
-        return Manifest(**told)
+        try:
+            return Manifest(**told)
+        except TypeError as error:
+            raise SweepError(f"{self.manifest_path}: is damaged: {error}") from None
 
     def begin(self, manifest: Manifest) -> Manifest:
         """Write the manifest, or return the one that is there already.
@@ -142,8 +145,8 @@ class Folder:
         if there.fingerprint != manifest.fingerprint:
             raise SweepError(
                 f"{self.path} holds another sweep ({there.name!r}, {there.cells} cells): its model,"
-                " axes, protocols or observables differ. Choose another output folder, or delete "
-                "this one"
+                " axes, protocols or observables differ, or the code of a channel of your own. "
+                "Choose another output folder, or delete this one"
             )
         for what in ("unit", "float", "packing"):
             if getattr(there, what) != getattr(manifest, what):
@@ -210,7 +213,7 @@ def _write_first(path: Path, text: str) -> None:
 def stored(array: np.ndarray, ok: np.ndarray, dtype: str, name: str, first: int) -> np.ndarray:
     """Results `[..., cell]` as they are stored, `[cell, ...]`: of cells that failed there are none.
 
-    Raises SweepError for a number that the type cannot hold.
+    Raises SweepError for a number that is too large for the type, and a count that it would round.
     """
     array = np.moveaxis(np.asarray(array), -1, 0)
     failed = ~ok.reshape(-1, *[1] * (array.ndim - 1))
@@ -218,11 +221,14 @@ def stored(array: np.ndarray, ok: np.ndarray, dtype: str, name: str, first: int)
         return np.where(failed, MISSING, array.astype(np.int32))
     with np.errstate(over="ignore"):
         small = array.astype(dtype)
-    lost = np.isinf(small) & np.isfinite(array)
+    finite = np.isfinite(array)
+    lost = np.isinf(small) & finite
+    if (array[finite] == np.round(array[finite])).all():  # counts, which are floating beside NaN
+        lost |= finite & (small != array)
     if lost.any():
         cell = first + int(np.argwhere(lost)[0][0])
         raise SweepError(
-            f"{name} of cell {cell} is {array[lost].flat[0]:g}, too large for {dtype}: store "
+            f"{name} of cell {cell} is {array[lost].flat[0]:.9g}, too large for {dtype}: store "
             "results as float32"
         )
     return np.where(failed, np.asarray(np.nan, dtype), small)

@@ -70,8 +70,17 @@ def _part(index: int, count: int) -> Part:
 def sbatch_script(
     command: list[str], name: str, tasks: int, hours: float, cores: int, gpus: int = 0
 ) -> str:
-    """A script for `sbatch` that runs a command as an array of tasks."""
-    time = f"{int(hours):02d}:{round(hours % 1 * 60):02d}:00"
+    """A script for `sbatch` that runs a command as an array of tasks.
+
+    Raises ValueError for no tasks, no cores, or no time.
+    """
+    if tasks < 1 or cores < 1 or gpus < 0 or not hours * 60 >= 1:
+        raise ValueError(
+            f"tasks = {tasks}, cores = {cores}, gpus = {gpus}, hours = {hours:g}: expected a task, "
+            "a core and a minute, or more"
+        )
+    name = re.sub(r"[^\w.-]+", "-", name)
+    time = "{:02d}:{:02d}:00".format(*divmod(round(hours * 60), 60))
     gpu = f"#SBATCH --gpus-per-task={gpus}\n" if gpus else ""
     return f"""#!/bin/bash
 #SBATCH --job-name={name}
