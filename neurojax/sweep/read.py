@@ -80,8 +80,9 @@ class Results:
     def of_one_number(self) -> list[str]:
         """The names of the results that are one number a cell."""
         with h5py.File(self.path, "r") as file:
-            own = {name: file[name].ndim == len(self.shape) for name in self.units}
-        return [name for name, one in own.items() if one and not name.endswith(f".{OK}")]
+            every: dict[str, Any] = {name: file[name] for name in self.units}
+            own = [name for name, data in every.items() if data.ndim == len(self.shape)]
+        return [name for name in own if not name.endswith(f".{OK}")]
 
     def _check(self, name: str) -> None:
         try:
