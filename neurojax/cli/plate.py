@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def run_plate(job: PlateJob, out: Console, err: Console) -> int:
     model = load_model(job.model)
     if model.space is None:
         raise ValueError(f"{job.model}: no parameter is free: the model file needs a [free] table")
-    check_single(model.cell, "a cohort")
+    check_single(model.cell, "a plate")
     own = own_of(model.space, job.own)
     names, recordings = read_folder(job.folder, job.sweeps, err, job.table)
     out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
@@ -116,9 +117,17 @@ def own_of(space: Space, asked: str) -> list[str]:
 
 
 def printed(found: CohortFit) -> Table:
-    """The plate as a table for a terminal."""
+    """The plate as a table for a terminal, without columns in which nothing could be told."""
     head, rows = found.table()
-    table = Table(*map(escape, head))
+    told = [k for k in range(len(head)) if not all(_unknown(row[k]) for row in rows)]
+    table = Table()
+    for k in told:
+        table.add_column(escape(head[k]), min_width=24 if head[k] == "remarks" else None)
     for row in rows:
-        table.add_row(*(escape(x) if isinstance(x, str) else number(x) for x in row))
+        cells = (row[k] for k in told)
+        table.add_row(*(escape(x) if isinstance(x, str) else number(x) for x in cells))
     return table
+
+
+def _unknown(x: str | float) -> bool:
+    return not isinstance(x, str) and math.isnan(x)

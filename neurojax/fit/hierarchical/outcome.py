@@ -103,7 +103,7 @@ class CohortFit:
         elif not self.at_noise[cell]:
             told.append(f"{self.times_noise[cell]:.3g} times its noise")
         if self.shared and self.names[cell] in self.apart:
-            told.append("so far off that it had no say in what all share")
+            told.append("far above the others' residual: no say in what all share")
         on = self.on_bound
         told += [
             f"{k} on a bound" for k in self.space.names if k not in self.shared and on[k][cell]
@@ -159,7 +159,9 @@ class CohortFit:
             bound = ", on a bound" if self.on_bound[name][0] else ""
             told.append(f"{name} of all cells: {value:.4g} +- {error:.2g} {units[name]}{bound}")
         for name, pool in self.pools.items():
-            told.append(f"{name} of the population: {pool.sentence(units[name])}")
+            ends = int(self.on_bound[name].sum())
+            pulled = f"; {ends} of {n} cells are on a bound, which moves it" if ends else ""
+            told.append(f"{name} of the population: {pool.sentence(units[name])}{pulled}")
         return "\n".join(told)
 
 

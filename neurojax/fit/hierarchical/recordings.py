@@ -77,5 +77,7 @@ class Plate:
         """One of the cells by itself."""
         cell = map_cells(lambda a: np.asarray(a)[..., k], self.cell)
         masks: Any = None if self.masks[k][0] is None else self.masks[k]
-        traces, precision = self.recordings[k], self.precision
-        return Task(cell, self.space, traces, (), dt, masks, None, seed, self.hold, precision)
+        return Task(
+            cell, self.space, self.recordings[k], dt=dt, keep=masks, seed=seed, hold=self.hold,
+            precision=self.precision,
+        )  # fmt: skip
