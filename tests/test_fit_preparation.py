@@ -70,7 +70,11 @@ def test_a_recording_is_made_ready_and_says_how():
     assert [np.unique(t.i_pA).size for t in ready.traces] == [2, 2]
     assert ready.space.names == ["leak.g_bar", "pipette.R_s", "pipette.C_pip"]
     assert "2 sweeps replaced by its holding level and step" in ready.notes[0]
-    assert "jumps through 12 MOhm" in ready.notes[1]
+    assert "jumps through 12 MOhm" in ready.notes[1] and "dendrites" not in ready.notes[1]
+    tree = nj.ball_and_stick(cell.channels)
+    assert (
+        "dendrites looks alike" in prepare_recording(tree, free(tree, space.names), sweeps).notes[1]
+    )
     again = prepare_recording(ready.cell, ready.space, ready.traces)  # it has a pipette
     assert again.space is ready.space
     as_is = prepare_recording(cell, space, sweeps, stimulus="measured", pipette="no")

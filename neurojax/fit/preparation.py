@@ -114,7 +114,10 @@ def _wants_pipette(cell: Cell, traces: Sequence[Trace], asked: InLoop) -> tuple[
     jump = jump_at_steps(current)
     if jump is None or jump.edges < _EDGES or jump.low < _SHOWN_MOHM:
         return False, ""
-    return True, (
+    why = (
         f"the potential jumps through {jump.R_MOhm:.2g} MOhm at the edges of steps: a pipette, its "
         "R_s and C_pip free, stands between amplifier and cell"
     )
+    if cell.state_axes:
+        why += " (a soma that charges into its dendrites looks alike: pipette 'no' leaves it out)"
+    return True, why
