@@ -360,7 +360,8 @@ def test_converted_currents_and_shapes_read_as_written_by_hand(tmp_path):
     text = SCHEME.replace("gbar*o*", "gbar*o*o*o*").replace("(0.2, ", "(2^((celsius-6)/10), ")
     (tmp_path / "kin.mod").write_text(text.replace("ASSIGNED { v (mV)", "ASSIGNED { celsius v"))
     source = converted(tmp_path / "kin.mod")
-    assert 'i_k = self.gbar * x["o"] ** 3 * (v - self.E_rev)' in source
+    assert "E_rev = E_nernst if self.E_rev is None else self.E_rev" in source
+    assert 'return self.gbar * x["o"] ** 3 * (v - E_rev)' in source
     assert "jnp.exp(math.log(2) * ((temperature - 6) / 10)) * jnp.ones_like(v)" in source
 
 

@@ -65,6 +65,8 @@ class _OtherCurrent(Formulas):
     def ion_fluxes(
         self, i: jax.Array, v: jax.Array, x: Gates, celsius: Leaf | None = None, *_: Any, **c: Any
     ) -> dict[str, jax.Array]:
+        if len(self.mechanism.currents) == 1:
+            return {ion: i for ion in self.mechanism.currents if ion}
         return {ion: i for ion, i in self._currents(v, x, c).items() if ion}
 
     def _values(self, v: Any, x: Mapping[str, Any], c: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,10 @@ def load_nmodl(path: str | Path) -> type[Channel]:
     """
     made = _loaded(path)
     if not issubclass(made, Channel):
-        raise NmodlError("changes a concentration: load it with load_nmodl_ion", file=str(path))
+        raise NmodlError(
+            "changes a concentration: name it in [ions] of a model file, or use load_nmodl_ion",
+            file=str(path),
+        )
     return made
 
 
@@ -38,7 +41,9 @@ def load_nmodl_ion(path: str | Path) -> type[Ion]:
     """
     made = _loaded(path)
     if not issubclass(made, Ion):
-        raise NmodlError("is a channel: load it with load_nmodl", file=str(path))
+        raise NmodlError(
+            "is a channel: name it in [channels] of a model file, or use load_nmodl", file=str(path)
+        )
     return made
 
 

@@ -75,6 +75,7 @@ class _Writer:
         self.m, self.name, self.file = m, name, file
         self.form: Form = form_of(m)
         self.converted: set[str] = set()  # symbols whose unit formulas have converted
+        self.nernst = ""  # the variable that the reversal potential is then
         self.rates: set[str] = set()  # names of membrane.rates that are used
 
     def text(self) -> str:
@@ -118,6 +119,8 @@ class _Writer:
         return ['"""' + text[0], *text[1:], '"""']
 
     def _equation(self) -> str:
+        if not self.form.standard and len(self.m.currents) == 1:
+            return "a formula of its own, see current"
         if not self.form.standard:
             return " + ".join(_current_names(self.m.currents)) + ", see _currents"
         opens = [k if f == 1 else f"{_number(f)} {k}" for k, f in self.form.conducting.items()]
@@ -184,7 +187,12 @@ class _Writer:
         scaled = graph.replaced(currents.values(), factors)
         scaled = [graph.make("*", graph.number(1e3), i) for i in scaled]
         self.converted = set(factors)
+        if self._reverses_at_nernst():
+            self.nernst = "E_rev"
         lines, texts = self._formulas(scaled)
+        texts = list(map(_of_shape, texts, scaled))
+        if len(currents) == 1:
+            return self._one_current([*lines, f"return {texts[0]}"])
         names = _current_names(currents)
         lines += [f"{name} = {text}" for name, text in zip(names, texts, strict=True)]
         entries = ", ".join(f'"{ion}": i_{ion}' for ion in currents if ion)
@@ -206,6 +214,24 @@ class _Writer:
             f"def ion_fluxes(self, {flux}):",
             f"    return self._currents({inner})[1]",
         ]
+
+    def _reverses_at_nernst(self) -> bool:
+        """Whether a cell may give the reversal potential of the one ion that it carries."""
+        reversals = {f.symbol for f in self.form.fields if f.name == "E_rev"}
+        used = symbols(self.m.currents.values()) & reversals
+        return len(self.form.carries) == len(self.m.currents) == 1 and bool(
+            used & self.m.reversals.keys()
+        )
+
+    def _one_current(self, body: list[str]) -> list[str]:
+        reads = ["v", "x", "celsius=None"]
+        given = ["E_nernst=None"] if self.nernst else []
+        keywords = [*given, *self.form.reads]
+        reads += ["*", *keywords] if keywords else []
+        if self.nernst:
+            body = ["E_rev = E_nernst if self.E_rev is None else self.E_rev", *body]
+        head = f"def current(self, {', '.join(reads)}):"
+        return ["", head, *(textwrap.indent(line, "    ") for line in body)]
 
     def _method(self, name: str, arguments: list[str], body: list[str]) -> list[str]:
         head = f"def {name}(self, {', '.join([*arguments, *self.form.reads])}):"
@@ -242,7 +268,7 @@ class _Writer:
 
     def _names(self, more: Iterable[str] = ()) -> set[str]:
         """Names that a new variable of a method cannot have."""
-        return {*_NOT_FREE, *self.form.reads, *more}
+        return {"E_rev", *_NOT_FREE, *self.form.reads, *more}
 
     def _text(self, node: Node, text: dict[Node, tuple[str, int]]) -> tuple[str, int]:
         """A node as Python, and how tightly it binds."""
@@ -288,6 +314,8 @@ class _Writer:
         f = next((f for f in self.form.fields if f.symbol == symbol), None)
         if f is None:  # a state
             return f'x["{symbol}"]', 9
+        if self.nernst and f.name == "E_rev":
+            return self.nernst, 9
         if f.factor == 1 or symbol in self.converted:
             return f"self.{f.name}", 9
         return f"{_number(f.factor)} * self.{f.name}", 2
