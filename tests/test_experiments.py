@@ -382,3 +382,19 @@ def test_saltatory(tmp_path):
     assert found["blocked"] == {1: [1, 0], 2: [2, 1, 0]}
     delays = found["delays"][1]
     assert delays[1] < 1.1 * delays[0] and delays[4] / delays[0] == pytest.approx(1.8, abs=0.05)
+
+
+@pytest.mark.slow  # sweeps and classes of firing are in test_sweep
+def test_many_crab_axons(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("021-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Stated in the experiment's text.
+    assert found["rate"] == pytest.approx({"low": 57.5, "high": 130.0}, abs=2.6)
+    assert found["latency"]["low"] == pytest.approx(21.7, abs=0.2)
+    assert found["alike"] == pytest.approx(85, abs=4)
+    assert found["behaviours"]["silent"] == pytest.approx(0.456, abs=0.01)
+    ranges = {"sodium": 3.93, "potassium": 2.55, "A current": 2.26, "leak": 3.87}
+    assert found["ranges"] == pytest.approx(ranges, rel=0.05)
+    # The leak drives the axon, the A current holds it back.
+    assert found["correlations"][3][2] == pytest.approx(0.98, abs=0.01)
