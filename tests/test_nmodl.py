@@ -205,6 +205,11 @@ def test_what_is_wrong_is_told_with_its_line(load, wrong, at, said):
     ("text", "said"),
     [
         (POOL.replace("cai", "cao"), "line 9: writes cao: only a concentration inside"),
+        (
+            POOL.replace("rest)/decay", "rest)/decay*v").replace("ica (", "v ica ("),
+            "a formula of v",
+        ),
+        (POOL.replace("(cai - rest)", "(cai - 3^celsius)"), "a formula of celsius .* in a pool"),
         (POOL.replace("(coulomb)", "(calorie)"), "line 3: .* no such constant"),
         (SCHEME.replace("o + i = 1", "o + i = 2"), "line 12: CONSERVE: .* add up to 1"),
         (
@@ -216,6 +221,13 @@ def test_what_is_wrong_is_told_with_its_line(load, wrong, at, said):
 def test_what_would_be_wrong_in_silence_is_refused(text, said):
     with pytest.raises(nj.model.NmodlError, match=said):
         mechanism_of(text, "file.mod")
+
+
+def test_a_file_that_is_included_may_change(tmp_path):
+    (tmp_path / "kd.mod").write_text(DELAYED.replace("gbar = 0.036", 'INCLUDE "g.inc"'))
+    for g in ("0.01", "0.02"):
+        (tmp_path / "g.inc").write_text(f"gbar = {g}")
+        assert load_nmodl(tmp_path / "kd.mod")().g_bar == pytest.approx(1e3 * float(g))
 
 
 # -- against NEURON --------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ states. What a step leaves in an ASSIGNED variable for the next is taken from th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neurojax.model.nmodl import kinetics
@@ -246,8 +246,19 @@ class _Analysis:
             raise NmodlError("writes currents and a concentration: split it into two files")
         if len(m.pools) > 1 or (m.pools and (m.gates or m.derivatives)):
             raise NmodlError("pools with other states cannot be done")
+        if m.pools:
+            self._check_pool(m, line)
         if not m.pools and not m.currents:
             raise NmodlError("no current: nothing for a channel to do")
+
+    def _check_pool(self, m: Mechanism, line: Callable[[str], int]) -> None:
+        """Of a pool: its concentration, the current of its ion and parameters are all it has."""
+        (changed,) = m.pools
+        concentrations = {k for k, n in self.declared.concentrations.items() if n != changed}
+        currents = {f"i{ion}" for ion in self.file.ions} - {f"i{changed.partition('_')[0]}"}
+        unknown = {"v", "celsius", "area", *concentrations, *currents}
+        for name in sorted(unknown & symbols(m.roots())):
+            raise NmodlError(f"a formula of {name} cannot be done in a pool", line(name))
 
     def _describe(self, m: Mechanism) -> None:
         used, declared = symbols(m.roots()), self.declared

@@ -56,6 +56,9 @@ def read_mechanism(path: str | Path) -> Mechanism:
 def _loaded(path: str | Path) -> Any:
     path = _file(path)
     text = text_of(path)
+    for name in re.findall(r'\bINCLUDE\s*"([^"\n]*)"', text):
+        if (beside := path.parent / Path(name).name).is_file():
+            text += text_of(beside)
     key = hashlib.sha256(text.encode()).hexdigest()
     return _made(str(path.resolve()), key)
 
