@@ -35,6 +35,7 @@ def small(n=5):
 
 
 CLAMP = nj.current_clamp(np.full(22, 5.0, np.float32))
+SMALL = nj.current_clamp(np.full(22, 1e-4, np.float32))  # for cells of 1000 um2
 
 
 def simulated(cell, electrode=CLAMP, every=11, initial=-60.0, **more):
@@ -60,7 +61,7 @@ def test_events_in_a_kernel_are_those_of_the_scan(n):
     cell = nj.replace(cell, {"exp.tau": np.linspace(1.0, 3.0, n)}) if n else cell
     weight = np.linspace(1.0, 2.0, n)[None] if n else 1.0
     exp = nj.Events(times=[0.11, 0.3], weight=weight)
-    run = simulated(cell, nj.electrode.stimulus(CLAMP, exp=exp, glu=nj.Events(times=[0.2])))
+    run = simulated(cell, nj.electrode.stimulus(SMALL, exp=exp, glu=nj.Events(times=[0.2])))
     assert kernels(run) == 1
     if n:
         agree(run)
@@ -68,7 +69,7 @@ def test_events_in_a_kernel_are_those_of_the_scan(n):
 
 def test_a_model_in_a_kernel_is_the_scan():
     # It has a pool of calcium, gates that read it, and a Markov scheme.
-    agree(simulated(load_model("hair_cell").cell), atol=1e-5)
+    agree(simulated(load_model("hair_cell").cell, SMALL), atol=1e-5)
 
 
 def test_settling_at_rest_is_a_kernel_of_its_own():

@@ -113,7 +113,7 @@ def test_the_command_line_takes_it(files):
         ("no.such.module:SlowK", "no.such.module: no such module"),
         ("SlowK", r'no channel class \'SlowK\'.*your own: "file.py:SlowK"'),
         ("SquidNA", "no channel class 'SquidNA'; did you mean 'SquidNa'"),
-        (3, "no channel class 3"),
+        (3, "type = 3; expected the name of a class"),
     ],
 )
 def test_what_is_not_found_is_told(files, kind, message):

@@ -38,7 +38,7 @@ def test_tasks_together_are_the_whole(file, tmp_path, whole, monkeypatch):
     with pytest.raises(ValueError, match=r'pip install "neurojax\[cluster\]"'):
         cluster._needed("no_such_scheduler")
     with pytest.raises(ValueError, match="expected"):
-        cluster.submit(file, tmp_path / "none", tasks=0)
+        cluster._parts(file, tmp_path / "none", 0)
 
 
 @slow
