@@ -25,10 +25,10 @@ Rates = Mapping[Transition, Leaf]
 Occupancies = dict[str, jax.Array]
 """By state, `[*pop]`."""
 
-GAMMA, TERMS = 0.18, 8
+GAMMA, TERMS = 0.114, 14
 """The part of dt of which J is a step, and how many of them make a step of dt."""
 
-ERROR = 1.8e-4
+ERROR = 8e-7
 """How far exp(-s) is from what stands for it, at most, over all s >= 0; s is dt times a rate."""
 
 
