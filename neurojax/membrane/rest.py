@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,12 +55,23 @@ def steady_current(cell: Cell, v: Leaf) -> Float[Array, "*pop"]:
     return sum(currents, jnp.zeros_like(s.v))
 
 
+class _Search(NamedTuple):
+    """How the resting potential is looked for: on a grid of points (mV), then by halving."""
+
+    low: float
+    high: float
+    points: int
+    halvings: int
+
+
+REST = _Search(-150.0, 50.0, 401, 40)
+
 _SPREAD = 60
 """Newton steps to where the currents of all compartments are balanced; the first are small."""
 
 
 @partial(jax.jit, static_argnames=("low", "high"))
-def at_rest(cell: Cell, i: Leaf = 0.0, low: float = -150.0, high: float = 50.0) -> State:
+def at_rest(cell: Cell, i: Leaf = 0.0, low: float = REST.low, high: float = REST.high) -> State:
     """The resting state: the lowest v in [low, high] mV where the steady current turns outward.
 
     `i` is a holding current in uA. Differentiable in every parameter. A cell without such a v rests
@@ -137,7 +149,7 @@ def _turn(
     total: Callable[[jax.Array], jax.Array], pop: tuple[int, ...], low: float, high: float
 ) -> jax.Array:
     """The lowest v in [low, high] where a current turns outward, `[*pop]`; NaN without one."""
-    grid = jnp.linspace(low, high, 401)
+    grid = jnp.linspace(low, high, REST.points)
     on_grid = jax.lax.map(lambda v: total(jnp.broadcast_to(v, pop)), grid)
     turns = (on_grid[:-1] < 0) & (on_grid[1:] >= 0)
     first = jnp.argmax(turns, axis=0)
@@ -148,5 +160,5 @@ def _turn(
         below = total(m) < 0
         return jnp.where(below, m, a), jnp.where(below, b, m)
 
-    a, b = jax.lax.fori_loop(0, 40, halve, (grid[first], grid[first + 1]))
+    a, b = jax.lax.fori_loop(0, REST.halvings, halve, (grid[first], grid[first + 1]))
     return jnp.where(turns.any(axis=0), 0.5 * (a + b), jnp.nan)
