@@ -14,6 +14,7 @@ from neurojax.engine import scan
 from neurojax.engine.folds import SpikeCount
 from neurojax.engine.observables import check_observables, observe
 from neurojax.explore.javascript import written
+from neurojax.fit.precision import computing, suited
 from neurojax.membrane.compartment import Cell, State, check_ions, check_single, concentrations
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import settable, substitute
@@ -59,8 +60,8 @@ def equations(
     check_single(cell, "a page of equations")
     cell.check()
     check_observables(cell, seen)
-    with jax.enable_x64(True):
-        return _equations(cell, dt, seen, inputs)
+    with computing("exact"):
+        return _equations(suited(cell, "exact"), dt, seen, inputs)
 
 
 def _equations(cell: Cell, dt: float, seen: tuple[str, ...], inputs: tuple[str, ...]) -> Equations:
