@@ -29,10 +29,10 @@ from typing import Any
 import common
 import numpy as np
 
+from neurojax.model.formulas.arrays import NUMPY
+from neurojax.model.formulas.graph import evaluate
+from neurojax.model.formulas.mechanism import Mechanism
 from neurojax.model.nmodl import NmodlError, read_mechanism
-from neurojax.model.nmodl.arrays import NUMPY
-from neurojax.model.nmodl.graph import evaluate
-from neurojax.model.nmodl.mechanism import Mechanism
 
 CLASSES = ("K", "Na", "Ca")
 CELSIUS = 6.3

@@ -17,9 +17,9 @@ from neurojax.engine.gpu import lanes
 from neurojax.membrane.channel import params
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, load_nmodl, load_nmodl_ion
+from neurojax.model.formulas.arrays import NUMPY
+from neurojax.model.formulas.graph import evaluate
 from neurojax.model.nmodl import converted, mechanism_of
-from neurojax.model.nmodl.arrays import NUMPY
-from neurojax.model.nmodl.graph import evaluate
 from neurojax.model.registry import Registry
 
 V = jnp.linspace(-110.0, 60.0, 69)

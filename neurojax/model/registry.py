@@ -47,8 +47,8 @@ class Registry:
         for name, kind in (known_channels() | known_ions() | dict(self.own)).items():
             if cls is kind:
                 return name
-        if (path := getattr(cls, "nmodl_path", None)) is not None:
-            return path
+        if (kind := getattr(cls, "model_type", None)) is not None:
+            return kind
         module = cls.__module__
         if module == "__main__" or getattr(sys.modules.get(module), cls.__name__, None) is not cls:
             return None

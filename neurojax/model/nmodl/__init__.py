@@ -1,8 +1,8 @@
 """NMODL files as channels: `load_nmodl("Ca_HVA.mod")` is a class like those of the catalogue.
 
-The way of a file: `reading` (text to a syntax tree), `mechanism` (what it means, as formulas, by
-`execution` of its blocks on symbols in a `graph`), `rewriting` (formulas made safe), `form` and
-`channel_class` (the class), `source` (the class as a Python file). Nothing in a file is executed.
+The way of a file: `reading` (text to a syntax tree), `analysis` (what it means, as formulas, by
+`execution` of its blocks on symbols), the class by `neurojax.model.formulas`, `source` (the class
+as a Python file). Nothing in a file is executed.
 """
 
 from neurojax.model.nmodl.loading import (

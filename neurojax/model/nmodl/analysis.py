@@ -6,17 +6,19 @@ states. What a step leaves in an ASSIGNED variable for the next is taken from th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
+from neurojax.model.formulas.mechanism import Declared, Gate, Mechanism
+from neurojax.model.formulas.rewriting import Safer
 from neurojax.model.nmodl import kinetics
 from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.declarations import Declarations
 from neurojax.model.nmodl.execution import Executor, Fixed, Flow, Values
-from neurojax.model.nmodl.graph import Graph, Node, ordered, symbols
-from neurojax.model.nmodl.mechanism import Gate, Mechanism
-from neurojax.model.nmodl.rewriting import Safer
 from neurojax.model.nmodl.syntax import NmodlError
+from neurojax.model.nmodl.unit_names import known_unit
 
 
 def analyse(file: s.File) -> Mechanism:
@@ -146,7 +148,7 @@ class _Analysis:
         last: Values,
         known: Mapping[str, Node],
     ) -> Mechanism:
-        m = Mechanism(self.file, self.graph)
+        m = _named(self.file, self.graph)
         changes = {k: moved[k + "'"] for k in self.states if k + "'" in moved}
         stepped = {k: x for k, x in updated.items() if k not in changes and k in symbols([x])}
         held = {k: settled[k] for k in self.states if k not in changes and k not in updated}
@@ -269,6 +271,17 @@ class _Analysis:
         carried = {f"i{ion}" for ion in self.file.ions}
         others = {"v", "celsius", "area", *carried, *self.states, *m.reversals, *m.concentrations}
         m.parameters = {k: declared.defaults.get(k, 0.0) for k in sorted(used - others)}
+
+
+def _named(file: s.File, graph: Graph) -> Mechanism:
+    """A mechanism without formulas: its name, and what the file says beside them."""
+    comments = [comment for _, comment in sorted(file.comments.items())]
+    m = Mechanism(file.name, graph, file.title, comments)
+    for name, d in file.declared.items():
+        comment = file.comments.get(d.line, "")
+        comment = re.sub(r"\s+", " ", comment) if len(comment) < 80 else ""
+        m.declared[name] = Declared(known_unit(d.unit), d.limits, comment)
+    return m
 
 
 def _refuse(file: s.File) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from neurojax.model.formulas.graph import Graph, Node
+from neurojax.model.formulas.mechanism import CELSIUS
 from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.execution import Values, elements
-from neurojax.model.nmodl.graph import Graph, Node
-from neurojax.model.nmodl.mechanism import CELSIUS
 from neurojax.model.nmodl.syntax import NmodlError
 
 REVERSALS = {"na": 50.0, "k": -77.0, "ca": 132.4579}

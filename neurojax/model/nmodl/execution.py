@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from neurojax.model.formulas.graph import Graph, Node, symbols
 from neurojax.model.nmodl import syntax as s
-from neurojax.model.nmodl.graph import Graph, Node, symbols
 from neurojax.model.nmodl.syntax import NmodlError
 
 MOST_STATEMENTS = 8_000

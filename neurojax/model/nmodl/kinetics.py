@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from neurojax.model.formulas.graph import Graph, Node, factors, symbols
+from neurojax.model.formulas.mechanism import Gate
 from neurojax.model.nmodl.execution import Flow, Values
-from neurojax.model.nmodl.graph import Graph, Node, factors, symbols
-from neurojax.model.nmodl.mechanism import Gate
 from neurojax.model.nmodl.syntax import NmodlError
 
 Rates = dict[tuple[str, str], Node]

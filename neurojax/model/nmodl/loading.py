@@ -10,9 +10,10 @@ from typing import Any
 
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.ions import Ion
+from neurojax.model.formulas.channel_class import channel_class, ion_class
+from neurojax.model.formulas.graph import FormulaError
+from neurojax.model.formulas.mechanism import Mechanism
 from neurojax.model.nmodl.analysis import analyse
-from neurojax.model.nmodl.channel_class import channel_class, ion_class
-from neurojax.model.nmodl.mechanism import Mechanism
 from neurojax.model.nmodl.reading import read_tree, text_of
 from neurojax.model.nmodl.syntax import NmodlError
 
@@ -76,10 +77,10 @@ def _made(path: str, key: str) -> Any:
     """A class, made once: for one that is made anew JAX compiles anew."""
     del key
     m = read_mechanism(path)
-    name = re.sub(r"\W", "_", m.file.name)
+    name = re.sub(r"\W", "_", m.name)
     make = ion_class if m.pools else channel_class
     made: Any = make(m, name, description(m, Path(path).name))
-    made.nmodl_path = path
+    made.model_type = path
     return made
 
 
@@ -94,9 +95,11 @@ def mechanism_of(text: str, name: str, folder: Path | None = None) -> Mechanism:
         raise NmodlError("nested too deep", 1, name) from None
     except NmodlError as error:
         raise NmodlError(error.message, error.line or 1, name) from None
+    except FormulaError as error:
+        raise NmodlError(str(error), 1, name) from None
 
 
 def description(m: Mechanism, file: str) -> str:
     """The docstring of a mechanism: its title, and where it is from."""
-    title = re.sub(r"\s+", " ", m.file.title) or m.file.name
+    title = re.sub(r"\s+", " ", m.title) or m.name
     return f"{title}: of the NMODL file {file}."

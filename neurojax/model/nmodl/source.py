@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from neurojax.model.nmodl.form import Field, Form, form_of
-from neurojax.model.nmodl.graph import Graph, Node, ordered, symbols
+from neurojax.model.formulas.form import Field, Form, form_of
+from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
+from neurojax.model.formulas.mechanism import Gate, Mechanism
 from neurojax.model.nmodl.loading import read_mechanism
-from neurojax.model.nmodl.mechanism import Gate, Mechanism
 from neurojax.model.nmodl.syntax import NmodlError
 
 _INFIX = {"+": 1, "-": 1, "*": 2, "/": 2}
@@ -62,7 +62,7 @@ def converted(path: str | Path, name: str = "") -> str:
     if m.derivatives and not m.transitions:
         said = f'its states act on each other, or are not linear: {as_it_is} "{Path(path).name}"'
         raise NmodlError(said, file=file)
-    return _Writer(m, name or _class_name(m.file.name), Path(path).name).text()
+    return _Writer(m, name or _class_name(m.name), Path(path).name).text()
 
 
 def _class_name(suffix: str) -> str:
@@ -108,10 +108,10 @@ class _Writer:
 
     # -- what it is -------------------------------------------------------------------------------
     def _docstring(self) -> list[str]:
-        title = " ".join(self.m.file.title.split()) or f"The channel {self.m.file.name}"
+        title = " ".join(self.m.title.split()) or f"The channel {self.m.name}"
         title = re.sub(r'["\\]', "", title).rstrip(".:")
         first = f"{title}: i = {self._equation()}."
-        comments = [c for _, c in sorted(self.m.file.comments.items()) if _cites(c)]
+        comments = [c for c in self.m.comments if _cites(c)]
         said = " ".join(" ".join(map(_without_label, comments)).split())
         said = re.sub(r'["\\]', "", said)[:600].strip()
         source = f"Source: {said.rstrip('.') + '. ' if said else ''}NMODL file {self.file}."

@@ -10,7 +10,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from neurojax.model.nmodl.syntax import NmodlError
+
+class FormulaError(ValueError):
+    """Formulas of which no channel can be made."""
+
 
 LARGEST_POWER = 64
 """Of larger ones an exponential is made."""
@@ -79,7 +82,7 @@ class Graph:
         node = self._known.get(key)
         if node is None:
             if len(self._known) >= MOST_NODES:
-                raise NmodlError(f"the formulas have more than {MOST_NODES} parts")
+                raise FormulaError(f"the formulas have more than {MOST_NODES} parts")
             node = self._known[key] = Node(op, args, value, len(self._known))
         return node
 

@@ -13,11 +13,11 @@ from neurojax.membrane.ions import Ion, relaxed
 from neurojax.membrane.markov import Rates, Scheme
 from neurojax.membrane.rates import Gating, Leaf
 from neurojax.membrane.relaxation import EXACT, Relaxation
-from neurojax.model.nmodl.arrays import JAX
-from neurojax.model.nmodl.form import Form, form_of
-from neurojax.model.nmodl.graph import Node, evaluate, symbols
-from neurojax.model.nmodl.mechanism import Mechanism
-from neurojax.model.nmodl.stiff import settle, step
+from neurojax.model.formulas.arrays import JAX
+from neurojax.model.formulas.form import Form, form_of
+from neurojax.model.formulas.graph import Node, evaluate, symbols
+from neurojax.model.formulas.mechanism import Mechanism
+from neurojax.model.formulas.stiff import settle, step
 
 UM2 = 1e8
 """um2 in a cm2: NMODL has the area in um2."""
@@ -28,7 +28,8 @@ class Formulas:
 
     mechanism: ClassVar[Mechanism]
     form: ClassVar[Form]
-    nmodl_path: ClassVar[str]
+    model_type: ClassVar[str]
+    """How a model file names the class."""
 
     def _values(self, v: Any, x: Mapping[str, Any], c: Mapping[str, Any]) -> dict[str, Any]:
         known = {f.symbol: _times(getattr(self, f.name), f.factor) for f in self.form.fields}

@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 
 from neurojax.membrane.channel import Channel
-from neurojax.model.nmodl.graph import Node, factors, ordered, symbols
-from neurojax.model.nmodl.mechanism import Mechanism
-from neurojax.model.nmodl.unit_names import known_unit
+from neurojax.model.formulas.graph import Node, factors, ordered, symbols
+from neurojax.model.formulas.mechanism import Declared, Mechanism
 from neurojax.units import UNITS
 
 TAKEN = frozenset(dir(Channel)) | {"v", "x", "c", "dt", "celsius", "temperature", "area", "self"}
@@ -18,11 +17,11 @@ TAKEN = frozenset(dir(Channel)) | {"v", "x", "c", "dt", "celsius", "temperature"
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter of a channel: what NMODL calls it, and how many of its units one of ours is."""
+    """A parameter of a channel: how the file calls it, how many of its units one of ours is."""
 
     name: str
     symbol: str
-    factor: float  # NMODL's value = factor * ours
+    factor: float  # the file's value = factor * ours
     default: float  # ours
     unit: str
     low: float
@@ -146,11 +145,8 @@ def _product(node: Node) -> list[tuple[Node, int]]:
 
 
 def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
-    declared = m.file.declared.get(symbol.partition("[")[0])
-    value = m.defaults[symbol]
-    said = known_unit(declared.unit) if declared else None
-    comment = m.file.comments.get(declared.line, "") if declared else ""
-    comment = re.sub(r"\s+", " ", comment) if len(comment) < 80 else ""
+    declared = m.declared.get(symbol.partition("[")[0], Declared())
+    value, said, comment = m.defaults[symbol], declared.unit, declared.comment
     if known is not None and known[0] == "g_bar":
         ours = value / known[1]
         return Field("g_bar", symbol, known[1], ours, "mS/cm2", *_wide(ours, "mS/cm2"), comment)
@@ -162,7 +158,7 @@ def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
     factor = 1 / UNITS[said][1] if said else 1.0
     ours = value / factor
     low, high = _wide(ours, "1" if _divides(m, symbol) else unit)
-    if declared and declared.limits and (limits := _bounding(declared.limits, ours, factor)):
+    if declared.limits and (limits := _bounding(declared.limits, ours, factor)):
         low, high = limits
     return Field(field_name(symbol), symbol, factor, ours, unit, low, high, comment)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from neurojax.model.nmodl import syntax as s
-from neurojax.model.nmodl.graph import Graph, Node
+from neurojax.model.formulas.graph import Graph, Node
 
 CELSIUS = 6.3
 """The temperature of NEURON where nobody sets one, degC."""
@@ -20,12 +20,23 @@ class Gate:
     rate: Node  # 1/ms
 
 
+class Declared(NamedTuple):
+    """What a file says of a symbol: its unit as this project spells it, its bounds, a remark."""
+
+    unit: str | None = None
+    limits: tuple[float, float] | None = None  # in that unit
+    comment: str = ""
+
+
 @dataclass
 class Mechanism:
     """A membrane mechanism as formulas."""
 
-    file: s.File
+    name: str
     graph: Graph
+    title: str = ""
+    comments: list[str] = field(default_factory=list)  # of the file, in their order
+    declared: dict[str, Declared] = field(default_factory=dict)  # by symbol, or array
     gates: list[Gate] = field(default_factory=list)
     derivatives: dict[str, Node] = field(default_factory=dict)  # of states that are no gates, 1/ms
     initial: dict[str, Node] = field(default_factory=dict)  # of those

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.model.nmodl.arrays import LARGEST_EXPONENT, NUMPY
-from neurojax.model.nmodl.graph import Graph, Node, evaluate, factors, ordered, symbols
+from neurojax.model.formulas.arrays import LARGEST_EXPONENT, NUMPY
+from neurojax.model.formulas.graph import Graph, Node, evaluate, factors, ordered, symbols
 
 _V = np.array([-97.3, -61.7, -38.9, -11.3, 22.1, 47.7])
 """mV"""
