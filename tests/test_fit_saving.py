@@ -260,6 +260,19 @@ def test_compilation_is_told_apart_and_counts_once():
     assert compiling_s() > before
 
 
+def test_compilation_uses_up_no_time_of_a_fit(monkeypatch):
+    now, compiled = 0.0, 0.0
+    monkeypatch.setattr("neurojax.fit.compiling.time.monotonic", lambda: now)
+    for module in ("compiling", "budget"):
+        monkeypatch.setattr(f"neurojax.fit.{module}.compiling_s", lambda: compiled)
+    budget = fitting.Budget(seconds=10.0)
+    with budget.stage("a", "mV", share=0.5) as log:
+        now, compiled = 20.0, 18.0
+        assert budget.seconds_left == 8.0 and log.seconds_left == 3.0
+    (record,) = budget.stages
+    assert (record.seconds, record.compiling, record.cut) == (20.0, 18.0, False)
+
+
 def test_records_of_stages_without_steps_come_back():
     stage = StageRecord("a/b", "mV", 1.0, 2, np.array([]), np.array([1.0]))
     fit = replace(made_fit(), stages=[stage])

@@ -92,6 +92,10 @@ class Clock:
         return time.monotonic() - self.began
 
     @property
+    def working(self) -> float:
+        return self.seconds - self.compiling
+
+    @property
     def compiling(self) -> float:
         return compiling_s() - self.compiled
 
@@ -151,7 +155,7 @@ def _new(job: Job, out: Console, err: Console) -> Work:
         fitted,
         title=f"{Path(job.recording).name} fitted with the model {model.name}",
         settings=settings,
-        seconds=job.seconds if begun is None else max(0.0, job.seconds - clock.seconds),
+        seconds=job.seconds if begun is None else max(0.0, job.seconds - clock.working),
         seed=job.seed,
         precision=checked(job.precision),
         begun=begun,

@@ -1,4 +1,4 @@
-"""Budget: the wall time of a fit, its progress for a waiting person, and a log of each stage."""
+"""Budget: the time of a fit, its progress for a waiting person, and a log of each stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurojax.fit.candidates import Candidates
-from neurojax.fit.compiling import compiling_s
+from neurojax.fit.compiling import compiling_s, working_s
 
 CHECKPOINT_S = 20.0
 """Seconds from one checkpoint to the next."""
@@ -62,8 +62,9 @@ Save = Callable[[Candidates, Sequence[StageRecord]], None]
 class Budget:
     """Accompanies a fit from stage to stage.
 
-    `seconds` is the wall time it may take (None: as long as it needs). Ctrl-C ends the stage that
-    runs, which keeps its best so far, and sets `interrupted`; later stages see it in
+    `seconds` is the time it may take (None: as long as it needs), by the clock `working_s`: what
+    JAX compiles on the way comes on top, and each stage tells how long that was. Ctrl-C ends the
+    stage that runs, which keeps its best so far, and sets `interrupted`; later stages see it in
     `hurried` and do only what they must. `save` is called with the best so far at most every
     CHECKPOINT_S seconds.
     """
@@ -76,15 +77,15 @@ class Budget:
     ):
         self.save, self.saved = save, time.monotonic()
         self.best: Candidates | None = None  # of those saved
-        self.deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self.deadline = math.inf if seconds is None else working_s() + seconds
         self.progress = progress or (lambda *_: None)
         self.stages: list[StageRecord] = []
         self.interrupted = False
 
     @property
     def seconds_left(self) -> float:
-        """Wall time until the deadline, s; never negative, infinite without one."""
-        return max(0.0, self.deadline - time.monotonic())
+        """Time until the deadline, s; never negative, infinite without one."""
+        return max(0.0, self.deadline - working_s())
 
     @property
     def hurried(self) -> bool:
@@ -111,7 +112,7 @@ class Budget:
     ) -> Generator[StageLog]:
         """Record one stage, which may take `share` of the time left; Ctrl-C in it ends it.
 
-        That is the time until the deadline, or until `end` (of the monotonic clock) if sooner.
+        That is the time until the deadline, or until `end` (by `working_s`) if sooner.
 
         What follows the `with` block runs in either case.
         """
@@ -128,7 +129,7 @@ class StageLog:
 
     def __init__(self, budget: Budget, name: str, unit: str, share: float, end: float):
         self.budget, self.name, self.unit = budget, name, unit
-        self.began, self.compiled = time.monotonic(), compiling_s()
+        self.began, self.compiled = working_s(), compiling_s()
         self.deadline = self.began + share * max(0.0, end - self.began)
         self.history: list[float] = []
         self.start_history: list[np.ndarray] = []
@@ -139,8 +140,8 @@ class StageLog:
 
     @property
     def seconds_left(self) -> float:
-        """Wall time that this stage still has, s."""
-        return max(0.0, self.deadline - time.monotonic())
+        """Time that this stage still has, s."""
+        return max(0.0, self.deadline - working_s())
 
     @property
     def hurried(self) -> bool:
@@ -187,17 +188,18 @@ class StageLog:
 
     def record(self) -> StageRecord:
         """The record of the stage, for the report."""
+        compiling = compiling_s() - self.compiled
         return StageRecord(
             name=self.name,
             unit=self.unit,
-            seconds=time.monotonic() - self.began,
+            seconds=working_s() - self.began + compiling,
             evaluations=self.evaluations,
             history=np.array(self.history),
             errors=self.errors,
             dropped=self.dropped,
             rejected=self.rejected,
             clipped=self.clipped,
-            compiling=compiling_s() - self.compiled,
+            compiling=compiling,
             cut=self.hurried,
             start_history=_padded(self.start_history),
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from neurojax.config import cores
 from neurojax.fit.budget import Progress
+from neurojax.fit.compiling import working_s
 from neurojax.fit.precision import Precision
 from neurojax.fit.problem import Problem
 from neurojax.fit.recipe import default_stages, fires, fit, resume
@@ -125,7 +126,7 @@ def compare(
         _Racer(name, Task(cell, space, traces, held_out, seed=seed, precision=precision), search)
         for name, (cell, space) in models.items()
     ]
-    end = time.monotonic() + seconds
+    end = working_s() + seconds
     skipped: list[str] = []
     if spiking and len(racers) > 1:
         ready = _compiled(racers, time.monotonic() + _COMPILING * seconds)
@@ -134,9 +135,9 @@ def compare(
     ahead = list(racers)
     for k in range(rounds):
         part = 1.0 if k == rounds - 1 else _FIRST if k == 0 else 1 / (rounds - k)
-        until = time.monotonic() + part * max(0.0, end - time.monotonic())
+        until = working_s() + part * max(0.0, end - working_s())
         for n, racer in enumerate(ahead):
-            left = max(0.0, until - time.monotonic())
+            left = max(0.0, until - working_s())
             stopped = any(r.made is not None and r.made.interrupted for r in racers)
             if any(r.made is not None for r in racers) and (left == 0 or stopped):
                 skipped += [racer.name] if racer.made is None else []

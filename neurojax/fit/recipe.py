@@ -62,9 +62,10 @@ def fit(
 
     `stages` are run in their order, each on what the one before found: by default those of
     `default_stages`. Sweeps `held_out` are predicted, not fitted. dt, keep, weights, hold and
-    precision are those of `Task`. A fit that has used its `seconds` of wall time, or is interrupted
-    by Ctrl-C, gives back its best so far. That is also written to a file `checkpoint`, whole, after
-    every stage and now and then, from which `resume` goes on.
+    precision are those of `Task`. A fit that has used its `seconds`, or is interrupted by Ctrl-C,
+    gives back its best so far; the time in which JAX compiles comes on top of `seconds`. The best
+    is also written to a file `checkpoint`, whole, after every stage and now and then, from which
+    `resume` goes on.
 
     Raises ValueError for no traces, mixed clamps or unknown parameters, and when not one start
     could be simulated.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
 from neurojax.fit.budget import StageLog
+from neurojax.fit.compiling import working_s
 from neurojax.fit.optimisers.cma_es import CmaEs
 from neurojax.fit.scoring.scorer import Parts, Scored, Scorer
 
@@ -69,17 +69,20 @@ class Evolution:
     def run(self, log: StageLog, generations: int, patience: int, gain: float) -> None:
         """Evolve until the time of the log is over, or nothing moves any more.
 
-        That is, the error fell by less than a part `gain` of it in `patience` generations.
+        That is, the best of each generation fell by less than a part `gain` in `patience` of them.
+        What is the best of all says less: around a point from which a descent has come, all of the
+        first generations are worse than that point.
         """
-        timed, g = math.isfinite(log.seconds_left), 0
+        timed, g, own = math.isfinite(log.seconds_left), 0, list[float]()
         while g < generations:
             self._generation(log)
             g += 1
             if timed:
-                each = (time.monotonic() - log.began) / g
+                each = (working_s() - log.began) / g
                 generations = min(generations, g + int(log.seconds_left / each))
             log.step(g, generations, self.population.best, errors=log.errors)
-            if g > patience and self.population.best > (1 - gain) * log.history[-1 - patience]:
+            own.append(float(log.errors[0]) if log.errors.size else math.inf)
+            if g > patience and min(own[-patience:]) > (1 - gain) * min(own[:-patience]):
                 return
 
     def restart_from(self, z: np.ndarray) -> None:

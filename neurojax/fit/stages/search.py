@@ -7,7 +7,6 @@ lead to the right basin. Whole generations are simulated as one population over 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, cycle
@@ -16,6 +15,7 @@ import numpy as np
 
 from neurojax.fit.budget import Budget, StageLog
 from neurojax.fit.candidates import Candidates
+from neurojax.fit.compiling import working_s
 from neurojax.fit.optimisers.by_differences import descend_by_differences
 from neurojax.fit.optimisers.evolution import Evolution, Population
 from neurojax.fit.problem import Objective
@@ -42,7 +42,7 @@ class Search:
     around the best of all, by evolution and descent by turns (not, if `refine` is false: then all
     of the time goes to beginning anew). In each generation the worse half is given up as soon as
     the first sweeps tell which that is. Without `generations` there are 300 of them, or as many as
-    fit into `share` of the time left, compilation included.
+    fit into `share` of the time left.
 
     Time steps are of `dt` ms, if the task's are not longer: free runs take the task's. Each sweep
     is simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
@@ -93,7 +93,7 @@ class Search:
 
     def run(self, task: Task, found: Candidates | None, budget: Budget) -> Candidates:
         """The best `population` cells of all that were seen."""
-        began, seconds = time.monotonic(), self.share * budget.seconds_left
+        began, seconds = working_s(), self.share * budget.seconds_left
         timed = math.isfinite(seconds) and self.generations is None
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
         scorer, end = self._scorer(task), began + seconds
@@ -105,7 +105,7 @@ class Search:
             exploring = (self.explore if self.refine else 1.0) * seconds
             each = max(1, most // 2), budget, (_ROUND if self.refine else 0.5) * seconds
             explored = [self._explore(scorer, task, found, 1, *each)]
-            while timed and not budget.hurried and time.monotonic() - began < exploring:
+            while timed and not budget.hurried and working_s() - began < exploring:
                 explored.append(self._explore(scorer, task, None, len(explored) + 1, *each))
             best = min(explored, key=lambda population: population.best)
         if self.refine and best.errors.size and not budget.interrupted:
@@ -128,7 +128,7 @@ class Search:
         seconds: float,
     ) -> Population:
         """Draw, evolve on islands until nothing gains much, and descend from the best."""
-        rng, end = task.rng(number), time.monotonic() + seconds
+        rng, end = task.rng(number), working_s() + seconds
         population = Population(scorer, self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
@@ -159,7 +159,7 @@ class Search:
                 evolution.run(log, generations or 10**6, _PATIENCE, 0.01)
             reached = best.best
             self._descend(best, budget, _nth("descend on", turn), end)
-            if generations or budget.interrupted or time.monotonic() >= end:
+            if generations or budget.interrupted or working_s() >= end:
                 return
             if best.best < reached:
                 evolution.restart_from(best.z[:, 0])
