@@ -169,9 +169,25 @@ def test_a_drug_is_found_with_intervals_that_hold_the_truth(block):
         assert low < getattr(TRUTH, name) < high, name
     assert np.quantile(found.slopes, 0.01) < 0.2 < np.quantile(found.slopes, 0.99)
     assert found.undetermined == ()
-    assert "95 % of 40 resampled fits" in found.summary()
+    assert "intervals from 40 resamplings of the cells" in found.summary()
     hurried = drug_binding(block, MILNES.v[:, 0], MILNES.dt, boots=0, starts=8, iterations=1)
     assert not hurried.converged and "not at its minimum" in hurried.summary()
+
+
+def test_intervals_allow_for_how_few_cells_were_resampled():
+    """A bootstrap of n cells has sqrt(1 - 1 / n) of their spread, and that spread is uncertain."""
+    normal = np.random.default_rng(0).normal(size=200_000)
+    made = drugs.DrugFit(
+        values={"Ku": 0.0}, resampled={"Ku": normal}, error=0.01, converged=True,
+        errors=np.ones(normal.size), units={"Ku": "1/ms"}, at_minimum=np.ones(1, bool),
+        undetermined=(), cells=6,
+    )  # fmt: skip
+    low, high = made.interval("Ku")
+    wide = np.sqrt(6 / 5) * 2.5706  # of the t distribution with 5 degrees of freedom
+    assert low == pytest.approx(-wide, rel=0.02) and high == pytest.approx(wide, rel=0.02)
+    alone = dataclasses.replace(made, cells=1)
+    assert np.isnan(alone.interval("Ku")).all()
+    assert "one cell alone" in alone.summary()
 
 
 def test_far_below_half_of_the_effect_only_a_ratio_is_determined(block):
