@@ -101,6 +101,19 @@ def test_the_page_runs_the_engines_step(name, tmp_path):
     np.testing.assert_allclose(v[1:], run.v, atol=1e-5)
 
 
+def test_equilibrium_potentials_are_those_of_the_theory(tmp_path):
+    source, data = engine_of(explore.write_goldman(tmp_path / "goldman.html"))
+    values = {one["name"]: one["value"] for one in data["controls"]} | {"K outside": 20.0}
+    given = json.dumps([values[name] for name in data["order"]])
+    found = run_in_node(f"{source}\nconsole.log(JSON.stringify(potentials({given})))")
+    outside, inside = {"k": 20.0, "na": 145.0, "cl": 110.0}, {"k": 140.0, "na": 12.0, "cl": 5.0}
+    with jax.enable_x64(True):
+        valence = {"k": 1, "na": 1, "cl": -1}
+        expected = [nj.nernst(outside[k], inside[k], z) for k, z in valence.items()]
+        expected.append(nj.ghk({"k": 1.0, "na": 0.05, "cl": 0.1}, outside, inside))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("cell", "more", "message"),
     [

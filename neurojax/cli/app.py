@@ -288,7 +288,11 @@ def simulate(
 @app.command()
 def explore(
     model: Annotated[
-        str, typer.Argument(help="A packaged model (see: neurojax models), .toml or fitted .h5.")
+        str,
+        typer.Argument(
+            help="A packaged model (see: neurojax models), .toml or fitted .h5; or nernst, or "
+            "goldman, the equations of equilibrium."
+        ),
     ],
     amplitude: Annotated[
         str, typer.Option(help="The first step: 170 pA. Default: one with which the cell fires.")

@@ -8,9 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from neurojax.cli.simulate import quantity, settings
-from neurojax.explore import write
+from neurojax.explore import write, write_goldman, write_nernst
 from neurojax.membrane.compartment import check_single
 from neurojax.model import load_model
+
+EQUATIONS = {"nernst": write_nernst, "goldman": write_goldman}
+"""Pages that are of no model."""
 
 
 def run_explore(
@@ -21,7 +24,12 @@ def run_explore(
     output: Path,
     out: Console,
 ) -> None:
-    """Write the page of a model. Raises ValueError or OSError."""
+    """Write the page of a model, or of an equation. Raises ValueError or OSError."""
+    if model in EQUATIONS:
+        if amplitude or inputs or sets:
+            raise ValueError(f"explore {model}: takes no other option than --output")
+        out.print(f"page: {EQUATIONS[model](output)}", soft_wrap=True)
+        return
     loaded = load_model(model)
     cell = loaded.at(settings(sets, loaded))
     check_single(cell, f"{loaded.name}: the page of explore")

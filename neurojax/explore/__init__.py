@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from neurojax.explore.page import Range, page
+from neurojax.explore.explorer import Range, explorer_page
+from neurojax.explore.potentials import goldman_page, nernst_page
 from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
 from neurojax.model.space import Space
 
-__all__ = ["write"]
+__all__ = ["write", "write_goldman", "write_nernst"]
 
 
 def write(
@@ -38,5 +39,15 @@ def write(
     input that the cell has not; OSError naming the file.
     """
     inputs = dict.fromkeys(cell.inputs, (-10.0, 10.0)) | dict(inputs or {})
-    made = page(cell, space, (title, description), dt, step, amplitude, inputs)
+    made = explorer_page(cell, space, (title, description), dt, step, amplitude, inputs)
     return write_whole(path, made)
+
+
+def write_nernst(path: str | os.PathLike[str]) -> Path:
+    """Write a page with the Nernst potentials of four ions. Raises OSError naming the file."""
+    return write_whole(path, nernst_page())
+
+
+def write_goldman(path: str | os.PathLike[str]) -> Path:
+    """Write a page with the Goldman-Hodgkin-Katz potential. Raises OSError naming the file."""
+    return write_whole(path, goldman_page())

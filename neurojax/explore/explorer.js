@@ -1,72 +1,12 @@
 // The page: sliders of a cell, what it does, and beside it in grey what it did before.
-const byId = id => document.getElementById(id);
-const short = (x, digits = 4) => Number.isFinite(x) ? String(Number(x.toPrecision(digits))) : "-";
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const tint = colour => dark.matches ? `color-mix(in srgb, ${colour} 62%, white)` : colour;
 
 // -- what can be moved ------------------------------------------------------------------------
 const values = Object.fromEntries(DATA.parameters.map(p => [p.name, p.value]));
 const stimulus = { ...DATA.stimulus };
 const first = { values: { ...values }, stimulus: { ...stimulus } };
 
-// Places of a slider from 0 to 1000, even in the value or in its logarithm.
-function placed(p, value) {
-  const f = p.log ? Math.log : x => x;
-  return 1000 * (f(value) - f(p.low)) / (f(p.high) - f(p.low));
-}
-function valued(p, place) {
-  const at = place / 1000;
-  const x = p.log ? p.low * (p.high / p.low) ** at : p.low + (p.high - p.low) * at;
-  return Number(x.toPrecision(3));
-}
-
-const shown = []; // of each control, what brings it up to date
-
-function control(parent, p, get, set, start) {
-  const box = document.createElement("div");
-  box.className = "control";
-  box.innerHTML = `<label></label><span><input type="number" step="any"> <span class="unit"></span>
-    </span><input type="range" min="0" max="1000" step="1">`;
-  const label = box.querySelector("label"), number = box.querySelector("[type=number]");
-  const range = box.querySelector("[type=range]");
-  label.textContent = p.label ?? p.name;
-  number.id = `of-${p.name}`;
-  label.htmlFor = number.id;
-  range.setAttribute("aria-label", p.name);
-  box.querySelector(".unit").textContent = p.unit === "1" ? "" : p.unit;
-  const show = () => {
-    number.value = short(get(), 6);
-    range.value = placed(p, get());
-    label.classList.toggle("changed", get() !== start);
-  };
-  const take = x => { set(x); show(); simulate(); };
-  range.addEventListener("input", () => take(valued(p, Number(range.value))));
-  range.addEventListener("dblclick", () => take(start));
-  number.addEventListener("change", () => {
-    const x = Number(number.value);
-    const good = number.value !== "" && x >= p.low && x <= p.high;
-    if (!good) {
-      const unit = p.unit === "1" ? "" : ` ${p.unit}`;
-      tell(`${p.name}: expected ${short(p.low)} to ${short(p.high)}${unit}`);
-    }
-    take(good ? x : get());
-  });
-  shown.push(show);
-  show();
-  parent.append(box);
-}
-
-function group(title, open) {
-  const box = document.createElement("details");
-  box.open = open;
-  box.append(Object.assign(document.createElement("summary"), { textContent: title }));
-  byId("controls").append(box);
-  return box;
-}
-
 function build() {
-  const stim = group("Stimulus", true);
+  const stim = group(byId("controls"), "Stimulus", true);
   if (DATA.inputs.length > 1) {
     const row = document.createElement("div");
     row.className = "choice";
@@ -77,13 +17,12 @@ function build() {
       Object.assign(stimulus, DATA.inputs[byId("which").value].step);
       stimulus.which = Number(byId("which").value);
       scales();
-      simulate();
+      changed();
     });
   }
   const sizes = document.createElement("div");
   stim.append(sizes);
   scales = () => {
-    shown.length = 0;
     sizes.replaceChildren();
     const input = DATA.inputs[stimulus.which];
     const bound = { unit: input.unit, log: false };
@@ -99,15 +38,8 @@ function build() {
     groups.replaceChildren();
     const boxes = {};
     for (const p of DATA.parameters) {
-      if (!boxes[p.group]) {
-        const box = boxes[p.group] = document.createElement("details");
-        box.open = p.open;
-        const head = Object.assign(document.createElement("summary"), { textContent: p.group });
-        const j = DATA.seen.findIndex(s => s.name === p.current);
-        if (j >= 0) head.style.color = tint(DATA.seen[j].colour);
-        box.append(head);
-        groups.append(box);
-      }
+      const j = index(p.current);
+      boxes[p.group] ??= group(groups, p.group, p.open, j < 0 ? null : DATA.seen[j].colour);
       control(boxes[p.group], p, () => values[p.name], x => { values[p.name] = x; },
         first.values[p.name]);
     }
@@ -118,20 +50,18 @@ function build() {
 }
 let scales;
 
-function tell(text) { byId("told").textContent = text; }
-
 byId("reset").addEventListener("click", () => {
   Object.assign(values, first.values);
   Object.assign(stimulus, first.stimulus);
   if (byId("which")) byId("which").value = stimulus.which;
   scales();
-  simulate();
+  changed();
 });
 byId("keep").addEventListener("click", () => { ghost = { ...now }; draw(); tell("kept in grey"); });
 byId("copy").addEventListener("click", async () => {
-  const changed = DATA.parameters.filter(p => values[p.name] !== first.values[p.name]);
-  const told = changed.map(p => `"${p.name}": ${short(values[p.name], 6)}`).join(", ");
-  const text = changed.length ? `cell = nj.replace(cell, {${told}})` : "cell  # nothing is changed";
+  const moved = DATA.parameters.filter(p => values[p.name] !== first.values[p.name]);
+  const told = moved.map(p => `"${p.name}": ${short(values[p.name], 6)}`).join(", ");
+  const text = moved.length ? `cell = nj.replace(cell, {${told}})` : "cell  # nothing is changed";
   try { await navigator.clipboard.writeText(text); tell(`copied: ${text}`); }
   catch { tell(text); }
 });
@@ -141,7 +71,7 @@ const source = byId("engine").textContent;
 const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
 let asked = 0, now = {}, ghost = null;
 
-function simulate() {
+function changed() {
   const input = DATA.inputs[stimulus.which], f = input.factor;
   const { duration } = stimulus;
   const every = Math.max(1, Math.round(0.05 / DATA.dt), Math.ceil(duration / DATA.dt / 20000));
@@ -163,7 +93,7 @@ worker.onmessage = ({ data }) => {
   if (data.kind === "run") {
     const used = runs.get(data.id);
     for (const id of runs.keys()) if (id < data.id) runs.delete(id);
-    now = { ...data, stimulus: used, dt: data.every * DATA.dt, rates: data.id === now.id ? now.rates : null };
+    now = { ...data, stimulus: used, dt: data.every * DATA.dt, rates: null };
     if (!ghost) ghost = now;
   } else if (data.id === now.id) {
     const s = now.stimulus, seconds = 1e-3 * (s.stop - s.start);
@@ -177,75 +107,6 @@ worker.onmessage = ({ data }) => {
 // -- pictures -----------------------------------------------------------------------------------
 const index = name => DATA.seen.findIndex(s => s.name === name);
 const times = run => Float64Array.from(run.seen[0], (_, k) => k * run.dt);
-
-function extent(lists) {
-  let low = Infinity, high = -Infinity;
-  for (const list of lists) for (const x of list) if (Number.isFinite(x)) {
-    if (x < low) low = x;
-    if (x > high) high = x;
-  }
-  if (low > high) return [0, 1];
-  const room = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
-  return [low - room, high + room];
-}
-
-function ticks([low, high], most) {
-  const raw = (high - low) / most, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map(m => m * power).find(m => m >= raw);
-  const found = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(k * step);
-  return found;
-}
-
-// Lines {x, y, colour, width, dots} on axes with names and units.
-function picture(canvas, lines, { x, y, xs, ys, bare }) {
-  const scale = devicePixelRatio || 1, { width, height } = canvas.getBoundingClientRect();
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
-  const pen = canvas.getContext("2d");
-  pen.scale(scale, scale);
-  const L = 62, R = 16, T = 8, B = bare ? 6 : 38, W = width - L - R, H = height - T - B;
-  xs ??= extent(lines.map(l => l.x));
-  ys ??= extent(lines.map(l => l.y));
-  const px = v => L + W * (v - xs[0]) / (xs[1] - xs[0]);
-  const py = v => T + H * (1 - (v - ys[0]) / (ys[1] - ys[0]));
-  pen.font = "12px system-ui, sans-serif";
-  pen.fillStyle = css("--soft");
-  pen.strokeStyle = css("--rule");
-  pen.lineWidth = 1;
-  pen.textBaseline = "middle";
-  pen.textAlign = "right";
-  for (const v of ticks(ys, Math.max(3, H / 45))) {
-    pen.beginPath(); pen.moveTo(L, py(v)); pen.lineTo(L + W, py(v)); pen.stroke();
-    pen.fillText(short(v), L - 6, py(v));
-  }
-  pen.textAlign = "center";
-  if (!bare) {
-    for (const v of ticks(xs, Math.max(2, W / 90))) pen.fillText(short(v), px(v), T + H + 11);
-    pen.fillText(x, L + W / 2, T + H + 28);
-  }
-  pen.save(); pen.translate(11, T + H / 2); pen.rotate(-Math.PI / 2);
-  pen.fillText(y, 0, 0, H + T + B); pen.restore();
-  pen.beginPath(); pen.rect(L, T - 3, W, H + 6); pen.clip();
-  for (const line of lines) {
-    pen.strokeStyle = pen.fillStyle = line.colour;
-    pen.lineWidth = line.width ?? 1.4;
-    pen.lineJoin = "round";
-    pen.setLineDash(line.dash ?? []);
-    pen.beginPath();
-    let lifted = true;
-    for (let k = 0; k < line.x.length; k++) {
-      if (!Number.isFinite(line.y[k]) || !Number.isFinite(line.x[k])) { lifted = true; continue; }
-      if (lifted) pen.moveTo(px(line.x[k]), py(line.y[k]));
-      else pen.lineTo(px(line.x[k]), py(line.y[k]));
-      lifted = false;
-    }
-    pen.stroke();
-    if (line.dots) for (let k = 0; k < line.x.length; k++) {
-      pen.beginPath(); pen.arc(px(line.x[k]), py(line.y[k]), 2.6, 0, 7); pen.fill();
-    }
-  }
-}
 
 function both(make) {
   const lines = [];
@@ -347,4 +208,4 @@ byId("phase").addEventListener("change", draw);
 addEventListener("resize", draw);
 dark.addEventListener("change", () => { scales(); draw(); });
 build();
-simulate();
+changed();

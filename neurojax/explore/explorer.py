@@ -1,12 +1,10 @@
-"""The page: what it holds of a cell, and how it is filled."""
+"""The page of a cell: what it holds."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from html import escape
-from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from neurojax.engine.folds import SpikeCount
 from neurojax.engine.inputs import LARGEST_AREA
 from neurojax.explore.equations import Equations, equations
+from neurojax.explore.paper import content, filled
 from neurojax.membrane.channel import ParamInfo, natural_scale
 from neurojax.membrane.compartment import Cell, pools
 from neurojax.membrane.electrode import current_clamp, steps
@@ -40,7 +39,7 @@ LONG: Times = (100.0, 900.0, 1000.0)
 """The step for other cells."""
 
 
-def page(
+def explorer_page(
     cell: Cell,
     space: Space | None,
     told: tuple[str, str],
@@ -72,23 +71,8 @@ def page(
     }
     fixed = {"DT": dt, "SEEN": list(found.seen), "REST": REST._asdict()}
     engine = [f"const {name} = {json.dumps(value)};" for name, value in fixed.items()]
-    engine += [found.source, _file("engine.js")]
-    filled = {
-        "TITLE": escape(told[0]),
-        "DESCRIPTION": escape(told[1]),
-        "STYLE": _file("explorer.css"),
-        "ENGINE": "\n".join(engine).replace("</", "<\\/"),
-        "DATA": json.dumps(data).replace("</", "<\\/"),
-        "SCRIPT": _file("explorer.js"),
-    }
-    text = _file("explorer.html")
-    for key, value in filled.items():
-        text = text.replace(f"%{key}%", value)
-    return text
-
-
-def _file(name: str) -> str:
-    return resources.files("neurojax.explore").joinpath(name).read_text(encoding="utf-8")
+    source = "\n".join([*engine, found.source, content("engine.js")])
+    return filled(*told, "explorer", source, data)
 
 
 # -- what is seen ---------------------------------------------------------------------------------
