@@ -23,7 +23,7 @@ FLOORS = [
     {"io", "membrane"},
     {"channels", "theory", "engine"},
     {"run", "loss", "model"},
-    {"rig", "fit", "sweep"},
+    {"rig", "fit", "sweep", "genealogy"},
     {"plot"},
     {"neurojax", "report", "explore"},  # neurojax: the public names; nobody below imports them
     {"cli"},

@@ -102,6 +102,7 @@ from neurojax.channels.sodium import PurkinjeNaR as PurkinjeNaR
 from neurojax.channels.squid import SquidK as SquidK
 from neurojax.channels.squid import SquidLeak as SquidLeak
 from neurojax.channels.squid import SquidNa as SquidNa
+from neurojax.channels.standard import StandardForm as StandardForm
 from neurojax.channels.synapse import EndplateAch as EndplateAch
 from neurojax.channels.synapse import HippocampusAmpa as HippocampusAmpa
 from neurojax.channels.synapse import SynapseAmpa as SynapseAmpa
