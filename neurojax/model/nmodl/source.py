@@ -6,20 +6,30 @@ What a file names and uses twice becomes a variable of its name; the rest is one
 from __future__ import annotations
 
 import keyword
-import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from neurojax.model.formulas.form import Field, Form, form_of
+from neurojax.model.formulas.form import Form, form_of
 from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
 from neurojax.model.formulas.mechanism import Gate, Mechanism
 from neurojax.model.nmodl.loading import read_mechanism
+from neurojax.model.nmodl.python_text import (
+    INFIX,
+    WIDTH,
+    base_of,
+    declared,
+    dict_of,
+    free_name,
+    infix,
+    number,
+    tuple_of,
+    within,
+)
 from neurojax.model.nmodl.syntax import NmodlError
 
-_INFIX = {"+": 1, "-": 1, "*": 2, "/": 2}
 _CALLED = {
     "exp": "jnp.exp", "log": "jnp.log", "log10": "jnp.log10", "sqrt": "jnp.sqrt", "abs": "jnp.abs",
     "sin": "jnp.sin", "cos": "jnp.cos", "tan": "jnp.tan", "tanh": "jnp.tanh", "sinh": "jnp.sinh",
@@ -37,9 +47,6 @@ _PARTS = {
 }
 _SHAPED = {"from_rates": (0,), "from_tau": (1,), "from_inf": (1,), "Gating": (0, 1)}
 """Which arguments must have the shape of v, so that opening and rate have it."""
-_WIDTH = 76
-"""Characters that a formula may have before a part of it becomes a variable."""
-
 _SWAPPED = {"<": ">", "<=": ">=", "==": "=="}
 _NOT_FREE = {"v", "x", "self", "jnp", "math", "exp_linear", "sigmoid", *_PARTS}
 """Names that no variable of a method may have."""
@@ -83,7 +90,7 @@ class _Writer:
         methods = self._scheme() if scheme else self._gating() if self.m.gates else []
         if not self.form.standard:
             methods += self._current()
-        fields = list(map(_declared, self.form.fields))
+        fields = list(map(declared, self.form.fields))
         body = [*self._docstring(), "", *fields, *self._facts(), *methods]
         base = "Scheme" if scheme else "Channel"
         first = f'"""{self.name}: a channel made of the NMODL file {self.file}."""'
@@ -123,7 +130,7 @@ class _Writer:
             return "a formula of its own, see current"
         if not self.form.standard:
             return " + ".join(_current_names(self.m.currents)) + ", see _currents"
-        opens = [k if f == 1 else f"{_number(f)} {k}" for k, f in self.form.conducting.items()]
+        opens = [k if f == 1 else f"{number(f)} {k}" for k, f in self.form.conducting.items()]
         if opens:
             opened = " + ".join(opens)
             return f"g_bar {f'({opened})' if len(opens) > 1 else opened} (v - E_rev)"
@@ -133,15 +140,15 @@ class _Writer:
     def _facts(self) -> list[str]:
         form, lines = self.form, list[str]()
         if self.m.transitions:
-            lines.append(f"states = {_tuple(self.m.scheme_states())}")
-            lines.append(f"conducting = {_dict(form.conducting)}")
+            lines.append(f"states = {tuple_of(self.m.scheme_states())}")
+            lines.append(f"conducting = {dict_of(form.conducting)}")
         elif form.powers:
-            lines.append(f"powers = {_dict(form.powers)}")
+            lines.append(f"powers = {dict_of(form.powers)}")
         if form.reads:
-            lines.append(f"reads = {_tuple(form.reads)}")
+            lines.append(f"reads = {tuple_of(form.reads)}")
         if form.carries:
-            lines.append(f"carries = {_dict(form.carries)}")
-        return [*lines, f"celsius_ref = {_number(self.m.celsius)}"]
+            lines.append(f"carries = {dict_of(form.carries)}")
+        return [*lines, f"celsius_ref = {number(self.m.celsius)}"]
 
     # -- what it does -----------------------------------------------------------------------------
     def _gating(self) -> list[str]:
@@ -158,13 +165,13 @@ class _Writer:
                 _of_shape(next(rest), part) if k in _SHAPED[how] else next(rest)
                 for k, part in enumerate(parts)
             ]
-            if len(", ".join(arguments)) > _WIDTH - 24:
-                named = [_free(f"{gate.name}_{k}", names) for k in _PARTS[how]]
+            if len(", ".join(arguments)) > WIDTH - 24:
+                named = [free_name(f"{gate.name}_{k}", names) for k in _PARTS[how]]
                 lines += [f"{n} = {a}" for n, a in zip(named, arguments, strict=True)]
                 arguments = named
             entries.append(f'"{gate.name}": {how}({", ".join(arguments)})')
         returned = "return {" + ", ".join(entries) + "}"
-        if len(returned) > _WIDTH + 16:
+        if len(returned) > WIDTH + 16:
             returned = "return {\n    " + ",\n    ".join(entries) + ",\n}"
         return self._method("gating", ["v"], [*lines, returned])
 
@@ -249,13 +256,13 @@ class _Writer:
 
         def named(node: Node) -> None:
             hint = self.m.graph.hints.get(node)
-            name = _free(re.sub(r"\W+", "_", hint).strip("_") if hint else "u", names)
+            name = free_name(re.sub(r"\W+", "_", hint).strip("_") if hint else "u", names)
             lines.append(f"{name} = {text[node][0]}")
             text[node] = name, 9
 
         for node in nodes:
             text[node] = self._text(node, text)
-            while len(text[node][0]) > _WIDTH:  # the longest part becomes a variable
+            while len(text[node][0]) > WIDTH:  # the longest part becomes a variable
                 longest = max(node.args, key=lambda part: len(text[part][0]), default=node)
                 if len(text[longest][0]) < 20:
                     break
@@ -274,27 +281,27 @@ class _Writer:
         """A node as Python, and how tightly it binds."""
         parts = [text[a] for a in node.args]
         if node.op == "number":
-            return _number(node.value), 9 if node.value >= 0 else 3
+            return number(node.value), 9 if node.value >= 0 else 3
         if node.op == "symbol":
             return self._symbol(node.value)
-        if node.op in _INFIX:
-            return _infix(node, parts)
+        if node.op in INFIX:
+            return infix(node, parts)
         if node.op == "neg" and parts[0][0].startswith("-") and parts[0][1] == 2:
             return parts[0][0][1:], 2
         if node.op == "neg":
             power = node.args[0].op == "pow" and parts[0][1] == 4
-            return f"-{_within(parts[0], 5 if power else 2)}", 2
+            return f"-{within(parts[0], 5 if power else 2)}", 2
         if node.op == "pow":
-            of, times = _within(parts[0], 5), _number(node.args[1].value)
+            of, times = within(parts[0], 5), number(node.args[1].value)
             simple = re.fullmatch(r"[\w.]+", of)  # written as formatters do
             return (f"{of}**{times}" if simple else f"{of} ** {times}"), 4
         if node.op in _SWAPPED:
-            left, right = (_within(part, 1) for part in parts)
+            left, right = (within(part, 1) for part in parts)
             if node.args[0].op == "number":
                 return f"{right} {_SWAPPED[node.op]} {left}", 0
             return f"{left} {node.op} {right}", 0
-        if node.op == "exp" and (base := _base(node.args[0])):
-            return f"jnp.exp(math.log({base}) * {_within(text[node.args[0].args[1]], 3)})", 9
+        if node.op == "exp" and (base := base_of(node.args[0])):
+            return f"jnp.exp(math.log({base}) * {within(text[node.args[0].args[1]], 3)})", 9
         if node.op == "bounded_exp":
             return f"jnp.exp(jnp.clip({parts[0][0]}, -80.0, 80.0))", 9
         called = _CALLED[node.op]
@@ -318,7 +325,7 @@ class _Writer:
             return self.nernst, 9
         if f.factor == 1 or symbol in self.converted:
             return f"self.{f.name}", 9
-        return f"{_number(f.factor)} * self.{f.name}", 2
+        return f"{number(f.factor)} * self.{f.name}", 2
 
 
 def _told(graph: Graph, gate: Gate) -> tuple[str, list[Node]]:
@@ -354,71 +361,8 @@ def _closing(graph: Graph, opening: Node, rate: Node) -> Iterator[Node]:
                         yield graph.make("*", q, b)
 
 
-def _base(exponent: Node) -> str | None:
-    """The q10 of exp(log(q10) y), as an author writes it; None for another formula."""
-    if exponent.op != "*" or exponent.args[0].op != "number":
-        return None
-    base = math.exp(min(exponent.args[0].value, 10.0))
-    is_short = base > 1.05 and math.isclose(base, round(base, 2), rel_tol=1e-13)
-    return _number(round(base, 2)) if is_short else None
-
-
-def _infix(node: Node, parts: list[tuple[str, int]]) -> tuple[str, int]:
-    level = _INFIX[node.op]
-    if node.op == "*" and parts[0][0] == "1":  # 0.001 times 1000
-        return parts[1]
-    left, right = _within(parts[0], level), _within(parts[1], level + 1)
-    if node.op == "+" and node.args[1].is_number() and node.args[1].value < 0:
-        return f"{left} - {_number(-node.args[1].value)}", 1
-    return f"{left} {node.op} {right}", level
-
-
-def _within(part: tuple[str, int], level: int) -> str:
-    return part[0] if part[1] >= level else f"({part[0]})"
-
-
-def _declared(f: Field) -> str:
-    comment = f"  # {f.comment}" if f.comment and f.name not in ("g_bar", "E_rev") else ""
-    bounds = f"{_number(f.low)}, {_number(f.high)}"
-    line = f'{f.name}: Leaf = param({_number(f.default)}, "{f.unit}", {bounds})'
-    return line + comment if len(line + comment) < 96 else line
-
-
 def _current_names(currents: Iterable[str]) -> list[str]:
     return [f"i_{ion}" if ion else "i_other" for ion in currents]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A name for a variable, with a number where it is taken."""
-    if keyword.iskeyword(name) or not name.isidentifier():
-        name += "_"
-    free, k = name, 1
-    while free in taken:
-        k += 1
-        free = f"{name}{k}"
-    taken.add(free)
-    return free
-
-
-def _number(value: float) -> str:
-    text = re.sub(r"e(-?)\+?0?", r"e\1", f"{value:.10g}")
-    return text if re.search(r"[.e]|inf|nan", text) else text + ".0" if abs(value) >= 1e9 else text
-
-
-def _tuple(names: Sequence[str]) -> str:
-    quoted = [f'"{name}"' for name in names]
-    one = "(" + ", ".join(quoted) + ("," if len(names) == 1 else "") + ")"
-    if len(one) < _WIDTH:
-        return one
-    lines = textwrap.wrap(", ".join(quoted) + ",", 90)
-    return "(\n" + textwrap.indent("\n".join(lines), "    ") + "\n)  # fmt: skip"
-
-
-def _dict(entries: Mapping[str, float]) -> str:
-    one = "{" + ", ".join(f'"{k}": {x}' for k, x in entries.items()) + "}"
-    if len(one) < _WIDTH:
-        return one
-    return "{\n" + "".join(f'    "{k}": {x},\n' for k, x in entries.items()) + "}"
 
 
 def _without_label(comment: str) -> str:
