@@ -8,11 +8,13 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.fit.budget import Budget
 from neurojax.fit.holding import holding_pA
+from neurojax.fit.optimisers.evolution import Evolution, Population
 from neurojax.fit.recipe import fit
 from neurojax.fit.scoring.agreement import agreement, free_run
 from neurojax.fit.scoring.scored import padded_lengths, scored
-from neurojax.fit.scoring.scorer import FeatureScorer
+from neurojax.fit.scoring.scorer import FeatureScorer, Scored
 from neurojax.fit.stages.search import Search
 from neurojax.fit.task import Task
 from neurojax.model.space import free
@@ -271,3 +273,23 @@ def test_a_long_prepulse_is_no_holding_current():
     trace = Trace("current", 0.05, np.full(i.size, -65.0), i, holding=7.0)
     assert holding_pA(trace) == 5.0
     assert holding_pA(replace(trace, i_pA=np.full(i.size, 5.0))) == 7.0  # as it says itself
+
+
+def test_an_evolution_around_a_minimum_goes_on_while_its_own_generations_gain():
+    """None of its points is as good as the one that is known, until it has come back to it."""
+
+    class Bowl:
+        unit, sweeps = "1", 1
+
+        def __call__(self, z):
+            return Scored(1 + 1e4 * ((z - 0.5) ** 2).sum(0), simulated=z.shape[1])
+
+        def race(self, z, groups=1):
+            return self(z)
+
+    population = Population(Bowl(), 16)
+    with Budget().stage("evolve", "1") as log:
+        population.scored(np.full((3, 1), 0.5), log)
+        Evolution(population, 1, np.random.default_rng(0)).run(log, 500, patience=8, gain=0.01)
+    assert population.best == 1.0 and 1 < log.errors[0] < 1.1
+    assert 20 < len(log.history) < 500

@@ -246,6 +246,22 @@ def test_a_good_fit_is_silent_where_the_neuron_is():
     assert grade(of((spiking(), off)).runs) == "rough"  # 5 mV off below threshold
 
 
+def test_trains_that_are_not_in_phase_are_compared_between_spikes_whatever_the_time():
+    """Cycles of 25 ms, from -60 to -45 mV and a spike, 8 ms late: alike at each phase."""
+
+    def train(late_ms, more_mV=0.0):
+        t = np.arange(10_000) * 0.1 - late_ms
+        since = np.where((t > 100) & (t < 900), t % 25, np.nan)
+        v = np.where(since < 1, 70 * (1 - since) - 60, -60 + 15 * since / 25)
+        v = np.where(np.isnan(since), -70.0, v) + more_mV
+        return replace(spiking(), v_mV=v, i_pA=np.zeros(v.size))
+
+    run = agreement(train(0.0), train(8.0))
+    assert run.subthreshold_rmse_mV > 5 and run.between_rmse_mV < 0.3 and run.below_mV < 3
+    assert agreement(train(0.0), train(8.0, more_mV=-5.0)).below_mV == pytest.approx(5.0, abs=0.3)
+    assert grade(of((train(0.0), train(8.0))).runs) == "good"
+
+
 def of(*pairs):
     views = [SweepView(data, model, fitted=False) for data, model in pairs]
     return made_report(views=views, agreements=[agreement(*pair) for pair in pairs])

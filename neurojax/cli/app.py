@@ -102,7 +102,7 @@ def demo(
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="Make a recording with known parameters instead.")
     ] = False,
-    seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 100.0,
+    seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 75.0,
     output_dir: Annotated[Path, typer.Option(help="Folder for results.")] = Path("neurojax-demo"),
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
 ) -> None:

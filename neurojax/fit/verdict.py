@@ -14,7 +14,7 @@ from neurojax.fit.uncertainty.certificate import FreeRun
 from neurojax.recording.features import TOLERANCES
 
 CLOSE_MV = 2 * TOLERANCES["course"].least
-"""A good fit is nearer than that between its spikes, in the median sweep, root mean square."""
+"""A good fit is nearer than that where there is no spike, in the median sweep, root mean square."""
 
 Pairs = Sequence[tuple[FreeRun, Agreement]]
 """Runs that could be simulated, with their agreement."""
@@ -170,7 +170,7 @@ def grade(runs: Sequence[FreeRun]) -> str:
 
     A model that cannot run a sweep is poor. Good: on every sweep the number of spikes is right
     within 10 % or 1, and silence is kept; the times are off by half an interval at most, and the
-    potential between spikes by CLOSE_MV.
+    potential before and between spikes by CLOSE_MV.
     """
     some = judged(runs)
     if not some or any(r.agreement is None for r in runs):
@@ -182,7 +182,7 @@ def grade(runs: Sequence[FreeRun]) -> str:
         # Matched in order, spikes of trains that differ in number say nothing of timing.
         alike = [a for _, a in some if a.spikes_model == a.spikes_data]
         late = [a.spike_time_error for a in alike if np.isfinite(a.spike_time_error)]
-        beneath = median(some, lambda a: a.subthreshold_rmse_mV)
+        beneath = median(some, lambda a: a.below_mV)
         if float(np.mean(late or [0.0])) <= 0.5 and not beneath > CLOSE_MV:
             return "good"
     off = [abs(a.spikes_model - a.spikes_data) for _, a in some]
@@ -247,7 +247,8 @@ def _timing(some: Pairs) -> str:
     where = " Where the numbers agree, the times" if len(alike) < len(some) else " The times"
     if share > 100:
         return f"{where} do not{'' if len(alike) < len(some) else ' agree'}."
-    off = f"{ms:.2g} ms" if ms >= 0.1 else "less than 0.1 ms"
+    told = f"{ms:.0f}" if ms >= 10 else f"{ms:.2g}"
+    off = f"{told} ms" if ms >= 0.1 else "less than 0.1 ms"
     part = f"{share:.0f}" if share >= 1 else "below 1"
     return f"{where} are {off} off on average ({part} % of the interval)."
 

@@ -29,6 +29,10 @@ PARTS = {
 }  # fmt: skip
 """The parts of a score, and the name in `features.TOLERANCES` of what each is told in."""
 
+WEIGHTS = {"number": 3.0, "intervals": 2.0}
+"""Of the parts that count more than once: where the times of a long train have levelled off, how
+many spikes there are and how far apart still lead to them."""
+
 WORST = 20.0
 """Tolerances: where a part levels off, and what counts for what is missing."""
 
@@ -176,9 +180,9 @@ def score(
     """The score of runs against a recorded potential v `[1 + record]`, mV.
 
     v begins before the first record. The stimulus lasts from on_ms to off_ms; the latency of the
-    first spike counts from onset_ms (default: on_ms). `weights` multiply parts. What is after
-    end_ms does not count: sweeps padded to one length, with as many `slots` (spikes compared one by
-    one), share a program.
+    first spike counts from onset_ms (default: on_ms). `weights` multiply parts, and their WEIGHTS.
+    What is after end_ms does not count: sweeps padded to one length, with as many `slots` (spikes
+    compared one by one), share a program.
     """
     found = spikes_of(v[: 1 + int(min(end_ms / record_ms + 1e-6, v.size - 1))], record_ms)
     n, times = int(found.number), found.times
@@ -199,7 +203,7 @@ def score(
     bare = Score(
         data=data, target=empty, offsets=offsets, half=float(half_height(v, found)),
         tolerances={name: float(tolerances[name]) for name in PARTS.values()},
-        weights={k: float((weights or {}).get(k, 1.0)) for k in PARTS},
+        weights={k: WEIGHTS.get(k, 1.0) * float((weights or {}).get(k, 1.0)) for k in PARTS},
         record_ms=record_ms, slots=slots,
     )  # fmt: skip
     seen = carried(bare, v)

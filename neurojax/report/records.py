@@ -29,6 +29,7 @@ _UNITS = {
     "width_error_ms": "ms",
     "subthreshold_rmse_mV": "mV",
     "quiet_rmse_mV": "mV",
+    "between_rmse_mV": "mV",
 }
 
 

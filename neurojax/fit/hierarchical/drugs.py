@@ -66,7 +66,7 @@ class DrugFit:
         """The bootstrap's confidence interval of a parameter; NaN with one cell of a concentration.
 
         The quantiles of resampled fits alone are too near to each other where cells are few: of
-        six, 95 % of them hold the truth in 85 % of recordings. So they are taken further out, as
+        six, 95 % of them hold the truth in 89 % of cases. So they are taken further out, as
         the spread of so few is known no better than a t distribution tells.
 
         Source: the expanded percentile interval of Hesterberg 2015, Am Stat 69:371,

@@ -48,12 +48,26 @@ class Agreement(NamedTuple):
     subthreshold_rmse_mV: float  # away from the spikes of either, over the whole sweep
     rmse: float  # mV in current clamp, pA in voltage clamp
     quiet_rmse_mV: float = math.nan  # before the first spike of either
+    between_rmse_mV: float = math.nan  # of the potentials between spikes, in order of their size
     bias_pA: float = 0.0  # what held the model where the cell rested, beside the data's current
 
     @property
     def spike_time_error(self) -> float:
         """Mean spike-time error as a part of the mean interval (or NaN)."""
         return self.spike_time_error_ms / self.mean_interval_ms
+
+    @property
+    def below_mV(self) -> float:
+        """How far the potential is off where there is no spike.
+
+        Trains with other times show other parts of their course at any one time, though their
+        courses may be alike. So of trains it is the larger of what is off before the first spike
+        and of what is off between spikes, there whatever the time.
+        """
+        known = [x for x in (self.quiet_rmse_mV, self.between_rmse_mV) if math.isfinite(x)]
+        if math.isfinite(self.between_rmse_mV):
+            return max(known)
+        return self.subthreshold_rmse_mV
 
     def sentence(self) -> str:
         """What a person should know, in English."""
@@ -247,6 +261,7 @@ def agreement(data: Trace, model: Trace, keep: np.ndarray | None = None) -> Agre
         float(np.sqrt(np.mean(error[quiet] ** 2))) if quiet.any() else nan,
         float(np.sqrt(np.mean(error**2))),
         float(np.sqrt(np.mean(error[silent] ** 2))) if silent.any() else nan,
+        _unlike(_between(a.times, data), _between(b.times, model)),
         float(np.median(model.i_pA - data.i_pA)),
     )
 
@@ -262,6 +277,22 @@ def _away(times: np.ndarray, trace: Trace) -> np.ndarray:
     k = np.searchsorted(times, t - after)  # the first spike that could still matter
     near = np.r_[times, np.inf][k]
     return t < near - before
+
+
+def _between(times: np.ndarray, trace: Trace) -> np.ndarray:
+    """The potentials from the first to the last spike of a trace that no spike shapes, mV."""
+    if times.size < 2:
+        return np.empty(0)
+    inside = (trace.t_ms > times[0]) & (trace.t_ms < times[-1])
+    return trace.v_mV[inside & _away(times, trace)]
+
+
+def _unlike(a: np.ndarray, b: np.ndarray) -> float:
+    """RMS difference of two sets of numbers, each in order of their size; NaN for an empty one."""
+    if not (a.size and b.size):
+        return math.nan
+    parts = np.linspace(0.005, 0.995, 100)
+    return float(np.sqrt(np.mean((np.quantile(a, parts) - np.quantile(b, parts)) ** 2)))
 
 
 def _mean(x: np.ndarray) -> float:

@@ -7,7 +7,7 @@ lead to the right basin. Whole generations are simulated as one population over 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, cycle
 
@@ -26,7 +26,9 @@ from neurojax.loss.score import PARTS
 from neurojax.units import nearest
 
 _ROUND = 0.3  # of the time, at most for one round of exploring
-_SPREADS = (0.05, 0.05, 0.1, 0.2)  # of the unit box, for one evolution after the other
+_LONGER = 0.15  # of the time, by which exploring may take longer than asked, to end a round
+_SPREAD = 0.05  # of the unit box, for evolution around the best point
+_FARTHER = (0.05, 0.1, 0.2)  # and for one after the other where nothing is gained any more
 _GAIN = 0.01  # of the error: a turn that gains less begins anew, farther
 _PATIENCE = 25  # generations without much gain after which islands are left
 
@@ -38,11 +40,13 @@ class Search:
     The candidates of a stage before and `draws` random points are scored; from the best,
     `population` cells evolve on separate `islands` until nothing gains much, and from the best of
     them Levenberg-Marquardt descends on the same score. This begins anew elsewhere until a part
-    `explore` of the time is over (0: what a stage before found is not left); the rest is spent
-    around the best of all, by evolution and descent by turns (not, if `refine` is false: then all
-    of the time goes to beginning anew). In each generation the worse half is given up as soon as
-    the first sweeps tell which that is. Without `generations` there are 300 of them, or as many as
-    fit into `share` of the time left.
+    `explore` of the time is over (0: what a stage before found is not left). Then around the best
+    point of each place, beginning with the best of all, evolution and descent take turns until they
+    gain no more (not, if `refine` is false: then all of the time goes to beginning anew). Time that
+    is left goes to further places, or, where it is too short for one, to the surroundings of the
+    best. In each generation the worse half is given up as soon as the first sweeps tell which that
+    is. Without `generations` there are 300 of them, or as many as fit into `share` of the time
+    left.
 
     Time steps are of `dt` ms, if the task's are not longer: free runs take the task's. Each sweep
     is simulated from 50 ms before its stimulus to 100 ms after it, the cell being held where it
@@ -97,19 +101,31 @@ class Search:
         timed = math.isfinite(seconds) and self.generations is None
         most = self.generations or (300 if math.isinf(seconds) else 10**6)  # time ends them sooner
         scorer, end = self._scorer(task), began + seconds
-        best, known = Population(scorer, self.population), dict[str, tuple[float, float]]()
+        known = dict[str, tuple[float, float]]()
+        turns = _Turns(task, budget, end, None if timed else max(1, most - most // 2))
+        each = max(1, most // 2), (_ROUND if self.refine else 0.5) * seconds
         if found is not None and not self.explore:
+            explored = [Population(scorer, self.population)]
             with budget.stage("again", scorer.unit) as log:
-                _draw(best, found.z[:, : self.population], log)
+                _draw(explored[0], found.z[:, : self.population], log)
         else:
             exploring = (self.explore if self.refine else 1.0) * seconds
-            each = max(1, most // 2), budget, (_ROUND if self.refine else 0.5) * seconds
-            explored = [self._explore(scorer, task, found, 1, *each)]
+            explored = [self._explore(scorer, turns, found, *each)]
             while timed and not budget.hurried and working_s() - began < exploring:
-                explored.append(self._explore(scorer, task, None, len(explored) + 1, *each))
-            best = min(explored, key=lambda population: population.best)
+                left = exploring + _LONGER * seconds - (working_s() - began)
+                explored.append(self._explore(scorer, turns, None, each[0], min(each[1], left)))
+        best = min(explored, key=lambda population: population.best)
         if self.refine and best.errors.size and not budget.interrupted:
-            self._refine(best, task, budget, end, None if timed else max(1, most - most // 2))
+            for population in sorted(explored, key=lambda population: population.best):
+                self._refine(population, turns, (_SPREAD,))
+            # As long as there is time for as much as one place has taken, another is tried.
+            while timed and self.explore and not turns.over:
+                if working_s() + (working_s() - began) / len(explored) > end:
+                    break
+                explored.append(self._explore(scorer, turns, None, *each))
+                self._refine(explored[-1], turns, (_SPREAD,))
+            best = min(explored, key=lambda population: population.best)
+            self._refine(best, turns, cycle(_FARTHER))
             if self.ranges and not budget.interrupted:
                 with budget.stage("ranges", scorer.unit) as log:
                     known = _ranges(best, task, log)
@@ -120,15 +136,14 @@ class Search:
     def _explore(
         self,
         scorer: Scorer,
-        task: Task,
+        turns: _Turns,
         found: Candidates | None,
-        number: int,
         generations: int,
-        budget: Budget,
         seconds: float,
     ) -> Population:
         """Draw, evolve on islands until nothing gains much, and descend from the best."""
-        rng, end = task.rng(number), working_s() + seconds
+        task, budget, number = turns.task, turns.budget, next(turns.places)
+        rng, end = task.rng(number), min(turns.end, working_s() + seconds)
         population = Population(scorer, self.population)
         points = rng.random((len(task.space), self.draws))
         if found is not None:
@@ -142,29 +157,29 @@ class Search:
         self._descend(population, budget, _nth("descend", number), end)
         return population
 
-    def _refine(
-        self, best: Population, task: Task, budget: Budget, end: float, generations: int | None
-    ) -> None:
+    def _refine(self, best: Population, turns: _Turns, spreads: Iterable[float]) -> None:
         """Evolve and descend by turns until time is over, or once, for so many generations.
 
         Evolution begins near the best point and goes on from where a descent has led; where a turn
-        gains little it begins anew, farther.
+        gains little it begins anew, with the next of some `spreads`, or ends with them.
         """
-        spreads, evolution = cycle(_SPREADS), None
-        for turn in count(1):
-            before = best.best
-            if evolution is None:
-                evolution = Evolution(best, 1, task.rng(0, turn), next(spreads))
-            with budget.stage(_nth("refine", turn), best.scorer.unit, 1.0, end) as log:
-                evolution.run(log, generations or 10**6, _PATIENCE, 0.01)
-            reached = best.best
-            self._descend(best, budget, _nth("descend on", turn), end)
-            if generations or budget.interrupted or working_s() >= end:
+        for spread in spreads:
+            if turns.over:
                 return
-            if best.best < reached:
-                evolution.restart_from(best.z[:, 0])
-            if best.best > (1 - _GAIN) * before:
-                evolution = None
+            evolution, gained = None, True
+            while gained and not turns.over and best.errors.size:
+                number, before = next(turns.numbers), best.best
+                if evolution is None:
+                    evolution = Evolution(best, 1, turns.task.rng(0, number), spread)
+                how = best.scorer.unit, 1.0, turns.end
+                with turns.budget.stage(_nth("refine", number), *how) as log:
+                    evolution.run(log, turns.generations or 10**6, _PATIENCE, 0.01)
+                reached = best.best
+                self._descend(best, turns.budget, _nth("descend on", number), turns.end)
+                turns.made += 1
+                if best.best < reached:
+                    evolution.restart_from(best.z[:, 0])
+                gained = best.best <= (1 - _GAIN) * before
 
     def _descend(self, best: Population, budget: Budget, name: str, end: float) -> None:
         """Levenberg-Marquardt from the best points, where the error is a sum of squares."""
@@ -180,6 +195,19 @@ class Search:
         # Several sweeps are hardly reproduced by accident at once.
         jitter = self.jitter if len(task.traces) == 1 else 0.0
         return FeatureScorer(task.stepped(max(task.dt, self.dt)), jitter, self.feature_weights)
+
+
+class _Turns:
+    """Places and the turns there, numbered, until time is over or, untimed, one turn is made."""
+
+    def __init__(self, task: Task, budget: Budget, end: float, generations: int | None):
+        self.task, self.budget, self.end, self.generations = task, budget, end, generations
+        self.places, self.numbers, self.made = count(1), count(1), 0
+
+    @property
+    def over(self) -> bool:
+        once = self.generations is not None and self.made > 0
+        return once or self.budget.interrupted or working_s() >= self.end
 
 
 def _nth(stage: str, number: int) -> str:
