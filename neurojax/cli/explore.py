@@ -9,7 +9,7 @@ from rich.console import Console
 
 from neurojax.cli.simulate import quantity, settings
 from neurojax.explore import write, write_goldman, write_nernst
-from neurojax.membrane.compartment import check_single
+from neurojax.membrane.requirements import check_single
 from neurojax.model import load_model
 
 EQUATIONS = {"nernst": write_nernst, "goldman": write_goldman}

@@ -18,7 +18,7 @@ from neurojax.cli.sweeps import choose
 from neurojax.fit import CohortFit, CohortWarning, cohort
 from neurojax.fit.stages.regress import CONDUCTANCES
 from neurojax.io.formats import BY_SUFFIX
-from neurojax.membrane.compartment import check_single
+from neurojax.membrane.requirements import check_single
 from neurojax.model import load_model
 from neurojax.model.space import Space
 from neurojax.plot import number

@@ -23,7 +23,7 @@ from neurojax.engine.observables import observables, observe
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, save
 from neurojax.io.files import write_whole
-from neurojax.membrane.compartment import Cell, State, check_single
+from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import (
     Electrode,
     current_clamp,
@@ -33,6 +33,7 @@ from neurojax.membrane.electrode import (
     voltage_clamp,
 )
 from neurojax.membrane.path_names import settable
+from neurojax.membrane.requirements import check_single
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.model import Model, load_model
 from neurojax.plot.sweep import commanded

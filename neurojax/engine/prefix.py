@@ -14,10 +14,11 @@ import jax.numpy as jnp
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold, results
 from neurojax.membrane.channel import Gates, Leaf
-from neurojax.membrane.compartment import Cell, State, check_single, environment, pools
+from neurojax.membrane.compartment import Cell, State, environment, pools
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.network import acts
+from neurojax.membrane.requirements import check_single
 
 
 def check(cell: Cell, electrode: Electrode) -> None:

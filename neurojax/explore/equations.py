@@ -15,9 +15,10 @@ from neurojax.engine.folds import SpikeCount
 from neurojax.engine.observables import check_observables, observe
 from neurojax.explore.javascript import written
 from neurojax.fit.precision import computing, suited
-from neurojax.membrane.compartment import Cell, State, check_ions, check_single, concentrations
+from neurojax.membrane.compartment import Cell, State, concentrations
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import settable, substitute
+from neurojax.membrane.requirements import check_ions, check_single
 from neurojax.membrane.rest import steady_current, steady_state
 from neurojax.units import check_known
 

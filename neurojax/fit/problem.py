@@ -21,9 +21,10 @@ from neurojax.fit.holding import begin, patched
 from neurojax.fit.precision import ROUNDING, Precision, computing, on_host
 from neurojax.loss import Sweep
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell, check_single
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode, n_steps
 from neurojax.membrane.pipette import before, coupled
+from neurojax.membrane.requirements import check_single
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 from neurojax.run.gradients import differentiate

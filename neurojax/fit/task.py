@@ -13,7 +13,8 @@ from neurojax.fit.holding import check_places, level
 from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
 from neurojax.loss import Sweep, counted, noise_of, prepare
-from neurojax.membrane.compartment import Cell, check_single
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.requirements import check_single
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 

@@ -16,21 +16,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from neurojax.membrane.axes import aligned
-from neurojax.membrane.channel import (
-    Channel,
-    Gates,
-    Leaf,
-    ParamInfo,
-    param,
-    pytree,
-    static,
-)
+from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree, static
 from neurojax.membrane.electrode import Electrode, is_ideal_clamp
 from neurojax.membrane.events import Arrival
 from neurojax.membrane.ions import Ion, nernst_potential
 from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
 from neurojax.membrane.sums import Sum
-from neurojax.units import nearest
 
 
 class SubStep(NamedTuple):
@@ -130,10 +121,6 @@ class Cell:
         )
 
 
-CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
-"""What `celsius` may be; it is no `param` because None is a value of it."""
-
-
 IDEAL_CLAMP_G = 1e9
 """Conductance (mS) that brings one compartment of many to its command within one step."""
 
@@ -158,13 +145,6 @@ def is_finite(cell: Cell, s: State) -> Bool[Array, "*pop"]:
     """
     finite = jnp.stack([jnp.isfinite(leaf) for leaf in jax.tree.leaves(s)])
     return finite.all(axis=tuple(range(1 + len(cell.state_axes))))
-
-
-def check_single(cell: Cell, what: str) -> None:
-    """Raise ValueError for a cell with compartments, where `what` is of one without."""
-    if cell.state_axes:
-        kind = type(cell).__name__
-        raise ValueError(f"{what} is of a cell with one compartment, a {kind} has several")
 
 
 def in_all_compartments(cell: Cell, x: Leaf) -> Leaf:
@@ -260,50 +240,6 @@ def ion_temperature(cell: Cell, ion: str) -> Leaf:
     carriers = [channel for channel in cell.channels.values() if ion in channel.carries]
     carriers.sort(key=lambda channel: getattr(channel, "E_rev", 0.0) is not None)
     return carriers[0].celsius_ref if carriers else 20.0
-
-
-def check_ions(cell: Cell, electrode: Electrode) -> None:
-    """Raise ValueError where a channel needs an ion or input which the cell has not.
-
-    Or the electrode gives an input that it has not.
-    """
-    known = concentrations(cell, {})
-    for key, channel in cell.channels.items():
-        needs = {name: name.split("_")[0] for name in channel.reads}
-        if getattr(channel, "E_rev", 0.0) is None:
-            if len(channel.carries) != 1:
-                raise ValueError(
-                    f"channel {key!r}: E_rev is None, but {type(channel).__name__} carries "
-                    f"{len(channel.carries)} ions, so there is no one Nernst potential"
-                )
-            needs |= {f"{ion}_i": ion for ion in channel.carries}
-        for name, ion in needs.items():
-            if name not in known and name not in OF_ANY_CELL:
-                raise ValueError(
-                    f"channel {key!r}: {type(channel).__name__} needs {name!r}, which the cell has "
-                    f"not: give it an ion {ion!r} or an input {name!r} "
-                    f"(have: {', '.join(known) or 'none'})"
-                )
-    ion = cell.electrode_ion
-    if ion is not None and ion not in cell.ions:
-        raise ValueError(f"electrode_ion = {ion!r}: no such ion (have: {', '.join(cell.ions)})")
-    for name in electrode.events:
-        to = cell.channels.get(name)
-        if isinstance(to, Channel) and not to.receives:
-            raise ValueError(f"events of {name!r}: no event opens a {type(to).__name__}")
-        if to is None and name not in cell.inputs:
-            have = [k for k, channel in cell.channels.items() if channel.receives]
-            have += cell.inputs
-            raise ValueError(
-                f"events of {name!r}: the cell has no such channel or input{nearest(name, have)} "
-                f"(have: {', '.join(have) or 'none'})"
-            )
-    for name in electrode.inputs:
-        if name not in known:
-            raise ValueError(
-                f"the electrode's input {name!r} is none of the cell's{nearest(name, known)} "
-                f"(have: {', '.join(known) or 'none'})"
-            )
 
 
 def ionic_current(

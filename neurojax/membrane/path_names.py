@@ -12,9 +12,12 @@ import numpy as np
 from jax.core import Tracer
 
 from neurojax.membrane.channel import Leaf, ParamInfo, check_range, check_real, params
-from neurojax.membrane.compartment import CELSIUS, Cell
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.profiles import DENSITY, Painted, functions_of, with_parameters
 from neurojax.units import check_known
+
+CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
+"""What `celsius` may be; it is no `param` because None is a value of it."""
 
 
 def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from neurojax.membrane.cable import IMPLICIT, Cable
 from neurojax.membrane.channel import Channel, params
-from neurojax.membrane.compartment import CELSIUS, Cell, check_ions
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import as_scheme
+from neurojax.membrane.path_names import CELSIUS
+from neurojax.membrane.requirements import check_ions
 from neurojax.model.registry import Registry, known_channels
 from neurojax.model.shape_tables import (
     GEOMETRY,

@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from neurojax.engine.observables import check_observables
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell, check_ions, check_single, pools
+from neurojax.membrane.compartment import Cell, pools
+from neurojax.membrane.requirements import check_ions, check_single
 from neurojax.recording.trace import Origin, Trace
 from neurojax.rig.amplifier import Rig
 from neurojax.rig.protocols import Protocol

@@ -28,15 +28,10 @@ from neurojax.membrane.axes import (
 )
 from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import Leaf, check_real
-from neurojax.membrane.compartment import (
-    Cell,
-    State,
-    check_ions,
-    in_all_compartments,
-    is_finite,
-)
+from neurojax.membrane.compartment import Cell, State, in_all_compartments, is_finite
 from neurojax.membrane.electrode import Electrode, first_command, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
+from neurojax.membrane.requirements import check_ions
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import check_noise
 from neurojax.run.remarks import remark_on_current

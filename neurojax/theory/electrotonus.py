@@ -19,8 +19,9 @@ from jaxtyping import Array, Float, Int
 from neurojax.membrane import cable, paths
 from neurojax.membrane.axes import aligned, batch_shape, check_compartments, population
 from neurojax.membrane.cable import Cable
-from neurojax.membrane.compartment import Cell, check_ions
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import current_clamp
+from neurojax.membrane.requirements import check_ions
 from neurojax.membrane.rest import at_rest, steady_current
 from neurojax.units import factor
 

@@ -19,7 +19,8 @@ from neurojax.fit.hierarchical.recordings import Plate
 from neurojax.fit.precision import RESOLUTION, Precision, checked, suited
 from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp
-from neurojax.membrane.compartment import Cell, check_single
+from neurojax.membrane.compartment import Cell
+from neurojax.membrane.requirements import check_single
 from neurojax.model.space import Space, free
 from neurojax.recording.trace import Trace
 from neurojax.units import nearest

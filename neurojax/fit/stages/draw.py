@@ -16,7 +16,8 @@ from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
 from neurojax.fit.task import Task
 from neurojax.membrane.axes import aligned, batch_shape
-from neurojax.membrane.compartment import Cell, check_single, environment
+from neurojax.membrane.compartment import Cell, environment
+from neurojax.membrane.requirements import check_single
 from neurojax.membrane.rest import steady_state
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace

@@ -21,10 +21,11 @@ from neurojax.fit.optimisers.current_balance import (
 )
 from neurojax.fit.precision import computing, on_host
 from neurojax.fit.task import Task
-from neurojax.membrane.compartment import Cell, check_single
+from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import parameters
 from neurojax.membrane.pipette import before, coupled, repeated
+from neurojax.membrane.requirements import check_single
 from neurojax.model.space import Free, Space
 from neurojax.recording.trace import Trace
 from neurojax.units import PA
