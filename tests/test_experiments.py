@@ -398,3 +398,38 @@ def test_many_crab_axons(tmp_path):
     assert found["ranges"] == pytest.approx(ranges, rel=0.05)
     # The leak drives the axon, the A current holds it back.
     assert found["correlations"][3][2] == pytest.approx(0.98, abs=0.01)
+
+
+@pytest.mark.slow  # clamped gates are exponentials in test_voltage_clamp
+def test_voltage_clamp(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("022-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Every gate is an exponential: the closed form, in float64.
+    assert found["peak_sodium"] == pytest.approx(1456.838, rel=1e-4)
+    assert found["time_of_peak"] == pytest.approx(0.6176, abs=0.006)
+    assert found["sodium_at_end"] == pytest.approx(16.8322, rel=1e-4)
+    assert found["potassium_at_end"] == pytest.approx(1852.529, rel=1e-5)
+    assert found["gates_at_end"] == pytest.approx(
+        {"na.m": 0.974159, "na.h": 0.00303460, "k.n": 0.904155}, abs=2e-6
+    )
+    assert found["reversal_of_sodium"] == pytest.approx(50.0, abs=0.05)
+    assert found["left_at_rest"] == pytest.approx(0.60530, abs=1e-4)
+    assert found["half_left_at"] == pytest.approx(-62.0012, abs=2e-3)
+    assert found["sum_of_parts_less_whole"] < 2e-3
+
+
+@pytest.mark.slow  # one synapse against closed forms is in test_events
+def test_summation(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("023-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # scipy's LSODA, relative tolerance 1e-9, of an independent right-hand side.
+    assert found["rest"] == pytest.approx(-70.57123, abs=1e-3)
+    heights = [found[k] for k in ("one", "ten", "just_below")]
+    assert heights == pytest.approx([1.22169, 11.08839, 22.86920], abs=2e-3)
+    assert (found["needed"], found["widest"], found["inhibition_that_blocks"]) == (23, 8.0, 6.5)
+    # Stated in the experiment's text.
+    alone, inhibited = found["rate_alone"], found["rate_inhibited"]
+    assert alone[800.0] < 1 < alone[1200.0] and inhibited[1200.0] == 0.0
+    assert inhibited[2800.0] / alone[2800.0] == pytest.approx(0.38, abs=0.06)
