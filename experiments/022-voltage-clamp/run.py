@@ -47,7 +47,7 @@ def draw(axes, t, r, blocked, left):
     for k in range(1, len(STEPS), 2):
         shade = 0.2 + 0.75 * k / len(STEPS)
         family.plot(t, r["i_ion"][:, k] / 1e3, color=BLUE, alpha=shade, lw=1.4)
-    family.set(title="Steps from −65 to −50 … +80 mV", ylabel="outward current (mA/cm²)")
+    family.set(title="Steps from rest to -50 … +80 mV", ylabel="outward current (mA/cm²)")
 
     apart.plot(t, r["i_ion"][:, shown] / 1e3, color=BLUE, lw=1.8, label="both")
     apart.plot(t, blocked["k"]["i_ion"][:, shown] / 1e3, color=ORANGE, lw=1.8, label="K blocked")

@@ -1,4 +1,4 @@
-"""Many whispers, one shout: synaptic potentials add up, in number and in time, until a spike starts.
+"""Many whispers, one shout: synaptic potentials add up until a spike starts.
 
 The regular-spiking cortical neuron of Pospischil et al. 2008, Biol Cybern 99:427,
 doi:10.1007/s00422-008-0263-8, with excitatory synapses of 2 nS and inhibitory ones.
