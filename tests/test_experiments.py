@@ -433,3 +433,20 @@ def test_summation(tmp_path):
     alone, inhibited = found["rate_alone"], found["rate_inhibited"]
     assert alone[800.0] < 1 < alone[1200.0] and inhibited[1200.0] == 0.0
     assert inhibited[2800.0] / alone[2800.0] == pytest.approx(0.38, abs=0.06)
+
+
+@pytest.mark.slow  # the receptors against their matrices are in test_synapse
+def test_dose_and_response(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("024-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # E c^2 / ((1 + c)^2 + E c^2) in closed form; the matrix exponential by scipy.
+    most = {-120.0: 0.9692429, -60.0: 0.9174905, 40.0: 0.6620889}
+    assert found["most_open"] == pytest.approx(most, abs=1e-5)
+    assert found["half_dose"] == pytest.approx(0.0159301, rel=2e-3)  # between doses on a grid
+    assert found["hill_slope"] == pytest.approx(1.70813, abs=5e-3)
+    peaks = {0.03: 0.408447, 0.1: 0.829406, 0.3: 0.910059, 1.0: 0.932323}
+    assert found["brief_peaks"] == pytest.approx(peaks, abs=1e-4)
+    assert found["closing_ms"] == pytest.approx(1.543109, rel=1e-4)
+    assert found["ampa_peak"] == pytest.approx(0.210697, abs=2e-4)
+    assert found["ampa_left"] == pytest.approx(0.105296, abs=2e-4)
