@@ -450,3 +450,26 @@ def test_dose_and_response(tmp_path):
     assert found["closing_ms"] == pytest.approx(1.543109, rel=1e-4)
     assert found["ampa_peak"] == pytest.approx(0.210697, abs=2e-4)
     assert found["ampa_left"] == pytest.approx(0.105296, abs=2e-4)
+
+
+@pytest.mark.slow  # both cells against their papers are in test_senses
+def test_light_and_sound(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("025-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # LSODA of the same equations: smallest potential, and its time after the flash's end.
+    lowest = {6.25: (-37.7998, 554.0), 62.5: (-46.3798, 396.0)}
+    lowest |= {312.5: (-53.9237, 180.0), 6250.0: (-58.5513, 68.0)}
+    for photons, (v, at) in lowest.items():
+        moved = found["rod_at_rest"] - found["hyperpolarised_by"][photons]
+        assert moved == pytest.approx(v, abs=0.12)
+        assert found["time_of_lowest"][photons] == pytest.approx(at + 20, abs=12)
+    # Baylor, Lamb & Yau 1979: a photon suppresses 1 pA, some 30 suppress half.
+    assert found["of_one_photon_pA"] == pytest.approx(1.0, abs=0.03)
+    assert found["left_of_dark_current"] == pytest.approx(0.5, abs=0.01)
+    # Stated in the experiment's text.
+    assert found["hair_cell_at_rest"] == pytest.approx(-51.694, abs=2e-3)
+    moved = found["depolarised_by"]
+    assert [moved[x] for x in (0.1, 1.0)] == pytest.approx([1.70, 10.46], abs=0.03)
+    assert found["other_way"] == pytest.approx(-2.38, abs=0.03)
+    assert found["adapted"] == pytest.approx(0.145, abs=0.01)
