@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import neurojax
 from neurojax import fit as fitting
 from neurojax import report
-from neurojax.cli import app, deliver, demo, fit
+from neurojax.cli import app, console, deliver, demo, fit
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.sweeps import divide
 from neurojax.io import load
@@ -32,8 +32,8 @@ def run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments):
-        monkeypatch.setattr(app, "out", Wide(False))
-        monkeypatch.setattr(app, "err", Wide(True))
+        monkeypatch.setattr(console, "out", Wide(False))
+        monkeypatch.setattr(console, "err", Wide(True))
         return CliRunner().invoke(app.app, [str(a) for a in arguments])
 
     return invoke
@@ -199,7 +199,9 @@ STEP = ("--amplitude", "100 pA", "--duration", "100 ms")
         (("squid", "--amplitude", "170 pF"), "expected a current (pA, nA)"),
         (("squid", "--amplitude", "170 pAmp"), "unknown unit 'pAmp'"),
         (("squid", "--amplitude", "9 kg"), "--amplitude = '9 kg': unknown unit 'kg'; expected a"),
-        (("squid", *STEP, "--duration", "3 mV"), "'mV' is a unit of voltage"),
+        (("squid", "--amplitude", "9 pA", "--duration", "3 mV"), "'mV' is a unit of voltage"),
+        (("squid", *STEP, "--duration", "1 s"), "--duration is given twice; expected it once"),
+        (("~no/x.toml", *STEP), "a path begins with ~, but there is no such user"),
         (("squid", *STEP, "--stop", "3 s"), "expected 0 <= start <= stop <= duration"),
         (("squid", *STEP, "--dt", "0"), "--dt = 0: expected a time step between 0 and 1 ms"),
         (("squid", *STEP, "--holding", "-70 mV"), "--amplitude is in pA but --holding in mV"),

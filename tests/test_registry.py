@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import neurojax as nj
 from neurojax import channels
 from neurojax.channels import SquidLeak
-from neurojax.cli import app
+from neurojax.cli import app, console
 from neurojax.membrane.channel import param, pytree
 from neurojax.model import ModelError, load_model, parse_model, to_toml
 from neurojax.model.registry import classes_in, registry
@@ -60,8 +60,8 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "cells" / "mine.py").write_text(MINE)
     (tmp_path / "cells" / "slow.toml").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "out", Console(width=200, highlight=False, soft_wrap=True))
-    monkeypatch.setattr(app, "err", Console(stderr=True, width=200, soft_wrap=True))
+    monkeypatch.setattr(console, "out", Console(width=200, highlight=False, soft_wrap=True))
+    monkeypatch.setattr(console, "err", Console(stderr=True, width=200, soft_wrap=True))
     return tmp_path / "cells"
 
 

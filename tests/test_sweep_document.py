@@ -12,8 +12,7 @@ from sweeps import squid
 from typer.testing import CliRunner
 
 from neurojax import sweep
-from neurojax.cli import app
-from neurojax.cli import sweep as commands
+from neurojax.cli import app, console
 from neurojax.sweep import document, tasks
 from neurojax.sweep.read import read as read_results
 from neurojax.sweep.run import manifest_of
@@ -244,9 +243,8 @@ def call(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments):
-        for module in (commands, app):
-            monkeypatch.setattr(module, "out", Console(width=200, soft_wrap=True))
-            monkeypatch.setattr(module, "err", Console(stderr=True, width=200, soft_wrap=True))
+        monkeypatch.setattr(console, "out", Console(width=200, soft_wrap=True))
+        monkeypatch.setattr(console, "err", Console(stderr=True, width=200, soft_wrap=True))
         return CliRunner().invoke(app.app, ["sweep", *map(str, arguments)])
 
     return invoke

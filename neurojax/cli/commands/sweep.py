@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from neurojax.cli import console
+from neurojax.cli.strict import Command
 
 if TYPE_CHECKING:
     from neurojax.sweep.document import Document
-
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 commands = typer.Typer(no_args_is_help=True, help="Sweep parameters of a model: see sweep run.")
 
@@ -28,7 +28,7 @@ Shard_ = Annotated[
 ]
 
 
-@commands.command()
+@commands.command(cls=Command)
 def run(file: File_, output: Output_ = None, shard: Shard_ = "") -> None:
     """Compute the sweep of a file, or what is missing of it."""
     from neurojax.sweep import document
@@ -37,7 +37,7 @@ def run(file: File_, output: Output_ = None, shard: Shard_ = "") -> None:
     _compute(asked, shard, asked.store)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def resume(folder: Folder_, shard: Shard_ = "") -> None:
     """Go on with a sweep that was interrupted, killed or damaged."""
     from neurojax.sweep import document, storage
@@ -54,15 +54,15 @@ def _compute(document: Document, shard: str, how: dict[str, Any]) -> None:
     found = None if shard else tasks.detected()
     part = tasks.part_of(shard) if shard else found[0] if found else (1, 1)
     if found:
-        out.print(f"part {part[0]}/{part[1]}, as {found[1]} says", soft_wrap=True)
+        console.out.print(f"part {part[0]}/{part[1]}, as {found[1]} says", soft_wrap=True)
     bar = Progress(
         TextColumn("cells"),
         BarColumn(bar_width=24),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=out,
-        disable=not out.is_terminal,
+        console=console.out,
+        disable=not console.out.is_terminal,
     )
     task = bar.add_task("cells", total=None)
 
@@ -80,22 +80,28 @@ def _compute(document: Document, shard: str, how: dict[str, Any]) -> None:
                 **how,
             )
     except KeyboardInterrupt:
-        err.print(
+        console.err.print(
             f"interrupted; go on with: neurojax sweep resume {document.output}", soft_wrap=True
         )
         raise typer.Exit(130) from None
     if done.damaged:
-        out.print(f"{len(done.damaged)} damaged shards were computed again")
-    out.print(f"{done.computed} shards computed, {done.found} were there: {document.output}")
+        console.out.print(f"{len(done.damaged)} damaged shards were computed again")
+    console.out.print(
+        f"{done.computed} shards computed, {done.found} were there: {document.output}"
+    )
     if done.failed:
-        out.print(f"{done.failed} cells left the finite numbers: see `neurojax sweep status`")
+        console.out.print(
+            f"{done.failed} cells left the finite numbers: see `neurojax sweep status`"
+        )
     if done.missing:
-        out.print(f"{done.missing} shards are still to come, from other processes")
+        console.out.print(f"{done.missing} shards are still to come, from other processes")
     else:
-        out.print(f"all results as one array: {document.output / 'sweep.h5'}", soft_wrap=True)
+        console.out.print(
+            f"all results as one array: {document.output / 'sweep.h5'}", soft_wrap=True
+        )
 
 
-@commands.command()
+@commands.command(cls=Command)
 def plan(file: File_, output: Output_ = None) -> None:
     """Cells, shards, bytes and time of a sweep, from a short run that is timed."""
     from neurojax.sweep import document
@@ -103,16 +109,16 @@ def plan(file: File_, output: Output_ = None) -> None:
 
     asked = document.read_sweep(file, output or Path("sweep"))
     for line in plan(asked.sweep, **asked.store).sentences():
-        out.print(line, soft_wrap=True)
+        console.out.print(line, soft_wrap=True)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def status(folder: Folder_) -> None:
     """Which shards are there, and which cells failed."""
     _tell(folder, verify=False)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def verify(folder: Folder_) -> None:
     """Read every shard and compare its checksum; exit code 1 where one is damaged or missing."""
     if not _tell(folder, verify=True):
@@ -127,15 +133,15 @@ def _tell(folder: Path, verify: bool) -> bool:
     manifest = Folder(folder).read()
     found = status.status(Folder(folder), manifest, verify)
     for line in found.sentences():
-        out.print(line, soft_wrap=True)
+        console.out.print(line, soft_wrap=True)
     if found.first_failed is not None and manifest.source:
         sweep = again(manifest, folder).sweep
         told = status.described(sweep, found.first_failed)
-        out.print(f"cell {found.first_failed}: {told}", soft_wrap=True)
+        console.out.print(f"cell {found.first_failed}: {told}", soft_wrap=True)
     return not (found.damaged or found.missing)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def merge(folder: Folder_) -> None:
     """Present the shards that are whole as one array, sweep.h5; the cells of others are NaN."""
     from neurojax.sweep.document import again
@@ -148,11 +154,11 @@ def merge(folder: Folder_) -> None:
     whole = room.whole(manifest)
     merge(again(manifest, folder).sweep, room, manifest, whole)
     if damaged := room.there(manifest) - whole:
-        out.print(f"left out as damaged: {listed(sorted(damaged))}", soft_wrap=True)
-    out.print(f"all results as one array: {room.merged}", soft_wrap=True)
+        console.out.print(f"left out as damaged: {listed(sorted(damaged))}", soft_wrap=True)
+    console.out.print(f"all results as one array: {room.merged}", soft_wrap=True)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def plot(
     folder: Folder_,
     output: Annotated[
@@ -173,10 +179,10 @@ def plot(
     from neurojax.cli.sweep_plot import draw
 
     draw(folder, output, of=of, x=x, y=y, at=at or [], lines=lines)
-    out.print(f"drawn: {output}", soft_wrap=True)
+    console.out.print(f"drawn: {output}", soft_wrap=True)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def script(
     file: File_,
     tasks: Annotated[int, typer.Option(help="Tasks of the array.")] = 10,
@@ -196,7 +202,7 @@ def script(
     command = ["neurojax", "sweep", "run", str(file.resolve())]
     text = sbatch_script(command, asked.sweep.name, tasks, hours, cores, gpus)
     if output is None:
-        out.print(text, soft_wrap=True, markup=False, end="")
+        console.out.print(text, soft_wrap=True, markup=False, end="")
     else:
         write_whole(output, text)
-        out.print(f"submit it with: sbatch {output}", soft_wrap=True)
+        console.out.print(f"submit it with: sbatch {output}", soft_wrap=True)

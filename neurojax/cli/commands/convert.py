@@ -1,0 +1,29 @@
+"""neurojax convert: a Python file of an NMODL channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurojax.cli import console
+
+
+def convert(
+    mod: Annotated[Path, typer.Argument(help="An NMODL file: Ca_HVA.mod.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Python file. Default: printed.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the class. Default: from SUFFIX.")] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Tabulate its current under voltage steps.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw its current under voltage steps: .png, .svg, .pdf.")
+    ] = None,
+) -> None:
+    """Make a Python file of an NMODL channel, to read and to change; models take .mod, too."""
+    from neurojax.cli.convert import run_convert
+
+    run_convert(mod, output, name, check, plot, console.out)

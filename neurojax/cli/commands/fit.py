@@ -1,0 +1,109 @@
+"""neurojax fit: what can be asked of a fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurojax.cli import console
+from neurojax.cli.reading import (
+    ChannelOption,
+    ClampOption,
+    CommandOption,
+    GainOption,
+    Reading,
+    UnitOption,
+    WindowOption,
+)
+
+
+def fit(
+    recording: Annotated[
+        str, typer.Argument(help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP, or a folder of IBW.")
+    ] = "",
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A packaged model (see: neurojax models), .toml or fitted .h5; or auto, which "
+            "chooses among packaged ones of neurons."
+        ),
+    ] = "",
+    sweeps: Annotated[
+        str, typer.Option(help="Sweeps to fit: 1,3 or sine_wave or IV:2. Default: chosen for you.")
+    ] = "",
+    held_out: Annotated[
+        str, typer.Option(help="Sweeps to predict only. Default: all that are not fitted.")
+    ] = "",
+    clamp: ClampOption = "",
+    channel: ChannelOption = "",
+    command: CommandOption = "",
+    gain: GainOption = 1.0,
+    unit: UnitOption = "",
+    window: WindowOption = "",
+    seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 120.0,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="Stages of the fit in their order, such as search,certify: draw, regress, search "
+            "(features of spikes), nudge (least squares led by the data), polish, certify. "
+            "Default: what suits the recording."
+        ),
+    ] = "",
+    starts: Annotated[
+        int | None,
+        typer.Option(help="Random starts, or the population of a search."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
+    precision: Annotated[
+        str, typer.Option(help="Simulate in 'single' (float32) or 'exact' (float64, slower).")
+    ] = "single",
+    stimulus: Annotated[
+        str,
+        typer.Option(
+            help="'auto': a measured current is replaced by its steps. 'measured': it drives the "
+            "model as it is, with its noise and artefacts of spikes."
+        ),
+    ] = "auto",
+    pipette: Annotated[
+        str,
+        typer.Option(
+            help="Series resistance and capacitance between amplifier and cell: 'auto', where the "
+            "recording shows them, 'yes' or 'no'."
+        ),
+    ] = "auto",
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this fit (HDF5), instead of RECORDING and MODEL."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Results, HDF5; while the fit runs, the best so far.")
+    ] = Path("fit.h5"),
+    report: Annotated[Path, typer.Option(help="Report, HTML.")] = Path("fit.html"),
+    save_model: Annotated[
+        Path | None, typer.Option(help="The fitted model, TOML. Default: not written.")
+    ] = None,
+) -> None:
+    """Fit a model to a recording; write results (HDF5) and a report (HTML)."""
+    from neurojax.cli import fit
+
+    if resume is None and not (recording and model):
+        raise ValueError("name a RECORDING and a MODEL, or --resume a fit.h5")
+    job = fit.Job(
+        model=model,
+        recording=recording,
+        outputs=fit.Outputs(output, report, save_model),
+        sweeps=sweeps,
+        held_out=held_out,
+        reading=Reading(clamp, channel, command, gain, unit, window),
+        seconds=seconds,
+        method=method,
+        starts=starts,
+        seed=seed,
+        precision=precision,
+        stimulus=stimulus,
+        pipette=pipette,
+        resume=resume,
+    )
+    raise typer.Exit(fit.run_job(job, console.out, console.err))
