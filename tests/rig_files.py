@@ -90,6 +90,59 @@ def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=Fa
     return path
 
 
+def abf2(path, sweeps, channels, outputs=(), version=(2, 6), dt_us=100.0):
+    """An ABF2 file of float32. `sweeps`, channels and outputs are as those of `abf1`.
+
+    The list of an output is written as Clampex does: not "enabled". `trained` is (period, level)
+    after a train of conditioning pulses.
+    """
+    sweeps = np.asarray(sweeps, float)
+    strings, sections = ["Clampex"], {}
+
+    def word(text):
+        strings.append(text)
+        return len(strings)
+
+    def packed(size, *fields):
+        raw = bytearray(size)
+        for kind, at, *values in fields:
+            struct.pack_into("<" + kind, raw, at, *values)
+        return bytes(raw)
+
+    protocol = (("h", 0, 5), ("f", 2, dt_us), ("i", 30, len(sweeps)), ("f", 110, 10.0))
+    sections[76] = [packed(512, *protocol, ("i", 118, 32768))]
+    sections[92] = [
+        packed(128, ("h", 0, number), *(("f", at, 1.0) for at in (28, 40, 48)),
+               ("ii", 74, word(name), word(unit)))
+        for name, unit, number in channels
+    ]  # fmt: skip
+    sections[108], sections[156], sections[172] = [], [], []
+    for k, output in enumerate(outputs):
+        told = HOLD | output
+        fields = [("h", 0, k), ("f", 12, told["holding"])]
+        fields += [("ii", 24, word(told["name"]), word(told["unit"]))]
+        fields += [("hh", 40, int(told["source"] > 0), told["source"])]
+        if "trained" in told:
+            fields += [("h", 60, 1), ("ff", 82, *told["trained"])]
+        sections[108].append(packed(256, *fields))
+        rows = enumerate(told["epochs"])
+        sections[156] += [packed(48, ("hhhffiiii", 0, e, k, *epoch)) for e, epoch in rows]
+        if "list" in told:
+            parameter, text = told["list"]
+            sections[172].append(packed(64, ("hhhhi", 0, k, 0, parameter, 0, word(text))))
+    sections[220] = [b"SSCH" + bytes(40) + "\0".join(strings).encode() + b"\0"]
+    sections[236] = [v.tobytes() for v in sweeps.transpose(0, 2, 1).reshape(-1).astype("<f4")]
+    head = bytearray(packed(512, ("I", 12, len(sweeps)), ("h", 30, 1)))
+    head[:8] = b"ABF2\0\0" + bytes(version[::-1])
+    body = b""
+    for at, rows in sections.items():
+        size = len(rows[0]) if rows else 0
+        struct.pack_into("<IIq", head, at, (512 + len(body)) // 512 if rows else 0, size, len(rows))
+        body += b"".join(rows) + bytes(-sum(map(len, rows)) % 512)
+    path.write_bytes(bytes(head) + body)
+    return path
+
+
 def igor(path, samples, unit, dt=2.5e-4):
     """A version 5 Igor binary wave of float32, little-endian."""
     samples = np.asarray(samples, dtype="<f4")

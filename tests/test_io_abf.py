@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from recordings import case
-from rig_files import abf1
+from rig_files import abf1, abf2
 
 from neurojax.io import RecordingWarning, read
 from neurojax.recording import features
@@ -88,6 +88,47 @@ def test_a_user_list_is_what_was_commanded(parameter, tmp_path):
         np.testing.assert_array_equal(trace.i_pA, command)
 
 
+@pytest.mark.parametrize(
+    ("version", "parameter"),
+    [((2, 0), 22), ((2, 6), 32), ((2, 9), 62), ((2, 9), 112)],
+    ids=["level", "duration", "level_pclamp11", "duration_pclamp11"],
+)
+def test_a_user_list_of_version_2(version, parameter, tmp_path):
+    """Its numbering leaves room for 10 epochs up to pClamp 10, and for 50 since."""
+    told = epochs((1, 0.0, 0.0, 500), (1, 10.0, 5.0, 1000)) | {"list": (parameter, "50, 300, 20,")}
+    level = parameter in (22, 62)
+    on = PRE + 500
+    wanted = [
+        step(v, on=on, off=on + 1000) if level else step(10.0 + 5 * k, on=on, off=on + v)
+        for k, v in enumerate((50, 300, 20))
+    ]
+    sweeps = [[membrane(w)] for w in wanted]
+    path = abf2(tmp_path / "x.abf", sweeps, CHANNELS[:1], [told], version)
+    for trace, command in zip(quietly(path), wanted, strict=True):
+        np.testing.assert_array_equal(trace.i_pA, command)
+
+
+def test_after_a_train_of_conditioning_pulses_sweeps_begin_at_its_last_level(tmp_path):
+    told = epochs((1, 50.0, 0, 1000)) | {"holding": -10.0, "trained": (5.0, 20.0)}
+    path = abf2(tmp_path / "x.abf", [[membrane(np.zeros(N))]], CHANNELS[:1], [told])
+    (trace,) = quietly(path)
+    assert [*trace.i_pA[[0, PRE, PRE + 1000, -1]]] == [20.0, 50.0, -10.0, -10.0]
+
+
+def test_an_output_that_is_labelled_as_the_response_is_no_command(tmp_path):
+    """And the holding of another output is no command either."""
+    outputs = [epochs((1, 0.0, 0, 1000)), {"unit": "mV", "holding": -55.0, "name": "Other"}]
+    path = abf2(tmp_path / "x.abf", [[membrane(np.zeros(N))]], (("IN 0", "pA", 0),), outputs)
+    with pytest.raises(RecordingError, match=r"'Cmd', .*labelled 'pA'.*channel='IN 0', unit='mV'"):
+        read(path)
+    assert quietly(path, channel="IN 0", unit="mV")[0].v_mV[0] == pytest.approx(-70)
+    outputs[0]["unit"] = "?"
+    abf2(path, [[membrane(np.zeros(N))]], (("IN 3", "pA", 3),), outputs)
+    (trace,) = quietly(path)
+    assert trace.holding == -55.0
+    assert re.search("holding of 'Other' is taken.* a guess", " ".join(trace.warnings))
+
+
 def test_a_stimulus_file_is_beside_the_recording_scaled_and_of_its_length(tmp_path):
     wanted = step(50.0)
     told = {"source": 2, "file": ("C:\\rig\\Ramp.atf", 25.0, 5.0)}
@@ -95,12 +136,14 @@ def test_a_stimulus_file_is_beside_the_recording_scaled_and_of_its_length(tmp_pa
     with pytest.raises(RecordingError, match=r"x\.abf: .*file Ramp\.atf .*same folder"):
         read(path)
 
-    def stimulus(n):
+    def stimulus(n, title="Cmd (V)"):
         rows = "\n".join(f"{1e-4 * k:.4f}\t{x:.2f}" for k, x in enumerate((wanted[:n] - 5) / 25))
-        text = f'ATF\t1.0\n0\t2\n"Time (s)"\t"Cmd (V)"\n{rows}\n'
+        text = f'ATF\t1.0\n0\t2\n"Time (s)"\t"{title}"\n{rows}\n'
         (tmp_path / "ramp.atf").write_text(text)
 
     stimulus(N)
+    np.testing.assert_allclose(quietly(path)[0].i_pA, wanted, atol=1e-6)
+    stimulus(N, "Trace #1")  # as programs write it that leave out units
     np.testing.assert_allclose(quietly(path)[0].i_pA, wanted, atol=1e-6)
     stimulus(N - 100)
     with pytest.raises(RecordingError, match=r"ramp\.atf has 3900 samples, but the sweep 4000"):

@@ -7,7 +7,8 @@ import pytest
 from rig_files import axograph, wcp
 
 from neurojax.io import read
-from neurojax.io.channels import Output, Recorded, Recording, traces_of
+from neurojax.io.channels import traces_of
+from neurojax.io.rig import Output, Recorded, Recording
 from neurojax.io.source import Asked
 from neurojax.recording.trace import RecordingError
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.io.abf_header import Header, read_header, samples
-from neurojax.io.abf_header import Output as HeaderOutput
+from neurojax.io.abf_fields import Header
+from neurojax.io.abf_fields import Output as HeaderOutput
+from neurojax.io.abf_header import read_header, samples
 from neurojax.io.abf_waveform import UnknownStimulus, commands
-from neurojax.io.channels import Output, Recorded, Recording, traces_of
+from neurojax.io.channels import traces_of
+from neurojax.io.rig import Output, Recorded, Recording
 from neurojax.io.source import Asked, reading
 from neurojax.recording.trace import Trace
 

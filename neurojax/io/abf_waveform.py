@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.io.abf_header import Epoch, Header, Output, Played, read_header, samples
+from neurojax.io.abf_fields import Epoch, Header, Output, Played
+from neurojax.io.abf_header import read_header, samples
 from neurojax.io.atf import read_columns
 from neurojax.recording.trace import RecordingError
 
@@ -64,7 +65,9 @@ def _sweep(header: Header, output: Output, sweep: int, n: int) -> np.ndarray:
 
 
 def _start_level(output: Output, sweep: int) -> float:
-    """Where a sweep begins: at holding, or where the one before it ended."""
+    """Where a sweep begins: at holding, where a train left it, or where the one before ended."""
+    if output.after_train is not None:
+        return output.after_train
     used = [k for k, e in enumerate(output.epochs) if e.type]
     if sweep == 0 or not output.keeps_last or not used:
         return output.holding

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.io.channels import Recorded, Recording, traces_of
+from neurojax.io.channels import traces_of
+from neurojax.io.rig import Recorded, Recording
 from neurojax.io.source import Asked, convert, even_dt, reading
 from neurojax.recording.trace import RecordingError, Trace
 
@@ -23,7 +24,7 @@ class Column(NamedTuple):
     """A sweep of a signal."""
 
     name: str
-    unit: str
+    unit: str  # "" where the file has none, as files of stimuli
     samples: np.ndarray
 
 
@@ -72,12 +73,9 @@ def read_columns(path: Path) -> Columns:
     found = []
     for k, title in enumerate(titles[1:]):
         match = _TITLE.fullmatch(title)
-        if match is None:
-            raise RecordingError(
-                f"{path}, column {title!r}: no unit is given; expected `name (mV)`"
-            )
-        name = signals[k] if signals else _plain(match["name"])
-        found.append(Column(name, match["unit"], table[:, k + 1]))
+        name, unit = (match["name"], match["unit"]) if match else (title, "")
+        name = signals[k] if signals else _plain(name)
+        found.append(Column(name, unit, table[:, k + 1]))
     time = _TITLE.fullmatch(titles[0])
     t_ms = convert(table[:, 0], time["unit"] if time else None, "ms", f"{path}, column of time")
     return Columns(t_ms, found)

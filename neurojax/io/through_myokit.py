@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.io.channels import Output, Recorded, Recording, traces_of
+from neurojax.io.channels import traces_of
+from neurojax.io.rig import Output, Recorded, Recording
 from neurojax.io.source import Asked, needs, reading
 from neurojax.recording.trace import RecordingError, Trace
 

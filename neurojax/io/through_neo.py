@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurojax.io.channels import Recorded, Recording, traces_of
+from neurojax.io.channels import traces_of
+from neurojax.io.rig import Recorded, Recording
 from neurojax.io.source import Asked, needs, reading
 from neurojax.recording.trace import RecordingError, Trace
 
@@ -30,6 +32,7 @@ def _read(path: Path, kind: str, reader: str, asked: Asked) -> list[Trace]:
         raise needs("neo", path, "io-more") from error
     with warnings.catch_warnings(), reading(path, kind):
         warnings.simplefilter("ignore")  # neo's own, on deprecations
+        logging.getLogger("neo").setLevel(logging.CRITICAL + 1)  # what it cannot read, we say
         blocks = getattr(neo_io, reader)(str(path)).read(lazy=False)
         segments = [segment for block in blocks for segment in block.segments]
         return traces_of(_recording(path, kind, segments), asked)
