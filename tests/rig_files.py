@@ -27,7 +27,8 @@ def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=Fa
     put("f", 4, 1.83)
     put("h", 8, told.get("mode", 5))
     put("i", 10, sweeps.size)
-    put("i", 16, n_sweeps)
+    lengths = told.get("lengths", [n] * n_sweeps)
+    put("i", 16, len(lengths))
     put("i", 40, 12)
     put("h", 100, int(floats))
     put("h", 120, n_channels)
@@ -83,9 +84,10 @@ def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=Fa
     tail = b""
     if starts is not None:  # in samples of the converter
         put("i", 92, 12 + -(-data.nbytes // 512))
-        put("i", 96, n_sweeps)
+        put("i", 96, len(lengths))
         tail = bytes(-data.nbytes % 512)
-        tail += b"".join(struct.pack("<ii", int(s), n * n_channels) for s in starts)
+        pairs = zip(starts, lengths, strict=True)
+        tail += b"".join(struct.pack("<ii", s, length * n_channels) for s, length in pairs)
     path.write_bytes(bytes(head) + data.tobytes() + tail)
     return path
 

@@ -185,6 +185,18 @@ def test_samples_may_be_floats_and_sweeps_begin_when_they_did(tmp_path):
     np.testing.assert_allclose(resistances(traces), 500.0, rtol=1e-3)
 
 
+def test_events_are_as_long_as_they_were(tmp_path):
+    """Also where the samples of the file are no multiple of the sweeps."""
+    v = -70 + np.arange(301) * 0.01
+    lengths, starts = (50, 150, 101), (0, 100, 400)
+    asked = {"mode": 1, "lengths": lengths, "starts": starts, "floats": True}
+    path = abf1(tmp_path / "x.abf", [[v]], CHANNELS[:1], [{}], **asked)
+    traces = quietly(path)
+    assert [t.v_mV.size for t in traces] == [*lengths]
+    assert [t.begun_ms for t in traces] == [0.0, 10.0, 40.0]
+    np.testing.assert_allclose(np.concatenate([t.v_mV for t in traces]), v, atol=1e-4)
+
+
 def test_several_cells_in_a_file(tmp_path):
     channels = (("Vm1", "mV", 0), ("Vm2", "mV", 1))
     outputs = [epochs((1, 50.0, 0, 2000)), epochs((1, -40.0, 0, 2000))]

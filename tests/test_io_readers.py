@@ -725,3 +725,52 @@ def test_the_fuzzer_finds_nothing():
     told = [sys.executable, ROOT / "tests" / "fuzz_files.py", "--number", "160"]
     done = subprocess.run(told, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-500:]
+
+
+# SyncroPatch, as it is exported: currents of a well, times of a plate, the command.
+
+
+def syncropatch(folder, name="p1-step-B07", t=(), i=(), **others):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.csv").write_text('"current"\n' + "\n".join(f"{x:.6e}" for x in i) + "\n")
+    for other, content in others.items():
+        (folder / f"p1-step-{other}.csv").write_text(content)
+    return folder / f"{name}.csv"
+
+
+def rows(*columns):
+    return "".join(",".join(f"{x:.9g}" for x in row) + "\n" for row in zip(*columns, strict=True))
+
+
+def test_syncropatch_files_of_both_layouts(tmp_path):
+    t = np.arange(800) * 0.5
+    v = np.where((t >= 100) & (t < 300), 20.0, -80.0)
+    i = 3.0 * (v + 80)
+    seconds = '"time"\n' + rows(1e-3 * t)
+    first = syncropatch(tmp_path / "a", i=i, times=seconds)
+    with pytest.raises(RecordingError, match=r"p1-step-voltages\.csv or .*partner"):
+        read(first)
+    (tmp_path / "protocol-time-series").mkdir()
+    fine = np.arange(4000) * 0.1  # the protocol is sampled finer than the current
+    command = np.where((fine >= 100) & (fine < 300), 20.0, -80.0)
+    protocol = tmp_path / "protocol-time-series" / "protocol-step.csv"
+    protocol.write_text('"time","voltage"\n' + rows(1e-3 * fine, command))
+    second = syncropatch(
+        tmp_path / "b",
+        "p1-step-B07-before-sweep1",
+        i=i,
+        times=rows(t),
+        voltages=",time,voltage\n" + rows(np.arange(800), t, v),
+    )
+    (one,), (two,), (three,) = read(first), read(second), read(second, partner=protocol)
+    for trace in (one, two, three):
+        assert (trace.clamp, trace.dt_ms, trace.holding) == ("voltage", 0.5, -80.0)
+        np.testing.assert_allclose(trace.v_mV, v)
+        np.testing.assert_allclose(trace.i_pA, i, atol=1e-4)
+    assert (two.sweep, two.name) == (1, "p1-step-B07-before")
+    assert quietly(second, current_unit="nA")[0].i_pA.max() == pytest.approx(3e5)
+    short = syncropatch(tmp_path / "b", "p1-step-C01", i=i[:-5])
+    with pytest.raises(RecordingError, match=r"C01\.csv: has 795 samples.*times\.csv 800 times"):
+        read(short)
+    with pytest.raises(RecordingError, match=r"plate-protocol-A01\.csv"):
+        read(syncropatch(tmp_path / "b", "nameless", i=i))

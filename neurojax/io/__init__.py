@@ -1,4 +1,4 @@
-"""Recordings in (ABF, NWB, IBW, CSV, NPZ), morphologies (SWC, ASC, H5), results out (HDF5)."""
+"""Recordings in (ABF, NWB, IBW, tables ...), morphologies (SWC, ASC, H5), results out (HDF5)."""
 
 from neurojax.io.checks import RecordingWarning
 from neurojax.io.example import example_recording

@@ -21,6 +21,9 @@ BLOCK = 512
 _FIRST_OF_LIST = 11
 """The number of the first parameter of an epoch in a user list; those before concern no level."""
 
+_EVENTS = 1
+"""The mode of acquisition in which sweeps are as long as their events."""
+
 MULTICLAMP = 24
 MODES = {0: "voltage", 1: "current", 2: "current"}
 """The telegraphed mode of a MultiClamp; 2 is I = 0."""
@@ -148,18 +151,29 @@ def equal_lengths(
 
 
 def timed(
-    synch: list[tuple[int, int]], unit_us: float, lengths: tuple[int, ...], mode: int, header: Any
+    synch: list[tuple[int, int]],
+    lengths: tuple[int, ...],
+    *,
+    unit_ms: float,
+    every_ms: float,
+    channels: int,
+    points: int,
+    mode: int,
 ) -> tuple[tuple[float, ...] | None, tuple[int, ...]]:
-    """When sweeps began (ms) and how long they are, from the table of the acquisition."""
-    channels, interval_us, every_s = header
+    """When sweeps began (ms) and how long they are, from the table of the acquisition.
+
+    That has the beginning of each, in `unit_ms`, and its samples of all channels, of which the file
+    has `points`.
+    """
     if len(synch) == len(lengths):
-        if mode == 1 and sum(n for _, n in synch) <= sum(lengths) * channels:
-            lengths = tuple(max(n // channels, 1) for _, n in synch)
-        starts = [start * (unit_us or interval_us) * 1e-3 for start, _ in synch]
+        told = [n for _, n in synch]
+        if mode == _EVENTS and min(told) >= channels and sum(told) <= points:
+            lengths = tuple(n // channels for n in told)
+        starts = [unit_ms * start for start, _ in synch]
         if all(b > a for a, b in pairwise(starts)):
             return tuple(starts), lengths
-    if np.isfinite(every_s) and every_s > 0:
-        return tuple(1e3 * every_s * k for k in range(len(lengths))), lengths
+    if np.isfinite(every_ms) and every_ms > 0:
+        return tuple(every_ms * k for k in range(len(lengths))), lengths
     return None, lengths
 
 

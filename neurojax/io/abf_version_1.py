@@ -47,9 +47,16 @@ def version_1(data: Bytes) -> Header:
         )
     table, n = one("i", 92) * BLOCK, one("i", 96)
     inside = table > 0 and 0 < n <= len(lengths) and table + 8 * n <= len(data.raw)
-    synch = [data.get("ii", table + 8 * k) for k in range(n)] if inside else []
-    known = (channels, interval, one("f", 178))
-    starts, lengths = timed(synch, one("f", 130), lengths, mode, known)  # pyright: ignore[reportArgumentType]
+    synch: Any = [data.get("ii", table + 8 * k) for k in range(n)] if inside else []
+    starts, lengths = timed(
+        synch,
+        lengths,
+        unit_ms=1e-3 * (one("f", 130) or interval),
+        every_ms=1e3 * one("f", 178),
+        channels=channels,
+        points=one("i", 10),
+        mode=mode,
+    )
     extended = version >= 1.6 and at >= _WHOLE
     outputs = tuple(_output(data, k, extended) for k in range(4))
     return Header(

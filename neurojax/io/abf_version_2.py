@@ -67,12 +67,18 @@ def version_2(data: Bytes) -> Header:
     block, size, points = found["data"]
     at = block * BLOCK
     lengths = equal_lengths(data, at, points, size, data.one("I", 12), len(inputs), mode)
-    every = data.one("f", protocol + 62)
     # More entries than sweeps tell nothing of them: not even how they are laid out.
     counted = found["synch"][2] == len(lengths)
-    synch = [data.get("ii", row) for row in rows("synch")] if counted else []
-    known = (len(inputs), interval / max(len(inputs), 1), every)
-    starts, lengths = timed(synch, data.one("f", protocol + 14), lengths, mode, known)  # pyright: ignore[reportArgumentType]
+    synch: Any = [data.get("ii", row) for row in rows("synch")] if counted else []
+    starts, lengths = timed(
+        synch,
+        lengths,
+        unit_ms=1e-3 * (data.one("f", protocol + 14) or interval / max(len(inputs), 1)),
+        every_ms=1e3 * data.one("f", protocol + 62),
+        channels=len(inputs),
+        points=points,
+        mode=mode,
+    )
     epochs = [
         (data.one("h", row + 2), Epoch(chr(ord("A") + data.one("h", row) % 26), *fields))
         for row in rows("epochs")

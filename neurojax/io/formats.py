@@ -13,6 +13,7 @@ from neurojax.io.ibw import read_ibw
 from neurojax.io.npz import read_npz
 from neurojax.io.nwb import read_nwb
 from neurojax.io.source import Asked
+from neurojax.io.syncropatch import read_syncropatch
 from neurojax.io.through_myokit import read_heka, read_wcp
 from neurojax.io.through_neo import read_axograph, read_spike2
 from neurojax.recording.trace import RecordingError, Trace
@@ -42,6 +43,12 @@ FORMATS = (
         "igor2",
     ),
     Format("CSV", (".csv", ".tsv", ".txt"), (), read_csv),
+    Format(
+        "SyncroPatch",
+        (".csv",),
+        (b'"current"\n', b'"current"\r\n', b"current\n", b"current\r\n"),
+        read_syncropatch,
+    ),
     Format("NPZ", (".npz",), (b"PK\x03\x04",), read_npz),
     Format("HEKA", (".dat",), (b"DATA", b"DAT1", b"DAT2"), read_heka, "myokit", "io-more"),
     Format("WCP", (".wcp",), (b"VER=",), read_wcp, "myokit", "io-more"),
@@ -49,7 +56,7 @@ FORMATS = (
     Format("Spike2", (".smr", ".smrx"), (), read_spike2, "neo", "io-more"),
 )
 BY_NAME = {f.name: f for f in FORMATS}
-BY_SUFFIX = {suffix: f for f in FORMATS for suffix in f.suffixes}
+BY_SUFFIX = {suffix: f for f in reversed(FORMATS) for suffix in f.suffixes}
 
 _OTHERS = {
     b"\x89PNG": "a PNG image",
@@ -98,7 +105,7 @@ def format_of(path: Path) -> Format:
         )
     if not isinstance(actual, Format):
         raise RecordingError(f"{path}: is {actual or 'of an unknown kind'}; expected {known}")
-    if expected is not None and expected != actual:
+    if expected is not None and path.suffix.lower() not in actual.suffixes:
         raise RecordingError(
             f"{path}: is named {path.suffix} but its content is {actual.name}; expected "
             f"{expected.name}"
