@@ -24,7 +24,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from rig_files import abf1, axograph, igor, wcp
+from rig_files import abf1, abf2, axograph, heka, igor, wcp
 
 import neurojax.io as nj_io
 from neurojax.io.results import Results, load, save
@@ -56,15 +56,29 @@ def originals(folder: Path) -> list[Path]:
         folder / "r.h5",
         folder / "m.toml",
         folder / "n.nwb",
+        abf2(
+            folder / "b.abf",
+            [[V], [V]],
+            (("Vm", "mV", 0),),
+            [{"source": 1, "epochs": [(1, 0.0, 0, 100, 0, 0, 0)], "list": (21, "50, 20")}],
+        ),
+        folder / "p-step-A01.csv",
     ]
     if util.find_spec("myokit"):
         paths.append(wcp(folder / "w.wcp", [[V, I_PA]] * 2, (("Vm", "mV"), ("Im", "pA"))))
+        segments = [(0, 1, 0.0, 0, 0.005), (1, 1, 0.05, 0.01, 0.035)]
+        series = {"mode": 2, "unit": "A", "holding": 0.0, "segments": segments}
+        series |= {"channels": [("Vmon", "V")], "sweeps": [[V * 1e-3], [V[:300] * 1e-3]]}
+        paths.append(heka(folder / "k.dat", [series]))
     if util.find_spec("neo"):
         signals = ("Vm (mV)", V), ("Im (pA)", I_PA)
         paths.append(axograph(folder / "x.axgx", ((0.0, 1e-4), *signals)))
     igor(folder / "c_Ch1_1.ibw", V, "mV")
     rows = "\n".join(f"{t:.2f},{v:.3f},{i:.1f}" for t, v, i in zip(T, V, I_PA, strict=True))
     paths[2].write_text(f"t (ms),v (mV),i (pA)\n{rows}\n")
+    paths[9].write_text('"current"\n' + "\n".join(f"{i:.1f}" for i in I_PA) + "\n")
+    columns = "\n".join(f"{t:.2f},{v:.3f}" for t, v in zip(T, V, strict=True))
+    (folder / "p-step-voltages.csv").write_text(f"time,voltage\n{columns}\n")
     tabbed = rows.replace(",", "\t")
     paths[3].write_text(f'ATF\t1.0\n0\t3\n"Time (ms)"\t"Vm (mV)"\t"Im (pA)"\n{tabbed}\n')
     meta = json.dumps({"licence": "MIT"})
@@ -213,6 +227,8 @@ def main() -> int:
             whole = wholes[k % len(wholes)]
             content = mutant(whole.read_bytes(), rng, whole.suffix in (".csv", ".atf", ".toml"))
             path = folder / f"mutant_{whole.stem}{whole.suffix}"
+            if whole.stem.startswith("p-step"):
+                path = folder / "p-step-B01.csv"
             if whole.suffix == ".ibw":
                 path = folder / "m_Ch0_1.ibw"
                 (folder / "m_Ch1_1.ibw").write_bytes((folder / "c_Ch1_1.ibw").read_bytes())

@@ -199,3 +199,69 @@ def axograph(path, columns):
         raw += column(7, title, np.asarray(samples, ">f8").tobytes())
     path.write_bytes(raw)
     return path
+
+
+def heka(path, series):
+    """A HEKA PatchMaster bundle, version 9, little-endian, of one group.
+
+    A series is a dictionary: mode (1 voltage clamp, 2 current clamp), unit ("V" or "A"), holding,
+    flags (bits: 1 standard scale, 2 relative, 4 from a file), segments as (kind, stored, level,
+    level step, s), channels as (name, unit), sweeps `[sweep, channel, sample]` or lists of unequal
+    ones, planned (how many sweeps were to be), dt (s).
+    """
+
+    def record(size, *fields, below=()):
+        raw = bytearray(size)
+        for kind, at, *values in fields:
+            struct.pack_into("<" + kind, raw, at, *values)
+        return bytes(raw) + struct.pack("<i", len(below)) + b"".join(below)
+
+    def tree(sizes, root):
+        return b"eerT" + struct.pack(f"<{1 + len(sizes)}i", len(sizes), *sizes) + root
+
+    def name(text):
+        return text.encode()
+
+    data, stimuli, recorded = b"", [], []
+    for number, told in enumerate(series, 1):
+        dt = told.get("dt", 1e-4)
+        segments = [
+            record(80, ("bb", 4, kind, stored), ("d", 8, level), ("dd", 20, 1.0, step),
+                   ("d", 36, seconds), ("dd", 48, 1.0, 0.0))
+            for kind, stored, level, step, seconds in told["segments"]
+        ]  # fmt: skip
+        channel = record(
+            400, ("b", 25, told["mode"]), ("8s", 40, name(told["unit"])),
+            ("d", 48, told["holding"]), ("H", 76, told.get("flags", 1)), below=segments,
+        )  # fmt: skip
+        planned = told.get("planned", len(told["sweeps"]))
+        fields = ("32s", 4, b"stim"), ("dd", 112, dt, 0.5), ("i", 144, planned)
+        stimuli.append(record(280, *fields, below=[channel]))
+        sweeps = []
+        for k, sweep in enumerate(told["sweeps"]):
+            traces = []
+            for (label, unit), samples in zip(told["channels"], sweep, strict=True):
+                samples = np.asarray(samples, "<f8")
+                traces.append(
+                    record(512, ("32s", 4, name(label)), ("ii", 40, 256 + len(data), samples.size),
+                           ("b", 70, 3), ("d", 72, 1.0), ("8s", 96, name(unit)), ("d", 104, dt),
+                           ("8s", 120, b"s"))
+                )  # fmt: skip
+                data += samples.tobytes()
+            fields = ("32s", 4, b"sweep"), ("i", 40, number), ("d", 48, 1e9 + 10 * number + k)
+            sweeps.append(record(288, *fields, below=traces))
+        recorded.append(
+            record(1408, ("32s", 4, name(f"IV{number}")), ("d", 136, 1e9), below=sweeps)
+        )
+    group = record(144, ("32s", 4, b"E-1"), below=recorded)
+    pul = tree((544, 144, 1408, 288, 512), record(544, ("d", 520, 1e9), below=[group]))
+    pgf = tree((584, 280, 400, 80), record(584, below=stimuli))
+    head = bytearray(256)
+    head[:13] = b"DAT2\0\0\0\0v2x90"
+    struct.pack_into("<di?", head, 40, 1e9, 3, True)
+    start = 256
+    for k, (kind, body) in enumerate(((b".dat", data), (b".pgf", pgf), (b".pul", pul))):
+        struct.pack_into("<ii8s", head, 64 + 16 * k, start, len(body), kind)
+        start += len(body)
+    path.write_bytes(bytes(head) + data + pgf + pul)
+    return path
