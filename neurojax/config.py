@@ -20,16 +20,34 @@ _WIDE = "--xla_cpu_prefer_vector_width=512"
 
 
 def cache_dir() -> Path:
-    """Where recordings and programs are kept: $NEUROJAX_CACHE, or the platform's cache folder."""
-    if chosen := os.environ.get("NEUROJAX_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where recordings and programs are kept: $NEUROJAX_CACHE, or the platform's cache folder.
+
+    Raises FileNotFoundError for a user without a home, as there are in containers.
+    """
+    try:
+        if chosen := os.environ.get("NEUROJAX_CACHE"):
+            return Path(chosen).expanduser()
+        if sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        elif sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # pathlib's, where nobody knows the home
+        raise FileNotFoundError(
+            "this user has no home folder to keep files in; name a folder: NEUROJAX_CACHE=/a/folder"
+        ) from None
     return base / "neurojax"
+
+
+def _programs(chosen: bool | str | Path) -> Path | None:
+    """Where compiled programs are kept; nowhere for a user without a home, who named no folder."""
+    if chosen is not True:
+        return Path(chosen) if chosen is not False else None
+    try:
+        return cache_dir() / "xla"
+    except FileNotFoundError:
+        return None
 
 
 def cores() -> int:
@@ -85,8 +103,7 @@ def configure(
         jax.config.update("jax_num_cpu_devices", devices)
     if x64 is not None:
         jax.config.update("jax_enable_x64", x64)
-    if compilation_cache is not False:
-        path = cache_dir() / "xla" if compilation_cache is True else Path(compilation_cache)
+    if (path := _programs(compilation_cache)) is not None:
         jax.config.update("jax_compilation_cache_dir", str(path))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     if late:

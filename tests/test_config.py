@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
 
-from neurojax.config import cache_dir, cores, has_wide_vectors
+from neurojax.config import _programs, cache_dir, cores, has_wide_vectors
 
 pytestmark = pytest.mark.smoke
 
@@ -105,6 +106,21 @@ def test_cache_folder(environment, folder, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", "linux")
     assert str(cache_dir()) == folder
+
+
+def test_a_user_without_a_home_has_no_cache_and_works_on(monkeypatch):
+    """As in containers and on clusters, where a number is all there is of a user."""
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("NEUROJAX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(FileNotFoundError, match=r"no home folder.*NEUROJAX_CACHE="):
+        cache_dir()
+    assert _programs(True) is None and _programs("/a") == Path("/a")
 
 
 def test_cache_folder_of_a_mac(monkeypatch):

@@ -25,6 +25,7 @@ _MODES: dict[int, Clamp] = {1: "voltage", 2: "current"}
 _UNITS = {"V": "V", "A": "nA"}  # segments that are labelled A are in nA
 _CLASSES = ("constant", "a ramp", "continuous", "a sine", "a square wave", "a chirp")
 _STORED = 1
+_MOST = 5e7  # samples of a segment, over all sweeps
 
 
 class Commanded(NamedTuple):
@@ -110,7 +111,7 @@ def _sweeps(channel: _Record, dt: float, n: int) -> list[np.ndarray]:
         elif flags & _RELATIVE:
             levels = levels + holding
         counts = np.rint(_varied(segment, n, 7, 36, "duration") / dt)
-        if not (np.isfinite(levels).all() and counts.min() >= 0 and counts.max() < 1e8):
+        if not (np.isfinite(levels).all() and counts.min() >= 0 and counts.sum() < _MOST):
             raise ValueError("has a segment without end")
         tables.append((kind, stored == _STORED, levels, counts.astype(int)))
     return [_one(tables, k, holding) for k in range(n)]

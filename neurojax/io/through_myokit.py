@@ -12,7 +12,7 @@ import numpy as np
 from neurojax.io.channels import traces_of
 from neurojax.io.heka_stimulus import Commanded, stimuli
 from neurojax.io.rig import Output, Recorded, Recording
-from neurojax.io.source import NATIVE, Asked, needs, quantity, reading
+from neurojax.io.source import NATIVE, Asked, Clamp, needs, quantity, reading
 from neurojax.recording.trace import RecordingError, Trace
 
 _EXTRA = "io-more"
@@ -95,7 +95,7 @@ def _all_of(path: Path, kind: str, sources: list[_Source], asked: Asked) -> list
 def _recording(path: Path, kind: str, told: _Source) -> Recording:
     """What Myokit calls a source of sweeps, as a rig wrote it."""
     name, source = told.name, told.sweeps
-    clamps = {p.clamp for p in told.played}
+    clamps: set[Clamp | None] = {p.clamp for p in told.played}
     clamp = clamps.pop() if len(clamps) == 1 else None
     if not source.sweep_count() or not source.channel_count():
         raise RecordingError(f"{path}: has no sweeps")

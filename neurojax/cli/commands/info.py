@@ -26,7 +26,10 @@ def info() -> None:
     rows.append(("devices", ", ".join(f"{d.platform} {d.device_kind} {d.id}" for d in devices)))
     rows.append(("cores", f"{cores()} of {os.cpu_count()}"))
     rows.append(("precision", "float64" if jax.config.jax_enable_x64 else "float32"))  # type: ignore
-    rows.append(("cache", str(cache_dir())))
+    try:
+        rows.append(("cache", str(cache_dir())))
+    except FileNotFoundError as error:
+        rows.append(("cache", f"none: {error}"))
     rows.append(("XLA_FLAGS", os.environ.get("XLA_FLAGS", "none")))
     readers = {
         "pynwb": ("NWB", "io"),
