@@ -1,6 +1,7 @@
 """The command line: what each command does, and the one line told for what a user got wrong."""
 
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import neurojax
 from neurojax import fit as fitting
 from neurojax import report
 from neurojax.cli import app, console, deliver, demo, fit
+from neurojax.cli.neuron_steps import neuron
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.sweeps import divide
 from neurojax.io import load
@@ -130,7 +132,8 @@ def test_models_are_listed_and_run_by_name(run):
     assert "2 spikes" in run("simulate", "cortex_lts", *step).output
 
 
-def test_convert_writes_a_channel_and_checks_it(run, tmp_path):
+def test_convert_writes_a_channel_and_checks_it(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("neurojax.cli.convert.neuron", lambda: None)
     (tmp_path / "kd.mod").write_text(DELAYED)
     done = run("convert", "kd.mod", "-o", "kd.py", "--check")
     assert done.exit_code == 0, done.output
@@ -144,6 +147,17 @@ def test_convert_writes_a_channel_and_checks_it(run, tmp_path):
     assert (tmp_path / "kd.py").read_text() == "mine = 1"
     wrong = run("convert", "bad.mod")
     assert wrong.exit_code == 2 and "bad.mod, line 20: " in wrong.output
+
+
+@pytest.mark.slow
+def test_convert_compares_with_neuron_where_it_is(run, tmp_path):
+    if neuron() is None:
+        pytest.skip("no NEURON on the PATH")
+    (tmp_path / "kd.mod").write_text(DELAYED)
+    done = run("convert", "kd.mod", "-o", "kd.py", "--check")
+    assert done.exit_code == 0 and "in NEURON" in done.output, done.output
+    rows = [line.split() for line in done.output.splitlines() if re.match(r"\s+-?\d+ ", line)]
+    assert len(rows) == 9 and all(float(row[-1]) < 0.1 for row in rows)
 
 
 def test_wrong_channels_are_told(run):

@@ -1,4 +1,4 @@
-"""`neurojax convert`: an NMODL file as a Python file, and what the channel does under steps."""
+"""`neurojax convert`: an NMODL file as a Python file; what it does under steps, and in NEURON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurojax.cli.deliver import check_writable
+from neurojax.cli.neuron_steps import neuron, neuron_steps
 from neurojax.cli.simulate import check_picture, save_picture
 from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
@@ -25,6 +26,9 @@ STEPS = np.arange(-100.0, 61.0, 20.0)
 
 DT, BEFORE, DURING = 0.025, 5.0, 100.0
 """ms"""
+
+FINER = 5
+"""Steps that NEURON takes in one of ours."""
 
 RESTING = {"na": (10.0, 145.0), "k": (140.0, 5.0), "ca": (1e-4, 2.0), "cl": (10.0, 110.0)}
 """mM, inside and outside, where a channel reads concentrations."""
@@ -46,8 +50,9 @@ def run_convert(
     if check or plot is not None:
         channel: Any = load_nmodl(mod)()
         t, i = step_family(channel)
+        theirs = neuron_family(mod, channel, out) if check and neuron() is not None else None
         if check:
-            out.print(_table(i))
+            out.print(_table(i, theirs))
         if plot is not None:
             _draw(t, i, channel, plot)
             out.print(f"drawn: {plot}", markup=False, soft_wrap=True)
@@ -79,16 +84,63 @@ def step_family(channel: Any) -> tuple[np.ndarray, np.ndarray]:
     return t, np.asarray(data["c.i"])
 
 
-def _table(i: np.ndarray) -> Table:
+def neuron_family(mod: Path, channel: Any, out: Console) -> np.ndarray | None:
+    """NEURON's currents [time, step] under the same steps; None where it fails, which is told."""
+    m = channel.mechanism
+    values = {variable: _reversal(channel, variable) for variable in m.reversals}
+    for variable, name in m.concentrations.items():
+        ion, side = name.split("_")
+        values[variable] = RESTING.get(ion, (1.0, 1.0))[side == "o"]
+    ions = sorted(
+        {*m.reversals.values(), *(name.split("_")[0] for name in m.concentrations.values())}
+    )
+    protocol = {
+        "holding": HOLDING, "steps": STEPS.tolist(), "before": BEFORE, "during": DURING,
+        "dt": DT / FINER, "celsius": channel.celsius_ref,
+    }  # fmt: skip
+    try:
+        found = neuron_steps(mod, m.name, values, protocol, ions)
+    except RuntimeError as error:
+        out.print(f"not compared: {error}", markup=False, soft_wrap=True)
+        return None
+    return found[FINER - 1 :: FINER]
+
+
+def _reversal(channel: Any, variable: str) -> float:
+    (field,) = (f for f in channel.form.fields if f.symbol == variable)
+    return float(getattr(channel, field.name))
+
+
+def _table(i: np.ndarray, theirs: np.ndarray | None) -> Table:
+    """Peaks and ends; where NEURON's differ, in percent of the largest current of all steps."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("step, mV", "peak, uA/cm2", "at, ms", "end, uA/cm2"):
-        table.add_column(column, justify="right")
-    first = round(BEFORE / DT)
-    for v, column in zip(STEPS, i.T, strict=True):
-        peak = first + int(np.argmax(np.abs(column[first:])))
-        at = f"{(peak - first + 1) * DT:.3f}"
-        table.add_row(f"{v:g}", f"{column[peak]:.5g}", at, f"{column[-1]:.5g}")
+    columns = ["step, mV", "peak, uA/cm2", "at, ms", "end, uA/cm2"]
+    columns += [] if theirs is None else ["in NEURON", "at, ms", "end", "off by, %"]
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for k, v in enumerate(STEPS):
+        ours = _peak_and_end(i[:, k])
+        cells = [f"{v:g}", *_told(ours)]
+        if theirs is not None:
+            other = _peak_and_end(theirs[:, k])
+            off = max(abs(ours[0] - other[0]), abs(ours[2] - other[2])) / np.abs(i).max(
+                initial=1e-9
+            )
+            cells += [*_told(other), f"{100 * off:.2g}"]
+        table.add_row(*cells)
     return table
+
+
+def _told(read: tuple[float, float, float]) -> tuple[str, str, str]:
+    peak, at, end = read
+    return f"{peak:.4g}", f"{at:.3f}", f"{end:.4g}"
+
+
+def _peak_and_end(i: np.ndarray) -> tuple[float, float, float]:
+    """(peak, its time after the step in ms, current at the end)."""
+    first = round(BEFORE / DT)
+    peak = first + int(np.argmax(np.abs(i[first:])))
+    return float(i[peak]), (peak - first + 1) * DT, float(i[-1])
 
 
 def _draw(t: np.ndarray, i: np.ndarray, channel: Any, path: Path) -> None:

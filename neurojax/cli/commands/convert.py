@@ -17,7 +17,10 @@ def convert(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the class. Default: from SUFFIX.")] = "",
     check: Annotated[
-        bool, typer.Option("--check", help="Tabulate its current under voltage steps.")
+        bool,
+        typer.Option(
+            "--check", help="Tabulate its current under voltage steps, and NEURON's if installed."
+        ),
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw its current under voltage steps: .png, .svg, .pdf.")
