@@ -184,7 +184,7 @@ _USUAL = {"mV": (-200.0, 200.0), "degC": (-10.0, 60.0)}
 def _wide(value: float, unit: str) -> tuple[float, float]:
     """Bounds so wide that no user meets them; the sign stays where only it is known."""
     if unit == "mS/cm2":
-        return min(0.0, value), max(1e3, 1e3 * value)
+        return min(0.0, value), max(1e5, 1e3 * value)
     if unit in _USUAL:
         low, high = _USUAL[unit]
         return min(low, value), max(high, value)
