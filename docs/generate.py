@@ -6,6 +6,7 @@ mkdocs calls `on_files` (see mkdocs.yml). Nothing is written into the project.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,12 +26,43 @@ def on_files(files: Files, config: Any) -> Files:
     """The written pages and those that are made."""
     for name, content in [*_channels(), ("cells.md", _cells()), *_experiments()]:
         files.append(File.generated(config, name, content=content))
+    for page in sorted((Path(__file__).parent / "pages" / "tutorials").glob("*.md")):
+        notebook = json.dumps(as_notebook(page.read_text(encoding="utf-8")))
+        files.append(File.generated(config, f"tutorials/{page.stem}.ipynb", content=notebook))
     for folder in _folders():
         picture = folder / "figure.png"
         files.append(
             File.generated(config, f"experiments/{folder.name}.png", content=picture.read_bytes())
         )
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """A tutorial with a link to itself as a notebook, below its title."""
+    name = Path(page.file.src_uri)
+    if name.parent.name != "tutorials":
+        return markdown
+    title, _, rest = markdown.partition("\n")
+    return f"{title}\n\n[As a notebook]({name.stem}.ipynb)\n{rest}"
+
+
+# -- notebooks ------------------------------------------------------------------------------------
+CODE = re.compile(r"^```python\n(.*?)^```\n?", re.MULTILINE | re.DOTALL)
+
+
+def as_notebook(text: str) -> dict[str, Any]:
+    """A page as a Jupyter notebook (format 4.5): its snippets are cells to run."""
+    cells: list[dict[str, Any]] = []
+    for k, part in enumerate(CODE.split(text)):  # text and code in turn
+        if not part.strip():
+            continue
+        cell = {"id": f"cell-{k}", "metadata": {}, "source": part.strip()}
+        if k % 2:
+            cells.append(cell | {"cell_type": "code", "execution_count": None, "outputs": []})
+        else:
+            cells.append(cell | {"cell_type": "markdown"})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
 # -- channels -------------------------------------------------------------------------------------

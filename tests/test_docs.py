@@ -68,3 +68,8 @@ def test_the_site_builds_without_a_warning(tmp_path):
     made = {path.parent.name for path in (tmp_path / "channels").glob("*/index.html")}
     assert {"SquidNa", "PurkinjeNaR"} <= made
     assert (tmp_path / "experiments" / "001-squid-action-potential.png").exists()
+    # A tutorial is a notebook, too, with the same code.
+    notebook = json.loads((tmp_path / "tutorials" / "populations.ipynb").read_text())
+    code = "\n".join(c["source"] for c in notebook["cells"] if c["cell_type"] == "code")
+    page = program(PAGES / "tutorials" / "populations.md")
+    assert code.split() == page.split() and notebook["nbformat"] == 4
