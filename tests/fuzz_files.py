@@ -24,7 +24,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from rig_files import abf1, abf2, axograph, heka, igor, wcp
+from rig_files import abf1, abf2, axograph, heka, igor, nwb_1, wcp
 
 import neurojax.io as nj_io
 from neurojax.io.results import Results, load, save
@@ -63,6 +63,7 @@ def originals(folder: Path) -> list[Path]:
             [{"source": 1, "epochs": [(1, 0.0, 0, 100, 0, 0, 0)], "list": (21, "50, 20")}],
         ),
         folder / "p-step-A01.csv",
+        nwb_1(folder / "o.nwb", [(4, "Current", V * 1e-3, I_PA * 1e-12)]),
     ]
     if util.find_spec("myokit"):
         paths.append(wcp(folder / "w.wcp", [[V, I_PA]] * 2, (("Vm", "mV"), ("Im", "pA"))))

@@ -1,7 +1,8 @@
-"""Files as rigs write them, made by tests byte by byte: ABF, Igor waves."""
+"""Files as rigs write them, made by tests byte by byte."""
 
 import struct
 
+import h5py
 import numpy as np
 
 HOLD = {"name": "Cmd", "unit": "pA", "holding": 0.0, "source": 0, "epochs": ()}
@@ -264,4 +265,24 @@ def heka(path, series):
         struct.pack_into("<ii8s", head, 64 + 16 * k, start, len(body), kind)
         start += len(body)
     path.write_bytes(bytes(head) + data + pgf + pul)
+    return path
+
+
+def nwb_1(path, sweeps):
+    """A file as the Allen Institute wrote it. A sweep is (number, clamp, response, stimulus)."""
+    with h5py.File(path, "w") as file:
+        file["nwb_version"] = b"NWB-1.0.5"
+        for number, clamp, *pair in sweeps:
+            units = ("V", "A") if clamp == "Current" else ("A", "V")
+            parts = zip(("response", "stimulus"), pair, units, strict=True)
+            for name, samples, unit in parts:
+                part = file.create_group(f"epochs/Sweep_{number}/{name}")
+                part["idx_start"], part["count"] = 10, len(samples) - 10
+                series = part.create_group("timeseries")
+                series.attrs["ancestry"] = np.array(["TimeSeries", f"{clamp}ClampSeries"], "S")
+                series.create_dataset("data", data=samples).attrs.update(unit=unit, conversion=1.0)
+                series.create_dataset("starting_time", data=2.0 * number).attrs["rate"] = 2e4
+                if name == "response":
+                    series["bias_current"] = -2e-11 if number == 9 else np.nan
+        file["epochs/Experiment_4/description"] = b"no sweep"
     return path

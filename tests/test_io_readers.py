@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from recordings import ROOT, case, recording
-from rig_files import igor
+from rig_files import igor, nwb_1
 
 from neurojax.io import RecordingWarning, read
 from neurojax.io.checks import checked
@@ -549,6 +549,25 @@ def test_nwb_of_two_electrodes(tmp_path):
     assert trace.v_mV[0] == pytest.approx(-69) and trace.i_pA.max() == pytest.approx(200)
     with pytest.raises(RecordingError, match="expected an electrode, one of 'cell0', 'cell1'"):
         read(path, channel="cell2")
+
+
+def test_nwb_of_version_1(tmp_path):
+    i = np.zeros(1010)
+    i[210:710] = 5e-11
+    v = -0.07 + 0.3e9 * 0.05 * i
+    path = nwb_1(
+        tmp_path / "x.nwb", [(10, "Current", v, i), (9, "Current", v, 2 * i), (4, "Voltage", i, v)]
+    )
+    first, second, third = quietly(path)
+    assert [t.sweep for t in (first, second, third)] == [4, 9, 10]
+    assert (first.clamp, first.dt_ms, first.v_mV.size) == ("voltage", 0.05, 1000)
+    assert third.step_window() == pytest.approx((10.0, 35.0, 50.0))
+    assert second.i_pA.max() == pytest.approx(80) and third.start_ms == pytest.approx(20000.5)
+    assert [t.sweep for t in quietly(path, clamp="current")] == [9, 10]
+    with h5py.File(path, "a") as file:
+        del file["epochs"]
+    with pytest.raises(RecordingError, match=r"x\.nwb: no patch-clamp sweep.*epochs named Sweep_1"):
+        read(path)
 
 
 def test_nwb_broken(tmp_path):

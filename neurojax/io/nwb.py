@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from neurojax.io.inside import check_inside
+from neurojax.io.nwb_1 import is_version_1, read_nwb_1, with_bias
 from neurojax.io.source import (
     NATIVE,
     Asked,
@@ -52,6 +53,9 @@ def read_nwb(path: Path, asked: Asked) -> list[Trace]:
         warnings.simplefilter("ignore")  # pynwb's and hdmf's own, on old schemas and deprecations
         with h5py.File(path, "r") as file:
             check_inside(file)
+            if is_version_1(file):
+                with reading(path, "NWB 1"):
+                    return read_nwb_1(path, file, asked)
         with pynwb.NWBHDF5IO(path=str(path), mode="r") as io:
             return _traces(io.read(), path, asked)
 
@@ -131,14 +135,9 @@ def _draft(
                 f"{dt_command:g} ms; expected equal"
             )
     bias_pA = 1e12 * float(getattr(response.series, "bias_current", None) or 0.0)
-    # The amplifier's bias current is seldom part of the stimulus series, yet the cell received it.
-    if (
-        clamp == "current"
-        and bias_pA
-        and abs(holding_of(command, dt_ms) - bias_pA) > 0.5 * abs(bias_pA)
-    ):
-        command = command + bias_pA
-        held.append(f"the series' bias current of {bias_pA:g} pA was added to its stimulus")
+    if clamp == "current":
+        command, told = with_bias(command, dt_ms, bias_pA)
+        held += told
     began = getattr(response.series, "starting_time", None)
     return {
         "clamp": clamp,
