@@ -115,6 +115,23 @@ def test_missing_reader_says_what_to_install(suffix, magic, package, tmp_path, m
         read(tmp_path / f"x{suffix}")
 
 
+def test_a_file_that_may_be_whole_is_not_called_damaged(tmp_path):
+    pytest.importorskip("myokit")
+    for name, content, said in (
+        (
+            "a.wcp",
+            b"VER=8\r\nNC=2\r\n",
+            "is a WinWCP file of a kind that cannot .*version 9",
+        ),
+        ("b.dat", b"DAT1" + bytes(2000), "is a HEKA PatchMaster file of a kind .*bundle"),
+        ("c.smrx", b"S64" + bytes(2000), "64 bits.*Export As, .smr"),
+        ("d.ibw", b"\x00\x03" + bytes(2000), "Igor wave of version 3: save it once more"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecordingError, match=said):
+            read(tmp_path / name)
+
+
 def test_a_file_of_another_kind_is_told(tmp_path):
     pytest.importorskip("myokit")
     (tmp_path / "x.dat").write_bytes(b"DAT2" + bytes(2000))

@@ -64,6 +64,9 @@ _OTHERS = {
     b"\xff\xd8\xff": "a JPEG image",
     b"\x1f\x8b": "a gzip archive",
     b"MATLAB": "a MATLAB file",
+    **dict.fromkeys(
+        (b"\x03\x00", b"\x00\x03"), "an Igor wave of version 3: save it once more in Igor"
+    ),
 }
 _NO_RECORDINGS = {
     ".mod": "a channel in NMODL: `neurojax convert` makes a channel of it",

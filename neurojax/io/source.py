@@ -44,6 +44,10 @@ def reading(path: Path, kind: str) -> Generator[None]:
         raise
     except Exception as error:
         said = (str(error).strip() or "no reason given").splitlines()[0][:200]
+        if isinstance(error, NotImplementedError):  # it says that the file may well be whole
+            raise RecordingError(
+                f"{path}: is a {kind} file of a kind that cannot be read ({said})"
+            ) from error
         raise RecordingError(
             f"{path}: cannot be read; expected a whole {kind} file, but it is truncated, damaged "
             f"or of another kind ({type(error).__name__}: {said})"

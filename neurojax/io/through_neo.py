@@ -21,7 +21,12 @@ def read_axograph(path: Path, asked: Asked) -> list[Trace]:
 
 
 def read_spike2(path: Path, asked: Asked) -> list[Trace]:
-    """The sweeps of a Spike2 file. Raises RecordingError for a damaged one."""
+    """The sweeps of a 32-bit Spike2 file. Raises RecordingError for another or a damaged one."""
+    if path.suffix.lower() == ".smrx":
+        raise RecordingError(
+            f"{path}: is a Spike2 file of 64 bits, which only CED's own library reads; expected "
+            "one of 32 bits: in Spike2, File, Export As, .smr"
+        )
     return _read(path, "Spike2", "Spike2IO", asked)
 
 
