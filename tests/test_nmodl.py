@@ -163,6 +163,15 @@ def test_a_pool_follows_its_equation(load, x64):
     assert float(after) == pytest.approx(settled + (2e-4 - settled) * np.exp(-dt / 80), rel=1e-9)
 
 
+def test_a_pool_begins_with_its_ion(load):
+    ion = load(POOL, load_nmodl_ion)()
+    assert (ion.valence, ion.inside, ion.outside) == (2, 5e-5, 2.0)  # NEURON's
+    other = re.sub(r"\b(i|)ca(i|)\b", r"\1x\2", POOL)
+    with pytest.raises(nj.model.NmodlError, match="which VALENCE"):
+        load(other, load_nmodl_ion)
+    assert load(other.replace("WRITE xi", "WRITE xi VALENCE 3"), load_nmodl_ion)().valence == 3
+
+
 @pytest.mark.smoke
 def test_a_model_file_names_it_by_its_path(tmp_path):
     (tmp_path / "kd.mod").write_text(DELAYED)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from neurojax.membrane.channel import Channel, Gates, param, pytree
+from neurojax.membrane.channel import Channel, Gates, param, params, pytree, static
 from neurojax.membrane.ions import Ion, relaxed
 from neurojax.membrane.markov import Rates, Scheme
 from neurojax.membrane.rates import Gating, Leaf
@@ -185,13 +185,19 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
 
 
 def ion_class(m: Mechanism, name: str, doc: str) -> type[Ion]:
-    """A class of ions whose pool inside a mechanism changes."""
-    form = form_of(m)
-    return _made(name, [_Pool, Ion], {"__doc__": doc, "mechanism": m, "form": form}, form)
+    """A class of ions whose pool inside a mechanism changes; begins with the ion of the file."""
+    form, ion, known = form_of(m), m.pooled, params(Ion)
+    body: dict[str, Any] = {"__doc__": doc, "mechanism": m, "form": form}
+    if ion is None:
+        return _made(name, [_Pool, Ion], body, form)
+    body["valence"] = static(ion.valence)
+    for side, value in (("inside", ion.inside), ("outside", ion.outside)):
+        body[side] = param(value, "mM", known[side].low, known[side].high)
+    return _made(name, [_Pool, Ion], body, form, valence=int, inside=Any, outside=Any)
 
 
-def _made(name: str, bases: list[type], body: dict[str, Any], form: Form) -> Any:
-    annotations = {f.name: Any for f in form.fields}
+def _made(name: str, bases: list[type], body: dict[str, Any], form: Form, **own: Any) -> Any:
+    annotations = {f.name: Any for f in form.fields} | own
     fields = {f.name: param(f.default, f.unit, f.low, f.high) for f in form.fields}
     return pytree(type(name, tuple(bases), {**body, **fields, "__annotations__": annotations}))
 

@@ -20,6 +20,14 @@ class Gate:
     rate: Node  # 1/ms
 
 
+class PooledIon(NamedTuple):
+    """An ion whose concentration inside a mechanism changes: what it is before."""
+
+    valence: int
+    inside: float  # mM
+    outside: float
+
+
 class Declared(NamedTuple):
     """What a file says of a symbol: its unit as this project spells it, its bounds, a remark."""
 
@@ -48,6 +56,7 @@ class Mechanism:
     concentrations: dict[str, str] = field(default_factory=dict)  # "ca_i" by variable "cai"
     defaults: dict[str, float] = field(default_factory=dict)  # of all symbols
     celsius: float = CELSIUS
+    pooled: PooledIon | None = None  # the ion whose pool changes
 
     @property
     def total(self) -> Node:

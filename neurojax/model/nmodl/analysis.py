@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
-from neurojax.model.formulas.mechanism import Declared, Gate, Mechanism
+from neurojax.model.formulas.mechanism import Declared, Gate, Mechanism, PooledIon
 from neurojax.model.formulas.rewriting import Safer
 from neurojax.model.nmodl import kinetics
 from neurojax.model.nmodl import syntax as s
-from neurojax.model.nmodl.declarations import Declarations
+from neurojax.model.nmodl.declarations import CONCENTRATIONS, VALENCES, Declarations
 from neurojax.model.nmodl.execution import Executor, Fixed, Flow, Values
 from neurojax.model.nmodl.syntax import NmodlError
 from neurojax.model.nmodl.unit_names import known_unit
@@ -261,6 +261,12 @@ class _Analysis:
         unknown = {"v", "celsius", "area", *concentrations, *currents}
         for name in sorted(unknown & symbols(m.roots())):
             raise NmodlError(f"a formula of {name} cannot be done in a pool", line(name))
+        ion = self.file.ions[changed.partition("_")[0]]
+        valence = ion.valence or VALENCES.get(ion.name, 0)
+        if valence == 0:
+            raise NmodlError(f"USEION {ion.name}: which VALENCE has it?", ion.line)
+        inside, outside = (CONCENTRATIONS.get(ion.name + side, 1.0) for side in "io")
+        m.pooled = PooledIon(valence, inside, outside)
 
     def _describe(self, m: Mechanism) -> None:
         used, declared = symbols(m.roots()), self.declared

@@ -13,6 +13,9 @@ from neurojax.model.nmodl.syntax import NmodlError
 REVERSALS = {"na": 50.0, "k": -77.0, "ca": 132.4579}
 """mV, NEURON's for ions whose reversal potential no file sets."""
 
+VALENCES = {"na": 1, "k": 1, "ca": 2, "cl": -1, "mg": 2, "zn": 2, "h": 1, "hco3": -1}
+"""Of ions whose valence a file need not say."""
+
 CONCENTRATIONS = {
     "nai": 10.0, "nao": 140.0, "ki": 54.4, "ko": 2.5, "cai": 5e-5, "cao": 2.0,
 }  # fmt: skip
