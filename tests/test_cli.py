@@ -166,7 +166,9 @@ def test_wrong_channels_are_told(run):
     failed(
         run("channels", "SquidNa", "--plot", "x.doc"), "cannot draw .doc; use .png, .svg or .pdf"
     )
-    failed(run("channels", "SquidNa", "--plot", "no/x.png"), "no/x.png: was not written: No such")
+    failed(
+        run("channels", "SquidNa", "--plot", "no/x.png"), "no/x.png: its folder no does not exist"
+    )
 
 
 # -- simulate --------------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ def test_a_voltage_step_is_a_voltage_clamp(run):
 
 
 def test_a_recording_is_replayed(run, recording):
-    result = run("simulate", "squid", "--recording", recording, "--sweep", "2", "--dt", "0.05")
+    result = run("simulate", "squid", "--recording", recording, "--sweeps", "2", "--dt", "0.05")
     assert result.exit_code == 0, result.output
     assert "step of 200 pA" in result.output
 
@@ -208,7 +210,7 @@ STEP = ("--amplitude", "100 pA", "--duration", "100 ms")
     [
         (("sqid", *STEP), "no model 'sqid'; did you mean 'squid'"),
         (("none.toml", *STEP), "none.toml: no such model file"),
-        (("squid",), "give a stimulus: --amplitude '170 pA', or --recording FILE"),
+        (("squid",), "give a stimulus: --amplitude '170 pA', --current FILE.csv, or"),
         (("squid", "--amplitude", "170"), "expected a current (pA, nA)"),
         (("squid", "--amplitude", "170 pF"), "expected a current (pA, nA)"),
         (("squid", "--amplitude", "170 pAmp"), "unknown unit 'pAmp'"),

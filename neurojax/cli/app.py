@@ -12,6 +12,7 @@ from neurojax.cli.commands.channels import channels
 from neurojax.cli.commands.convert import convert
 from neurojax.cli.commands.demo import demo
 from neurojax.cli.commands.explore import explore
+from neurojax.cli.commands.features import features
 from neurojax.cli.commands.fit import fit
 from neurojax.cli.commands.info import info
 from neurojax.cli.commands.models import models
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, fit, plate, simulate, explore, channels, convert, models, info):
+for command in (demo, features, fit, plate, simulate, explore, channels, convert, models, info):
     app.command(cls=Command)(command)
 app.add_typer(sweep_commands, name="sweep")
 

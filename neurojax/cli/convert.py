@@ -12,7 +12,7 @@ from rich.table import Table
 
 from neurojax.cli.deliver import check_writable
 from neurojax.cli.neuron_steps import neuron, neuron_steps
-from neurojax.cli.simulate import check_picture, save_picture
+from neurojax.cli.pictures import check_picture, save_picture
 from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import voltage_clamp
@@ -39,7 +39,6 @@ def run_convert(
 ) -> None:
     """Write the Python file, or print it; with `check`, tabulate the voltage-step family."""
     if plot is not None:
-        check_writable(plot)
         check_picture(plot)
     source = converted(mod, name)
     if output is None:
@@ -61,9 +60,7 @@ def run_convert(
 def _write(source: str, path: Path) -> None:
     """Write a new file. Raises ValueError for another suffix, or a file that would be lost."""
     path = path.expanduser()
-    if path.suffix != ".py":
-        raise ValueError(f"{path}: expected a name that ends in .py")
-    check_writable(path)
+    check_writable(path, (".py",))
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != source:
         raise ValueError(f"{path}: exists and differs; name another file, or delete it")
     write_whole(path, source.encode())

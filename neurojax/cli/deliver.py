@@ -22,11 +22,14 @@ from neurojax.io.files import write_whole
 from neurojax.loss import counted
 from neurojax.membrane.compartment import Cell
 from neurojax.model import Model
+from neurojax.model.document import RESULTS
 from neurojax.plot import SweepView, between, number, readable, spans
 from neurojax.recording.trace import RecordingError, Trace
 from neurojax.report import FitReport, as_results, at_bound, figures_folder
 
 INTERRUPTED = 130
+
+PAGES, TABLES = (".html", ".htm"), (".csv",)
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,26 @@ class Outputs:
 
     def check(self) -> None:
         """Raise OSError now rather than after the fit when one of them cannot be written."""
-        for path in (self.results, self.report, self.model):
+        for path, suffixes in (
+            (self.results, RESULTS),
+            (self.report, PAGES),
+            (self.model, (".toml",)),
+        ):
             if path is not None:
-                check_writable(path)
+                check_writable(path, suffixes)
         figures = figures_folder(self.report)
         if figures.exists() and not figures.is_dir():
             raise OSError(f"{figures}: is a file; the report's figures need a folder of this name")
 
 
-def check_writable(path: Path) -> None:
-    """Raise OSError naming the path when no file can be written there."""
+def check_writable(path: Path, suffixes: Sequence[str]) -> None:
+    """Raise OSError naming the path when no file can be written there.
+
+    Raises ValueError for a name that does not end in what is written.
+    """
     path = path.expanduser()
+    if not path.is_dir() and path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path}: expected a name that ends in {' or '.join(suffixes)}")
     folder = path.parent
     if path.is_dir():
         raise OSError(f"{path}: is a folder; name a file in it")

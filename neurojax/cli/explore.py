@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from neurojax.cli.simulate import quantity, settings
+from neurojax.cli.deliver import PAGES, check_writable
+from neurojax.cli.parameters import settings
+from neurojax.cli.stimulus import quantity
 from neurojax.explore import write, write_goldman, write_nernst
 from neurojax.membrane.requirements import check_single
 from neurojax.model import load_model
@@ -25,6 +27,7 @@ def run_explore(
     out: Console,
 ) -> None:
     """Write the page of a model, or of an equation. Raises ValueError or OSError."""
+    check_writable(output, PAGES)
     if model in EQUATIONS:
         if amplitude or inputs or sets:
             raise ValueError(f"explore {model}: takes no other option than --output")

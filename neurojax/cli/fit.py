@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from neurojax import fit as fitting
 from neurojax.cli.deliver import Outputs, certified, deliver
+from neurojax.cli.parameters import Edits
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.reading import Reading
 from neurojax.cli.sweeps import divide, prepared
@@ -47,6 +48,8 @@ class Job:
     sweeps: str = ""
     held_out: str = ""
     reading: Reading = field(default_factory=Reading)
+    edits: Edits = field(default_factory=Edits)
+    hold: bool = False
     seconds: float = 120.0
     method: str = ""
     starts: int | None = None
@@ -63,6 +66,8 @@ class Job:
             raise ValueError("--seconds and --starts must be positive")
         if self.precision not in ("single", "exact"):
             raise ValueError(f"--precision is {self.precision!r}; expected 'single' or 'exact'")
+        if self.hold and self.model == "auto":
+            raise ValueError("--hold: auto compares models without it; name a MODEL")
         if self.resume is not None:
             self._check_onward(self.resume)
         self.outputs.check()
@@ -111,6 +116,7 @@ class Work:
     settings: Mapping[str, Any]
     seconds: float
     seed: int = 0
+    hold: bool = False
     precision: Precision = "single"
     begun: Fit | None = None  # a fit that goes on, with its own seed and precision
     truth: Mapping[str, float] = field(default_factory=dict)  # where the data are synthetic
@@ -128,11 +134,13 @@ def run_job(job: Job, out: Console, err: Console) -> int:
 
 def _new(job: Job, out: Console, err: Console) -> Work:
     """A fit of a recording, made ready; of several models that which predicts it best."""
-    traces = job.reading.read(job.recording, err)
+    traces = job.reading.read(job.recording)
     names = choices(divide(traces, job.sweeps, job.held_out)[0]) if job.model == "auto" else ()
     models = {name: load_model(name) for name in names} or {job.model: _named(job.model)}
+    models = {name: job.edits.apply(model) for name, model in models.items()}
     how = {"stimulus": job.stimulus, "pipette": job.pipette}
     models, traces, notes = prepared(models, traces, out, **how)
+    models = {name: job.edits.apply(model, pipette=True) for name, model in models.items()}
     fitted, held_out = divide(traces, job.sweeps, job.held_out)
     settings = {
         "recording": job.recording,
@@ -142,6 +150,9 @@ def _new(job: Job, out: Console, err: Console) -> Work:
         "starts": job.starts or "chosen for the method",
         "seed": job.seed,
         "precision": job.precision,
+        **{k: list(v) for k, v in vars(job.edits).items() if v},
+        **({"junction potential": job.reading.junction} if job.reading.junction else {}),
+        **({"hold": True} if job.hold else {}),
         "prepared": "; ".join(notes) or "nothing had to be",
     }
     model, begun, clock = next(iter(models.values())), None, Clock()
@@ -160,6 +171,7 @@ def _new(job: Job, out: Console, err: Console) -> Work:
         precision=checked(job.precision),
         begun=begun,
         clock=clock,
+        hold=job.hold,
     )
 
 
@@ -250,6 +262,7 @@ def fit_and_certify(
                 held_out=[t for t in traces if not any(t is f for f in fitted)],
                 seed=work.seed,
                 precision=work.precision,
+                hold=work.hold,
                 **how,
             )
     known = [] if found.certificate is None else found.certificate.free_runs

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from neurojax.cli.deliver import INTERRUPTED, check_writable
+from neurojax.cli.deliver import INTERRUPTED, PAGES, TABLES, check_writable
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.reading import Reading
 from neurojax.cli.sweeps import choose
@@ -44,8 +44,8 @@ class PlateJob:
         """Raise ValueError or OSError for what could not be done, before anything is read."""
         if self.seconds <= 0:
             raise ValueError("--seconds must be positive")
-        for path in (self.table, self.report):
-            check_writable(path)
+        check_writable(self.table, TABLES)
+        check_writable(self.report, PAGES)
 
 
 def run_plate(job: PlateJob, out: Console, err: Console) -> int:
@@ -88,7 +88,7 @@ def read_folder(
     names, recordings, failed = [], [], []
     for path in (p for p in files if p.resolve() != table.resolve()):
         try:
-            traces = Reading("voltage").read(str(path), err)
+            traces = Reading("voltage").read(str(path))
         except RecordingError as error:
             failed.append(error)
             err.print(f"[yellow]left out:[/] {escape(str(error))}", soft_wrap=True)

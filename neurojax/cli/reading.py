@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from neurojax.cli import console
+from neurojax.cli.sweeps import choose, without
 from neurojax.io import read
 from neurojax.recording.trace import Trace
 from neurojax.units import parse
@@ -29,6 +29,16 @@ UnitOption = Annotated[str, typer.Option(help="The unit of that channel, where t
 WindowOption = Annotated[
     str, typer.Option(help="The step that counts, as 200-700 (ms). Default: the one that varies.")
 ]
+SweepsOption = Annotated[
+    str, typer.Option(help="Sweeps that count: 3, 1-5, sine_wave, IV:2 or a list. Default: all.")
+]
+ExcludeOption = Annotated[str, typer.Option(help="Sweeps to leave out, as 4 or 7-9.")]
+JunctionOption = Annotated[
+    str,
+    typer.Option(
+        "--junction-potential", help="Liquid junction potential, as '14 mV': taken off every V."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -41,31 +51,48 @@ class Reading:
     gain: float = 1.0
     unit: str = ""
     window: str = ""
+    exclude: str = ""
+    junction: str = ""
 
     def check(self) -> None:
         """Raise ValueError for what cannot be meant, before anything is read."""
         if self.clamp not in ("", "current", "voltage"):
             raise ValueError(f"--clamp is {self.clamp!r}; expected 'current' or 'voltage'")
         self.times()
+        self.junction_mV()
 
     def times(self) -> tuple[float, float] | None:
         """The window (on, off) in ms."""
         if not self.window:
             return None
-        parts = re.split(r"\s*(?:-|,|to)\s*", self.window.strip().removesuffix("ms").strip())
+        parts = re.split(r"\s*(?:-|,|:|to)\s*", self.window.strip().removesuffix("ms").strip())
         if len(parts) != 2:
             raise ValueError(f"--window is {self.window!r}; expected on-off in ms, as 200-700")
         on, off = (parse(part, "ms", "--window") for part in parts)
+        if not 0 <= on < off:
+            raise ValueError(f"--window is {self.window!r}; expected 0 <= on < off, in ms")
         return on, off
 
-    def read(self, path: str, err: Console) -> list[Trace]:
-        """The sweeps of a recording, what looks wrong in it told in a line each."""
+    def junction_mV(self) -> float:
+        """The liquid junction potential, mV."""
+        return parse(self.junction, "mV", "--junction-potential") if self.junction else 0.0
+
+    def read(self, path: str, sweeps: str = "") -> list[Trace]:
+        """The sweeps of a recording, what looks wrong in it told in a line each.
+
+        Raises ValueError for a sweep that it has not, RecordingError for what cannot be read.
+        """
         told: dict[str, Any] = {
             key: getattr(self, key) or None for key in ("clamp", "channel", "command", "unit")
         }
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             traces = read(path, gain=self.gain, window=self.times(), **told)
-        for text in dict.fromkeys(str(w.message) for w in caught):
-            err.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+        console.warn(str(w.message) for w in caught)
+        if self.exclude:
+            traces = without(traces, self.exclude, f"{path}: --exclude")
+        if sweeps:
+            traces = choose(traces, sweeps, f"{path}: --sweeps")
+        if self.junction:
+            traces = [trace.less_junction(self.junction_mV()) for trace in traces]
         return traces

@@ -2,211 +2,144 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
-from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
-from rich.console import Console
+from rich.markup import escape
 
 from neurojax import plot
+from neurojax.cli import console
 from neurojax.cli.deliver import check_writable
-from neurojax.cli.reading import Reading
-from neurojax.cli.sweeps import choose
+from neurojax.cli.parameters import settings
+from neurojax.cli.pictures import check_picture, save_picture
+from neurojax.cli.stimulus import Made, Replay, Stimulus, Table, stimuli
 from neurojax.engine.observables import observables, observe
+from neurojax.fit import agreement
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, save
-from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell, State
-from neurojax.membrane.electrode import (
-    Electrode,
-    current_clamp,
-    first_command,
-    from_trace,
-    steps,
-    voltage_clamp,
-)
-from neurojax.membrane.path_names import settable
+from neurojax.membrane.electrode import current_clamp, first_command
+from neurojax.membrane.holding import held_at
 from neurojax.membrane.requirements import check_single
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.model import Model, load_model
+from neurojax.model.document import RESULTS
+from neurojax.plot import SweepView
 from neurojax.plot.sweep import commanded
 from neurojax.recording import features
 from neurojax.recording.trace import Trace
 from neurojax.run.simulation import simulate
 from neurojax.run.step_error import error_of
-from neurojax.units import PA, UNITS, check_known, nearest, normalise, parse
+from neurojax.units import PA, nearest, parse
 
-_UNIT = re.compile(r"^\s*[-+]?[\d.]+([eE][-+]?\d+)?")  # the number, which leaves the unit
-
-
-@dataclass(frozen=True)
-class Step:
-    """A rectangular step as the user wrote it."""
-
-    amplitude: str
-    duration: str
-    start: str
-    stop: str
-    holding: str
+_NO_MODELS = {
+    ".mod": "an NMODL channel: name it in a model, `type = \"{}\"`, or `neurojax convert {}`",
+    ".nml": "NeuroML: `neurojax convert {}` reads its channels, which a model then names",
+    ".swc": "a morphology: a model names it, `[morphology]` with `file = \"{}\"`, beside channels",
+    ".asc": "a morphology: a model names it, `[morphology]` with `file = \"{}\"`, beside channels",
+    ".hoc": "a program of NEURON, which neurojax does not run",
+    ".py": "Python: a model names a channel in it, `type = \"{}:MyNa\"`",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Replay:
-    """A recording whose stimulus is played again, of one of its sweeps."""
+class SimulateJob:
+    """A simulation as the user asked for it."""
 
-    recording: str
-    sweep: str
-    reading: Reading
+    model: str
+    stimulus: Made | Table | Replay
+    dt: str = "0.025 ms"
+    sets: Sequence[str] = ()
+    hold: str = ""
+    record: str = ""
+    step_error: bool = False
+    output: Path | None = None
+    picture: Path | None = None
+
+    def check(self) -> None:
+        """Raise ValueError or OSError for what could not be done, before anything is run."""
+        told = _NO_MODELS.get(Path(self.model).suffix.lower())
+        if told:
+            copy = "neurojax models cortex > mine.toml is one to begin with"
+            raise ValueError(f"{self.model}: is {told.replace('{}', self.model)}; {copy}")
+        if self.output is not None:
+            check_writable(self.output, RESULTS)
+        if self.picture is not None:
+            check_picture(self.picture)
 
 
-class Stimulus(NamedTuple):
-    """What the rig does, in a trace's units, `[step]`."""
+class Sweep(NamedTuple):
+    """A simulated sweep: as a rig would have recorded it, and all that was asked for."""
 
-    electrode: Electrode
-    clamp: str
-    command: np.ndarray  # pA or mV
-    holding: float  # pA or mV
+    trace: Trace
+    data: dict[str, np.ndarray]  # `[sample]`, from before the first step on
+    of: Stimulus
 
 
-def run(
-    out: Console,
-    *,
-    model: str,
-    stimulus: Step | Replay,
-    dt: str,
-    sets: Sequence[str],
-    record: str,
-    step_error: bool,
-    output: Path | None,
-    picture: Path | None,
-) -> None:
+def run(job: SimulateJob) -> None:
     """Simulate, print a summary, write what was asked for. Raises ValueError or OSError."""
-    loaded = load_model(model)
-    cell = loaded.at(settings(sets, loaded))
-    step_ms = parse(dt, "ms", "--dt")
+    job.check()
+    loaded = load_model(job.model)
+    cell = loaded.at(settings(job.sets, loaded))
+    step_ms = parse(job.dt, "ms", "--dt")
     if not 0 < step_ms <= 1:
-        raise ValueError(f"--dt = {dt}: expected a time step between 0 and 1 ms")
-    names = [n.strip() for n in record.split(",") if n.strip()]
+        raise ValueError(f"--dt = {job.dt}: expected a time step between 0 and 1 ms")
+    names = [n.strip() for n in job.record.split(",") if n.strip()]
     for name in names:
         if name not in observables(cell):
             have = ", ".join(observables(cell))
             near = nearest(name, observables(cell))
             raise ValueError(f"--record: cannot record {name!r}{near} (have: {have})")
-    for path in (output, picture):
-        if path is not None:
-            check_writable(path)
-    done = _stimulus(stimulus, cell, step_ms)
-    names = names or [_measured(cell, done.clamp)]
-    initial = _rest(loaded.name, cell, done)
-    trace, data = _run(loaded.name, cell, done, step_ms, names, initial)
-    out.print(_summary(loaded.name, trace), soft_wrap=True)
-    if step_error:
-        told = error_of(cell, done.electrode, step_ms, initial=initial)
-        out.print(str(told), soft_wrap=True)
-    if output is not None:
-        results = Results(
-            parameters=parameter_records(cell),
-            traces={"simulation": trace},
-            arrays={"t_ms": trace.t_ms, **data},
-            settings={"model": model, "dt_ms": step_ms, "set": list(sets), "record": names},
-            provenance={"model": loaded.source},
-        )
-        out.print(f"results: {save(output, results)}", soft_wrap=True)
-    if picture is not None:
-        label = "current (pA)" if done.clamp == "current" else "command (mV)"
-        shown = _at_electrode(cell, data)
-        drawn = plot.observed(trace.t_ms, shown, commanded(trace), label, loaded.name)
-        save_picture(drawn, picture)
-        out.print(f"drawn: {picture}", soft_wrap=True)
+    done = []
+    for stimulus in stimuli(job.stimulus, cell, step_ms):
+        stimulus, initial = _begun(loaded.name, cell, stimulus, job.hold)
+        shown = names or [_measured(cell, stimulus.clamp)]
+        sweep = _run(loaded.name, cell, stimulus, step_ms, shown, initial)
+        done.append(sweep)
+        console.out.print(_summary(loaded.name, sweep), soft_wrap=True)
+        if job.step_error:
+            told = error_of(cell, stimulus.electrode, step_ms, initial=initial)
+            console.out.print(str(told), soft_wrap=True)
+    if job.output is not None:
+        console.out.print(f"results: {_save(job, loaded, cell, done, step_ms)}", soft_wrap=True)
+    if job.picture is not None:
+        save_picture(_picture(loaded.name, cell, done, bool(names)), job.picture)
+        console.out.print(f"drawn: {job.picture}", soft_wrap=True)
 
 
-def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
-    """Parameter values from `name=value` texts. Raises ValueError for a bad name, unit or value."""
-    known, values = settable(model.cell), {}
-    for text in sets:
-        name, equals, value = text.partition("=")
-        name, value = name.strip(), value.strip().strip("'\"")
-        if not equals:
-            raise ValueError(f"--set {text!r}: expected name=value, such as na.g_bar='60 mS/cm2'")
-        check_known(name, known, "parameter", "--set: ")
-        values[name] = parse(value, known[name][1].unit, f"--set {name}")
-    return values
-
-
-def _stimulus(asked: Step | Replay, cell: Cell, dt: float) -> Stimulus:
-    if isinstance(asked, Replay):
-        asked.reading.check()
-        traces = asked.reading.read(asked.recording, Console(stderr=True, highlight=False))
-        (trace, *_) = choose(traces, asked.sweep, "--sweep") if asked.sweep else traces
-        electrode = from_trace(trace, dt)
-        in_current = trace.clamp == "current"
-        command = np.asarray(electrode.i) / PA if in_current else np.asarray(electrode.v_cmd)
-        return Stimulus(electrode, trace.clamp, command, trace.holding)
-    if not asked.amplitude:
-        raise ValueError("give a stimulus: --amplitude '170 pA', or --recording FILE")
-    times = {k: parse(getattr(asked, k), "ms", f"--{k}") for k in ("duration", "start")}
-    times["stop"] = parse(asked.stop, "ms", "--stop") if asked.stop else times["duration"] - 50.0
-    size, kind = quantity(asked.amplitude, "--amplitude", cell)
-    held, held_kind = (
-        quantity(asked.holding, "--holding", cell)
-        if asked.holding
-        else (0.0 if kind == "pA" else -80.0, kind)
-    )
-    if kind != held_kind:
-        raise ValueError(f"--amplitude is in {kind} but --holding in {held_kind}")
-    lift = size if kind == "pA" else size - held
-    command = steps(lift, **times, dt=dt, holding=held)
-    if kind == "pA":
-        return Stimulus(current_clamp(command * PA), "current", command, held)
-    return Stimulus(voltage_clamp(command), "voltage", command, held)
-
-
-def quantity(text: str, what: str, cell: Cell) -> tuple[float, str]:
-    """A current in pA (a density is multiplied by the cell's area), or a voltage in mV."""
-    unit = _UNIT.sub("", text).strip()
-    expected = (
-        "expected a current (pA, nA), a current density (uA/cm2) or, for a voltage clamp, a "
-        "voltage (mV)"
-    )
-    try:
-        kind = UNITS[normalise(unit)][0] if unit else ""
-    except ValueError as error:
-        raise ValueError(f"{what} = {text!r}: {error}; {expected}") from None
-    if kind == "current density":
-        density = parse(text, "uA/cm2", what)
-        return density * float(np.sum(cell.area)) / PA, "pA"
-    if kind == "current":
-        return parse(text, "pA", what), "pA"
-    if kind == "voltage":
-        return parse(text, "mV", what), "mV"
-    raise ValueError(f"{what} = {text!r}: {expected}")
-
-
-def _rest(name: str, cell: Cell, s: Stimulus) -> State:
-    """The state in which the stimulus finds the cell."""
+def _begun(name: str, cell: Cell, s: Stimulus, hold: str) -> tuple[Stimulus, State]:
+    """The stimulus, with the current that holds the cell where asked, and the state it finds."""
     if s.clamp == "voltage":
+        if hold:
+            raise ValueError("--hold is of a current clamp; a voltage clamp has its --holding")
         check_single(cell, "a voltage clamp here")
-    initial = (
-        at_rest(cell, s.holding * PA)
-        if s.clamp == "current"
-        else steady_state(cell, first_command(s.electrode))
-    )
+        return s, steady_state(cell, first_command(s.electrode))
+    if hold:
+        v = parse(hold, "mV", "--hold")
+        if not -150 <= v <= 60:
+            raise ValueError(f"--hold = {hold}: expected between -150 and 60 mV")
+        own: Any = np.full(cell.state_shape, v) if cell.state_axes else v
+        bias = float(np.ravel(np.asarray(held_at(cell, own, s.holding * PA).bias))[0]) / PA
+        command = s.command + bias
+        s = s._replace(
+            electrode=current_clamp(command * PA), command=command, holding=s.holding + bias
+        )
+        console.out.print(f"held at {v:g} mV by {s.holding:.4g} pA", soft_wrap=True)
+        return s, steady_state(cell, own)
+    initial = at_rest(cell, s.holding * PA)
     if not np.isfinite(np.asarray(initial.v)).all():
         raise ValueError(
             f"{name} has no resting potential at a holding current of {s.holding:g} pA"
         )
-    return initial
+    return s, initial
 
 
-def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initial: State):
-    """The simulated sweep as a trace, and every observable, from before the first step on."""
+def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initial: State) -> Sweep:
+    """The simulated sweep, and every observable, from before the first step on."""
     measured = _measured(cell, s.clamp)
     wanted = list(dict.fromkeys([measured, *names]))
     done = simulate(cell, s.electrode, dt, record=wanted, initial=initial)
@@ -228,9 +161,59 @@ def _run(name: str, cell: Cell, s: Stimulus, dt: float, names: list[str], initia
         v_mV=v,
         i_pA=i,
         name=name,
+        sweep=s.sweep,
         holding=s.holding,
+        window=None if s.data is None else s.data.window,
     )
-    return trace, {k: data[k] for k in names}
+    return Sweep(trace, {k: data[k] for k in names}, s)
+
+
+def _save(
+    job: SimulateJob, loaded: Model, cell: Cell, done: Sequence[Sweep], step_ms: float
+) -> Path:
+    """Results as HDF5: of several sweeps each has its number behind its name."""
+    assert job.output is not None
+    one = len(done) == 1
+    end = [("", "")] if one else [(f" {s.of.sweep}", f"/{s.of.sweep}") for s in done]
+    traces = {f"simulation{a}": s.trace for (a, _), s in zip(end, done, strict=True)}
+    arrays = {
+        f"{name}{b}": values
+        for (_, b), s in zip(end, done, strict=True)
+        for name, values in {"t_ms": s.trace.t_ms, **s.data}.items()
+    }
+    results = Results(
+        parameters=parameter_records(cell),
+        traces=traces,
+        arrays=arrays,
+        settings={
+            "model": job.model, "dt_ms": step_ms, "set": list(job.sets),
+            "record": list(done[0].data), "stimulus": str(job.stimulus),
+        },
+        provenance={"model": loaded.source},
+    )  # fmt: skip
+    return save(job.output, results)
+
+
+def _picture(name: str, cell: Cell, done: Sequence[Sweep], recorded: bool) -> Figure:
+    """Model over data of what is a replay; else what was recorded, sweeps on each other."""
+    views = [SweepView(s.of.data, beside, False) for s in done
+             if s.of.data is not None and (beside := _as_sampled(s.trace, s.of.data))]  # fmt: skip
+    if views and not recorded:
+        return plot.sweep(views[0]) if len(views) == 1 else plot.overview(views)
+    label = "current (pA)" if done[0].of.clamp == "current" else "command (mV)"
+    alike = [s for s in done if s.trace.v_mV.size == done[0].trace.v_mV.size]
+    data = [_at_electrode(cell, s.data) for s in alike]
+    stacked = {k: np.stack([d[k] for d in data], axis=-1) for k in data[0]}
+    command = np.stack([commanded(s.trace) for s in alike], axis=-1)
+    if len(alike) == 1:
+        stacked, command = {k: x[:, 0] for k, x in stacked.items()}, command[:, 0]
+    return plot.observed(done[0].trace.t_ms, stacked, command, label, name)
+
+
+def _as_sampled(model: Trace, data: Trace) -> Trace:
+    """The model at the times of the data's samples."""
+    v, i = (np.interp(data.t_ms, model.t_ms, x) for x in (model.v_mV, model.i_pA))
+    return replace(data, v_mV=v, i_pA=i, name=model.name)
 
 
 def _at_electrode(cell: Cell, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -246,37 +229,28 @@ def _measured(cell: Cell, clamp: str) -> str:
     return "v_amp" if cell.state_axes else "v"
 
 
-def _summary(name: str, trace: Trace) -> str:
-    on, off, height = trace.step_window()
+def _summary(name: str, done: Sweep) -> str:
+    """A sweep in a line; of a replay also how near it is to what was recorded."""
+    trace = done.trace
+    step = (done.of.data or trace).main_step()
+    on, off, height = step
+    if not height and np.ptp(trace.command):  # noise has no step
+        what = f"stimulus of {trace.command.mean():.3g} +- {trace.command.std():.3g}"
+    else:
+        what = f"step of {height:.4g}" if step.flat else f"stimulus up to {height:.4g}"
     if trace.clamp == "voltage":
         low, high = trace.i_pA.min(), trace.i_pA.max()
-        return f"{name}: current from {low:.4g} to {high:.4g} pA, step of {height:.4g} mV"
+        return f"{name}: current from {low:.4g} to {high:.4g} pA, {what} mV"
     found = features.spikes(trace.v_mV, trace.dt_ms)
     count = found.times.size
-    told = f"{name}: rest {trace.v_mV[0]:.1f} mV, step of {height:.4g} pA, {count} spike"
+    told = f"{name}: rest {trace.v_mV[0]:.1f} mV, {what} pA, {count} spike"
     told += "" if count == 1 else "s"
     if count:
         told += f", peak {np.nanmax(found.peaks):.1f} mV, first {found.times[0] - on:.2f} ms after"
         told += " the onset"
     if count > 1 and off > on:
         told += f", {count / (off - on) * 1e3:.1f} Hz"
+    if done.of.data is not None:
+        near = agreement(done.of.data, _as_sampled(trace, done.of.data)).sentence()
+        told += f"\n  beside sweep {done.of.sweep} of the recording: {escape(near)}"
     return told
-
-
-def check_picture(path: Path) -> None:
-    """Raise ValueError for a name that is of no format that can be drawn."""
-    if path.suffix[1:].lower() not in FigureCanvasBase.filetypes:
-        usual = ".png, .svg or .pdf"
-        raise ValueError(f"{path}: cannot draw {path.suffix or 'without a suffix'}; use {usual}")
-
-
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the file's name says.
-
-    Raises ValueError for a format that cannot be drawn and OSError when it cannot be written.
-    """
-    check_picture(path)
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(plot.STYLE):
-        figure.savefig(buffer, format=path.suffix[1:].lower())
-    write_whole(path, buffer.getvalue())

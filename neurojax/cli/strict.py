@@ -71,7 +71,7 @@ def no_device() -> Exception | None:
     except (RuntimeError, AssertionError) as error:
         wanted = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
         return ValueError(
-            f"JAX_PLATFORMS asks for {wanted!r}, which JAX cannot use here: {error}; expected one "
-            "that `neurojax info` lists, or none, for the best there is"
+            f"JAX_PLATFORMS asks for {wanted!r}, which JAX cannot use here"
+            f"{f' ({error})' if str(error) else ''}; leave it out for the best there is, or 'cpu'"
         )
     return None

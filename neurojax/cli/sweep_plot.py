@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.cli.simulate import save_picture
+from neurojax.cli.pictures import save_picture
 from neurojax.io.files import write_whole
 from neurojax.plot.maps import family, parameter_map
 from neurojax.report.map_page import MapData, map_page

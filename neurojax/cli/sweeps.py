@@ -49,6 +49,15 @@ def choose(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
     return chosen
 
 
+def without(traces: Sequence[Trace], asked: str, what: str) -> list[Trace]:
+    """The sweeps but those that `4` or `7-9` name, as for `choose`. Raises ValueError."""
+    out = choose(traces, asked, what)
+    left = [t for t in traces if not any(t is o for o in out)]
+    if not left:
+        raise ValueError(f"{what} {asked!r} leaves no sweep")
+    return left
+
+
 def divide(traces: Sequence[Trace], sweeps: str, held_out: str) -> tuple[list[Trace], list[Trace]]:
     """Sweeps to fit and to predict, as asked, else `fit.default_sweeps`. Raises ValueError."""
     unseen = choose(traces, held_out, "--held-out") if held_out else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -85,6 +86,39 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
     return traces_from(path, drafts)
 
 
+def read_commands(path: Path) -> list[tuple[str, float, np.ndarray, Literal["pA", "mV"]]]:
+    """What a text table of time and current, or of time and voltage, imposes: no measurement.
+
+    Of each column its label, dt (ms), its samples and their unit. Raises RecordingError for what
+    `read_csv` refuses, and for a table of both, which is a recording.
+    """
+    with reading(path, "text table"):
+        lines = _lines(path)
+        skip, cells, delimiter = _header(path, lines)
+        columns = [c for c in (_column(k, cell) for k, cell in enumerate(cells)) if c is not None]
+        kinds = {c.kind for c in columns} & {"current", "voltage"}
+        if len(kinds) != 1 or any(c.kind == "sweep" for c in columns):
+            raise RecordingError(
+                f"{path}: has columns {', '.join(map(repr, cells))}; expected one of time and one "
+                "or more of current, or of voltage, such as `t (ms), i (pA)`"
+            )
+        (kind,) = kinds
+        to: Literal["pA", "mV"] = "pA" if kind == "current" else "mV"
+        table = _numbers(path, lines[skip:], delimiter, columns, ("time", kind))
+    time = next(c for c in columns if c.kind == "time")
+    t_ms = convert(table[:, time.place], time.unit, "ms", f"{path}, column {time.label!r}")
+    dt_ms = float(f"{even_dt(t_ms, str(path)):.9g}")
+    told = []
+    for c in (c for c in columns if c.kind == kind):
+        samples = convert(table[:, c.place], c.unit, to, f"{path}, column {c.label!r}")
+        if not np.isfinite(samples).all():
+            raise RecordingError(
+                f"{path}, column {c.label!r}: expected a finite number in each row"
+            )
+        told.append((c.label, dt_ms, samples, to))
+    return told
+
+
 def _lines(path: Path) -> list[str]:
     """The lines of a text in UTF-8 or, as Excel writes it, UTF-16; else in Windows' own code."""
     raw = path.read_bytes()
@@ -128,11 +162,15 @@ def _column(index: int, cell: str) -> _Column | None:
 
 
 def _numbers(
-    path: Path, lines: list[str], delimiter: str | None, columns: list[_Column]
+    path: Path,
+    lines: list[str],
+    delimiter: str | None,
+    columns: list[_Column],
+    needed: Sequence[str] = ("time", "voltage", "current"),
 ) -> np.ndarray:
     """The table `[row, column]` of the file; columns that nothing names stay empty."""
     counts = {kind: sum(c.kind == kind for c in columns) for kind in _NAMES}
-    missing = [kind for kind in ("time", "voltage", "current") if not counts[kind]]
+    missing = [kind for kind in needed if not counts[kind]]
     if missing:
         raise RecordingError(f"{path}: no column of {' and of '.join(missing)}; expected {_LAYOUT}")
     if counts["time"] > 1:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurojax.membrane.channel import Channel
@@ -74,19 +76,34 @@ def channel_curves(
 def observed(
     t_ms: Any, data: dict[str, Any], stimulus: Any, stimulus_label: str, title: str = ""
 ) -> Figure:
-    """What a simulation recorded, one panel for each observable, above the stimulus."""
+    """What a simulation recorded, one panel for each observable, above the stimulus.
+
+    Samples are `[sample]`, or `[sample, sweep]` of several: drawn on each other, first to last from
+    dark to light.
+    """
     rows = len(data) + 1
     heights = [2.0 if name == "v" else 1.3 for name in data] + [0.7]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.8))
     panels = np.atleast_1d(figure.subplots(rows, 1, sharex=True, height_ratios=heights))
     for axes, (name, values) in zip(panels, data.items(), strict=False):
-        axes.plot(*thin(t_ms, np.asarray(values)), color=INK if name == "v" else CYCLE[0])
+        _courses(axes, t_ms, values, INK if name == "v" else CYCLE[0])
         axes.set_ylabel(_observable_label(name))
-    panels[-1].plot(*thin(t_ms, np.asarray(stimulus)), color=FAINT)
+    _courses(panels[-1], t_ms, stimulus, FAINT)
     panels[-1].set(xlabel="time (ms)", ylabel=stimulus_label)
     figure.align_ylabels()
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
     return figure
+
+
+def _courses(axes: Axes, t_ms: Any, values: Any, colour: str) -> None:
+    """A line in time, or one for each sweep."""
+    values = np.asarray(values)
+    if values.ndim == 1:
+        axes.plot(*thin(t_ms, values), color=colour)
+        return
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, values.shape[1]))
+    for column, shade in zip(values.T, shades, strict=True):
+        axes.plot(*thin(t_ms, column), color=shade, lw=0.9)
 
 
 def _observable_label(name: str) -> str:

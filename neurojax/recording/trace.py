@@ -155,6 +155,24 @@ class Trace:
             end = min(end, step.on)
         return 0.0, end
 
+    def less_junction(self, potential_mV: float) -> Trace:
+        """The sweep with a liquid junction potential (mV) taken off what the amplifier called V.
+
+        The membrane was at that less the junction potential, in either clamp; its origin says so.
+        """
+        if not np.isfinite(potential_mV) or abs(potential_mV) > 100:
+            raise ValueError(
+                f"junction potential = {potential_mV!r}: expected mV between -100 and 100"
+            )
+        said = f"junction potential of {potential_mV:g} mV taken off"
+        note = "; ".join(x for x in (self.origin.note, said) if x)
+        return replace(
+            self,
+            v_mV=self.v_mV - potential_mV,
+            holding=self.holding - (potential_mV if self.clamp == "voltage" else 0.0),
+            origin=replace(self.origin, note=note),
+        )
+
     def crop(self, start_ms: float, stop_ms: float) -> Trace:
         """The samples between two times."""
         a, b = round(start_ms / self.dt_ms), round(stop_ms / self.dt_ms)

@@ -47,7 +47,7 @@ def channels(
     kind: Any = Registry().channel(name)
     _show_channel(kind.__name__, kind)
     if plot is not None:
-        from neurojax.cli.simulate import save_picture
+        from neurojax.cli.pictures import save_picture
         from neurojax.plot import channel_curves
 
         save_picture(channel_curves(kind(), kind.__name__, at=_readings(at or [], kind)), plot)

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from neurojax.cli import console
+from neurojax.cli.parameters import Edits
 from neurojax.cli.reading import (
     ChannelOption,
     ClampOption,
     CommandOption,
+    ExcludeOption,
     GainOption,
+    JunctionOption,
     Reading,
     UnitOption,
     WindowOption,
@@ -36,12 +39,30 @@ def fit(
     held_out: Annotated[
         str, typer.Option(help="Sweeps to predict only. Default: all that are not fitted.")
     ] = "",
+    exclude: ExcludeOption = "",
     clamp: ClampOption = "",
     channel: ChannelOption = "",
     command: CommandOption = "",
     gain: GainOption = 1.0,
     unit: UnitOption = "",
     window: WindowOption = "",
+    junction_potential: JunctionOption = "",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Value of what is not free: celsius=34. Repeatable."),
+    ] = None,
+    fixes: Annotated[
+        list[str] | None,
+        typer.Option("--fix", help="Not free, at a value or the model's: C_m=1. Repeatable."),
+    ] = None,
+    frees: Annotated[
+        list[str] | None,
+        typer.Option("--free", help="Free between bounds: na.g_bar=20:200. Repeatable."),
+    ] = None,
+    hold: Annotated[
+        bool,
+        typer.Option("--hold", help="Find the current that holds each sweep where it began."),
+    ] = False,
     seconds: Annotated[float, typer.Option(help="Time for the fit itself, s.")] = 120.0,
     method: Annotated[
         str,
@@ -96,7 +117,9 @@ def fit(
         outputs=fit.Outputs(output, report, save_model),
         sweeps=sweeps,
         held_out=held_out,
-        reading=Reading(clamp, channel, command, gain, unit, window),
+        reading=Reading(clamp, channel, command, gain, unit, window, exclude, junction_potential),
+        edits=Edits(tuple(sets or ()), tuple(fixes or ()), tuple(frees or ())),
+        hold=hold,
         seconds=seconds,
         method=method,
         starts=starts,

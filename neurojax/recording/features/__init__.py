@@ -21,13 +21,14 @@ from jaxtyping import Array, Float
 from neurojax.recording.features.detection import Samples, Spikes, spikes
 from neurojax.recording.features.passive import Subthreshold, subthreshold
 from neurojax.recording.features.propagation import arrival, conduction_velocity
-from neurojax.recording.features.shape import Shapes, shapes
+from neurojax.recording.features.shape import ONSET_SLOPE, Shapes, shapes
 from neurojax.recording.features.tolerances import TOLERANCES, Tolerance, tolerances_of
 from neurojax.recording.features.train import Firing, firing
 from neurojax.recording.spike import PROMINENCE, THRESHOLD
 from neurojax.recording.trace import Trace
 
 __all__ = [
+    "ONSET_SLOPE",
     "PROMINENCE",
     "THRESHOLD",
     "TOLERANCES",
@@ -66,30 +67,35 @@ def features(
     *,
     rest: tuple[float, float] | None = None,
     edges: Sequence[float] = (),
+    onset_slope: float = ONSET_SLOPE,
 ) -> Features:
     """Features of v (mV), sampled every dt ms, under a step (on, off) in ms.
 
     Without a window the whole trace counts as the step, and what needs a time before it is NaN;
     without the height of the step so is the input resistance.
     `rest` (from, to) is when the cell rested before the step, by default all the time before it;
-    at `edges` (ms) the stimulus itself moves v, which is no onset of a spike.
+    at `edges` (ms) the stimulus itself moves v, which is no onset of a spike. A spike begins where
+    v rises at `onset_slope`, mV/ms.
     """
     v = np.asarray(v)
     window = window if window is not None else (0.0, len(v) * dt)
     found = spikes(v, dt)
     return Features(
         found,
-        shapes(v, dt, found, edges),
+        shapes(v, dt, found, edges, onset_slope),
         firing(found, window),
         subthreshold(v, dt, window, step_pA, rest),
     )
 
 
-def of_trace(trace: Trace, window: tuple[float, float] | None = None) -> Features:
+def of_trace(
+    trace: Trace, window: tuple[float, float] | None = None, onset_slope: float = ONSET_SLOPE
+) -> Features:
     """Features of a recorded or simulated current-clamp trace under its main step.
 
-    `window` (on, off), ms, chooses another. Base is what the cell rests at before the step, the
-    command at holding; there is a resistance where the step is at one level and the cell silent.
+    `window` (on, off), ms, chooses another; spikes begin at `onset_slope`, mV/ms. Base is what the
+    cell rests at before the step, the command at holding; there is a resistance where the step is
+    at one level and the cell silent.
 
     Raises ValueError for a voltage clamp, whose potential is a command.
     """
@@ -108,6 +114,7 @@ def of_trace(trace: Trace, window: tuple[float, float] | None = None) -> Feature
         step.height if step.flat else None,
         rest=trace.rest_before(step.on),
         edges=[x for s in trace.steps() for x in (s.on, s.off)],
+        onset_slope=onset_slope,
     )
     if not told.firing.number:
         return told

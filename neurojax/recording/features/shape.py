@@ -32,8 +32,14 @@ class Shapes(NamedTuple):
     ahp_delays: PerSpike  # ms from the peak to it (AHP_time_from_peak)
 
 
-def shapes(v: Samples, dt: float, found: Spikes, edges: Sequence[float] = ()) -> Shapes:
-    """Shape of the spikes found in v (mV), sampled every dt ms.
+def shapes(
+    v: Samples,
+    dt: float,
+    found: Spikes,
+    edges: Sequence[float] = (),
+    onset_slope: float = ONSET_SLOPE,
+) -> Shapes:
+    """Shape of the spikes found in v (mV), sampled every dt ms; they begin at onset_slope, mV/ms.
 
     Peaks and crossings are interpolated between samples, where eFEL takes the nearest sample of its
     0.1 ms. The after-hyperpolarisation is the first low after the peak, before v goes 0.2 ms
@@ -53,8 +59,9 @@ def shapes(v: Samples, dt: float, found: Spikes, edges: Sequence[float] = ()) ->
     peak = cell * n + at  # sample of all cells in a row
     low = _first_low(rows, cell, peak, max(1, round(PAUSE / dt)))
     slope = np.asarray(np.gradient(rows, dt, axis=1))
-    begin, begun = _onset(slope, cell, peak, low, max(1, round(ONSET_LASTS / dt)))
-    begin = _past_edges(slope, cell, begin, peak, np.rint(np.array(edges) / dt))
+    fast = slope >= onset_slope
+    begin, begun = _onset(fast, cell, peak, low, max(1, round(ONSET_LASTS / dt)))
+    begin = _past_edges(slope, fast, cell, begin, peak, np.rint(np.array(edges) / dt))
 
     onset = np.where(begun, values[begin], np.nan)
     level = 0.5 * (onset + found.peaks[described])
@@ -103,17 +110,17 @@ def _first_low(rows: np.ndarray, cell: np.ndarray, peak: np.ndarray, m: int) -> 
 
 
 def _onset(
-    slope: np.ndarray, cell: np.ndarray, peak: np.ndarray, low: np.ndarray, m: int
+    fast: np.ndarray, cell: np.ndarray, peak: np.ndarray, low: np.ndarray, m: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sample of each spike's onset, and whether it has one: the last fast rise of m samples.
 
     Looked for between the after-hyperpolarisation of the spike before, or the first sample, and the
     peak.
     """
-    n = slope.shape[1]
-    fast = slope >= ONSET_SLOPE
-    fast[:, 0] = fast[:, -1] = False  # so that none runs into the next cell
-    flat = fast.ravel()
+    n = fast.shape[1]
+    inside = fast.copy()
+    inside[:, 0] = inside[:, -1] = False  # so that none runs into the next cell
+    flat = inside.ravel()
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     start, stop = edges[::2], edges[1::2]
     start = start[stop - start >= m]
@@ -127,7 +134,12 @@ def _onset(
 
 
 def _past_edges(
-    slope: np.ndarray, cell: np.ndarray, begin: np.ndarray, peak: np.ndarray, edges: np.ndarray
+    slope: np.ndarray,
+    fast: np.ndarray,
+    cell: np.ndarray,
+    begin: np.ndarray,
+    peak: np.ndarray,
+    edges: np.ndarray,
 ) -> np.ndarray:
     """Onsets, those at an edge of the stimulus moved to where v rises least before it rises faster.
 
@@ -143,7 +155,7 @@ def _past_edges(
         steepest = 3 + int(np.argmax(rise[3:]))  # past the jump itself
         least = int(np.argmin(rise[: steepest + 1]))
         if rise[least] < 0.9 * rise[steepest]:
-            moved[k] = first + least + int(np.argmax(rise[least:] >= ONSET_SLOPE))
+            moved[k] = first + least + int(np.argmax(fast.ravel()[first + least : top + 1]))
     return moved
 
 
