@@ -229,6 +229,15 @@ def test_a_poor_fit_says_what_to_do_next():
     assert first == "Look at the recording first: the base potential is -1.0 mV."
 
 
+def test_a_small_step_under_noise_is_no_worse_a_fit():
+    """What is left is the noise that the sweep shows before its step: nothing more to explain."""
+    model = replace(spiking(), v_mV=-70.0 + 0.002 * spiking().i_pA)
+    noise = 0.05 * np.random.default_rng(0).standard_normal(model.v_mV.size)
+    runs = of((replace(model, v_mV=model.v_mV + noise), model)).runs
+    assert explained(runs[0]) < 0.97 and grade(runs) == "good"
+    assert ", all but the noise." in verdict(runs)
+
+
 def test_a_sweep_in_which_nothing_happens_says_nothing_of_what_is_explained():
     rng, rest = np.random.default_rng(0), np.full(3000, -70.0)
     still = Trace("current", 0.1, rest + 0.1 * rng.standard_normal(3000), 0 * rest, sweep=7)

@@ -11,6 +11,7 @@ from neurojax.fit.budget import StageRecord
 from neurojax.fit.holding import base_mV
 from neurojax.fit.scoring.agreement import Agreement
 from neurojax.fit.uncertainty.certificate import FreeRun
+from neurojax.loss import noise_of
 from neurojax.recording.features import TOLERANCES
 
 CLOSE_MV = 2 * TOLERANCES["course"].least
@@ -49,12 +50,28 @@ def asked(some: Pairs) -> Pairs:
 
 def explained(run: FreeRun) -> float:
     """Share of the measured variance that the model explains, of the samples that count."""
+    missed, variance = _variances(run)
+    return 1 - missed / max(variance, 1e-12)
+
+
+def unexplained(run: FreeRun) -> float:
+    """Share of the variance that the model misses and might explain: noise is nothing to explain.
+
+    Noise is what the sweep shows before its stimulus begins.
+    """
+    missed, variance = _variances(run)
+    noise = noise_of([run.data])
+    own = min(noise.sd**2, missed) if noise else 0.0
+    return (missed - own) / max(variance - own, 1e-12)
+
+
+def _variances(run: FreeRun) -> tuple[float, float]:
+    """Mean squares, of the samples that count: what the model misses, and the measured variance."""
     assert run.model is not None
     of_current = run.data.clamp == "voltage"
     y, model = (t.i_pA if of_current else t.v_mV for t in (run.data, run.model))
     kept = slice(None) if run.keep is None else run.keep
-    missed = np.mean((model - y)[kept] ** 2)
-    return float(1 - missed / max(float(np.var(y[kept])), 1e-12))
+    return float(np.mean((model - y)[kept] ** 2)), float(np.var(y[kept]))
 
 
 # -- what to do next ----------------------------------------------------------------------------
@@ -125,7 +142,7 @@ def _which_sweeps(some: Pairs) -> Iterator[str]:
         kind = {0: "too few spikes", len(wrong): "too many spikes"}.get(many, "the wrong number")
     else:
         some = asked(some)
-        wrong = [(run, a) for run, a in some if explained(run) < 0.9]
+        wrong = [(run, a) for run, a in some if unexplained(run) > 0.1]
         kind = "less than 90 % explained"
     if wrong and len(wrong) < len(some):
         names = [sweep_name(run) for run, _ in wrong]
@@ -176,7 +193,7 @@ def grade(runs: Sequence[FreeRun]) -> str:
     if not some or any(r.agreement is None for r in runs):
         return "poor"
     if not spiking(runs):
-        missed = 1 - min(explained(run) for run, _ in asked(some))
+        missed = max(unexplained(run) for run, _ in asked(some))
         return "good" if missed < 0.03 else "rough" if missed < 0.2 else "poor"
     if not any(miscounts(a) for _, a in some):
         # Matched in order, spikes of trains that differ in number say nothing of timing.
@@ -279,4 +296,7 @@ def trace_said(some: Pairs, where: str) -> str:
     worst = f" (worst sweep {100 * min(share):.1f} %)" if len(share) > 1 else ""
     what = "current" if some[0][0].data.clamp == "voltage" else "potential"
     mean = 100 * float(np.mean(share))
-    return f"{_sweeps(some, where)} it explains {mean:.1f} % of the variance of the {what}{worst}."
+    told = f"{_sweeps(some, where)} it explains {mean:.1f} % of the variance of the {what}{worst}"
+    beyond = max(unexplained(run) for run, _ in asked(some))
+    noise = ", all but the noise" if beyond < 0.01 < 1 - min(share) else ""
+    return f"{told}{noise}."
