@@ -359,6 +359,33 @@ def test_csv_headers_and_units(header, scale, delimiter, tmp_path):
     assert trace.origin.format == "CSV" and trace.origin.sha256 == sha256(path)
 
 
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [
+        ("Time (ms)\tTrace #1 (mV)\tTrace #1 (pA)", "\t"),
+        ("Cell 3, by hand\n\nt (ms),v (mV),i (pA)", ","),
+        ("Time,Vm,Im\nms,mV,pA", ","),
+        ("# t (ms),v (mV),i (pA)", ","),
+    ],
+    ids=["named by units", "words before", "units below", "a comment"],
+)
+def test_csv_headers_of_other_programs(header, delimiter, tmp_path):
+    rows = [(0.1 * k, -70.0 + k, 50.0 * (k > 3)) for k in range(20)]
+    table = "\n".join(delimiter.join(f"{x:g}" for x in row) for row in rows)
+    (tmp_path / "x.txt").write_text(f"{header}\n{table}\n")
+    (trace,) = quietly(tmp_path / "x.txt")
+    assert (trace.dt_ms, trace.v_mV[-1], trace.i_pA[-1]) == (pytest.approx(0.1), -51.0, 50.0)
+
+
+def test_csv_columns_that_only_have_units_are_no_sweeps_of_others(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("t (ms),v (mV),i (pA),LED (V)\n" + "0,-70,0,5\n0.1,-70,0,5\n")
+    assert len(quietly(path)) == 1
+    path.write_text("t (ms),In 1 (mV),i (pA),LED (V)\n" + "0,-70,0,5\n0.1,-70,0,5\n")
+    with pytest.raises(RecordingError, match="no column of voltage"):
+        read(path)
+
+
 def test_csv_sweeps_long_and_wide(tmp_path):
     long = [
         (k, t, v, k * i)

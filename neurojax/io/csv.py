@@ -26,6 +26,9 @@ _LAYOUT = (
     "a header such as `t (ms), v (mV), i (pA)`, with a column `sweep` or v1, v2, ... for several"
 )
 _WITH_UNIT = re.compile(r"(?P<name>[^()\[\]]+?)\s*[(\[]\s*(?P<unit>[^()\[\]]*?)\s*[)\]]")
+_MOST_BEFORE = 60
+"""Lines that may stand before a header."""
+
 _NAMES = {
     "time": {"t", "time", "times"},
     "voltage": {"v", "vm", "voltage", "potential", "membrane potential"},
@@ -51,7 +54,7 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
     with reading(path, "text table"):
         lines = _lines(path)
         skip, cells, delimiter = _header(path, lines)
-        columns = [c for c in (_column(k, cell) for k, cell in enumerate(cells)) if c is not None]
+        skip, columns = _with_units(skip, _columns(cells), lines, delimiter)
         table = _numbers(path, lines[skip:], delimiter, columns)
     clamp = asked.clamp or "current"
     source = origin(path, "CSV", f"columns {', '.join(c.label for c in columns)}")
@@ -132,21 +135,66 @@ def _lines(path: Path) -> list[str]:
 
 
 def _header(path: Path, lines: list[str]) -> tuple[int, list[str], str | None]:
-    """How many lines to skip before the numbers, the header's cells, and the delimiter."""
+    """How many lines to skip before the numbers, the header's cells, and the delimiter.
+
+    Lines that tell of the recording may stand before it.
+    """
+    for skip, line in enumerate(lines[:_MOST_BEFORE]):
+        cells, delimiter = _cells(line)
+        if {"time", "voltage", "current"} <= {c.kind for c in _columns(cells)}:
+            return skip + 1, cells, delimiter
     for skip, line in enumerate(lines):  # noqa: B007, both are what the loop looks for
         if line.strip() and not line.lstrip().startswith("#"):
             break
     else:
         raise RecordingError(f"{path}: no lines; expected {_LAYOUT}")
-    delimiter = next((d for d in ("\t", ";", ",") if d in line), None)
-    cells = [cell.strip().strip("\"'") for cell in line.strip("\r\n").split(delimiter)]
+    cells, delimiter = _cells(line)
     if all(re.fullmatch(r"[-+.\deE]+|nan|inf", cell) for cell in cells):
         raise RecordingError(f"{path}: the first line is numbers; expected {_LAYOUT}")
     return skip + 1, cells, delimiter
 
 
-def _column(index: int, cell: str) -> _Column | None:
-    """What a header cell says: `v2 (mV)`, `v2 [mV]` or `v2_mV`; None for another kind."""
+def _cells(line: str) -> tuple[list[str], str | None]:
+    """What stands in a line, and what parts it."""
+    delimiter = next((d for d in ("\t", ";", ",") if d in line), None)
+    line = line.strip("\r\n").removeprefix("#") if delimiter else line
+    return [cell.strip().strip("\"'") for cell in line.split(delimiter)], delimiter
+
+
+def _columns(cells: list[str]) -> list[_Column]:
+    """The columns that a header names.
+
+    Where no name says which is the voltage, say, it is what has such a unit: "Trace #1 (mV)". But
+    not when units are shared by different names, of which one may be a trigger.
+    """
+    told = [(c, stem) for k, cell in enumerate(cells) for c, stem in _column(k, cell)]
+    named = {c.kind for c, stem in told if not stem}
+    stems = {kind: {stem for c, stem in told if c.kind == kind and stem} for kind in _NAMES}
+    return [c for c, stem in told if not stem or (c.kind not in named and len(stems[c.kind]) == 1)]
+
+
+def _with_units(
+    skip: int, columns: list[_Column], lines: list[str], delimiter: str | None
+) -> tuple[int, list[_Column]]:
+    """The columns with the units of a line of their own below the header, where there is one."""
+    below = lines[skip].strip("\r\n").split(delimiter) if skip < len(lines) else []
+    units = [cell.strip().strip("\"'()[]") for cell in below]
+    wanted = [c for c in columns if c.kind != "sweep"]
+    if all(
+        c.unit is None and c.place < len(units) and quantity(units[c.place]) == c.kind
+        for c in wanted
+    ):
+        return skip + 1, [
+            c if c.kind == "sweep" else c._replace(unit=units[c.place]) for c in columns
+        ]
+    return skip, columns
+
+
+def _column(index: int, cell: str) -> list[tuple[_Column, str]]:
+    """What a header cell says: `v2 (mV)`, `v2 [mV]` or `v2_mV`; none for another kind.
+
+    With it comes "", or the name, where only the unit says of what kind it is.
+    """
     match = _WITH_UNIT.fullmatch(cell)
     name, unit = (match["name"], match["unit"]) if match else (cell, None)
     if unit is None and "_" in cell:
@@ -155,10 +203,12 @@ def _column(index: int, cell: str) -> _Column | None:
             name, unit = head, tail
     number = re.search(r"_?(\d+)$", name)
     word = (name[: number.start()] if number else name).lower().replace("_", " ").strip()
+    place = int(number[1]) if number else None
     for kind, words in _NAMES.items():
         if word in words:
-            return _Column(index, kind, int(number[1]) if number else None, cell, unit)
-    return None
+            return [(_Column(index, kind, place, cell, unit), "")]
+    what = quantity(unit)
+    return [(_Column(index, what, place, cell, unit), word or "?")] if what in _NAMES else []
 
 
 def _numbers(
