@@ -66,14 +66,21 @@ from neurojax.model.document import (
     packaged,
     parse_model,
 )
+from neurojax.model.neuroml import NeuromlError, channels_in
 from neurojax.model.nmodl import NmodlError, load_nmodl, load_nmodl_ion
+from neurojax.model.through_myokit import ForeignCell, MyokitError, load_myokit
 from neurojax.model.writing import to_toml
 
 __all__ = [
+    "ForeignCell",
     "Model",
     "ModelError",
+    "MyokitError",
+    "NeuromlError",
     "NmodlError",
+    "channels_in",
     "load_model",
+    "load_myokit",
     "load_nmodl",
     "load_nmodl_ion",
     "packaged",

@@ -18,6 +18,7 @@ from neurojax.model.free_table import check_start, free_specs, tie
 from neurojax.model.registry import registry
 from neurojax.model.space import Space, free
 from neurojax.model.tables import TABLES, only, table_of, text_of
+from neurojax.model.through_myokit import SUFFIXES, MyokitError, as_toml
 from neurojax.recording.trace import RecordingError
 from neurojax.units import nearest
 
@@ -57,6 +58,8 @@ def packaged() -> list[str]:
 def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ()) -> Model:
     """Read a model file, a packaged model by its bare name ("squid"), or a saved fit ("fit.h5").
 
+    A .mmt or CellML file is the cell that `load_myokit` makes of it.
+
     `channels` are classes of your own that the file may name as those of the catalogue. It may name
     others by where they are, "channels.py:MyK" with a path from the file's folder, or
     "package.module:MyK": that Python file is then run.
@@ -72,6 +75,12 @@ def load_model(path_or_name: str | Path, channels: Iterable[type[Channel]] = ())
         label = f"{name} (packaged model)"
         text = (resources.files("neurojax.model") / "packaged" / f"{name}.toml").read_text("utf-8")
         return parse_model(text, label, channels=channels)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        try:
+            text = as_toml(path)
+        except MyokitError as error:
+            raise ModelError(str(error)) from None
+        return parse_model(text, name, path.stem, channels, path.parent)
     if not path.is_file():
         known = packaged()
         if path.suffix or len(path.parts) > 1:

@@ -2,8 +2,9 @@
 
 A name is one of the catalogue ("SquidNa"), of a class at hand that the caller passes, or says where
 a class of one's own is: "channels.py:MyK" in a Python file, "package.module:MyK" in an installed
-module, "Kv.mod" for an NMODL file. There is no list to enter a class into: what is named is looked
-for, each time.
+module, "Kv.mod" for an NMODL file, "heart.mmt" for all currents of a Myokit or CellML file,
+"k.channel.nml" or "cell.nml:k" for a channel of a NeuroML file. There is no list to enter a class
+into: what is named is looked for, each time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from neurojax.channels import catalogue, ions_catalogue
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
+from neurojax.model.neuroml import SUFFIXES as NEUROML
+from neurojax.model.neuroml import load_channel
 from neurojax.model.nmodl import load_nmodl, load_nmodl_ion
+from neurojax.model.through_myokit import SUFFIXES, membrane_of
 from neurojax.units import check_known, nearest
 
 
@@ -101,6 +105,10 @@ def _found(kind: Any, known: Mapping[str, Any], base: type, folder: Path) -> Any
     if kind.endswith(".mod"):
         path = folder / Path(kind).expanduser()
         return load_nmodl(path) if base is Channel else load_nmodl_ion(path)
+    if kind.lower().endswith(SUFFIXES) and base is Channel:
+        return membrane_of(folder / Path(kind).expanduser())
+    if _of_neuroml(kind) and base is Channel:
+        return load_channel(str(folder / Path(kind).expanduser()))
     where, colon, name = kind.rpartition(":")
     if not colon and not _is_file(kind):
         if kind not in known:
@@ -123,6 +131,10 @@ def _check(cls: Any, base: type, name: str) -> Any:
     if "__dataclass_fields__" not in vars(cls):
         raise ValueError(f"{name}: write @pytree above the class, so that its parameters are known")
     return cls
+
+
+def _of_neuroml(kind: str) -> bool:
+    return any(kind.lower().endswith(s) or f"{s}:" in kind.lower() for s in NEUROML)
 
 
 def _is_file(where: str) -> bool:

@@ -52,7 +52,7 @@ class Formulas:
         ]
 
 
-class _OtherCurrent(Formulas):
+class OtherCurrent(Formulas):
     """A current that is not g_bar times gates times a driving force."""
 
     def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
@@ -173,7 +173,7 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
         "carries": form.carries,
         "celsius_ref": m.celsius,
     }
-    bases: list[type] = [] if form.standard else [_OtherCurrent]
+    bases: list[type] = [] if form.standard else [OtherCurrent]
     if m.transitions:
         body |= {"states": tuple(m.scheme_states()), "conducting": form.conducting}
         bases += [_Kinetic, Scheme]
@@ -181,7 +181,7 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
         bases += [_General, Channel]
     else:
         bases += [_Gated, Channel]
-    return _made(name, bases, body, form)
+    return class_of(name, bases, body, form)
 
 
 def ion_class(m: Mechanism, name: str, doc: str) -> type[Ion]:
@@ -189,14 +189,15 @@ def ion_class(m: Mechanism, name: str, doc: str) -> type[Ion]:
     form, ion, known = form_of(m), m.pooled, params(Ion)
     body: dict[str, Any] = {"__doc__": doc, "mechanism": m, "form": form}
     if ion is None:
-        return _made(name, [_Pool, Ion], body, form)
+        return class_of(name, [_Pool, Ion], body, form)
     body["valence"] = static(ion.valence)
     for side, value in (("inside", ion.inside), ("outside", ion.outside)):
         body[side] = param(value, "mM", known[side].low, known[side].high)
-    return _made(name, [_Pool, Ion], body, form, valence=int, inside=Any, outside=Any)
+    return class_of(name, [_Pool, Ion], body, form, valence=int, inside=Any, outside=Any)
 
 
-def _made(name: str, bases: list[type], body: dict[str, Any], form: Form, **own: Any) -> Any:
+def class_of(name: str, bases: list[type], body: dict[str, Any], form: Form, **own: Any) -> Any:
+    """A class with the fields of a form, and its `own` ones by their types."""
     annotations = {f.name: Any for f in form.fields} | own
     fields = {f.name: param(f.default, f.unit, f.low, f.high) for f in form.fields}
     return pytree(type(name, tuple(bases), {**body, **fields, "__annotations__": annotations}))

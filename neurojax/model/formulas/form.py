@@ -58,8 +58,9 @@ def form_of(m: Mechanism) -> Form:
     elif len(m.reversals) == 1:
         names = {symbol: ("E_rev", 1.0) for symbol in m.reversals}
     taken: set[str] = set()
+    below = divisors(m)
     for symbol in sorted([*m.parameters, *m.reversals], key=lambda symbol: symbol not in names):
-        f = _field(m, symbol, names.get(symbol))
+        f = field_of(m, symbol, below, names.get(symbol))
         while f.name in taken:  # a[0] and a_0 are two
             f = replace(f, name=f.name + "_")
         taken.add(f.name)
@@ -144,12 +145,18 @@ def _product(node: Node) -> list[tuple[Node, int]]:
     return found
 
 
-def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
+def field_of(
+    m: Mechanism, symbol: str, below: set[str], known: tuple[str, float] | None = None
+) -> Field:
+    """A parameter as a field; `below` are symbols that divide, see `divisors`.
+
+    `known` are its name and factor, where its meaning is known.
+    """
     declared = m.declared.get(symbol.partition("[")[0], Declared())
     value, said, comment = m.defaults[symbol], declared.unit, declared.comment
     if known is not None and known[0] == "g_bar":
         ours = value / known[1]
-        return Field("g_bar", symbol, known[1], ours, "mS/cm2", *_wide(ours, "mS/cm2"), comment)
+        return Field("g_bar", symbol, known[1], ours, "mS/cm2", *wide(ours, "mS/cm2"), comment)
     if symbol in m.reversals or (known is not None and known[0] == "E_rev"):
         name = known[0] if known else field_name(symbol)
         low, high = min(-200.0, value), max(200.0, value)
@@ -157,7 +164,7 @@ def _field(m: Mechanism, symbol: str, known: tuple[str, float] | None) -> Field:
     unit = coherent(said) if said else "1"
     factor = 1 / UNITS[said][1] if said else 1.0
     ours = value / factor
-    low, high = _wide(ours, "1" if _divides(m, symbol) else unit)
+    low, high = wide(ours, "1" if symbol in below else unit)
     if declared.limits and (limits := _bounding(declared.limits, ours, factor)):
         low, high = limits
     return Field(field_name(symbol), symbol, factor, ours, unit, low, high, comment)
@@ -181,7 +188,7 @@ _USUAL = {"mV": (-200.0, 200.0), "degC": (-10.0, 60.0)}
 """Where potentials and temperatures lie."""
 
 
-def _wide(value: float, unit: str) -> tuple[float, float]:
+def wide(value: float, unit: str) -> tuple[float, float]:
     """Bounds so wide that no user meets them; the sign stays where only it is known."""
     if unit == "mS/cm2":
         return min(0.0, value), max(1e5, 1e3 * value)
@@ -194,10 +201,10 @@ def _wide(value: float, unit: str) -> tuple[float, float]:
     return (small, large) if value > 0 else (large, small)
 
 
-def _divides(m: Mechanism, symbol: str) -> bool:
-    """Whether a formula is divided by a parameter, which so must not pass through 0: a slope."""
+def divisors(m: Mechanism) -> set[str]:
+    """Symbols by which a formula is divided, which so must not pass through 0: slopes."""
     below = (f for n in ordered(m.roots()) if n.op == "/" for f in factors(n.args[1]))
-    return any(node.op == "symbol" and node.value == symbol and p > 0 for node, p in below)
+    return {node.value for node, power in below if node.op == "symbol" and power > 0}
 
 
 def field_name(symbol: str) -> str:
