@@ -27,6 +27,7 @@ import numpy as np
 from rig_files import abf1, abf2, axograph, heka, igor, nwb_1, wcp
 
 import neurojax.io as nj_io
+from neurojax.io.csv import read_commands
 from neurojax.io.results import Results, load, save
 from neurojax.model import ModelError, load_model
 from neurojax.recording.trace import RecordingError, Trace
@@ -90,6 +91,9 @@ def originals(folder: Path) -> list[Path]:
     packaged = Path(nj_io.__file__).parents[1] / "model" / "packaged" / "squid.toml"
     paths[6].write_bytes(packaged.read_bytes())
     write_nwb(paths[7])
+    paths[8].write_text(
+        "t (ms),i (pA)\n" + "\n".join(f"{t:.2f},{i:.1f}" for t, i in zip(T, I_PA, strict=True))
+    )
     return paths
 
 
@@ -171,6 +175,8 @@ def attempt(path: Path) -> None:
         save(path.with_suffix(".saved"), load(path))
     elif path.suffix == ".toml":
         load_model(path)
+    elif path.stem.endswith("current"):
+        read_commands(path)
     else:
         nj_io.read(path)
 

@@ -36,7 +36,7 @@ def run_demo(
     out: Console, err: Console, *, synthetic: bool, seconds: float, folder: Path, seed: int
 ) -> int:
     """Fetch or make the recording, fit, report; returns the exit code."""
-    if seconds <= 0:
+    if not seconds > 0:
         raise ValueError("--seconds must be positive")
     folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)

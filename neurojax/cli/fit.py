@@ -62,7 +62,7 @@ class Job:
     def check(self) -> None:
         """Raise ValueError or OSError for what could not be done, before anything is read."""
         self.reading.check()
-        if self.seconds <= 0 or (self.starts is not None and self.starts < 1):
+        if not self.seconds > 0 or (self.starts is not None and self.starts < 1):
             raise ValueError("--seconds and --starts must be positive")
         if self.precision not in ("single", "exact"):
             raise ValueError(f"--precision is {self.precision!r}; expected 'single' or 'exact'")

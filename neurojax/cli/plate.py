@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -39,11 +39,13 @@ class PlateJob:
     alone: bool = False
     seconds: float = 300.0
     seed: int = 0
+    reading: Reading = field(default_factory=lambda: Reading("voltage"))
 
     def check(self) -> None:
         """Raise ValueError or OSError for what could not be done, before anything is read."""
-        if self.seconds <= 0:
+        if not self.seconds > 0:
             raise ValueError("--seconds must be positive")
+        self.reading.check()
         check_writable(self.table, TABLES)
         check_writable(self.report, PAGES)
 
@@ -56,7 +58,7 @@ def run_plate(job: PlateJob, out: Console, err: Console) -> int:
         raise ValueError(f"{job.model}: no parameter is free: the model file needs a [free] table")
     check_single(model.cell, "a plate")
     own = own_of(model.space, job.own)
-    names, recordings = read_folder(job.folder, job.sweeps, err, job.table)
+    names, recordings = read_folder(job, err)
     out.print(f"{len(names)} cells of {escape(str(job.folder))}, model {model.name}")
     shared = [n for n in model.space.names if n not in own]
     with FitProgress(out) as progress, warnings.catch_warnings():
@@ -74,27 +76,27 @@ def run_plate(job: PlateJob, out: Console, err: Console) -> int:
     return INTERRUPTED if found.ended == "interrupted" else 0
 
 
-def read_folder(
-    folder: Path, sweeps: str, err: Console, table: Path
-) -> tuple[list[str], list[list[Trace]]]:
+def read_folder(job: PlateJob, err: Console) -> tuple[list[str], list[list[Trace]]]:
     """Every recording of a folder as a cell, by its file's name.
 
-    A file that cannot be read is told and left out, and so is the `table` of an earlier fit.
+    A file that cannot be read is told and left out, and so is the table of an earlier fit.
     Raises ValueError where nothing is left.
     """
+    folder = job.folder
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder with a file for each cell")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in BY_SUFFIX)
     names, recordings, failed = [], [], []
-    for path in (p for p in files if p.resolve() != table.resolve()):
+    for path in (p for p in files if p.resolve() != job.table.resolve()):
         try:
-            traces = Reading("voltage").read(str(path))
+            traces = job.reading.read(str(path))
         except RecordingError as error:
             failed.append(error)
             err.print(f"[yellow]left out:[/] {escape(str(error))}", soft_wrap=True)
             continue
         names.append(path.name if path.stem in names else path.stem)
-        recordings.append(choose(traces, sweeps, f"{path.name}: --sweeps") if sweeps else traces)
+        asked = job.sweeps
+        recordings.append(choose(traces, asked, f"{path.name}: --sweeps") if asked else traces)
     if recordings:
         return names, recordings
     if failed:

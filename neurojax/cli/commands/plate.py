@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from neurojax.cli import console
+from neurojax.cli.reading import ExcludeOption, JunctionOption, Reading
 
 
 def plate(
@@ -16,6 +17,8 @@ def plate(
     sweeps: Annotated[
         str, typer.Option(help="Sweeps of each cell to fit, as for fit. Default: all.")
     ] = "",
+    exclude: ExcludeOption = "",
+    junction_potential: JunctionOption = "",
     own: Annotated[
         str,
         typer.Option(
@@ -32,5 +35,6 @@ def plate(
     """Fit all cells of a plate in voltage clamp at once; write a table and a report."""
     from neurojax.cli.plate import PlateJob, run_plate
 
-    job = PlateJob(folder, model, output, report, sweeps, own, alone, seconds, seed)
+    reading = Reading("voltage", exclude=exclude, junction=junction_potential)
+    job = PlateJob(folder, model, output, report, sweeps, own, alone, seconds, seed, reading)
     raise typer.Exit(run_plate(job, console.out, console.err))
