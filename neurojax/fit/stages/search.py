@@ -25,8 +25,7 @@ from neurojax.fit.uncertainty.ranges import probes, ranges
 from neurojax.loss.score import PARTS
 from neurojax.units import nearest
 
-_ROUND = 0.3  # of the time, at most for one round of exploring
-_LONGER = 0.15  # of the time, by which exploring may take longer than asked, to end a round
+_ROUND = 0.25  # of the time, at most for one round of exploring; for half of it none is begun
 _SPREAD = 0.05  # of the unit box, for evolution around the best point
 _FARTHER = (0.05, 0.1, 0.2)  # and for one after the other where nothing is gained any more
 _GAIN = 0.01  # of the error: a turn that gains less begins anew, farther
@@ -68,7 +67,7 @@ class Search:
     islands: int = 4
     dt: float = 0.1  # ms
     share: float = 1.0
-    explore: float = 0.4
+    explore: float = 0.5
     refine: bool = True
     ranges: bool = True
     descents: int = 12  # iterations of Levenberg-Marquardt at a time, at most; 0: none
@@ -111,8 +110,10 @@ class Search:
         else:
             exploring = (self.explore if self.refine else 1.0) * seconds
             explored = [self._explore(scorer, turns, found, *each)]
-            while timed and not budget.hurried and working_s() - began < exploring:
-                left = exploring + _LONGER * seconds - (working_s() - began)
+            while timed and not budget.hurried:
+                left = exploring - (working_s() - began)
+                if left <= (0.5 * each[1] if self.refine else 0.0):
+                    break
                 explored.append(self._explore(scorer, turns, None, each[0], min(each[1], left)))
         best = min(explored, key=lambda population: population.best)
         if self.refine and best.errors.size and not budget.interrupted:
