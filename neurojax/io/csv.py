@@ -98,7 +98,7 @@ def read_commands(path: Path) -> list[tuple[str, float, np.ndarray, Literal["pA"
     with reading(path, "text table"):
         lines = _lines(path)
         skip, cells, delimiter = _header(path, lines)
-        columns = [c for c in (_column(k, cell) for k, cell in enumerate(cells)) if c is not None]
+        skip, columns = _with_units(skip, _columns(cells), lines, delimiter)
         kinds = {c.kind for c in columns} & {"current", "voltage"}
         if len(kinds) != 1 or any(c.kind == "sweep" for c in columns):
             raise RecordingError(
