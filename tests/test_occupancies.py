@@ -1,7 +1,9 @@
 """Steps of stiff schemes: the exponential of the matrix of their rates, from SciPy."""
 
+import dataclasses
 from itertools import product
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy.linalg import expm
 
 import neurojax as nj
 from neurojax.channels import PurkinjeNaR
+from neurojax.engine.passes.jaxpr import equations
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.occupancies import ERROR, elimination_order
 from neurojax.membrane.rates import Leaf
@@ -71,6 +74,45 @@ def test_resurgent_current_at_the_default_step(x64):
             true.append(there[o])
         np.testing.assert_allclose(found, true, atol=1e-3 * max(true))
         x = there
+
+
+@pytest.mark.parametrize("scheme", [Ring(), PurkinjeNaR()], ids=["ring", "resurgent"])
+def test_slopes_of_a_step_are_those_of_the_exponential(scheme, x64):
+    # In the potential, the temperature scale and the step, where little moves and where much does.
+    x = scheme.steady_state(jnp.asarray(-90.0))
+    start = matrix_of(scheme, x)
+
+    def after(log_scale, v, dt):
+        there = dataclasses.replace(scheme, tau_scale=jnp.exp(log_scale))
+        return there.advance(x, v, dt)
+
+    for v, dt in product((-60.0, 20.0), (1e-3, 0.025, 1.0)):
+        for reverse in (False, True):
+            slopes = (jax.jacrev if reverse else jax.jacfwd)(after, (0, 1))(0.0, v, dt)
+            of_scale, of_v = (np.array([slopes[k][n] for k in scheme.states]) for n in (0, 1))
+            h = 1e-4
+            ahead, behind = (matrix_of(scheme, after(s, v, dt)) for s in (h, -h))
+            np.testing.assert_allclose(of_scale, (ahead - behind) / (2 * h), atol=1e-7)
+            # What stands for the exponential turns as often as it has terms: its slope is off more.
+            ahead, behind = (start @ exact_matrix(scheme, v, dt * np.exp(s)) for s in (-h, h))
+            np.testing.assert_allclose(of_scale, (ahead - behind) / (2 * h), atol=100 * ERROR)
+            ahead, behind = (start @ exact_matrix(scheme, v + s, dt) for s in (h, -h))
+            np.testing.assert_allclose(of_v, (ahead - behind) / (2 * h), atol=100 * ERROR)
+
+
+def test_a_gradient_is_no_larger_a_program_than_the_step():
+    # Else it takes minutes to compile: all terms' derivatives did.
+    scheme = PurkinjeNaR()
+    x = scheme.steady_state(jnp.asarray(-60.0))
+
+    def opened(v):
+        return scheme.advance(x, v, 0.025)["O"]
+
+    step, slope = (
+        sum(1 for _ in equations(jax.make_jaxpr(f)(-60.0).jaxpr))
+        for f in (opened, jax.grad(opened))
+    )
+    assert slope < step
 
 
 def test_steady_occupancies_stay_in_float32():

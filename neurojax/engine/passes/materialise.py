@@ -88,6 +88,10 @@ def _kept(jaxpr: Jaxpr, known: Iterable[Var]) -> list[Var]:
         total = 0 if name in _FREE else _COST.get(name, 1)
         total += sum(cost[v] for v in set(_variables(eqn.invars)))
         cost.update(dict.fromkeys(eqn.outvars, total))
+        if name == "scan":  # which no conditional is to run again
+            worth += (made := [v for v in eqn.outvars if places[v]])
+            cost.update(dict.fromkeys(made, 0))
+            continue
         v = eqn.outvars[0]
         if len(eqn.outvars) == 1 and total >= WORTH and len(places[v]) > 1:
             worth.append(v)
