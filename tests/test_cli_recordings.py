@@ -88,6 +88,8 @@ def test_excitability_of_a_made_cell():
     assert told.resistance_MOhm == pytest.approx(100, rel=0.01)
     assert told.tau_ms == pytest.approx(20, rel=0.02)
     assert told.gain_Hz_per_pA == pytest.approx(0.1) and told.highest_rate_Hz == 20
+    rounded = [steps[2]._replace(height=3e-5), *steps]
+    assert excitability(rounded, [found[2], *found]).rheobase_pA == 100  # a file's rounded zero
     nothing = excitability([], [])
     assert np.isnan(np.array(nothing)).all()
 

@@ -14,6 +14,9 @@ from neurojax.recording.features import Features
 SAME_PA = 2.0
 """Steps of current this close to each other are repeats of one."""
 
+_PART = 1e-3
+"""A step of less than this part of the largest is none: files round what is zero."""
+
 _LEAST_MS = 100.0
 """What is shorter has no firing rate."""
 
@@ -68,10 +71,12 @@ def excitability(steps: Sequence[Step], found: Sequence[Features]) -> Excitabili
     """A cell as its sweeps tell it: their main steps, and their features."""
     pairs = list(zip(steps, found, strict=True))
     curve = fi_curve(steps, found)
-    silent = [p for p in pairs if p[0].height and not int(p[1].firing.number)]
+    least = _PART * max((abs(s.height) for s in steps), default=0.0)
+    stepped = [p for p in pairs if abs(p[0].height) > least]
+    silent = [p for p in stepped if not int(p[1].firing.number)]
     passive = [f for s, f in silent if s.height < 0] or [f for _, f in silent]
-    down = min((p for p in pairs if p[0].height < 0), key=lambda p: p[0].height, default=None)
-    fired = [p for p in pairs if p[0].height > 0 and int(p[1].firing.number)]
+    down = min((p for p in stepped if p[0].height < 0), key=lambda p: p[0].height, default=None)
+    fired = [p for p in stepped if p[0].height > 0 and int(p[1].firing.number)]
     weakest = min(fired, key=lambda p: p[0].height, default=None)
     fires = curve.rate_Hz > 0
     line = np.polyfit(curve.step_pA[fires], curve.rate_Hz[fires], 1) if fires.sum() > 1 else None
