@@ -84,6 +84,7 @@ TRACE = jnp.asarray(-60 + 20 * np.sin(TIME), jnp.float32)
 ELECTRODES = {
     "current of all": CLAMP,
     "current of each": nj.current_clamp(OWN * np.ones((22, 1), np.float32)),
+    "amplitude of each": nj.current_clamp(TIME, amplitude=OWN),
     "ideal clamp": nj.voltage_clamp(TRACE),
     "series resistance": nj.voltage_clamp(TRACE)._replace(g=5.0),
     "nudging": nj.current_clamp(TIME)._replace(v_cmd=TRACE[:, None] + OWN, g=0.2),

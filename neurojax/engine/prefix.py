@@ -15,7 +15,7 @@ from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold, results
 from neurojax.membrane.channel import Gates, Leaf
 from neurojax.membrane.compartment import Cell, State, environment, pools
-from neurojax.membrane.electrode import Electrode, is_ideal_clamp, n_steps
+from neurojax.membrane.electrode import Electrode, Scaled, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.network import acts
 from neurojax.membrane.requirements import check_single
@@ -60,7 +60,11 @@ def run(
         a = a.reshape(len(a), *[1] * (1 + s.v.ndim - a.ndim), *a.shape[1:])
         return jnp.broadcast_to(a, (records * every, *s.v.shape))
 
-    ends = in_time(electrode.v_cmd)
+    command = electrode.v_cmd
+    if isinstance(command, Scaled):
+        ends = in_time(command.at(in_time(command.shape)))
+    else:
+        ends = in_time(command)
     held = jnp.concatenate([s.v[None], ends[:-1]])  # during each step
     c = {k: in_time(x) for k, x in electrode.inputs.items()}
     x = {key: _gates(cell, key, s.x[key], held, c, dt) for key in cell.channels}

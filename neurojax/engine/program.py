@@ -6,6 +6,7 @@ respect to a parameter is one with respect to the few constants that it touches.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ Theta = Mapping[str, Leaf]
 Build = Callable[[Theta], tuple[Cell, State]]
 """The cell at some parameters, and the state in which its run begins."""
 
+
+CURRENT = "electrode.i."
+"""How path names of the sizes of a `Scaled` current begin: "electrode.i.amplitude"."""
 
 DIFFERENTIABLE = ("elementwise", "tree")
 """The couplings that have a derivative."""
@@ -102,7 +106,7 @@ def prepare(
     def prepared(theta: Theta) -> tuple[Any, Any]:
         """The constants, and the functions of them."""
         cell, (s, carry) = build(theta)[0], jax.eval_shape(start, theta)
-        sub_steps = scan.prepare(cell, constant, dt, s, varying)
+        sub_steps = scan.prepare(cell, driven(constant, theta), dt, s, varying)
         update = hoist.prepare(
             lambda cell, carry, s, row: fold.update(carry, cell, s, row), cell, carry, s, row
         )
@@ -132,6 +136,12 @@ def prepare(
         reading="tree" if cell.state_axes else "elementwise",
         true=_true(theta),
     )
+
+
+def driven(electrode: Electrode, theta: Theta) -> Electrode:
+    """The electrode with the sizes of its current that are among the parameters."""
+    sizes = {k.removeprefix(CURRENT): x for k, x in theta.items() if k.startswith(CURRENT)}
+    return electrode._replace(i=dataclasses.replace(electrode.i, **sizes)) if sizes else electrode
 
 
 def in_segments(xs: Any, length: int) -> list[Any]:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from neurojax.membrane.axes import aligned
 from neurojax.membrane.channel import Channel, Gates, Leaf, param, pytree, static
-from neurojax.membrane.electrode import Electrode, is_ideal_clamp
+from neurojax.membrane.electrode import Electrode, is_ideal_clamp, now
 from neurojax.membrane.events import Arrival
 from neurojax.membrane.ions import Ion, nernst_potential
 from neurojax.membrane.relaxation import EXACT, GATES, POTENTIAL
@@ -313,7 +313,7 @@ def move_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
 
     def flows(v: jax.Array, at: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         total, parts = membrane_flows(cell, s, v, at)
-        electrode = cell.entering(jnp.asarray(g_clamp * (v - e.v_cmd) - e.i))
+        electrode = cell.entering(jnp.asarray(g_clamp * (v - now(e.v_cmd)) - now(e.i)))
         for one in e.currents:
             electrode = electrode - cell.placed(one.gain * one.i, one.at, v) / cell.area
         return total + electrode, carried_by(cell, parts, electrode) if parts else {}
@@ -345,7 +345,7 @@ def imposes(cell: Cell, e: Electrode) -> bool:
 
 def impose_potential(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     """The potential where an ideal clamp puts it for dt, and the ions by the currents there."""
-    v = jnp.broadcast_to(jnp.asarray(e.v_cmd, s.v.dtype), s.v.shape)
+    v = jnp.broadcast_to(jnp.asarray(now(e.v_cmd), s.v.dtype), s.v.shape)
     total, parts = membrane_flows(cell, s, v, v)
     if not parts:
         return s._replace(v=v)

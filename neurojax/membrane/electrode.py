@@ -21,6 +21,27 @@ InTime: TypeAlias = Real[np.ndarray | Array, " step *pop"]
 
 
 @pytree
+class Scaled:
+    """One shape in time for all cells, and how large it is in each: holding + amplitude * shape.
+
+    The product is formed within each step: a population needs no array `[step, pop]`.
+    """
+
+    shape: Leaf | InTime = field(axes=("step",))
+    amplitude: Leaf = field(1.0, axes=())
+    holding: Leaf = field(0.0, axes=())
+
+    def at(self, shape: Any) -> Any:
+        """Its value where the shape has this one, with the axes of the shape and then `[*pop]`."""
+        return self.holding + self.amplitude * shape
+
+
+def now(x: Any) -> Any:
+    """The value of a field of a tick."""
+    return x.at(x.shape) if isinstance(x, Scaled) else x
+
+
+@pytree
 class PointCurrent:
     """A current (uA) into one compartment, or into another one of each cell.
 
@@ -100,12 +121,13 @@ class Electrode(NamedTuple):
     `(i, v_cmd, g)` is current clamp with g = 0; voltage clamp through a series resistance R_s with
     g = 1 / R_s; an ideal clamp with g None, which puts v on the command at the end of a step; and,
     with v_cmd the recorded trace, nudging. A run's field is `[step]` (the same for all cells),
-    `[step, pop]`, or without time axis when it never changes. An ideal clamp that held another
-    potential `before` the run than at the end of its first step says which.
+    `[step, pop]`, or without time axis when it never changes; a current or a command that only
+    differs in size from cell to cell is `Scaled`. An ideal clamp that held another potential
+    `before` the run than at the end of its first step says which.
     """
 
-    i: Leaf | InTime  # injected current, uA, depolarising positive
-    v_cmd: Leaf | InTime  # command potential, mV
+    i: Leaf | InTime | Scaled  # injected current, uA, depolarising positive
+    v_cmd: Leaf | InTime | Scaled  # command potential, mV
     g: Leaf | InTime | None  # coupling conductance, mS; None: v is imposed
     inputs: dict[str, Leaf | InTime] = {}  # what else reaches the cell, see `Cell.inputs`
     currents: tuple[PointCurrent, ...] = ()  # injected at places, beside i
@@ -119,6 +141,7 @@ class Electrode(NamedTuple):
 def n_steps(electrode: Electrode) -> int:
     """Number of time steps. Raises ValueError when fields differ, or none has a time axis."""
     fields = {"i": electrode.i, "v_cmd": electrode.v_cmd, "g": electrode.g} | electrode.inputs
+    fields = {k: x.shape if isinstance(x, Scaled) else x for k, x in fields.items()}
     fields |= {f"currents.{k}.i": one.i for k, one in enumerate(electrode.currents)}
     for k, one in enumerate(electrode.outside):
         fields |= {f"outside.{k}.course": one.course, f"outside.{k}.given": one.given}
@@ -131,20 +154,50 @@ def n_steps(electrode: Electrode) -> int:
 
 
 def current_clamp(
-    i: Leaf | InTime | Sequence[Any], at: Sequence[Any] | None = None, unit: str = "uA"
+    i: Leaf | InTime | Sequence[Any],
+    at: Sequence[Any] | None = None,
+    unit: str = "uA",
+    *,
+    amplitude: Leaf | None = None,
+    holding: Leaf = 0.0,
 ) -> Electrode:
     """Inject a current, uA (uA/cm2 for a cell of the default area), into `Cable.electrode_at`.
 
-    In another `unit`, such as "pA", if that is said. With places `at`, a current into each of these
-    compartments: i is a list of as many. A place is a number, or one for each cell `[pop]`. Raises
-    ValueError where they are not as many, and for a unit of something else.
+    In another `unit`, such as "pA", if that is said. With an `amplitude`, one number or one for
+    each cell `[pop]`, i is the shape in time of a current of this size, beside a `holding` current,
+    both in the unit: `current_clamp(steps(1, ...), amplitude=np.linspace(0, 300, 1000),
+    unit="pA")` is a thousand steps in the memory of one. With places `at`, a current into each of
+    these compartments: i is a list of as many. A place is a number, or one for each cell `[pop]`.
+    Raises ValueError where they are not as many, for an amplitude at places, and for a unit of
+    something else.
     """
-    if unit != "uA":
-        in_uA = factor(unit, "uA")
-        i = jnp.asarray(i) * in_uA if at is None else [jnp.asarray(x) * in_uA for x in i]
+    in_uA = factor(unit, "uA")
     if at is None:
-        return Electrode(i=jnp.asarray(i), v_cmd=0.0, g=0.0)
-    return with_currents(Electrode(0.0, 0.0, 0.0), i, at)
+        return Electrode(i=_sized(i, amplitude, holding, in_uA), v_cmd=0.0, g=0.0)
+    if not _is_plain(amplitude, holding):
+        raise ValueError(
+            "an amplitude or a holding current is that of the cell's electrode: of currents at "
+            "places it is the `gain` of each PointCurrent"
+        )
+    several = isinstance(i, Sequence) or np.ndim(i) > 0
+    currents: Any = [_sized(x, unit=in_uA) for x in i] if several else i  # type: ignore[union-attr]
+    return with_currents(Electrode(0.0, 0.0, 0.0), currents, at)
+
+
+def _is_plain(amplitude: Leaf | None, holding: Leaf) -> bool:
+    """Whether a course in time is to be taken as it is."""
+    return amplitude is None and isinstance(holding, float | int) and holding == 0
+
+
+def _sized(
+    course: Any, amplitude: Leaf | None = None, holding: Leaf = 0.0, unit: float = 1.0
+) -> Any:
+    """A course in time as it is, or `Scaled` to sizes, which are in a unit."""
+    course = jnp.asarray(course)
+    if _is_plain(amplitude, holding):
+        return course if unit == 1 else course * unit
+    size = jnp.asarray(1.0 if amplitude is None else amplitude) * unit
+    return Scaled(shape=course, amplitude=size, holding=jnp.asarray(holding) * unit)
 
 
 def with_currents(
@@ -195,31 +248,41 @@ def connected(electrode: Electrode | None, **connections: Connections) -> Electr
     return electrode._replace(connections=electrode.connections | connections)
 
 
-def voltage_clamp(v_cmd: InTime, R_s_MOhm: Leaf = 0.0) -> Electrode:
+def voltage_clamp(
+    v_cmd: InTime, R_s_MOhm: Leaf = 0.0, *, amplitude: Leaf | None = None, holding: Leaf = 0.0
+) -> Electrode:
     """Impose a command potential, mV, during each step.
 
-    R_s_MOhm = 0 is the ideal clamp: v follows v_cmd exactly and the clamp current is the ionic
-    current. After a step v then stands at the command of the next, as the samples of a recording
-    do, and a run begins at v_cmd[0]. Raises ValueError for a resistance that no pipette has.
+    With an `amplitude`, one number or one for each cell `[pop]`, v_cmd is the shape in time of a
+    command of this size on top of a `holding` potential. R_s_MOhm = 0 is the ideal clamp: v follows
+    v_cmd exactly and the clamp current is the ionic current. After a step v then stands at the
+    command of the next, as the samples of a recording do, and a run begins at v_cmd[0]. Raises
+    ValueError for a resistance that no pipette has.
     """
     check_range("R_s_MOhm", R_s_MOhm, none_or(R_S))
-    v_cmd = jnp.asarray(v_cmd)
-    if R_s_MOhm == 0:
-        return _ideal_clamp(jnp.concatenate([v_cmd[1:], v_cmd[-1:]]), v_cmd[0])
-    return Electrode(i=0.0, v_cmd=v_cmd, g=conductance(R_s_MOhm))
+    shape = jnp.asarray(v_cmd)
+    ends = jnp.concatenate([shape[1:], shape[-1:]]) if R_s_MOhm == 0 else shape
+    command = _sized(ends, amplitude, holding)
+    if R_s_MOhm != 0:
+        return Electrode(i=0.0, v_cmd=command, g=conductance(R_s_MOhm))
+    return _ideal_clamp(command, command.at(shape[0]) if isinstance(command, Scaled) else shape[0])
 
 
-def _ideal_clamp(v_end: InTime, before: Leaf) -> Electrode:
+def _ideal_clamp(v_end: Any, before: Leaf) -> Electrode:
     """Set v to `v_end` at the end of each step, from where it was `before` the first."""
     held = Before(v=before)  # pyright: ignore[reportCallIssue]
-    return Electrode(i=0.0, v_cmd=jnp.asarray(v_end), g=None, before=held)
+    v_end = v_end if isinstance(v_end, Scaled) else jnp.asarray(v_end)
+    return Electrode(i=0.0, v_cmd=v_end, g=None, before=held)
 
 
 def first_command(electrode: Electrode) -> Leaf:
     """Where an ideal clamp holds the cell when a run begins, mV."""
     if electrode.before is not None:
         return electrode.before.v
-    return electrode.v_cmd[0] if np.ndim(electrode.v_cmd) else electrode.v_cmd  # type: ignore[index]
+    command = electrode.v_cmd
+    shape: Any = command.shape if isinstance(command, Scaled) else command
+    first = shape[0] if np.ndim(shape) else shape
+    return command.at(first) if isinstance(command, Scaled) else first
 
 
 def is_ideal_clamp(electrode: Electrode) -> bool:

@@ -148,7 +148,7 @@ def _growth(
     every: int,
     pop: tuple[int, ...],
 ) -> tuple[jax.Array, jax.Array]:
-    build, shared, theta = builder(cell, initial, wrt, pop)
+    build, shared, theta = builder(cell, initial, wrt, pop, electrode)
     theta = {k: jnp.broadcast_to(x, pop) for k, x in theta.items()}
     return _tangent_growth(lambda theta: build(shared, theta), theta, electrode, dt, every)
 

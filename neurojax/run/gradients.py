@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from neurojax.engine import adjoint, runner, tangent
 from neurojax.engine.call import call
 from neurojax.engine.folds import Fold, Total
-from neurojax.engine.program import Gradient, Theta
+from neurojax.engine.program import CURRENT, Gradient, Theta
 from neurojax.membrane.axes import Along, aligned, batch_shape
 from neurojax.membrane.channel import Leaf, check_is_a_number
 from neurojax.membrane.compartment import Cell, State, in_all_compartments
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, Scaled
 from neurojax.membrane.path_names import parameters, substitute
 from neurojax.run.simulation import checked, start
 from neurojax.units import check_known
@@ -42,7 +42,8 @@ def gradient(
     """The result of a fold `[*pop]` and its derivative in P parameters of each cell.
 
     wrt: path names of parameters ("na.g_bar", "C_m", "k.v_shift") or of the initial state
-    ("initial.v", "initial.na.m"). Up to some parameters their tangents are carried along, in memory
+    ("initial.v", "initial.na.m"), or "electrode.i.amplitude" and "electrode.i.holding" of a current
+    that has them. Up to some parameters their tangents are carried along, in memory
     that does not grow with time, and a sum of squares brings its Gauss-Newton matrix; for more, the
     run is checkpointed and pulled back, within `memory_MB` for the cells that run together: a block
     on the CPU, all of a device's on a GPU. The other arguments are those of `simulate`.
@@ -71,30 +72,36 @@ def _gradient(
 ) -> Gradient:
     pop = batch_shape(cell, initial, electrode, fold)
     _check_fold(fold)
-    build, shared, theta = builder(cell, initial, wrt, pop)
+    build, shared, theta = builder(cell, initial, wrt, pop, electrode)
     return differentiate(build, shared, theta, electrode, dt, fold, every, place, memory=memory)
 
 
 def builder(
-    cell: Cell, initial: Along, wrt: Sequence[str], pop: tuple[int, ...]
+    cell: Cell,
+    initial: Along,
+    wrt: Sequence[str],
+    pop: tuple[int, ...],
+    electrode: Electrode | None = None,
 ) -> tuple[Callable[[Any, Theta], tuple[Cell, State]], Any, Theta]:
     """What makes a cell and its first state: `build(shared, theta)`, with `shared` and `theta`.
 
     Raises ValueError for an unknown name in wrt.
     """
     cell, initial = aligned((cell, initial), pop)
-    _check_names(cell, wrt, jax.eval_shape(lambda: start(cell, initial, pop)))
+    sizes = _sizes(electrode)
+    _check_names(cell, wrt, jax.eval_shape(lambda: start(cell, initial, pop)), sizes)
     if any(name.startswith(_INITIAL) for name in wrt):
         initial = Along(cell.state_axes, start(cell, initial, pop))
     values = {k: v for k, (v, _) in parameters(cell).items()}
     if isinstance(initial.value, State):
         values |= {_INITIAL + k: v for k, v in _state_names(initial.value).items()}
-    theta = {k: _of_cells(cell, k, values[k]) for k in wrt}
+    theta = {k: _of_cells(cell, k, (values | sizes)[k]) for k in wrt}
 
     def build(shared: tuple[Cell, Along], theta: Theta) -> tuple[Cell, State]:
         cell, initial = shared
         pop = jnp.shape(next(iter(theta.values())))
         cell, initial = aligned((cell, initial), pop)
+        theta = {k: v for k, v in theta.items() if k not in sizes}
         own = {k: in_all_compartments(cell, v) for k, v in theta.items()}
         cell = substitute(cell, {k: v for k, v in own.items() if not k.startswith(_INITIAL)})
         s = start(cell, initial, pop)
@@ -158,10 +165,18 @@ def _of_cells(cell: Cell, name: str, value: Leaf) -> jax.Array:
     return a[0]
 
 
-def _check_names(cell: Cell, wrt: Sequence[str], s: State) -> None:
+def _sizes(electrode: Electrode | None) -> dict[str, Any]:
+    """The sizes of the current of an electrode, by path name."""
+    current = None if electrode is None else electrode.i
+    if not isinstance(current, Scaled):
+        return {}
+    return {CURRENT + name: getattr(current, name) for name in ("amplitude", "holding")}
+
+
+def _check_names(cell: Cell, wrt: Sequence[str], s: State, sizes: Mapping[str, Any]) -> None:
     """Raise ValueError for an unknown parameter, one named twice, or none."""
     declared = parameters(cell)
-    known = [*declared]
+    known = [*declared, *sizes]
     if not cell.state_axes:  # where a leaf of the state is no number of each cell
         known += [_INITIAL + name for name in _state_names(s)]
     for name in wrt:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, Scaled
 
 DISPLACEMENT = 2e4
 """No current that is meant would charge the bare membrane by so many mV in a millisecond.
@@ -26,17 +27,22 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
     Currents through the electrode are looked at; traced ones are taken as they are.
     """
     i, area, C_m = electrode.i, cell.area, cell.C_m
-    if any(isinstance(x, Tracer) for x in jax.tree.leaves((i, area, C_m))) or np.size(i) == 0:
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves((i, area, C_m))):
         return
-    host = np.atleast_1d(np.asarray(i))  # in a program that is being traced JAX would trace this
-    peak = np.maximum(host.max(axis=0), -host.min(axis=0))
+    # In a program that is being traced JAX would trace what is computed of its arrays.
+    i = jax.tree.map(np.asarray, i)
+    course = i.shape if isinstance(i, Scaled) else i
+    host = np.atleast_1d(course)
+    if host.size == 0:
+        return
+    peak = _largest(i, host.min(axis=0), host.max(axis=0))
     if cell.state_axes:  # it spreads over all of a cell with compartments
         area, C_m = np.mean(np.asarray(area)) * math.prod(cell.state_shape), np.min(np.asarray(C_m))
     capacitance = np.asarray(C_m) * np.asarray(area)
     if np.max(peak / capacitance) < DISPLACEMENT:
         return
     # As much in a millisecond, and not only for a shock of a step.
-    charge = _charge(host, dt) if np.ndim(i) else peak
+    charge = _charge(i, host, dt) if np.ndim(course) else peak
     moved = charge / capacitance
     if np.max(moved) >= DISPLACEMENT:
         warnings.warn(
@@ -48,8 +54,15 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
         )
 
 
-def _charge(i: np.ndarray, dt: float) -> np.ndarray:
-    """The most that a current brings in a millisecond, in time along axis 0."""
-    brought = np.concatenate([np.zeros_like(i[:1]), np.cumsum(i, axis=0) * dt])
-    n = min(max(round(1 / dt), 1), len(i))
-    return np.asarray(np.abs(brought[n:] - brought[:-n]).max(axis=0))
+def _largest(i: Any, low: Any, high: Any) -> np.ndarray:
+    """How large a current is at most `[*pop]`, where it, or its shape, is between low and high."""
+    ends = [np.abs(i.at(x) if isinstance(i, Scaled) else x) for x in (low, high)]
+    return np.asarray(np.maximum(*ends))
+
+
+def _charge(i: Any, host: np.ndarray, dt: float) -> np.ndarray:
+    """The most that a current, or its shape in time along axis 0, brings in a millisecond."""
+    summed = np.concatenate([np.zeros_like(host[:1]), np.cumsum(host, axis=0)])
+    n = min(max(round(1 / dt), 1), len(host))
+    means = (summed[n:] - summed[:-n]) / n
+    return np.asarray(n * dt * _largest(i, means.min(axis=0), means.max(axis=0)))
