@@ -73,6 +73,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "Ohm": ("resistance", 1e-3),
     "MOhm": ("resistance", 1e3),
     "GOhm": ("resistance", 1e6),
+    "Ohm cm": ("resistivity", 1e-3),
+    "kOhm cm": ("resistivity", 1.0),
+    "Ohm m": ("resistivity", 0.1),
     "MOhm/min": ("drift of resistance", 1.0),
     "mM": ("concentration", 1.0),
     "M": ("concentration", 1e3),
@@ -121,20 +124,36 @@ def normalise(unit: str) -> str:
     return name
 
 
-def factor(unit: str, to: str) -> float:
-    """How many `to` make one `unit`. Raises ValueError when they measure different quantities."""
+_OF_WHOLE = {
+    "conductance density": "conductance",
+    "specific capacitance": "capacitance",
+    "current density": "current",
+}
+"""What each density is times an area."""
+
+
+def factor(unit: str, to: str, area: float | None = None) -> float:
+    """How many `to` make one `unit`; of a membrane of an `area` (cm2) also nS make mS/cm2.
+
+    Raises ValueError when they measure different quantities.
+    """
     (q_from, f_from), (q_to, f_to) = UNITS[normalise(unit)], UNITS[normalise(to)]
-    if q_from != q_to:
-        raise ValueError(f"{unit!r} is a unit of {q_from}, but {to!r} (a {q_to}) is expected")
-    return f_from / f_to
+    if q_from == q_to:
+        return f_from / f_to
+    whole = _OF_WHOLE.get(q_to) == q_from
+    if whole and area is not None:
+        return f_from / f_to / area
+    hint = ": give the area of the cell, and it is taken" if whole else ""
+    raise ValueError(f"{unit!r} is a unit of {q_from}, but {to!r} (a {q_to}) is expected{hint}")
 
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?$")
 
 
-def parse(value: float | int | str, to: str, what: str) -> float:
+def parse(value: float | int | str, to: str, what: str, area: float | None = None) -> float:
     """A number, or text such as `"50 mS/cm2"`, as a float in the unit `to`.
 
+    Of a membrane of an `area` (cm2) that is known, a density may be told as a whole: "50 nS".
     Raises ValueError naming `what`, the value and the unit expected.
     """
     if isinstance(value, str):
@@ -143,7 +162,7 @@ def parse(value: float | int | str, to: str, what: str) -> float:
             raise ValueError(f"{what}: cannot read {value!r} as a quantity in {to}")
         number, unit = float(match[1]), match[2]
         try:
-            number *= factor(unit, to) if unit else 1.0
+            number *= factor(unit, to, area) if unit else 1.0
         except ValueError as error:
             raise ValueError(f"{what} = {value!r}: {error}") from None
     elif isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -92,3 +92,22 @@ def test_leak_has_no_gates():
     leak, v = SquidLeak(), jnp.asarray(-60.0)
     assert leak.steady_state(v) == leak.advance({}, v, 0.1) == leak.propagator(v, 0.1) == {}
     assert float(leak.current(v, {})) == pytest.approx(0.3 * (-60 + 54.387), rel=1e-5)
+
+
+def test_a_class_without_pytree_is_told_when_it_is_made():
+    class Bare(nj.Channel):
+        g_bar: float = 1.0
+
+    class Count(nj.Fold):
+        pass
+
+    for cls, given in ((Bare, {"g_bar": 2.0}), (Bare, {}), (Count, {})):
+        with pytest.raises(TypeError, match=rf"{cls.__name__}: write @nj.pytree above the class"):
+            cls(**given)
+
+
+def test_a_unit_that_is_none_is_told_where_it_is_declared():
+    with pytest.raises(ValueError, match=r"unknown unit 'mS/cm\^'; did you mean 'mS/cm2'"):
+        nj.param(1.0, "mS/cm^", 0.0, 10.0)
+    with pytest.raises(ValueError, match=r"bounds \[10, 0\] mV: expected low <= high"):
+        nj.param(1.0, "mV", 10.0, 0.0)

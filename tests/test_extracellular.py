@@ -1,5 +1,7 @@
 """Fields outside: closed forms, a cable in them, NEURON's thresholds, and the field of a cell."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -183,6 +185,11 @@ def test_wrong_fields_are_refused_by_name():
         out.point_source(cell, 1.0, (1.0, 2.0))
     with pytest.raises(ValueError, match="sigma = 0 S/m"):
         out.resistances(cell, (1.0, 2.0, 3.0), 0)
+    points = np.array(cell.places())
+    points[3] = points[3, :1]
+    bent = dataclasses.replace(cell, points=points)
+    with pytest.raises(ValueError, match=r"compartment 3 begins and ends at \[.*line=False"):
+        out.resistances(bent, (1.0, 2.0, 3.0))
     with pytest.raises(ValueError, match="direction = "):
         out.uniform(cell, 1.0, (0.0, 0.0, 0.0))
     with pytest.raises(ValueError, match=r"expected \[step, comp\]"):

@@ -120,3 +120,38 @@ def test_what_is_said_of_a_free_parameter_must_be_known():
         free(CELL, {"k.g_bar": {"low": 1.0, "width": 2.0}})
     with pytest.raises(ValueError, match=r"k.g_bar: expected a prior \(mean, sd\), got \[3.0\]"):
         free(CELL, {"k.g_bar": {"prior": [3.0]}})
+
+
+def test_a_space_is_read_and_edited():
+    space = free(CELL, {"na.g_bar": (50.0, 200.0), "k.g_bar": {"low": 10, "high": 90}})
+    assert space["k.g_bar"].high == 90 and "na.g_bar" in space
+    assert str(space).splitlines()[0] == "na.g_bar: 50 to 200 mS/cm2, linear"
+    assert space.fix("na.g_bar").names == ["k.g_bar"]
+    assert space.add(CELL, ["leak.g_bar"]).names == ["na.g_bar", "k.g_bar", "leak.g_bar"]
+    changed = space.change(CELL, {"k.g_bar": (1.0, 100.0)})
+    assert changed["k.g_bar"].low == 1.0 and changed["k.g_bar"].scale == "log"
+    assert changed["na.g_bar"] == space["na.g_bar"]
+    known = space.change(CELL, {"na.g_bar": {"prior": (120.0, 10.0)}})["na.g_bar"]
+    assert (known.low, known.high, known.prior) == (50.0, 200.0, (120.0, 10.0))
+    for edit, message in (
+        (lambda: space["leak.g_bar"], r"no free parameter 'leak.g_bar' .*have: na.g_bar, k.g_bar"),
+        (lambda: space.fix("na.g_bar", "k.g_bar"), "no free parameter would be left"),
+        (lambda: space.add(CELL, ["na.g_bar"]), "na.g_bar is free already"),
+        (lambda: space.change(CELL, {"na.g_bar": (1.0,)}), r"expected \(low, high\), got \(1.0,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            edit()
+
+
+def test_bounds_wider_than_declared_say_why():
+    with pytest.raises(ValueError, match=r'wider bounds need a word of why, "why": "\.\.\."'):
+        free(CELL, {"na.g_bar": (5.0, 2e4)})
+    giant = {"na.g_bar": {"low": 5.0, "high": 2e4, "why": "densely packed"}}
+    assert free(CELL, giant)["na.g_bar"].why == "densely packed"
+
+
+def test_bounds_are_taken_with_units():
+    cell = nj.replace(CELL, {"area": 1e-5})
+    assert free(cell, {"na.g_bar": ("100 nS", "5 uS")})["na.g_bar"].high == pytest.approx(500.0)
+    with pytest.raises(ValueError, match="give the area of the cell"):
+        free(CELL, {"na.g_bar": ("100 nS", "5 uS")})

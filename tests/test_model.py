@@ -325,3 +325,43 @@ def test_pospischil_spike_times_are_those_of_neuron(x64):
     assert rs == pytest.approx([320.554, 348.522, 387.944, 456.690, 592.105], abs=1.5e-3)
     fs = _as_neuron_does(load_model("cortex_fs").cell, 500.0, 1e-3, 360.0)
     assert fs == pytest.approx([317.023, 337.195, 357.367], abs=1.5e-3)
+
+
+def test_the_whole_of_a_membrane_whose_area_is_known():
+    text = """
+    [cell]
+    area = "2000 um2"
+    C_m = "20 pF"
+    [channels.leak]
+    type = "CortexLeak"
+    g_bar = "2 nS"
+    [free]
+    "leak.g_bar" = { low = "1 nS", high = "40 nS" }
+    """
+    model = parse_model(text)
+    assert model.cell.C_m == pytest.approx(1.0)
+    assert model.cell.channels["leak"].g_bar == pytest.approx(0.1)
+    assert model.space["leak.g_bar"].high == pytest.approx(2.0)
+    changed = nj.replace(model.cell, {"leak.g_bar": "4 nS", "area": "1000 um2"})
+    assert changed.channels["leak"].g_bar == pytest.approx(0.4)
+    with pytest.raises(ModelError, match=r"leak\] g_bar = '2 nS': .*: give the area of the cell"):
+        parse_model(text.replace('area = "2000 um2"', "").replace('C_m = "20 pF"', ""))
+
+
+def test_bounds_wider_than_declared_travel_with_their_reason():
+    text = """
+    [cell]
+    [channels.na]
+    type = "SquidNa"
+    g_bar = 1500
+    [free]
+    na.g_bar = { low = 100, high = 3000, why = "densely packed" }
+    """
+    model = parse_model(text)
+    assert model.space["na.g_bar"].why == "densely packed"
+    again = parse_model(to_toml(model.at({"na.g_bar": 2500.0}), model.space))
+    assert again.cell.channels["na"].g_bar == 2500 and again.space == model.space
+    with pytest.raises(ValueError, match=r"na.g_bar = 4000 mS/cm2 is outside \[100, 3000\]"):
+        model.at({"na.g_bar": 4000.0})
+    with pytest.raises(ModelError, match=r"g_bar = 1500 mS/cm2 is outside \[0, 1000\]"):
+        parse_model(text.replace(', why = "densely packed"', ""))

@@ -108,7 +108,7 @@ def test_the_command_line_takes_it(files):
     [
         ("mine.py:SlowNa", r"mine.py: no channel class 'SlowNa'; did you mean 'SlowK'"),
         ("mine.py", r'expected the name of a class, as "mine.py:MyK" \(have: SlowK, Bare\)'),
-        ("mine.py:Bare", "write @pytree above the class"),
+        ("mine.py:Bare", "write @nj.pytree above the class"),
         ("yours.py:SlowK", "yours.py: no such Python file"),
         ("no.such.module:SlowK", "no.such.module: no such module"),
         ("SlowK", r'no channel class \'SlowK\'.*your own: "file.py:SlowK"'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from neurojax.membrane.path_names import settable
+from neurojax.membrane.path_names import settable, whole_area
 from neurojax.model import Model
 from neurojax.model.space import Space, free
 from neurojax.units import check_known, parse
@@ -59,7 +59,7 @@ def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
 
     Raises ValueError for a bad name, unit or value, or a name that is given twice.
     """
-    known, values = settable(model.cell), {}
+    known, values, area = settable(model.cell), {}, whole_area(model.cell)
     for text in sets:
         name, equals, value = text.partition("=")
         name, value = name.strip(), value.strip().strip("'\"")
@@ -68,7 +68,7 @@ def settings(sets: Sequence[str], model: Model) -> dict[str, float]:
         check_known(name, known, "parameter", "--set: ")
         if name in values:
             raise ValueError(f"--set {name}: is given twice; expected it once")
-        values[name] = parse(value, known[name][1].unit, f"--set {name}")
+        values[name] = parse(value, known[name][1].unit, f"--set {name}", area)
     return values
 
 
@@ -77,12 +77,12 @@ def _fixed(texts: Sequence[str], model: Model) -> Model:
     if not texts:
         return model
     space = model.space.free if model.space else ()
-    units, values = {f.name: f.unit for f in space}, {}
+    units, values, area = {f.name: f.unit for f in space}, {}, whole_area(model.cell)
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         check_known(name, units, "free parameter", "--fix: ")
         if equals:
-            values[name] = parse(value.strip("'\""), units[name], f"--fix {name}")
+            values[name] = parse(value.strip("'\""), units[name], f"--fix {name}", area)
     gone = {text.partition("=")[0].strip() for text in texts}
     left = tuple(f for f in space if f.name not in gone)
     return replace(model, cell=model.at(values), space=Space(left) if left else None)
@@ -90,7 +90,7 @@ def _fixed(texts: Sequence[str], model: Model) -> Model:
 
 def _freed(texts: Sequence[str], model: Model) -> Model:
     """The model with other free parameters, or other bounds of those that are."""
-    known, specs = settable(model.cell), {}
+    known, specs, area = settable(model.cell), {}, whole_area(model.cell)
     for text in texts:
         name, equals, span = (part.strip() for part in text.partition("="))
         check_known(name, known, "parameter", "--free: ")
@@ -99,7 +99,7 @@ def _freed(texts: Sequence[str], model: Model) -> Model:
             raise ValueError(f"--free {text!r}: expected name=low:high, such as na.g_bar=50:150")
         unit = known[name][1].unit
         specs[name] = {
-            key: parse(_with_unit(end, ends[1]), unit, f"--free {name}")
+            key: parse(_with_unit(end, ends[1]), unit, f"--free {name}", area)
             for key, end in zip(("low", "high"), ends, strict=False)
             if equals
         }
@@ -111,7 +111,7 @@ def _freed(texts: Sequence[str], model: Model) -> Model:
             raise ValueError(f"--free {name}: follows {led} in this model; free that")
         old = next((f for f in had if f.name == name), None)
         if old is not None:
-            spec.update({"also": old.also, "prior": old.prior})
+            spec.update({"also": old.also, "prior": old.prior, "why": old.why})
             spec.setdefault("low", old.low)
             spec.setdefault("high", old.high)
     new = {f.name: f for f in free(model.cell, specs).free}

@@ -8,7 +8,7 @@ spikes over an hour then cost a few megabytes. Folds look at the state after eve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,16 @@ import jax.numpy as jnp
 from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.cable import Cable, compartment_at, one_of
-from neurojax.membrane.channel import Leaf, check_range, field, param, params, pytree, static
+from neurojax.membrane.channel import (
+    Leaf,
+    check_decorated,
+    check_range,
+    field,
+    param,
+    params,
+    pytree,
+    static,
+)
 from neurojax.membrane.compartment import Cell, State, is_finite
 from neurojax.membrane.sums import zero_sum
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
@@ -46,6 +55,10 @@ class Fold:
     tells_failure: ClassVar[bool] = False
 
     data: Any = field(None, axes=("record",))
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        check_decorated(cls)
+        return super().__new__(cls)
 
     def init(self, cell: Cell, s: State) -> Carry:
         """The carry before the first record, from the initial state."""

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from neurojax.membrane.rates import Gating, Leaf
 from neurojax.membrane.relaxation import EXACT, Relaxation
+from neurojax.units import normalise
 
 Gates = dict[str, Float[Array, "..."]]
 """Gating variables by name, of shapes that broadcast."""
@@ -111,10 +112,15 @@ def param(
 ) -> Any:
     """Declare a parameter of a pytree: default, unit and bounds.
 
+    Raises ValueError for a unit that is none, and for bounds that are no range.
+
     `scale` defaults to "log" where the bounds are positive and span a decade, else "linear". One
     that is None says that there is no such thing: it has no value to fit. `axes` names the axes
     that a value has of its own, see `field`.
     """
+    normalise(unit)
+    if not low <= high:
+        raise ValueError(f"bounds [{low:g}, {high:g}] {unit}: expected low <= high")
     if scale is None:
         scale = natural_scale(low, high)
     info = ParamInfo(default, unit, low, high, scale, axes)
@@ -180,6 +186,14 @@ def _check_params(thing: Any) -> None:
         check_real(f"{type(thing).__name__}.{name}", getattr(thing, name))
 
 
+def check_decorated(cls: type) -> None:
+    """Raise TypeError for a class without `@pytree`: JAX would not know its parameters."""
+    if "axes_of_fields" not in vars(cls):
+        raise TypeError(
+            f"{cls.__name__}: write @nj.pytree above the class, so that its parameters are known"
+        )
+
+
 def params(thing: Any) -> dict[str, ParamInfo]:
     """Declared parameters of a pytree class or instance, by field name."""
     return {f.name: f.metadata["param"] for f in dataclasses.fields(thing) if "param" in f.metadata}
@@ -211,6 +225,10 @@ class Channel:
 
     v_shift: Leaf = param(0.0, "mV", -40.0, 40.0)
     tau_scale: Leaf = param(1.0, "1", 0.1, 10.0)
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        check_decorated(cls)
+        return super().__new__(cls)
 
     # -- what an author writes ------------------------------------------------------------------
     def gating(self, v: jax.Array, *_: Any, **c: Any) -> dict[str, Gating]:

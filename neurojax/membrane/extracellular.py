@@ -39,7 +39,8 @@ def resistances(cell: Cable, places: Any, sigma: float = SIGMA, *, line: bool = 
 
     By `line` the current leaves evenly along the line from a compartment's start to its end, else
     at its centre. A place nearer to it than the compartment's radius is taken as on its surface.
-    Raises ValueError for places that are not in space, or a sigma that is not positive.
+    Raises ValueError for places that are not in space, a sigma that is not positive, or by `line` a
+    compartment that is a point: it ends where it begins.
     """
     places = jnp.atleast_2d(jnp.asarray(places, jnp.result_type(float)))
     if places.shape[-1] != 3:
@@ -55,6 +56,12 @@ def resistances(cell: Cable, places: Any, sigma: float = SIGMA, *, line: bool = 
         return of_1_um / jnp.maximum(apart, radius)
     begin, end = ends[:, 0], ends[:, 2]
     length = np.linalg.norm(end - begin, axis=-1)
+    if not length.all():
+        k = int(np.argmin(length))
+        raise ValueError(
+            f"compartment {k} begins and ends at {begin[k].tolist()} um, so that no current leaves "
+            "along it: expected two places, or line=False"
+        )
     along = (end - begin) / length[:, None]
     from_begin = ((places[:, None] - begin) * along).sum(-1)
     aside = jnp.linalg.norm(places[:, None] - begin - from_begin[..., None] * along, axis=-1)

@@ -14,7 +14,7 @@ from jax.core import Tracer
 from neurojax.membrane.channel import Leaf, ParamInfo, check_range, check_real, params
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.profiles import DENSITY, Painted, functions_of, with_parameters
-from neurojax.units import check_known
+from neurojax.units import check_known, parse
 
 CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
 """What `celsius` may be; it is no `param` because None is a value of it."""
@@ -73,17 +73,39 @@ def settable(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     return parameters(cell) | regional(cell) | {"celsius": (cell.celsius, CELSIUS)}
 
 
-def replace(cell: Cell, values: Mapping[str, Leaf]) -> Cell:
+def whole_area(cell: Cell) -> float | None:
+    """The area of a cell of one compartment, cm2; None where it is not one number, or not given.
+
+    1 cm2, the default, and all that no cell has stands for densities.
+    """
+    if cell.state_axes or isinstance(cell.area, Tracer) or np.size(cell.area) != 1:
+        return None
+    area = float(np.ravel(np.asarray(cell.area))[0])
+    return area if area < LARGEST_AREA else None
+
+
+LARGEST_AREA = 1e-2
+"""No cell has so many cm2: who has them counts in densities."""
+
+
+def replace(cell: Cell, values: Mapping[str, Leaf | str]) -> Cell:
     """The cell with other parameter values, by path name.
 
-    Raises ValueError for an unknown name (with the nearest valid one), a value that is no number,
-    see `check_real`, or one outside the parameter's bounds. Traced values are taken as they are.
+    A value may be text with a unit: "60 mS/cm2", or "50 nS" and "20 pF" where the area of the cell
+    is known, which may be among the values. Raises ValueError for an unknown name (with the nearest
+    valid one), a value that is no number, see `check_real`, or one outside the parameter's bounds.
+    Traced values are taken as they are.
     """
     known = settable(cell)
-    for name, value in values.items():
+    read = {k: x for k, x in values.items() if not isinstance(x, str)}
+    for name in sorted(values.keys() - read.keys(), key=lambda name: name != "area"):
+        check_known(name, known, "parameter")
+        area = whole_area(dataclasses.replace(cell, area=read["area"]) if "area" in read else cell)
+        read[name] = parse(str(values[name]), known[name][1].unit, name, area)
+    for name, value in read.items():
         check_real(name, value)
         check_value(name, value, known)
-    return substitute(cell, values)
+    return substitute(cell, {name: read[name] for name in values})
 
 
 def check_value(

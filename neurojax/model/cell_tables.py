@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from neurojax.membrane.cable import IMPLICIT, Cable
-from neurojax.membrane.channel import Channel, params
+from neurojax.membrane.channel import Channel, ParamInfo, params
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import as_scheme
-from neurojax.membrane.path_names import CELSIUS
+from neurojax.membrane.path_names import CELSIUS, whole_area
 from neurojax.membrane.requirements import check_ions
 from neurojax.model.registry import Registry, known_channels
 from neurojax.model.shape_tables import (
@@ -34,10 +35,16 @@ from neurojax.model.tables import (
 from neurojax.units import check_known, parse
 
 
-def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, set[str]]:
-    """The cell, and the path names of the parameters that the file sets."""
+def read_cell(
+    document: Mapping[str, Any], registry: Registry, wider: Collection[str] = ()
+) -> tuple[Cell, set[str]]:
+    """The cell, and the path names of the parameters that the file sets.
+
+    Those that are free within `wider` bounds than declared are checked against these, later.
+    """
     table = table_of(document, "cell")
-    shape, own = _shape(document, table, registry.folder)
+    shape, own = _shape(document, table, registry.folder, wider)
+    area = whole_area(Cell(channels={}, area=own["area"])) if "area" in own else None
     if "celsius" in table:
         own["celsius"] = value_of(table, "celsius", CELSIUS, "[cell]")
     written = set(table)
@@ -54,10 +61,9 @@ def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, se
                 f"[cell] electrode_ion = {ion!r}: no such table in [ions] (have: {have})"
             )
     own["channels"] = {
-        key: _channel(entry, f"[channels.{key}]", registry, shape)
-        for key, entry in channels.items()
+        key: _channel(key, entry, registry, shape, area, wider) for key, entry in channels.items()
     }
-    own["ions"] = {k: _ion(entry, f"[ions.{k}]", registry, shape) for k, entry in ions.items()}
+    own["ions"] = {k: _ion(k, entry, registry, shape, wider) for k, entry in ions.items()}
     own["inputs"] = _inputs(table_of(document, "inputs"), ions)
     if shape is None:
         cell = Cell(**own)
@@ -71,15 +77,18 @@ def read_cell(document: Mapping[str, Any], registry: Registry) -> tuple[Cell, se
 
 
 def _shape(
-    document: Mapping[str, Any], table: Mapping[str, Any], folder: Path
+    document: Mapping[str, Any], table: Mapping[str, Any], folder: Path, wider: Collection[str]
 ) -> tuple[Cable | None, dict[str, Any]]:
     """The bare cell with compartments, None for one without, and what [cell] says of the other."""
     make = read_shape(document, folder)
     if make is None:
-        known = params(Cell)
+        known = _declared(Cell, "", wider)
         only(table, [*known, *_OTHERS], "[cell]: ", "key")
-        return None, {k: value_of(table, k, known[k], "[cell]") for k in known if k in table}
-    known = {k: info for k, info in params(Cable).items() if k not in GEOMETRY}
+        own = {k: value_of(table, k, known[k], "[cell]") for k in ("area",) if k in table}
+        area = whole_area(Cell(channels={}, **own)) if own else None
+        rest = [k for k in known if k in table and k not in own]
+        return None, own | {k: value_of(table, k, known[k], "[cell]", area) for k in rest}
+    known = {k: info for k, info in _declared(Cable, "", wider).items() if k not in GEOMETRY}
     only(table, [*known, *_OTHERS, "electrode_at", "implicit"], "[cell]: ", "key")
     here = {k: value_by_region(table, k, known[k], "[cell]") for k in known if k in table}
     shape, own = make(**here), dict[str, Any]()
@@ -94,6 +103,14 @@ def _shape(
         check_known(str(kind), IMPLICIT, "implicit step", "[cell]: ")
         own["implicit"] = IMPLICIT[kind]
     return shape, own
+
+
+def _declared(cls: type, prefix: str, wider: Collection[str]) -> dict[str, ParamInfo]:
+    """The parameters of a class, without bounds where the file has wider ones of its own."""
+    return {
+        k: info._replace(low=-math.inf, high=math.inf) if prefix + k in wider else info
+        for k, info in params(cls).items()
+    }
 
 
 _OTHERS = "celsius", "electrode_ion"
@@ -121,9 +138,16 @@ def _inputs(table: Mapping[str, Any], ions: Iterable[str]) -> dict[str, float]:
     return {key: parse(value, "1", f"[inputs] {key}") for key, value in table.items()}
 
 
-def _ion(entry: Mapping[str, Any], place: str, registry: Registry, shape: Cable | None) -> Ion:
+def _ion(
+    key: str,
+    entry: Mapping[str, Any],
+    registry: Registry,
+    shape: Cable | None,
+    wider: Collection[str],
+) -> Ion:
+    place = f"[ions.{key}]"
     cls = _class(registry.ion, entry.get("type", "Ion"), place)
-    known, whole = params(cls), whole_numbers(cls)
+    known, whole = _declared(cls, f"ions.{key}.", wider), whole_numbers(cls)
     only(entry, ["type", *whole, *known], f"{place}: ", "key")
     for key in ("valence", "inside", "outside") if cls is Ion else ():
         if key not in entry:
@@ -147,13 +171,19 @@ def _class(find: Callable[[Any], Any], kind: Any, place: str) -> Any:
 
 
 def _channel(
-    entry: Mapping[str, Any], place: str, registry: Registry, shape: Cable | None
+    key: str,
+    entry: Mapping[str, Any],
+    registry: Registry,
+    shape: Cable | None,
+    area: float | None,
+    wider: Collection[str],
 ) -> Channel:
+    place = f"[channels.{key}]"
     if "type" not in entry:
         known = ", ".join(known_channels())
         raise ValueError(f"{place}: type is missing (a channel class: {known})")
     cls = _class(registry.channel, entry["type"], place)
-    known, kind = params(cls), cls.__name__
+    known, kind = _declared(cls, f"{key}.", wider), cls.__name__
     other = ("type", "scheme") if shape is None else ("type", "scheme", "density")
     values = {k: v for k, v in entry.items() if k not in other}
     only(values, known, f"{place}: ", f"parameter of {kind}:")
@@ -167,7 +197,7 @@ def _channel(
                 )
             given[k] = None
         else:
-            given[k] = value_along(values, k, known[k], place, shape)
+            given[k] = value_along(values, k, known[k], place, shape, area)
     scheme = entry.get("scheme", False)
     if not isinstance(scheme, bool):
         raise ValueError(f"{place} scheme = {scheme!r}: expected true or false")

@@ -12,9 +12,9 @@ from typing import Any
 from neurojax.io.results import load_text
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import replace
+from neurojax.membrane.path_names import replace, substitute
 from neurojax.model.cell_tables import read_cell
-from neurojax.model.free_table import check_start, free_specs, tie
+from neurojax.model.free_table import check_start, explained, free_specs, tie
 from neurojax.model.registry import registry
 from neurojax.model.space import Space, free
 from neurojax.model.tables import TABLES, only, table_of, text_of
@@ -44,7 +44,10 @@ class Model:
         """The cell at other parameter values by path name; tied parameters follow their leader."""
         led = {f.name: f.also for f in self.space.free} if self.space else {}
         tied = {other: values[k] for k in values for other in led.get(k, ())}
-        return replace(self.cell, tied | dict(values))
+        values = tied | dict(values)
+        own = self.space.within(values) if self.space else {}
+        cell = replace(self.cell, {k: x for k, x in values.items() if k not in own})
+        return substitute(cell, own)
 
 
 def packaged() -> list[str]:
@@ -127,8 +130,9 @@ def parse_model(
         only(document, TABLES, "", "table or key")
         name = text_of(document, "name", default_name)
         description = text_of(document, "description", "")
-        cell, written = read_cell(document, registry(channels, folder))
-        specs = free_specs(table_of(document, "free"), cell)
+        table = table_of(document, "free")
+        cell, written = read_cell(document, registry(channels, folder), explained(table))
+        specs = free_specs(table, cell)
         if not specs:
             return Model(name, description, cell, None, text)
         cell = tie(cell, specs, written)

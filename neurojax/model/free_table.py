@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.path_names import parameters, regional, substitute
+from neurojax.membrane.path_names import parameters, regional, substitute, whole_area
 from neurojax.model.space import Space
 from neurojax.model.tables import only, value_of
 from neurojax.units import check_known, parse
 
-_SPEC = ("low", "high", "scale", "also", "prior")
+_SPEC = ("low", "high", "scale", "also", "prior", "why")
+
+
+def explained(table: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The parameters in [free] that say why their bounds are wider than declared."""
+    found: set[str] = set()
+    for key, entry in table.items():
+        if isinstance(entry, dict):
+            name = f"{prefix}{key}"
+            found |= {name} if "why" in entry else explained(entry, f"{name}.")
+    return found
 
 
 def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]]:
@@ -24,7 +35,7 @@ def free_specs(table: Mapping[str, Any], cell: Cell) -> dict[str, dict[str, Any]
         check_known(name, known, "parameter", "[free]: ")
         if spec is False:
             continue
-        specs[name] = _spec(name, {} if spec is True else spec, known)
+        specs[name] = _spec(name, {} if spec is True else spec, known, whole_area(cell))
     return specs
 
 
@@ -46,7 +57,7 @@ def by_path_names(
     return flat
 
 
-def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+def _spec(name: str, spec: Any, known: Mapping[str, Any], area: float | None) -> dict[str, Any]:
     place = f"[free] {name}"
     if not isinstance(spec, dict):
         raise ValueError(f"{place}: expected true or {{ {', '.join(_SPEC)} }}, got {spec!r}")
@@ -54,7 +65,10 @@ def _spec(name: str, spec: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     info, checked = known[name][1], dict(spec)
     for edge in ("low", "high"):
         if edge in spec:
-            checked[edge] = value_of(spec, edge, info, place)
+            bounds = info._replace(low=-inf, high=inf) if "why" in spec else info
+            checked[edge] = value_of(spec, edge, bounds, place, area)
+    if not isinstance(spec.get("why", ""), str):
+        raise ValueError(f"{place}: why is {spec['why']!r}; expected words")
     if spec.get("scale", "log") not in ("linear", "log"):
         raise ValueError(f"{place}: scale is {spec['scale']!r}, not 'linear' or 'log'")
     if "prior" in spec:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from neurojax.channels import catalogue, ions_catalogue
-from neurojax.membrane.channel import Channel
+from neurojax.membrane.channel import Channel, check_decorated
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.pipette import Pipette
 from neurojax.model.neuroml import SUFFIXES as NEUROML
@@ -128,8 +128,10 @@ def _found(kind: Any, known: Mapping[str, Any], base: type, folder: Path) -> Any
 def _check(cls: Any, base: type, name: str) -> Any:
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise ValueError(f"{name}: {cls!r} is no subclass of {base.__name__}")
-    if "__dataclass_fields__" not in vars(cls):
-        raise ValueError(f"{name}: write @pytree above the class, so that its parameters are known")
+    try:
+        check_decorated(cls)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
     return cls
 
 

@@ -125,7 +125,12 @@ def value_by_region(table: Mapping[str, Any], key: str, info: ParamInfo, place: 
 
 
 def value_along(
-    table: Mapping[str, Any], key: str, info: ParamInfo, place: str, shape: Cable | None
+    table: Mapping[str, Any],
+    key: str,
+    info: ParamInfo,
+    place: str,
+    shape: Cable | None,
+    area: float | None = None,
 ) -> Any:
     """A number, or in a cell with compartments what differs among them.
 
@@ -135,7 +140,7 @@ def value_along(
     """
     value = table[key]
     if shape is None or not isinstance(value, dict | list):
-        return value_of(table, key, info, place)
+        return value_of(table, key, info, place, area)
     where = f"{place} {key}"
     if isinstance(value, list):
         return _list(value, info, where, len(shape.parents))

@@ -13,16 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.membrane.channel import check_is_a_number, natural_scale
+from neurojax.membrane.channel import (
+    ParamInfo,
+    check_is_a_number,
+    check_range,
+    natural_scale,
+)
 from neurojax.membrane.compartment import Cell, in_all_compartments
 from neurojax.membrane.path_names import (
     check_one_number,
-    check_value,
     parameters,
     regional,
     substitute,
+    whole_area,
 )
-from neurojax.units import check_known
+from neurojax.units import check_known, parse
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Free:
 
     `also` are other parameters of the same value: one reversal potential for all potassium
     channels. `prior` is what is known beforehand, mean and standard deviation in `unit`: a normal
-    distribution, on a log scale a log-normal one of that median and of sd / mean.
+    distribution, on a log scale a log-normal one of that median and of sd / mean. `why` says why
+    the bounds are wider than those that the parameter declares, where they are.
     """
 
     name: str
@@ -41,11 +47,23 @@ class Free:
     scale: str = "linear"
     also: tuple[str, ...] = ()
     prior: tuple[float, float] | None = None
+    why: str = ""
+
+    def __str__(self) -> str:
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        also = f", also {', '.join(self.also)}" if self.also else ""
+        prior = "" if self.prior is None else ", prior {:g} +- {:g}".format(*self.prior) + unit
+        why = f": {self.why}" if self.why else ""
+        return f"{self.name}: {self.low:g} to {self.high:g}{unit}, {self.scale}{also}{prior}{why}"
 
 
 @dataclass(frozen=True)
 class Space:
-    """The free parameters of a fit; a point is z in [0, 1]^P, arrays are `[P, pop]`."""
+    """The free parameters of a fit; a point is z in [0, 1]^P, arrays are `[P, pop]`.
+
+    `space["na.g_bar"]` is one of them. `fix` and `change` give the space with fewer, and with other
+    bounds; `add` that with more.
+    """
 
     free: tuple[Free, ...]
 
@@ -55,6 +73,67 @@ class Space:
 
     def __len__(self) -> int:
         return len(self.free)
+
+    def __getitem__(self, name: str) -> Free:
+        """A free parameter. Raises ValueError for what is not free, with the nearest name."""
+        check_known(name, self.names, "free parameter")
+        return next(f for f in self.free if f.name == name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.free))
+
+    def fix(self, *names: str) -> Space:
+        """The space without some parameters, which keep the cell's value.
+
+        Raises ValueError for one that is not free, or where none would be left.
+        """
+        fixed = {self[name].name for name in names}
+        left = tuple(f for f in self.free if f.name not in fixed)
+        if not left:
+            raise ValueError("no free parameter would be left: a fit needs one")
+        return Space(left)
+
+    def add(self, cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
+        """The space with more free parameters of the cell, told as `free` takes them.
+
+        Raises ValueError where `free` does, and for one that is free or follows another already.
+        """
+        taken = {name for f in self.free for name in (f.name, *f.also)}
+        more = free(cell, names).free
+        for name in (name for f in more for name in (f.name, *f.also)):
+            if name in taken:
+                raise ValueError(f"{name} is free already: see `change` for its bounds")
+        return Space(self.free + more)
+
+    def change(self, cell: Cell, names: Mapping[str, Any]) -> Space:
+        """The space with other bounds, scale, ties or priors of parameters that it has.
+
+        Told as `free` takes them; what is not told stays. Raises ValueError where `free` does.
+        """
+        new = {}
+        for name, told in names.items():
+            f = self[name]
+            kept = {"low": f.low, "high": f.high, "also": f.also, "prior": f.prior}
+            kept |= {"why": f.why} if f.why else {}
+            if isinstance(told, (tuple, list)):
+                told = dict(zip(("low", "high"), _pair(name, told), strict=True))
+            else:
+                kept["scale"] = f.scale
+            (new[name],) = free(cell, {name: kept | dict(told)}).free
+        return Space(tuple(new.get(f.name, f) for f in self.free))
+
+    def within(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Of values by name those of parameters, and of their followers, with wider bounds.
+
+        Raises ValueError for one outside of these.
+        """
+        own = {name: f for f in self.free if f.why for name in (f.name, *f.also) if name in values}
+        for name, f in own.items():
+            check_range(name, values[name], ParamInfo(None, f.unit, f.low, f.high, f.scale))
+        return {name: values[name] for name in own}
 
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         log = np.array([f.scale == "log" for f in self.free])
@@ -160,31 +239,32 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     """The space of named free parameters of a cell.
 
     `names` lists path names, each with the bounds of its declaration, or maps them to `(low, high)`
-    or to a mapping with any of `low`, `high`, `scale`, `also` and `prior`, a (mean, sd). What is
-    one number in a region of a cell can be free there, as "diameter.dendrite".
+    or to a mapping with any of `low`, `high`, `scale`, `also`, `prior`, a (mean, sd), and `why`: a
+    few words with which bounds may be wider than declared. A bound may be text with a unit, "50 nS"
+    where the area of the cell is known. What is one number in a region of a cell can be free there,
+    as "diameter.dendrite".
 
     Raises ValueError for an unknown name (with the nearest valid one), empty bounds, a log scale
     that reaches zero, a prior without width, or what differs from compartment to compartment.
     """
     if not isinstance(names, Mapping):
         names = {name: {} for name in names}
-    known = parameters(cell) | regional(cell)
-    chosen = []
+    whole = parameters(cell)
+    known, chosen = whole | regional(cell), []
     for name, spec in names.items():
         check_known(name, known, "parameter")
         info = known[name][1]
         if isinstance(spec, (tuple, list)):
-            if len(spec) != 2:
-                raise ValueError(f"{name}: expected (low, high), got {spec!r}")
-            spec = {"low": spec[0], "high": spec[1]}
+            spec = dict(zip(("low", "high"), _pair(name, spec), strict=True))
         spec = {} if spec is None or spec is True else dict(spec)
-        low, high = float(spec.pop("low", info.low)), float(spec.pop("high", info.high))
+        edges = (spec.pop("low", info.low), spec.pop("high", info.high))
+        low, high = (parse(x, info.unit, f"{name}: bound", whole_area(cell)) for x in edges)
         own = "log" if info.scale == "log" else natural_scale(low, high)
         scale = spec.pop("scale", own)
         also = tuple(spec.pop("also", ()))
-        prior = spec.pop("prior", None)
+        prior, why = spec.pop("prior", None), str(spec.pop("why", "")).strip()
         if spec:
-            have = "low, high, scale, also, prior"
+            have = "low, high, scale, also, prior, why"
             raise ValueError(f"{name}: unknown {', '.join(spec)} (have: {have})")
         if not low < high:
             raise ValueError(f"{name}: bounds [{low:g}, {high:g}] {info.unit} are empty")
@@ -193,15 +273,33 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
                 f"{name}: a {scale!r} scale does not fit bounds from {low:g} {info.unit}"
             )
         for path in (name, *also):
-            check_value(path, [low, high], known)
+            check_known(path, known, "parameter")
+            if why and path not in whole:
+                raise ValueError(f"{path}: of a region, bounds are those of its declaration")
+            if not why:
+                _check_bounds(path, low, high, known[path][1])
             check_is_a_number(path, known[path][1])
             check_one_number(path, known[path][0])
         if prior is not None:
             prior = _checked_prior(prior, name, info.unit, scale)
-        chosen.append(Free(name, info.unit, low, high, scale, also, prior))
+        chosen.append(Free(name, info.unit, low, high, scale, also, prior, why))
     if not chosen:
         raise ValueError("no free parameter: name at least one")
     return Space(tuple(chosen))
+
+
+def _pair(name: str, bounds: Any) -> tuple[Any, Any]:
+    if len(bounds) != 2:
+        raise ValueError(f"{name}: expected (low, high), got {bounds!r}")
+    return tuple(bounds)
+
+
+def _check_bounds(name: str, low: float, high: float, info: ParamInfo) -> None:
+    """Raise ValueError for bounds beyond those declared, with how to have them nevertheless."""
+    try:
+        check_range(name, [low, high], info)
+    except ValueError as error:
+        raise ValueError(f'{error}: wider bounds need a word of why, "why": "..."') from None
 
 
 def _numpy_for(z: Any) -> Any:

@@ -44,9 +44,11 @@ def text_of(document: Mapping[str, Any], key: str, default: str) -> str:
     return text
 
 
-def value_of(table: Mapping[str, Any], key: str, info: ParamInfo, place: str) -> float:
-    """A number in its declared unit and bounds."""
-    value = parse(table[key], info.unit, f"{place} {key}")
+def value_of(
+    table: Mapping[str, Any], key: str, info: ParamInfo, place: str, area: float | None = None
+) -> float:
+    """A number in its declared unit and bounds; of a cell of an area (cm2) in nS and pF, too."""
+    value = parse(table[key], info.unit, f"{place} {key}", area)
     check_range(f"{place} {key}", value, info)
     return value
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from neurojax.membrane.cable import DAMPED, IMPLICIT, Cable
-from neurojax.membrane.channel import Channel, params
+from neurojax.membrane.channel import Channel, check_range, params
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import Scheme
-from neurojax.membrane.path_names import check_value, parameters
+from neurojax.membrane.path_names import parameters
 from neurojax.membrane.profiles import Exponential, Painted
 from neurojax.model.registry import Registry, registry
 from neurojax.model.shape_tables import GEOMETRY
@@ -36,8 +36,11 @@ def to_toml(
     """
     known, classes = parameters(cell), registry(channels)
     regions = cell.regions if isinstance(cell, Cable) else ()
-    for path, (value, _) in known.items():
-        check_value(path, value, known)
+    wider = {f.name: f for f in space.free if f.why} if space else {}
+    for path, (value, info) in known.items():
+        if path in wider:
+            info = info._replace(low=wider[path].low, high=wider[path].high)
+        check_range(path, value, info)
     lines = [f"name = {_quoted(name)}", f"description = {_quoted(description)}", "", "[cell]"]
     own = {
         k: i for k, i in params(cell).items() if not isinstance(cell, Cable) or k not in GEOMETRY
@@ -67,6 +70,8 @@ def to_toml(
             if f.prior:
                 mean, sd = (_number(f.name, part) for part in f.prior)
                 parts.append(f"prior = {{ mean = {mean}, sd = {sd} }}")
+            if f.why:
+                parts.append(f"why = {_quoted(f.why)}")
             lines.append(f"{_quoted(f.name)} = {{ {', '.join(parts)} }}  # {f.unit}")
     return "\n".join(lines) + "\n"
 

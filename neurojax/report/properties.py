@@ -14,6 +14,7 @@ from neurojax.fit import Fit
 from neurojax.fit.holding import holding_pA
 from neurojax.membrane.cable import Cable
 from neurojax.membrane.compartment import Cell
+from neurojax.membrane.path_names import LARGEST_AREA
 from neurojax.membrane.profiles import density_of
 from neurojax.membrane.rest import at_rest
 from neurojax.plot.look import number
@@ -120,7 +121,7 @@ def of_whole(name: str, value: float, unit: str, cell: Cell) -> str:
     each as dense as the channel is there.
     """
     area = float(np.sum(_area(name, cell)))
-    if unit not in ("mS/cm2", "uF/cm2") or area >= 1e-2:
+    if unit not in ("mS/cm2", "uF/cm2") or area >= LARGEST_AREA:
         return ""  # an area of 1 cm2 stands for densities
     return f"{number(value * area * 1e6, 3)} {'nS' if unit == 'mS/cm2' else 'pF'}"
 

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr, stdtrit
 
 from neurojax.channels import HergBlock
 from neurojax.fit.budget import Budget, Progress, StageLog, StageRecord
@@ -77,6 +76,8 @@ class DrugFit:
     def _between(self, values: np.ndarray, level: float) -> tuple[float, float]:
         if self.cells < 2:
             return np.nan, np.nan
+        from scipy.special import ndtr, stdtrit  # which takes a while to load
+
         n, tail = self.cells, 0.5 - level / 2
         tail = float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, tail)))
         low, high = np.quantile(values[np.isfinite(self.errors)], (tail, 1 - tail))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import indent
 from typing import NamedTuple
 
 import numpy as np
@@ -51,12 +52,15 @@ __all__ = [
 
 
 class Features(NamedTuple):
-    """All features of one trace, or of each cell of a population."""
+    """All features of one trace, or of each cell of a population; printed with their units."""
 
     spikes: Spikes
     shapes: Shapes
     firing: Firing
     subthreshold: Subthreshold
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}\n{indent(str(x), '  ')}" for name, x in self._asdict().items())
 
 
 def features(

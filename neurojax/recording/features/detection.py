@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from neurojax.recording.features.telling import lines
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, crossed, vertex
 
 _BEFORE, _AFTER = 5.0, 10.0  # ms around a peak in which a spike's width is looked for
@@ -36,6 +37,9 @@ class Spikes(NamedTuple):
     peaks: PerSpike  # mV
     troughs: Float[np.ndarray, "*pop spike-1"]  # mV, the lowest potential between two spikes
     widths: PerSpike  # ms at half height, from the lowest of the 10 ms that follow
+
+    def __str__(self) -> str:
+        return lines(self)
 
 
 def spikes(

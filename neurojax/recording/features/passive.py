@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from neurojax.recording.features.detection import THRESHOLD, PerCell, Samples
+from neurojax.recording.features.telling import lines
 
 TAIL = 0.1
 """The part of the time before a step, and of the step, whose median is base and steady."""
@@ -34,6 +35,9 @@ class Subthreshold(NamedTuple):
     tau: PerCell  # ms, the membrane charging from the onset of the step
     decay_tau: PerCell  # ms, after the step (decay_time_constant_after_stim)
     resistance_MOhm: PerCell  # (steady - base) / step, MOhm (ohmic_input_resistance_vb_ssse)
+
+    def __str__(self) -> str:
+        return lines(self)
 
 
 def subthreshold(

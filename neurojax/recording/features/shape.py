@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.recording.features.detection import PerSpike, Samples, Spikes, around, width_at
+from neurojax.recording.features.telling import lines
 
 ONSET_SLOPE = 10.0
 """A spike begins where v rises faster than this, mV/ms (V/s) ..."""
@@ -30,6 +31,9 @@ class Shapes(NamedTuple):
     downstrokes: PerSpike  # mV/ms, the steepest fall, negative (AP_peak_downstroke)
     ahps: PerSpike  # mV, the first after-hyperpolarisation (AHP_depth_abs)
     ahp_delays: PerSpike  # ms from the peak to it (AHP_time_from_peak)
+
+    def __str__(self) -> str:
+        return lines(self)
 
 
 def shapes(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from neurojax.recording.features.detection import PerCell, Spikes
+from neurojax.recording.features.telling import lines
 
 
 class Firing(NamedTuple):
@@ -25,6 +26,9 @@ class Firing(NamedTuple):
     irregularity: PerCell  # standard deviation of the intervals over their mean
     adaptation: PerCell  # mean of (next - this) / (next + this) interval; positive: firing slows
     late_adaptation: PerCell  # the same without the first interval (adaptation_index2)
+
+    def __str__(self) -> str:
+        return lines(self)
 
 
 EVOKED_MS = 20.0
