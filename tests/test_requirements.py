@@ -51,3 +51,23 @@ def test_what_is_of_one_compartment_refuses_several():
     check_single(nj.Cell(channels=leak), "a protocol")
     with pytest.raises(ValueError, match="a protocol is of a cell with one compartment, a Cable"):
         check_single(nj.cylinder(100.0, 1.0, 3, leak), "a protocol")
+
+
+@pytree
+class Backwards(nj.Scheme):
+    """Closes at a rate that falls below 0 where the membrane is depolarised."""
+
+    states = ("C", "O")
+    conducting = {"O": 1.0}
+    g_bar: Leaf = param(1.0, "mS/cm2", 0.0, 10.0)
+    E_rev: Leaf = param(0.0, "mV", -100.0, 100.0)
+
+    def transitions(self, v, *_, **c):
+        return {("C", "O"): 0.1 + 0 * v, ("O", "C"): 0.01 * (35.0 - v)}
+
+
+def test_a_rate_below_zero_is_told():
+    cell = nj.Cell(channels={"own": Backwards(), "leak": SquidLeak()})
+    message = r"channel 'own': the rate \('O', 'C'\) of Backwards is -0.25 1/ms at 60 mV"
+    with pytest.raises(ValueError, match=message):
+        nj.simulate(cell, nj.current_clamp(np.zeros(4)), initial=-65.0)

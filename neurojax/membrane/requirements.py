@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from neurojax.membrane.channel import Channel
-from neurojax.membrane.compartment import OF_ANY_CELL, Cell, concentrations
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from neurojax.membrane.channel import Channel, Leaf
+from neurojax.membrane.compartment import OF_ANY_CELL, Cell, concentrations, environment
 from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.markov import Scheme
 from neurojax.units import nearest
+
+POTENTIALS = range(-120, 61, 10)
+"""Where the rates of a channel are looked at, mV."""
 
 
 def check_single(cell: Cell, what: str) -> None:
@@ -57,3 +68,38 @@ def check_ions(cell: Cell, electrode: Electrode) -> None:
                 f"the electrode's input {name!r} is none of the cell's{nearest(name, known)} "
                 f"(have: {', '.join(known) or 'none'})"
             )
+
+
+def check_rates(cell: Cell) -> None:
+    """Raise ValueError for a channel of the user's own with a rate below 0 somewhere.
+
+    Those that come with neurojax are tested for it. Traced parameters are taken as they are.
+    """
+    own = [k for k, x in cell.channels.items() if not type(x).__module__.startswith("neurojax.")]
+    if not own or any(isinstance(x, Tracer) for x in jax.tree.leaves(cell)):
+        return
+    known = concentrations(cell, {})
+    for key in own:
+        channel, seen = cell.channels[key], environment(cell, key, known)
+        for name, values in _lowest(channel, cell.celsius, seen).items():
+            if values.min() < 0:
+                v = POTENTIALS[int(values.argmin())]
+                raise ValueError(
+                    f"channel {key!r}: the rate {name} of {type(channel).__name__} is "
+                    f"{values.min():.3g} 1/ms at {v} mV: expected 0 or more"
+                )
+
+
+@jax.jit
+def _lowest(channel: Channel, celsius: Leaf | None, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """The least of each rate of a channel over the cells, 1/ms, at each of the potentials."""
+
+    def at(v: jax.Array) -> dict[str, jax.Array]:
+        if isinstance(channel, Scheme):
+            rates = {f"{k!r}": rate for k, rate in channel.rates(v, celsius, **seen).items()}
+        else:
+            gates = channel.kinetics(v, celsius, **seen)
+            rates = {f"of gate {k!r}": gate.rate for k, gate in gates.items()}
+        return {k: jnp.min(jnp.asarray(rate)) for k, rate in rates.items()}
+
+    return jax.vmap(at)(jnp.array(POTENTIALS, jnp.result_type(float)))

@@ -31,7 +31,7 @@ from neurojax.membrane.channel import Leaf, check_real
 from neurojax.membrane.compartment import Cell, State, in_all_compartments, is_finite
 from neurojax.membrane.electrode import Electrode, first_command, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
-from neurojax.membrane.requirements import check_ions
+from neurojax.membrane.requirements import check_ions, check_rates
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import check_noise
 from neurojax.run.remarks import remark_on_current
@@ -76,6 +76,7 @@ def checked(
     """
     cell.check()
     check_ions(cell, electrode)
+    check_rates(cell)
     begun = beginning(cell, electrode, initial)
     things = {"cell": cell, "initial": begun, "electrode": electrode, "folds": folds}
     found = arrays(things)
