@@ -81,7 +81,7 @@ def whole_area(cell: Cell) -> float | None:
     if cell.state_axes or isinstance(cell.area, Tracer) or np.size(cell.area) != 1:
         return None
     area = float(np.ravel(np.asarray(cell.area))[0])
-    return area if area < LARGEST_AREA else None
+    return area if 0 < area < LARGEST_AREA else None
 
 
 LARGEST_AREA = 1e-2
@@ -100,7 +100,8 @@ def replace(cell: Cell, values: Mapping[str, Leaf | str]) -> Cell:
     read = {k: x for k, x in values.items() if not isinstance(x, str)}
     for name in sorted(values.keys() - read.keys(), key=lambda name: name != "area"):
         check_known(name, known, "parameter")
-        area = whole_area(dataclasses.replace(cell, area=read["area"]) if "area" in read else cell)
+        other = "area" in read and not cell.state_axes
+        area = whole_area(dataclasses.replace(cell, area=read["area"]) if other else cell)
         read[name] = parse(str(values[name]), known[name][1].unit, name, area)
     for name, value in read.items():
         check_real(name, value)

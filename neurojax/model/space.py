@@ -258,7 +258,7 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
             spec = dict(zip(("low", "high"), _pair(name, spec), strict=True))
         spec = {} if spec is None or spec is True else dict(spec)
         edges = (spec.pop("low", info.low), spec.pop("high", info.high))
-        low, high = (parse(x, info.unit, f"{name}: bound", whole_area(cell)) for x in edges)
+        low, high = (_number(x, name, info, cell) for x in edges)
         own = "log" if info.scale == "log" else natural_scale(low, high)
         scale = spec.pop("scale", own)
         also = tuple(spec.pop("also", ()))
@@ -286,6 +286,13 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
     if not chosen:
         raise ValueError("no free parameter: name at least one")
     return Space(tuple(chosen))
+
+
+def _number(x: Any, name: str, info: ParamInfo, cell: Cell) -> float:
+    """A bound, as a number or text with a unit."""
+    return (
+        parse(x, info.unit, f"{name}: bound", whole_area(cell)) if isinstance(x, str) else float(x)
+    )
 
 
 def _pair(name: str, bounds: Any) -> tuple[Any, Any]:

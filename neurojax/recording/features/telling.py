@@ -24,7 +24,7 @@ MOST = 6
 def lines(part: Any) -> str:
     """The features of a part, as `Firing`, with their units: a line each, "-" for none.
 
-    Of a population the range over its cells.
+    The range of what are many, as over the cells of a population.
     """
     told = {name: _values(np.asarray(x, float)) for name, x in part._asdict().items()}
     wide = max(map(len, told))
@@ -36,5 +36,5 @@ def _values(x: np.ndarray) -> str:
     if not known.size:
         return "-"
     if x.ndim > 1 or known.size > MOST:
-        return f"{known.min():.4g} to {known.max():.4g} ({known.size})"
+        return f"{known.min():.4g} to {known.max():.4g}"
     return ", ".join(f"{one:.4g}" for one in known)
