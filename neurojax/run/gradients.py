@@ -95,7 +95,7 @@ def builder(
     values = {k: v for k, (v, _) in parameters(cell).items()}
     if isinstance(initial.value, State):
         values |= {_INITIAL + k: v for k, v in _state_names(initial.value).items()}
-    theta = {k: _of_cells(cell, k, (values | sizes)[k]) for k in wrt}
+    theta = {k: sizes[k] if k in sizes else _of_cells(cell, k, values[k]) for k in wrt}
 
     def build(shared: tuple[Cell, Along], theta: Theta) -> tuple[Cell, State]:
         cell, initial = shared
@@ -170,7 +170,8 @@ def _sizes(electrode: Electrode | None) -> dict[str, Any]:
     current = None if electrode is None else electrode.i
     if not isinstance(current, Scaled):
         return {}
-    return {CURRENT + name: getattr(current, name) for name in ("amplitude", "holding")}
+    dtype = jnp.result_type(float)
+    return {CURRENT + k: jnp.asarray(getattr(current, k), dtype) for k in ("amplitude", "holding")}
 
 
 def _check_names(cell: Cell, wrt: Sequence[str], s: State, sizes: Mapping[str, Any]) -> None:
