@@ -206,6 +206,6 @@ def test_features_are_printed_with_their_units():
     told = str(features.features(v, 0.1, (40.0, 150.0), 100.0)).splitlines()
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in told}
     assert lines["peaks"] == "30, 25 mV" and lines["rate"] == "18.18 Hz"
-    assert lines["base"] == "-65 mV" and lines["sag"] == "- mV"
+    assert lines["base"] == "-65 mV" and lines["tau"] == "-" and lines["number"] == "2"
     assert lines["resistance_MOhm"] == "0 MOhm" and told[0] == "spikes"
     assert "peaks    24 to 30 mV" in str(features.spikes(np.stack([v, v - 1], axis=1), 0.1))

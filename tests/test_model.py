@@ -194,7 +194,7 @@ BAD = {
     "unknown free": (LEAK + "[free]\n'leak.gbar' = true\n", "did you mean 'leak.g_bar'"),
     "bad spec": (
         LEAK + "[free]\n'leak.g_bar' = 3\n",
-        "expected true or { low, high, scale, also, prior }",
+        "expected true or { low, high, scale, also, prior, why }",
     ),
     "unknown spec key": (
         LEAK + "[free]\n'leak.g_bar' = { lo = 3 }\n",

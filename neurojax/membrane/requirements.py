@@ -96,6 +96,7 @@ def _lowest(channel: Channel, celsius: Leaf | None, seen: Mapping[str, Any]) -> 
 
     def at(v: jax.Array) -> dict[str, jax.Array]:
         if isinstance(channel, Scheme):
+            channel.steady_state(v, **seen)  # which tells of what is no scheme
             rates = {f"{k!r}": rate for k, rate in channel.rates(v, celsius, **seen).items()}
         else:
             gates = channel.kinetics(v, celsius, **seen)

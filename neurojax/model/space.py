@@ -116,10 +116,10 @@ class Space:
         new = {}
         for name, told in names.items():
             f = self[name]
-            kept = {"low": f.low, "high": f.high, "also": f.also, "prior": f.prior}
+            kept: dict[str, Any] = {"low": f.low, "high": f.high, "also": f.also, "prior": f.prior}
             kept |= {"why": f.why} if f.why else {}
             if isinstance(told, (tuple, list)):
-                told = dict(zip(("low", "high"), _pair(name, told), strict=True))
+                told = _pair(name, told)
             else:
                 kept["scale"] = f.scale
             (new[name],) = free(cell, {name: kept | dict(told)}).free
@@ -255,7 +255,7 @@ def free(cell: Cell, names: Iterable[str] | Mapping[str, Any]) -> Space:
         check_known(name, known, "parameter")
         info = known[name][1]
         if isinstance(spec, (tuple, list)):
-            spec = dict(zip(("low", "high"), _pair(name, spec), strict=True))
+            spec = _pair(name, spec)
         spec = {} if spec is None or spec is True else dict(spec)
         edges = (spec.pop("low", info.low), spec.pop("high", info.high))
         low, high = (_number(x, name, info, cell) for x in edges)
@@ -295,10 +295,10 @@ def _number(x: Any, name: str, info: ParamInfo, cell: Cell) -> float:
     )
 
 
-def _pair(name: str, bounds: Any) -> tuple[Any, Any]:
+def _pair(name: str, bounds: Any) -> dict[str, Any]:
     if len(bounds) != 2:
         raise ValueError(f"{name}: expected (low, high), got {bounds!r}")
-    return tuple(bounds)
+    return {"low": bounds[0], "high": bounds[1]}
 
 
 def _check_bounds(name: str, low: float, high: float, info: ParamInfo) -> None:

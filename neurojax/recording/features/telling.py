@@ -26,15 +26,16 @@ def lines(part: Any) -> str:
 
     The range of what are many, as over the cells of a population.
     """
-    told = {name: _values(np.asarray(x, float)) for name, x in part._asdict().items()}
+    known = part._asdict().items()
+    told = {name: _values(np.asarray(x, float), UNITS[name]) for name, x in known}
     wide = max(map(len, told))
-    return "\n".join(f"{name:<{wide}}  {x} {UNITS[name]}".rstrip() for name, x in told.items())
+    return "\n".join(f"{name:<{wide}}  {x}" for name, x in told.items())
 
 
-def _values(x: np.ndarray) -> str:
+def _values(x: np.ndarray, unit: str) -> str:
     known = x[np.isfinite(x)]
     if not known.size:
         return "-"
     if x.ndim > 1 or known.size > MOST:
-        return f"{known.min():.4g} to {known.max():.4g}"
-    return ", ".join(f"{one:.4g}" for one in known)
+        return f"{known.min():.4g} to {known.max():.4g} {unit}".rstrip()
+    return f"{', '.join(f'{one:.4g}' for one in known)} {unit}".rstrip()
