@@ -134,7 +134,7 @@ def test_a_space_is_read_and_edited():
     known = space.change(CELL, {"na.g_bar": {"prior": (120.0, 10.0)}})["na.g_bar"]
     assert (known.low, known.high, known.prior) == (50.0, 200.0, (120.0, 10.0))
     for edit, message in (
-        (lambda: space["leak.g_bar"], r"no free parameter 'leak.g_bar' .*have: na.g_bar, k.g_bar"),
+        (lambda: space["leak.g_bar"], r"no free parameter 'leak.g_bar'.*have: na.g_bar, k.g_bar"),
         (lambda: space.fix("na.g_bar", "k.g_bar"), "no free parameter would be left"),
         (lambda: space.add(CELL, ["na.g_bar"]), "na.g_bar is free already"),
         (lambda: space.change(CELL, {"na.g_bar": (1.0,)}), r"expected \(low, high\), got \(1.0,\)"),
