@@ -21,7 +21,7 @@ from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State, SubStep
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, Scaled
 
 Theta = Mapping[str, Leaf]
 """Parameters by path name, `[*pop]` each."""
@@ -141,7 +141,9 @@ def prepare(
 def driven(electrode: Electrode, theta: Theta) -> Electrode:
     """The electrode with the sizes of its current that are among the parameters."""
     sizes = {k.removeprefix(CURRENT): x for k, x in theta.items() if k.startswith(CURRENT)}
-    return electrode._replace(i=dataclasses.replace(electrode.i, **sizes)) if sizes else electrode
+    if not sizes or not isinstance(electrode.i, Scaled):
+        return electrode
+    return electrode._replace(i=dataclasses.replace(electrode.i, **sizes))
 
 
 def in_segments(xs: Any, length: int) -> list[Any]:

@@ -85,7 +85,7 @@ def _shape(
         known = _declared(Cell, "", wider)
         only(table, [*known, *_OTHERS], "[cell]: ", "key")
         own = {k: value_of(table, k, known[k], "[cell]") for k in ("area",) if k in table}
-        area = whole_area(Cell(channels={}, **own)) if own else None
+        area = whole_area(Cell(channels={}, area=own["area"])) if own else None
         rest = [k for k in known if k in table and k not in own]
         return None, own | {k: value_of(table, k, known[k], "[cell]", area) for k in rest}
     known = {k: info for k, info in _declared(Cable, "", wider).items() if k not in GEOMETRY}
