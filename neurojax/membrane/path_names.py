@@ -88,6 +88,17 @@ LARGEST_AREA = 1e-2
 """No cell has so many cm2: who has them counts in densities."""
 
 
+def _has_unit(value: Any) -> bool:
+    """Whether a value is text that is more than a number."""
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
 def replace(cell: Cell, values: Mapping[str, Leaf | str]) -> Cell:
     """The cell with other parameter values, by path name.
 
@@ -97,7 +108,7 @@ def replace(cell: Cell, values: Mapping[str, Leaf | str]) -> Cell:
     Traced values are taken as they are.
     """
     known = settable(cell)
-    read = {k: x for k, x in values.items() if not isinstance(x, str)}
+    read: dict[str, Any] = {k: x for k, x in values.items() if not _has_unit(x)}
     for name in sorted(values.keys() - read.keys(), key=lambda name: name != "area"):
         check_known(name, known, "parameter")
         other = "area" in read and not cell.state_axes
