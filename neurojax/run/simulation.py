@@ -20,6 +20,7 @@ from neurojax.engine.inputs import ready
 from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.axes import (
     Along,
+    aligned,
     arrays,
     batch_shape,
     check_compartments,
@@ -76,7 +77,6 @@ def checked(
     """
     cell.check()
     check_ions(cell, electrode)
-    check_rates(cell)
     begun = beginning(cell, electrode, initial)
     things = {"cell": cell, "initial": begun, "electrode": electrode, "folds": folds}
     found = arrays(things)
@@ -94,7 +94,9 @@ def checked(
     electrode = ready(cell, electrode, dt)
     if electrode.events:
         found = arrays(things | {"electrode": electrode})
-    return electrode, begun, spanned(found)
+    pop = spanned(found)
+    check_rates(aligned(cell, pop))
+    return electrode, begun, pop
 
 
 def beginning(cell: Cell, electrode: Electrode, initial: State | Leaf | None) -> Along:
