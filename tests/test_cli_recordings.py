@@ -259,6 +259,11 @@ def test_no_option_ends_in_a_traceback(monkeypatch, tmp_path, command, arguments
             assert ended.value.code == 2, given
 
 
+@pytest.mark.parametrize("name", ["x.nml", "x.swc", "x.hoc"])
+def test_only_nmodl_is_converted(run, name):
+    failed(run("convert", name), f"{name}: expected an NMODL file (.mod)")
+
+
 # -- models and stimuli ----------------------------------------------------------------------------
 def test_a_model_is_printed_to_copy(run, tmp_path):
     text = run("models", "squid").stdout
@@ -321,7 +326,7 @@ def test_sweeps_are_simulated_replayed_and_drawn(run, tmp_path):
     ("arguments", "told"),
     [
         (("x.mod",), "neurojax convert x.mod"),
-        (("x.nml",), "neurojax convert x.nml"),
+        (("x.nml",), 'type = "x.nml:na"'),
         (("x.swc",), 'file = "x.swc"'),
         (("squid", "--amplitude", "1 pA", "--output", "o.csv"), "ends in .h5 or .hdf5"),
         (("squid", "--amplitude", "1 pA", "--plot", "o.csv"), "cannot draw .csv"),

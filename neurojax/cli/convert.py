@@ -38,6 +38,11 @@ def run_convert(
     mod: Path, output: Path | None, name: str, check: bool, plot: Path | None, out: Console
 ) -> None:
     """Write the Python file, or print it; with `check`, tabulate the voltage-step family."""
+    if mod.suffix.lower() != ".mod":
+        raise ValueError(
+            f"{mod}: expected an NMODL file (.mod); a model names channels of NeuroML itself, "
+            '`type = "k.channel.nml"`, and a morphology in its table [morphology]'
+        )
     if plot is not None:
         check_picture(plot)
     source = converted(mod, name)

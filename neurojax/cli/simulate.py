@@ -38,7 +38,7 @@ from neurojax.units import PA, nearest, parse
 
 _NO_MODELS = {
     ".mod": "an NMODL channel: name it in a model, `type = \"{}\"`, or `neurojax convert {}`",
-    ".nml": "NeuroML: `neurojax convert {}` reads its channels, which a model then names",
+    ".nml": "NeuroML: a model names a channel of it, `type = \"{}\"` or `type = \"{}:na\"`",
     ".swc": "a morphology: a model names it, `[morphology]` with `file = \"{}\"`, beside channels",
     ".asc": "a morphology: a model names it, `[morphology]` with `file = \"{}\"`, beside channels",
     ".hoc": "a program of NEURON, which neurojax does not run",

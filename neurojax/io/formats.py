@@ -70,7 +70,7 @@ _OTHERS = {
 }
 _NO_RECORDINGS = {
     ".mod": "a channel in NMODL: `neurojax convert` makes a channel of it",
-    ".nml": "NeuroML: `neurojax convert` reads its channels",
+    ".nml": 'NeuroML: a model names its channels, as `type = "k.channel.nml"`',
     ".swc": "a morphology: nj.io.read_morphology reads it, nj.assemble makes a cell of it",
     ".asc": "a morphology: nj.io.read_morphology reads it, nj.assemble makes a cell of it",
     ".toml": "a model: it is the MODEL of `neurojax fit` and `neurojax simulate`",
