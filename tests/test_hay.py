@@ -1,0 +1,43 @@
+"""All mechanisms of Hay et al. 2011 as one cell of .mod files: NEURON's spikes."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nmodl_files import published
+
+import neurojax as nj
+from neurojax.model import load_model
+
+MODEL = Path(__file__).resolve().parents[1] / "benchmarks" / "hay_2011.toml"
+
+SPIKES = {0.6: [24.0568, 44.1924, 76.8331]}
+"""ms, by the current from 20 ms on, nA: NEURON 9.0.2 from -75 mV, upward through -20 mV at the
+soma, at steps of 0.005 and 0.0025 ms extrapolated to none."""
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hay")
+    for name in {line.split('"')[1] for line in MODEL.read_text().splitlines() if ".mod" in line}:
+        if name.endswith(".mod"):
+            shutil.copy(published(name), folder)
+    shutil.copy(MODEL, folder)
+    return load_model(folder / MODEL.name).cell
+
+
+def test_it_has_all_mechanisms(cell):
+    assert len(cell.channels) == 12 and len(cell.parents) == 14
+    assert cell.ions["ca"].valence == 2
+
+
+@pytest.mark.slow
+def test_its_spikes_are_neurons(cell):
+    dt = 0.005
+    current = np.where(np.arange(16000) * dt >= 20, 0.6e-3, 0.0)
+    run = nj.simulate(cell, nj.current_clamp(current), dt, initial=-75.0, at=[0])
+    v = np.asarray(run.v)[:, 0]
+    up = np.flatnonzero((v[1:] >= -20) & (v[:-1] < -20))
+    times = (up + 1 + (-20 - v[up]) / (v[up + 1] - v[up])) * dt
+    np.testing.assert_allclose(times, SPIKES[0.6], atol=0.02)
