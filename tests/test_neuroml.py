@@ -1,4 +1,4 @@
-"""Channels of NeuroML 2: rates against their closed forms, kinds of gates, what is refused."""
+"""NeuroML 2: channels and pools against their closed forms, shapes of cells, what is refused."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidNa
-from neurojax.model import NeuromlError, channels_in, parse_model
+from neurojax.membrane.rest import steady_current
+from neurojax.model import NeuromlError, channels_in, load_neuroml, parse_model
 
 HEAD = '<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="test">'
 
@@ -192,3 +193,102 @@ def test_expressions_of_lems_are_read_as_they_are_written():
     for wrong in ("x +", "(x", "y", "x x", "os(x)", "x ? 1", "(" * 200 + "x"):
         with pytest.raises(ValueError):
             node_of(g, wrong, {"x": g.symbol("x")})
+
+
+def cell_file(folder, segments, groups="", densities="", inside="", more=""):
+    path = folder / "cell.nml"
+    path.write_text(f"""{HEAD}<include href="squid.nml"/>
+<ionChannelPassive id="pas" conductance="10pS"/>{more}
+<cell id="one"><morphology id="m">{segments}{groups}</morphology>
+<biophysicalProperties id="b"><membraneProperties>
+<channelDensity id="leak" ionChannel="pas" condDensity="3.0 S_per_m2" erev="-54.387mV"/>
+{densities}
+<specificCapacitance value="1.0 uF_per_cm2"/><initMembPotential value="-65mV"/>
+</membraneProperties><intracellularProperties>{inside}<resistivity value="0.15 kohm_cm"/>
+</intracellularProperties></biophysicalProperties></cell></neuroml>""")
+    return path
+
+
+SOMA = """<segment id="0" name="soma"><proximal x="0" y="0" z="0" diameter="17.841242"/>
+<distal x="0" y="0" z="0" diameter="17.841242"/></segment>"""
+SPIKES = """<channelDensity id="na" ionChannel="na" condDensity="120.0 mS_per_cm2" erev="50.0 mV"
+ion="na"/><channelDensity id="k" ionChannel="k" condDensity="360 S_per_m2" erev="-77mV" ion="k"/>"""
+
+
+def test_a_cell_of_one_segment_fires_as_the_squid(squid):
+    made = load_neuroml(cell_file(squid.parent, SOMA, densities=SPIKES))
+    assert made.cell.area == pytest.approx(1000e-8, rel=1e-5) and made.initial == -65.0
+    ours = nj.replace(nj.cells.squid_axon(), {"area": 1000e-8, "leak.E_rev": -54.387})
+    ours = nj.replace(ours, {"na.E_rev": 50.0, "k.E_rev": -77.0, "celsius": 6.3})
+    v = jnp.array([-65.0, -20.0, 10.0])
+    np.testing.assert_allclose(
+        steady_current(made.cell, v), steady_current(ours, v), rtol=1e-4, atol=1e-3
+    )
+
+
+TREE = """<segment id="0"><proximal x="0" y="0" z="0" diameter="20"/>
+<distal x="20" y="0" z="0" diameter="20"/></segment>
+<segment id="2"><parent segment="1"/><distal x="300" y="0" z="0" diameter="1"/></segment>
+<segment id="1"><parent segment="0"/><proximal x="20" y="0" z="0" diameter="3"/>
+<distal x="200" y="0" z="0" diameter="2"/></segment>
+<segment id="3"><parent segment="0" fractionAlong="0.5"/>
+<proximal x="10" y="0" z="0" diameter="2"/><distal x="10" y="150" z="0" diameter="2"/></segment>"""
+GROUPS = """<segmentGroup id="soma"><member segment="0"/></segmentGroup>
+<segmentGroup id="far"><path><from segment="1"/><to segment="2"/></path></segmentGroup>
+<segmentGroup id="dendrites"><include segmentGroup="far"/><member segment="3"/></segmentGroup>"""
+
+
+def test_a_cell_with_dendrites_has_regions(squid):
+    densities = SPIKES.replace('id="na"', 'id="na" segmentGroup="soma"').replace(
+        'id="k"', 'id="k" segmentGroup="far"'
+    )
+    made = load_neuroml(cell_file(squid.parent, TREE, GROUPS, densities)).cell
+    area = np.asarray(made.area)
+    regions = np.asarray(made.regions)
+    assert set(regions) == {"soma", "far", "rest"}
+    assert area[regions == "soma"].sum() == pytest.approx(np.pi * 20 * 20 * 1e-8)
+    far = np.pi / 2 * (5 * np.hypot(180, 0.5) + 3 * np.hypot(100, 0.5)) * 1e-8
+    assert area[regions == "far"].sum() == pytest.approx(far, rel=1e-6)
+    assert area[regions == "rest"].sum() == pytest.approx(np.pi * 2 * 150 * 1e-8)
+    np.testing.assert_array_equal(np.asarray(made.density["na"]) > 0, regions == "soma")
+    np.testing.assert_array_equal(np.asarray(made.density["k"]) > 0, regions == "far")
+    assert made.R_i == pytest.approx(150.0)
+
+
+POOL = """<decayingPoolConcentrationModel id="shell" ion="ca" restingConc="5e-5 mM"
+decayConstant="20 ms" shellThickness="0.2 um"/>"""
+SPECIES = """<species id="ca" ion="ca" concentrationModel="shell" initialConcentration="1e-4 mM"
+initialExtConcentration="2 mM"/>"""
+
+
+def test_a_pool_is_filled_and_decays_to_its_rest(squid):
+    made = load_neuroml(cell_file(squid.parent, SOMA, inside=SPECIES, more=POOL)).cell
+    ca, r = made.ions["ca"], 17.841242 / 2
+    volume = 4 / 3 * np.pi * (r**3 - (r - 0.2) ** 3)
+    i = -3.0  # uA/cm2, inward
+    carried, c = {"ca": jnp.array([i])}, {"ca_i": jnp.array([1e-4])}
+    grown = float(ca.changes("ca", c, carried, 1e-3)["ca_i"][0]) / 1e-3
+    flux = -i * 4 * np.pi * r**2 / (2 * 96485.33 * volume) * 10
+    assert grown == pytest.approx(flux - (1e-4 - 5e-5) / 20, rel=1e-4)
+    assert float(ca.inside) == pytest.approx(1e-4)
+
+
+WRONG_CELLS = {
+    "a circle": ({"segments": TREE.replace('<parent segment="0"/>', '<parent segment="2"/>')},
+                 "hangs on no segment"),
+    "no such group": ({"segments": TREE, "densities": SPIKES.replace('id="na"',
+                       'id="na" segmentGroup="tuft"')}, "no segmentGroup 'tuft'"),
+    "a GHK current": ({"segments": SOMA, "densities": '<channelDensityGHK id="x"/>'},
+                      "a channelDensityGHK cannot be done"),
+    "no such pool": ({"segments": SOMA, "inside": SPECIES}, "no concentration model 'shell'"),
+    "no such channel": ({"segments": SOMA, "densities": SPIKES.replace('nel="k"', 'nel="kv"')},
+                        "no channel 'kv'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_CELLS)
+def test_cells_that_cannot_be_made_are_refused(what, squid):
+    parts, told = WRONG_CELLS[what]
+    with pytest.raises(NeuromlError) as error:
+        load_neuroml(cell_file(squid.parent, **parts))
+    assert told in str(error.value)

@@ -66,7 +66,7 @@ from neurojax.model.document import (
     packaged,
     parse_model,
 )
-from neurojax.model.neuroml import NeuromlError, channels_in
+from neurojax.model.neuroml import NeuromlCell, NeuromlError, channels_in, load_neuroml
 from neurojax.model.nmodl import NmodlError, load_nmodl, load_nmodl_ion
 from neurojax.model.through_myokit import ForeignCell, MyokitError, load_myokit
 from neurojax.model.writing import to_toml
@@ -76,11 +76,13 @@ __all__ = [
     "Model",
     "ModelError",
     "MyokitError",
+    "NeuromlCell",
     "NeuromlError",
     "NmodlError",
     "channels_in",
     "load_model",
     "load_myokit",
+    "load_neuroml",
     "load_nmodl",
     "load_nmodl_ion",
     "packaged",

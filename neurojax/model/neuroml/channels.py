@@ -24,9 +24,9 @@ _GATES = {
 }  # fmt: skip
 
 
-def channel_mechanism(document: Document, element: Element) -> Mechanism:
+def channel_mechanism(document: Document, element: Element, ion: str = "") -> Mechanism:
     """The mechanism of a channel's element. Raises ValueError for what cannot be done."""
-    return _Channel(document, element).result()
+    return _Channel(document, element).result(ion)
 
 
 class _Channel:
@@ -37,7 +37,7 @@ class _Channel:
         self.transitions: dict[tuple[str, str], Node] = {}
         self.schemes = 0
 
-    def result(self) -> Mechanism:
+    def result(self, ion: str) -> Mechanism:
         formulas, make = self.formulas, self.graph.make
         kind = self.element.get("type") or tag(self.element)
         if kind not in KINDS:
@@ -46,7 +46,7 @@ class _Channel:
         formulas.scope["vShift"] = formulas.parameter("vShift", shift, "voltage")
         g = formulas.parameter("g_bar", 1.0, "none")
         formulas.declared["g_bar"] = Declared("mS/cm2")
-        species = (self.element.get("species") or "").lower()
+        species = ion or (self.element.get("species") or "").lower()
         e_rev = formulas.parameter("E_rev", REVERSALS.get(species, -65.0), "voltage")
         product = make("*", self.graph.number(1e-3), g)
         for gate in self.element:

@@ -60,15 +60,18 @@ def _document(path: str, key: str) -> Document:
     return read_document(Path(path))
 
 
-_made: dict[tuple[int, int], Any] = {}
+_made: dict[tuple[int, int, str], Any] = {}
 
 
-def channel_of(document: Document, element: Element) -> type[Channel]:
-    """The class of a channel's element, made once: for one made anew JAX compiles anew."""
-    key = id(document), id(element)
+def channel_of(document: Document, element: Element, ion: str = "") -> type[Channel]:
+    """The class of a channel's element, made once: for one made anew JAX compiles anew.
+
+    It carries the ion that its `species` is, or the one given.
+    """
+    key = id(document), id(element), ion
     if key not in _made:
         try:
-            m = channel_mechanism(document, element)
+            m = channel_mechanism(document, element, ion)
             name = re.sub(r"\W", "_", m.name)
             title = f"{m.title.rstrip('.')}: " if m.title else ""
             doc = f"{title}{m.name} of the NeuroML file {document.path.name}."
