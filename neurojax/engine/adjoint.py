@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
-from neurojax.engine.passes.linearize import linearize, tangents_of
+from neurojax.engine.halves import merged
+from neurojax.engine.passes.linearize import linearize, moving
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
 from neurojax.membrane.compartment import State
@@ -96,37 +97,23 @@ def run(
 
 
 class _Steps(NamedTuple):
-    """A program as functions of those constants that depend on theta.
+    """A program as functions of those constants that depend on theta, None for all others."""
 
-    All others are left alone: they may be single numbers for all cells.
-    """
-
-    constants: list[jax.Array]
+    constants: Any
     tangents: list[list[Any]]  # of the constants, for each parameter; None for zero
-    advance: Callable[[list[Any], Any, Any], Any]  # (constants, s, e)
-    update: Callable[[list[Any], Any, Any, Any], Any]  # (constants, carry, s, row)
+    advance: Callable[[Any, Any, Any], Any]  # (constants, s, e)
+    update: Callable[[Any, Any, Any, Any], Any]  # (constants, carry, s, row)
     true: jax.Array
 
 
 def _steps(p: Program) -> _Steps:
     constants, push = linearize(p.constants, p.theta)
-    leaves, tree = jax.tree.flatten(constants)
-    tangents = [tangents_of(push(seed)) for seed in p.seeds()]
-    moving = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
+    values, still, tangents = moving(constants, [push(seed) for seed in p.seeds()])
 
-    def chosen(values: list[Any]) -> list[Any]:
-        return [x for x, moves in zip(values, moving, strict=True) if moves]
+    def of_moving(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda values, *args: f(merged(values, still), *args)
 
-    def of_chosen(f: Callable[..., Any]) -> Callable[..., Any]:
-        def g(constants: list[Any], *args: Any) -> Any:
-            given = iter(constants)
-            mixed = [next(given) if m else x for x, m in zip(leaves, moving, strict=True)]
-            return f(jax.tree.unflatten(tree, mixed), *args)
-
-        return g
-
-    functions = of_chosen(p.advance), of_chosen(p.update)
-    return _Steps(chosen(leaves), [chosen(t) for t in tangents], *functions, p.true)
+    return _Steps(values, tangents, of_moving(p.advance), of_moving(p.update), p.true)
 
 
 def _through(p: _Steps) -> Callable[..., Any]:
@@ -221,9 +208,9 @@ def _pull_back(p: _Steps, carry: Any, states: Any, xs: Any) -> Any:
     return carry
 
 
-def _along(tangent: list[Any], slopes: list[Any], total: jax.Array) -> jax.Array:
+def _along(tangent: list[Any], slopes: Any, total: jax.Array) -> jax.Array:
     """The total with tangent * slope of every constant that depends on a parameter."""
-    for t, slope in zip(tangent, slopes, strict=True):
+    for t, slope in zip(tangent, jax.tree.leaves(slopes), strict=True):
         if t is not None:
             term = t * slope
             # A parameter may reach every compartment of its cell.

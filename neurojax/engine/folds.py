@@ -7,6 +7,7 @@ spikes over an hour then cost a few megabytes. Folds look at the state after eve
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -102,9 +103,7 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
             )
 
 
-def results(
-    folds: Mapping[str, Fold], carries: Mapping[str, Carry], duration: Any, cell: Cell, s: State
-) -> dict[str, Any]:
+def results(folds: Several, carries: Carry, duration: Any, cell: Cell, s: State) -> dict[str, Any]:
     """What folds come to, from their last carries and the last state of a run.
 
     NaN of cells that left the finite numbers: what was counted until then is no result. So that
@@ -117,8 +116,9 @@ def results(
         kept = a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(s.v.dtype)
         return jnp.where(ok, kept, jnp.nan)
 
-    found = {k: fold.finish(carries[k], duration) for k, fold in folds.items()}
-    return {k: x if folds[k].tells_failure else jax.tree.map(told, x) for k, x in found.items()}
+    found = folds.finish(carries, duration)
+    tells = {k: fold.tells_failure for k, fold in folds.parts.items()}
+    return {k: x if tells[k] else jax.tree.map(told, x) for k, x in found.items()}
 
 
 class _Counted(NamedTuple):
@@ -244,20 +244,15 @@ class Residuals(Fold):
 
 
 @pytree
-class Total(Fold):
-    """Weighted sum of objectives `[*pop]` in one run; `total` makes it.
-
-    With a Gauss-Newton matrix where each part is a sum of squares.
-    """
+class Several(Fold):
+    """Folds of one run by name: carries, rows of data and results are dicts of theirs."""
 
     parts: dict[str, Fold]
-    weights: dict[str, Leaf]
     data: ClassVar[Any] = property(lambda self: {k: part.data for k, part in self.parts.items()})  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def in_kernel(self) -> Total:
-        return Total(
-            parts={k: part.in_kernel() for k, part in self.parts.items()}, weights=self.weights
-        )
+    def in_kernel(self) -> Several:
+        parts = {k: part.in_kernel() for k, part in self.parts.items()}
+        return dataclasses.replace(self, parts=parts)
 
     def init(self, cell: Cell, s: State) -> Carry:
         return {k: part.init(cell, s) for k, part in self.parts.items()}
@@ -266,7 +261,20 @@ class Total(Fold):
         return {k: p.update(carry[k], cell, s, row[k]) for k, p in self.parts.items()}
 
     def finish(self, carry: Carry, duration: Any) -> Any:
-        return sum(self.weights[k] * p.finish(carry[k], duration) for k, p in self.parts.items())
+        return {k: p.finish(carry[k], duration) for k, p in self.parts.items()}
+
+
+@pytree
+class Total(Several):
+    """Weighted sum of objectives `[*pop]` in one run; `total` makes it.
+
+    With a Gauss-Newton matrix where each part is a sum of squares.
+    """
+
+    weights: dict[str, Leaf]
+
+    def finish(self, carry: Carry, duration: Any) -> Any:
+        return sum(self.weights[k] * x for k, x in super().finish(carry, duration).items())
 
     def squares(self) -> SquaredResiduals | None:
         found = {k: part.squares() for k, part in self.parts.items()}

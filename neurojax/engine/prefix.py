@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine import scan
-from neurojax.engine.folds import Carry, Fold, results
+from neurojax.engine.folds import Carry, Fold, Several, results
 from neurojax.membrane.channel import Gates, Leaf
 from neurojax.membrane.compartment import Cell, State, environment, pools
 from neurojax.membrane.electrode import Electrode, Scaled, is_ideal_clamp, n_steps
@@ -49,7 +49,6 @@ def run(
     folds: dict[str, Fold] | None = None,
 ) -> tuple[State, Any, dict[str, Carry]]:
     """The same as `scan.run`, for cells and electrodes that `check` takes."""
-    folds = folds or {}
     records = n_steps(electrode) // every
     s = scan.first(cell, s, electrode)
 
@@ -72,16 +71,16 @@ def run(
     last = jax.tree.map(lambda a: a[-1], states)
     at_records = jax.tree.map(lambda a: a[every - 1 :: every], states)
 
-    def record(carry: dict[str, Carry], xs: Any) -> tuple[dict[str, Carry], None]:
-        s, rows = xs
-        return {k: f.update(carry[k], cell, s, rows[k]) for k, f in folds.items()}, None
+    several = Several(parts=folds or {})
 
-    carries = {k: f.init(cell, s) for k, f in folds.items()}
-    rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
-    folded, _ = jax.lax.scan(record, carries, (at_records, rows))
+    def record(carry: Carry, xs: Any) -> tuple[Carry, None]:
+        return several.update(carry, cell, *xs), None
+
+    rows = jax.tree.map(lambda a: a[:records], several.data)
+    folded, _ = jax.lax.scan(record, several.init(cell, s), (at_records, rows))
     duration = records * every * dt
     seen = jax.vmap(lambda s: observe(cell, s))(at_records)
-    return last, seen, results(folds, folded, duration, cell, last)
+    return last, seen, results(several, folded, duration, cell, last)
 
 
 def _gates(

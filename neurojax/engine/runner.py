@@ -155,7 +155,7 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
     def spec(a: Any) -> PartitionSpec:
         return PartitionSpec(*[None] * (jnp.ndim(a) - 1), "pop")
 
-    leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
+    leaves = [kernel.padded(a, n + padding) if o else a for a, o in zip(leaves, own, strict=True)]
     # A few cells tell the structure of the result; all of them might be too many for the program.
     few = [a[..., :2] if o else a for a, o in zip(leaves, own, strict=True)]
     out = jax.shard_map(
@@ -261,14 +261,6 @@ def gathered(parts: Iterable[tuple[slice, Any]], n: int) -> Any:
     return whole
 
 
-def _padded(a: Any, padding: int) -> jax.Array:
-    """The population with its last cell repeated."""
-    if not padding:
-        return a
-    a = jnp.asarray(a)
-    return jnp.concatenate([a, jnp.repeat(a[..., -1:], padding, axis=-1)], axis=-1)
-
-
 def _blocks(
     whole: Callable[..., Any],
     leaves: Sequence[Any],
@@ -284,8 +276,8 @@ def _blocks(
     in_blocks = place.platform == "cpu" and not place.whole
     size = block_size(n, live, itemsize) if in_blocks else n
     if size >= n:
-        padding = -n % (VECTOR // itemsize)
-        leaves = [_padded(a, padding) if o else a for a, o in zip(leaves, own, strict=True)]
+        vectors = n + -n % (VECTOR // itemsize)
+        leaves = [kernel.padded(a, vectors) if o else a for a, o in zip(leaves, own, strict=True)]
         return jax.tree.map(lambda a: a[..., :n], whole(leaves))
 
     def block(start: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.engine.folds import Carry, Fold, results
+from neurojax.engine.folds import Carry, Fold, Several, results
+from neurojax.engine.halves import divided, merged
 from neurojax.engine.inputs import in_steps
 from neurojax.engine.passes import hoist
 from neurojax.membrane.axes import arrays
@@ -25,11 +26,7 @@ UNROLL = 8
 
 def parts(electrode: Electrode) -> tuple[Electrode, Electrode]:
     """The electrode's constant fields, and those in time, each with None for the other's."""
-    leaves, tree = jax.tree.flatten(electrode)
-    moves = ["step" in array.own for array in arrays(electrode)]
-    chosen = list(zip(leaves, moves, strict=True))
-    constant, varying = ([x if m == want else None for x, m in chosen] for want in (False, True))
-    return jax.tree.unflatten(tree, constant), jax.tree.unflatten(tree, varying)
+    return divided(electrode, ["step" not in array.own for array in arrays(electrode)])
 
 
 def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
@@ -46,17 +43,10 @@ def split(electrode: Electrode, every: int) -> tuple[Electrode, Electrode, int]:
     return constant, in_records, records
 
 
-def merge(constant: Electrode, varying: Electrode) -> Electrode:
-    """One tick from its constant and its varying fields."""
-    return jax.tree.map(
-        lambda c, v: c if v is None else v, constant, varying, is_leaf=lambda leaf: leaf is None
-    )
-
-
 def first(cell: Cell, s: State, electrode: Electrode) -> State:
     """The first state of a run, with the inputs of its first tick, and no pulse begun."""
     constant, varying = parts(electrode)
-    tick = merge(constant, jax.tree.map(lambda f: f[0], varying))
+    tick = merged(constant, jax.tree.map(lambda f: f[0], varying))
     resting = {k: jnp.asarray(cell.inputs[k]) for k in tick.events if k not in cell.channels}
     s = counting(cell, entered(s, tick._replace(inputs=resting | tick.inputs)))
     return without_spikes(s, electrode)
@@ -75,7 +65,7 @@ def prepare(
     def prepared(sub_step: SubStep) -> tuple[Any, SubStep]:
         def move(fixed: Any, s: State, e: Electrode) -> State:
             cell, constant, dt = fixed
-            return sub_step.move(cell, s, merge(constant, e), dt)
+            return sub_step.move(cell, s, merged(constant, e), dt)
 
         constants, move = hoist.prepare(move, fixed, s, tick)
         return constants, sub_step._replace(move=move)
@@ -96,7 +86,7 @@ def run(
 
     A record is taken after every `every` steps. Constant memory beyond the records.
     """
-    folds = folds or {}
+    several = Several(parts=folds or {})
     electrode = in_steps(cell, electrode, dt)
     constant, varying, records = split(electrode, every)
     s = first(cell, s, electrode)
@@ -112,14 +102,12 @@ def run(
         s, folded = carry
         es, rows = xs
         s, _ = jax.lax.scan(tick, s, es, unroll=unroll)
-        folded = {k: f.update(folded[k], cell, s, rows[k]) for k, f in folds.items()}
-        return (s, folded), observe(cell, s)
+        return (s, several.update(folded, cell, s, rows)), observe(cell, s)
 
-    carries = {k: f.init(cell, s) for k, f in folds.items()}
-    rows = {k: jax.tree.map(lambda a: a[:records], f.data) for k, f in folds.items()}
-    (s, folded), seen = jax.lax.scan(record, (s, carries), (varying, rows))
+    rows = jax.tree.map(lambda a: a[:records], several.data)
+    (s, folded), seen = jax.lax.scan(record, (s, several.init(cell, s)), (varying, rows))
     duration = records * every * dt
-    return s, seen, results(folds, folded, duration, cell, s)
+    return s, seen, results(several, folded, duration, cell, s)
 
 
 def value(cell: Cell, s: State, electrode: Electrode, dt: Leaf, fold: Fold, every: int = 1) -> Any:

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Fold
-from neurojax.engine.passes.linearize import dense, diagonal, linearize, tangents_of
+from neurojax.engine.halves import merged
+from neurojax.engine.passes.linearize import dense, diagonal, linearize, moving, tangents_of
 from neurojax.engine.passes.materialise import materialised
 from neurojax.engine.program import Build, Gradient, Program, Theta, in_segments, prepare
 from neurojax.membrane.compartment import State
@@ -121,22 +122,14 @@ def moved(
     if coupling != "elementwise":
         value, push = linearize(f, constants, x)
         return value, [dense(push(*tangents), value) for tangents in zip(own, X, strict=True)]
-    leaves, tree = jax.tree.flatten(constants)
-    tangents = [tangents_of(c) for c in own]
-    moving = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
+    values, still, tangents = moving(constants, own)
     shape = jnp.shape(jax.tree.leaves(x)[0])
-
-    def of_moving(values: list[Any], x: Any) -> Any:
-        given = iter(values)
-        mixed = [next(given) if m else leaf for m, leaf in zip(moving, leaves, strict=True)]
-        return f(jax.tree.unflatten(tree, mixed), x)
-
-    values = [_spread(x, shape) for m, x in zip(moving, leaves, strict=True) if m]
-    value, slopes = diagonal(of_moving, values, x)
+    values = jax.tree.map(lambda a: _spread(a, shape), values)
+    value, slopes = diagonal(lambda values, x: f(merged(values, still), x), values, x)
     out, kind = jax.tree.flatten(value)
 
     def along(c: list[Any], s: Any) -> Any:
-        given = [t for m, t in zip(moving, c, strict=True) if m] + tangents_of(s)
+        given = c + tangents_of(s)
         sums = [_sum(row, given, jnp.ndim(y)) for row, y in zip(slopes, out, strict=True)]
         return dense(jax.tree.unflatten(kind, sums), value)
 
@@ -179,9 +172,7 @@ def _added(sums: list[Sum], terms: list[jax.Array]) -> list[Sum]:
 def _gauss_newton(sums: list[Sum], P: int) -> Gradient:
     value, *numbers = (total.value() for total in sums)
     half = iter(numbers[P:])
-    rows: list[list[Any]] = [[None] * P for _ in range(P)]
-    for a in range(P):
-        for b in range(a, P):
-            rows[a][b] = rows[b][a] = next(half)
+    upper = {(a, b): next(half) for a in range(P) for b in range(a, P)}
+    rows = [[upper[min(a, b), max(a, b)] for b in range(P)] for a in range(P)]
     matrix = jnp.stack([jnp.stack(row) for row in rows])
     return Gradient(value, 2 * jnp.stack(numbers[:P]), matrix)

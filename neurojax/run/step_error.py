@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from neurojax.engine import scan
+from neurojax.engine.halves import merged
 from neurojax.membrane.axes import map_cells
 from neurojax.membrane.channel import Leaf
 from neurojax.membrane.compartment import Cell, State
@@ -102,7 +103,7 @@ def error_of(
         things = map_cells(some, things)
     some_cells, whole, start = things
     constant, varying = scan.parts(whole)
-    half = scan.merge(constant, jax.tree.map(lambda f: jnp.repeat(f, 2, axis=0), varying))
+    half = merged(constant, jax.tree.map(lambda f: jnp.repeat(f, 2, axis=0), varying))
     told: dict[str, Any] = {"initial": start.value, "at": [at] if cell.state_axes else None}
     runs = (
         simulate(some_cells, whole, dt, **told).v,

@@ -87,7 +87,7 @@ def fused(f: Callable[..., Any], per_cell: Sequence[bool], how: Kernel) -> Calla
         with not_materialised():
             program, tree = flatten(f, one)
         blocks = in_blocks(n)
-        given = [_Cells(_padded(a, blocks)) if o else a for a, o in zip(leaves, own, strict=True)]
+        given = [_Cells(padded(a, blocks)) if o else a for a, o in zip(leaves, own, strict=True)]
         rule = partial(_for_cells, how)
         out = evaluate(program.jaxpr, program.consts, given, rule)
         out = [_whole(x, blocks)[..., :n] if any(per_cell) else _whole(x, 1)[..., 0] for x in out]
@@ -120,8 +120,8 @@ def in_blocks(n: int) -> int:
     return -(-n // BLOCK) * BLOCK
 
 
-def _padded(a: Any, n: int) -> jax.Array:
-    """Whole blocks of cells: the last one is repeated."""
+def padded(a: Any, n: int) -> jax.Array:
+    """An array of fewer cells as one of n: the last one is repeated."""
     more = n - jnp.shape(a)[-1]
     return jnp.concatenate([a, jnp.repeat(a[..., -1:], more, axis=-1)], axis=-1) if more else a
 

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 from jax.typing import DTypeLike
 
-from neurojax.engine.passes.jaxpr import Env, bind, extend, flatten, read, shaped
+from neurojax.engine.passes.jaxpr import Env, bind, extend, flatten, needed, read, shaped
 
 LARGEST_POWER = 10
 """How far apart slopes may lie: the k-th power multiplies the rounding of an exponential by k."""
@@ -131,7 +131,7 @@ class _Split:
             for j, (eqn, *_) in enumerate(members)
         }
         self.chains = self._chains()
-        self.late = self._needed()
+        self.late = needed(map(self._rewritten, self.late), jaxpr.outvars)
         used = {a for eqn in self.late for a in eqn.invars if isinstance(a, Var)}
         used |= {a for a in jaxpr.outvars if isinstance(a, Var)}
         early = [v for eqn in self.early for v in eqn.outvars]
@@ -244,24 +244,15 @@ class _Split:
             return None
         return a, b, eqn.primitive.name == "div"
 
-    def _needed(self) -> list[JaxprEqn]:
-        """The moving equations on which the outputs depend, with what they then read as inputs."""
-        needed = {a for a in self.jaxpr.outvars if isinstance(a, Var)}
-        kept = []
-        for eqn in reversed(self.late):
-            if not (eqn.effects or needed.intersection(eqn.outvars)):
-                continue
-            out = eqn.outvars[0]
-            if out in self.member:
-                family, j = self.member[out]
-                guard = self.families[family].members[j][1].guard
-                base = self.families[family].base
-                eqn = eqn.replace(invars=[base] if guard is None else [base, guard[0]])
-            elif out in self.chains:
-                eqn = eqn.replace(invars=[self.chains[out].base])
-            kept.append(eqn)
-            needed.update(a for a in eqn.invars if isinstance(a, Var))
-        return kept[::-1]
+    def _rewritten(self, eqn: JaxprEqn) -> JaxprEqn:
+        """A moving equation, with what it reads as a power or as the end of a chain as inputs."""
+        out = eqn.outvars[0]
+        if out in self.member:
+            family, j = self.member[out]
+            guard = self.families[family].members[j][1].guard
+            base = self.families[family].base
+            return eqn.replace(invars=[base] if guard is None else [base, guard[0]])
+        return eqn.replace(invars=[self.chains[out].base]) if out in self.chains else eqn
 
     # -- the two halves ---------------------------------------------------------------------------
     def first(self, known: Env) -> list[Any]:

@@ -61,6 +61,17 @@ def read(env: Env, atom: Any, own: Own = _itself) -> Any:
     return own(atom.val, atom.aval) if isinstance(atom, Literal) else env[atom]
 
 
+def needed(eqns: Iterable[JaxprEqn], wanted: Iterable[Any]) -> list[JaxprEqn]:
+    """Those of equations that make what is wanted, or have an effect."""
+    wanted = {a for a in wanted if isinstance(a, Var)}
+    kept: list[JaxprEqn] = []
+    for eqn in reversed(list(eqns)):
+        if eqn.effects or wanted.intersection(eqn.outvars):
+            wanted.update(a for a in eqn.invars if isinstance(a, Var))
+            kept.append(eqn)
+    return kept[::-1]
+
+
 def shaped(atom: Any) -> Any:
     """The shape and dtype of a variable or number of a program, which only arrays have."""
     return atom.aval

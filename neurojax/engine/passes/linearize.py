@@ -7,14 +7,15 @@ never computed, so a parameter's own push costs only the few operations that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, JaxprEqn, Var
+from jax.extend.core import JaxprEqn
 
-from neurojax.engine.passes.jaxpr import bind, evaluate, extend, read, shaped
+from neurojax.engine.halves import divided, merged
+from neurojax.engine.passes.jaxpr import bind, evaluate, extend, needed, read, shaped
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -57,7 +58,7 @@ def diagonal(f: Callable[..., Any], *primals: Any) -> tuple[Any, list[list[Any]]
     def row(i: int, leaf: jax.Array) -> list[Any]:
         columns = sorted(reached[i])
         out = jaxpr.outvars[i]
-        eqns = _needed(jaxpr, out)
+        eqns = needed(jaxpr.eqns, [out])
 
         def result(*along: Any) -> Any:
             env = dict(zip(jaxpr.constvars, linear.consts, strict=True))
@@ -80,41 +81,27 @@ def diagonal(f: Callable[..., Any], *primals: Any) -> tuple[Any, list[list[Any]]
     ]
 
 
-def _needed(jaxpr: Jaxpr, out: Any) -> list[JaxprEqn]:
-    """The equations on which a result depends."""
-    wanted, eqns = ({out} if isinstance(out, Var) else set()), []
-    for eqn in reversed(jaxpr.eqns):
-        if wanted.intersection(eqn.outvars):
-            wanted.update(a for a in eqn.invars if isinstance(a, Var))
-            eqns.append(eqn)
-    return eqns[::-1]
-
-
 def _linear(f: Callable[..., Any], primals: Any) -> tuple[Any, Any, list[bool], list[bool]]:
     """f(*primals), its derivative as a closed jaxpr of real numbers, and which leaves these are.
 
     Of the primals and of the result.
     """
-    leaves, tree = jax.tree.flatten(primals)
-    given = [_floating(leaf) for leaf in leaves]
-    shape = jax.tree.structure(jax.eval_shape(f, *primals))
 
-    def floats(*moving: Any) -> tuple[list[Any], list[Any]]:
-        own = iter(moving)
-        all_ = [next(own) if x else leaf for x, leaf in zip(given, leaves, strict=True)]
-        out = jax.tree.leaves(f(*jax.tree.unflatten(tree, all_)))
-        return [x for x in out if _floating(x)], [None if _floating(x) else x for x in out]
+    def floats(moving: Any) -> tuple[Any, Any]:
+        out = f(*merged(moving, still))
+        return divided(out, _floating(out))
 
-    moving = [leaf for leaf, x in zip(leaves, given, strict=True) if x]
-    value, along, rest = jax.linearize(floats, *moving, has_aux=True)
-    linear = jax.make_jaxpr(along)(*moving)
-    of_value = iter(value)
-    whole = jax.tree.unflatten(shape, [next(of_value) if x is None else x for x in rest])
-    return whole, linear, given, [x is None for x in rest]
+    given = _floating(primals)
+    moving, still = divided(primals, given)
+    value, along, rest = jax.linearize(floats, moving, has_aux=True)
+    linear = jax.make_jaxpr(along)(moving)
+    value = merged(value, rest)
+    return value, linear, given, _floating(value)
 
 
-def _floating(leaf: Any) -> bool:
-    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+def _floating(tree: Any) -> list[bool]:
+    """Which leaves are real numbers."""
+    return [jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in jax.tree.leaves(tree)]
 
 
 def _is_none(leaf: Any) -> bool:
@@ -126,6 +113,17 @@ def tangents_of(tree: Any) -> list[Any]:
     return jax.tree.leaves(tree, is_leaf=_is_none)
 
 
+def moving(values: Any, own: Sequence[Any]) -> tuple[Any, Any, list[list[Any]]]:
+    """The halves of a tree that move and do not, and for each of `own` the tangents of the first.
+
+    What moves has a tangent in any of them. The rest may be single numbers for all cells.
+    """
+    tangents = [tangents_of(each) for each in own]
+    moves = [any(t is not None for t in each) for each in zip(*tangents, strict=True)]
+    chosen = [[t for t, m in zip(each, moves, strict=True) if m] for each in tangents]
+    return *divided(values, moves), chosen
+
+
 def none_like(tree: Any) -> Any:
     """Tangents that are all zero."""
     return jax.tree.map(lambda leaf: None, tree)
@@ -135,8 +133,8 @@ def dense(tangents: Any, like: Any) -> Any:
     """The tangents with arrays of zeros in place of None, but for integers."""
     leaves, tree = jax.tree.flatten(like)
     full = [
-        jnp.zeros_like(x) if t is None and _floating(x) else t
-        for t, x in zip(tangents_of(tangents), leaves, strict=True)
+        jnp.zeros_like(x) if t is None and real else t
+        for t, x, real in zip(tangents_of(tangents), leaves, _floating(leaves), strict=True)
     ]
     return jax.tree.unflatten(tree, full)
 
