@@ -162,7 +162,7 @@ def test_a_pipette_reads_the_compartment_in_which_it_is():
     cell = replace(
         bare, channels=bare.channels | {"pipette": nj.Pipette(R_s=20.0, C_pip=1.0, offset=3.0)}
     )
-    electrode = pipette.current_through(cell, PULSE * 1e-6)
+    electrode = pipette.current_clamp(PULSE * 1e-6)
     run = nj.simulate(cell, electrode, DT, record=("v", "v_amp"), initial=-65.0)
     less = nj.current_clamp((PULSE - 3.0) * 1e-6)  # what the offset takes away
     want = nj.simulate(bare, less, DT, initial=-65.0)

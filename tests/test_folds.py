@@ -300,3 +300,50 @@ def test_folds_of_a_cell_that_diverged_are_nan():
         assert np.isnan(found[..., 0]).all() and np.isfinite(found[..., 1]).all(), k
     assert r.folds["n"][1] == crossings(with_start(r)[:, 1], 0.0)
     assert r.folds["where"][:, 1].sum() == STEPS
+
+
+# -- residuals -------------------------------------------------------------------------------------
+@nj.pytree
+class Off(nj.loss.Squares):
+    """How far the potential is from its row."""
+
+    def residual(self, cell, s, row):
+        return (s.v - row)[None]
+
+
+@nj.pytree
+class Last(nj.loss.Residuals):
+    """How far the last potential is from -50 mV."""
+
+    def init(self, cell, s):
+        return s.v
+
+    def update(self, carry, cell, s, row):
+        return s.v
+
+    def residuals(self, carry, duration):
+        return (carry + 50.0)[None]
+
+
+def test_residuals_of_a_total_are_those_of_its_parts_times_the_root_of_their_weights():
+    cell = population((3,))
+    s = nj.steady_state(cell, np.array([-60.0, -55.0, -40.0]))
+    both = nj.total({"off": Off(data=np.zeros(1)), "last": Last()}, {"off": 4.0, "last": 9.0})
+    squares = both.squares()
+    assert squares is not None and squares.of_record and squares.of_run
+    row = {"off": -50.0, "last": None}
+    carry = both.update(both.init(cell, s), cell, s, row)
+    of_record, of_run = squares.of_record(cell, s, row), squares.of_run(carry, 1.0)
+    np.testing.assert_allclose(of_record, [[-20.0, -10.0, 20.0]], rtol=1e-6)
+    np.testing.assert_allclose(of_run, [[-30.0, -15.0, 30.0]], rtol=1e-6)
+    # They are what the total sums the squares of.
+    np.testing.assert_allclose(both.finish(carry, 1.0), (of_record**2 + of_run**2)[0], rtol=1e-6)
+
+
+def test_a_total_asks_for_residuals_only_where_its_parts_have_them():
+    off, last = Off(data=np.zeros(1)), Last()
+    assert nj.total({"off": off}).squares().of_run is None
+    assert nj.total({"last": last}).squares().of_record is None
+    assert nj.total({"off": off, "mean": nj.Mean()}).squares() is None
+    with pytest.raises(TypeError, match="Residuals has no residuals"):
+        nj.loss.Residuals().finish(None, 1.0)

@@ -19,6 +19,7 @@ length = 300
 diameter = 2
 compartments = 3
 """
+ONE = "[compartments]\nparents = [-1]\nlength = [1]\ndiameter = [1]\n"
 CHANNELS = """
 [channels.leak]
 type = "SquidLeak"
@@ -81,6 +82,11 @@ def test_a_traced_neuron_is_named_by_its_file(tmp_path):
         (SHAPE.replace("diameter = 2\n", ""), r"\[sections.dendrite\]: diameter is missing"),
         (SHAPE.replace('on = "soma"', 'on = "soms"'), "soms"),
         ("[compartments]\nparents = [-1, 0]\nlength = [1]\ndiameter = [1, 1]\n", "list of 2"),
+        ("[sections]\nsoma = 3\n", "expected a table with length and diameter, got 3"),
+        (SHAPE.replace("compartments = 3", "compartments = 2.5"), "2.5: expected a whole number"),
+        ("[compartments]\nparents = [-1]\nlength = [1]\n", "diameter is missing"),
+        (ONE.replace("-1", "-1.0"), "parents: expected whole numbers"),
+        (ONE + "points = ['here']\n", "points: expected start, centre and end of each"),
         ("[cell]\narea = 1\n" + SHAPE, "unknown key 'area'"),
         ("[cell]\nR_i = { soma = 100 }\n" + SHAPE, "R_i: no value for the region 'dendrite'"),
         ("[cell]\nimplicit = 'euler'\n" + SHAPE, "implicit step"),
@@ -97,7 +103,18 @@ def test_values_of_regions_are_checked():
         ("E_rev = { soma = -60 }", "no value for the region 'dendrite'"),
         ("g_bar = [1, 2]", "2 values for 4 compartments"),
         ("density = 3", "expected regions"),
+        ('density = { soma = { type = "Step" } }', "type is 'Step', not one of Exponential"),
     ):
         text = SHAPE + f'[channels.leak]\ntype = "SquidLeak"\n{change}\n'
         with pytest.raises(ModelError, match=message):
             parse_model(text)
+
+
+def test_densities_are_regions_or_a_number_of_each_compartment():
+    def cell(lines):
+        return parse_model(SHAPE + '[channels.leak]\ntype = "SquidLeak"\n' + lines).cell
+
+    np.testing.assert_array_equal(cell('density = ["soma"]').density["leak"], [1, 0, 0, 0])
+    each = cell("density = [1, 0.5, 0.25, 0]\nE_rev = [-60, -61, -62, -63]")
+    np.testing.assert_array_equal(each.density["leak"], [1, 0.5, 0.25, 0])
+    np.testing.assert_array_equal(each.channels["leak"].E_rev, [-60, -61, -62, -63])

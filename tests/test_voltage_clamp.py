@@ -94,6 +94,7 @@ def test_the_prefix_is_differentiable():
 def test_an_engine_is_asked_for_by_name_and_answers_the_same(pop, x64):
     """Records, folds, inputs in time and the state to go on from."""
     channels = {"k": SquidK(g_bar=np.full(pop, 30.0)), "receptor": SynapseAmpa()}
+    channels["scheme"] = nj.as_scheme(SquidK())
     cell = nj.Cell(channels=channels, inputs={"glu": 0.0}, area=AREA)
     steps = 60
     electrode = stimulus(
@@ -101,7 +102,7 @@ def test_an_engine_is_asked_for_by_name_and_answers_the_same(pop, x64):
         glu=np.where(np.arange(steps) > 20, 1.0, 0.0),
     )
     folds = {"i": nj.Mean(of="k.i"), "v": nj.VoltageError(data=nj.Target(np.zeros(8), np.ones(8)))}
-    how = {"record": ("v", "k.i", "receptor.i"), "every": 7, "folds": folds}
+    how = {"record": ("v", "k.i", "receptor.i", "scheme.i"), "every": 7, "folds": folds}
     slow, fast = (nj.simulate(cell, electrode, 0.025, engine=e, **how) for e in ("scan", "prefix"))
     assert jax.tree.structure(slow) == jax.tree.structure(fast)
     for a, b in zip(jax.tree.leaves(slow), jax.tree.leaves(fast), strict=True):

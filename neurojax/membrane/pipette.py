@@ -155,12 +155,6 @@ def current_clamp(i: Leaf | InTime, minutes: Leaf | InTime = 0.0) -> Electrode:
     return Electrode(i=i, v_cmd=0.0, g=0.0, inputs={"i_cmd": i, "minutes": minutes})
 
 
-def current_through(cell: Cell, i: Leaf | InTime) -> Electrode:
-    """Inject a current `[step]` or `[step, ...]`, uA, through the cell's pipette if it has one."""
-    inputs = {"i_cmd": i} if pipette_of(cell) else {}
-    return Electrode(i=i, v_cmd=0.0, g=0.0, inputs=inputs)
-
-
 def from_trace(trace: Trace, dt: float) -> Electrode:
     """Repeat through a pipette what a trace's amplifier did, in steps of `dt` ms."""
     voltage = trace.clamp == "voltage"
