@@ -32,7 +32,7 @@ def cell_of(channels: dict) -> nj.Cell:
         if getattr(channel, "E_rev", 0.0) is None:
             names |= set(channel.carries)
     ions = {name: ion for name, ion in IONS.items() if name in names}
-    cell = nj.Cell(channels=channels, ions=ions, celsius=30.0)
+    cell = nj.Cell(channels=channels, ions=ions, celsius=30.0, default_q10=1.0)
     inputs = {}
     for name in reads - set(concentrations(cell, {})):
         ion = ions.get(name.split("_")[0])  # a part of it that has calcium of its own ("ca_ss")

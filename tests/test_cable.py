@@ -162,8 +162,10 @@ DT = 0.025
 def test_one_compartment_is_a_cell(x64):
     ion = {"ca": nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=80.0)}
     channels = SQUID | {"ca": CortexCaL(), "sk": SkK()}
-    cable = nj.Cable(channels=channels, ions=ion, length=20.0, diameter=15.0, celsius=10.0)
-    cell = nj.Cell(channels=channels, ions=ion, area=cable.area, celsius=10.0)
+    cable = nj.Cable(
+        channels=channels, ions=ion, length=20.0, diameter=15.0, celsius=10.0, default_q10=1.0
+    )
+    cell = nj.Cell(channels=channels, ions=ion, area=cable.area, celsius=10.0, default_q10=1.0)
     drive = nj.current_clamp(np.full(STEPS, 2e-4))
     names = ("v", "na.m", "ca_i", "ca.i")
     alone, one = (nj.simulate(c, drive, DT, initial=-65.0, record=names) for c in (cell, cable))
@@ -393,7 +395,7 @@ def test_tangents_adjoint_and_differences_agree(x64, monkeypatch):
 
 def test_its_sub_steps_are_what_they_say(x64):
     ion = {"ca": nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=80.0)}
-    cell = branched(ions=ion, celsius=12.0)
+    cell = branched(ions=ion, celsius=12.0, default_q10=1.0)
     cell = dataclasses.replace(cell, channels=cell.channels | {"ca": CortexCaL(), "sk": SkK()})
     cell = nj.replace(cell, {"na.g_bar": np.array([[100.0, 120.0]])})
     s = nj.steady_state(cell, -50.0)

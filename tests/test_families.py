@@ -10,6 +10,7 @@ import neurojax as nj
 from neurojax.channels import (
     BkK,
     EntorhinalNap,
+    FrogNodeLeak,
     HippocampusH,
     KirK,
     PurkinjeNaR,
@@ -197,6 +198,15 @@ def test_sodium_current_resurges_on_repolarisation(x64):
     k = int(np.argmin(peaks))
     assert levels[k] == -40 and times[k] == pytest.approx(4.57, abs=0.02)
     assert peaks[k] / transient == pytest.approx(0.0936, abs=5e-4)
+
+
+def test_the_nodes_leak_reverses_where_the_paper_has_it():
+    # Frankenhaeuser & Huxley 1964: V_L is 0.026 mV from a rest of -70. NEURON's fh has the same
+    # gl = 30.3e-3 mho/cm2 with el = -69.74 mV: 7.09 uA/cm2 less outward at any potential.
+    leak, v = FrogNodeLeak(), np.array([-90.0, -70.0, -20.0])
+    ours = np.asarray(leak.current(v, {}))
+    np.testing.assert_allclose(ours, 30.3 * (v + 69.974), rtol=1e-5)
+    np.testing.assert_allclose(ours - 30.3 * (v + 69.74), 7.0902, rtol=1e-4)
 
 
 def test_resurgent_channel_warms_by_3(x64):

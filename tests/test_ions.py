@@ -260,6 +260,7 @@ def with_calcium(**ca) -> nj.Cell:
         },
         ions={"ca": nj.Ion(**(CALCIUM | {"tau": 30.0, "buffer": 5.0} | ca))},
         celsius=24.0,
+        default_q10=1.0,
     )
 
 

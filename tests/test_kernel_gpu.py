@@ -103,7 +103,7 @@ def test_every_channel_compiles(module):
     channels = {k: c() for k, c in catalogue().items() if c.__module__ == module}
     reads = {name for c in channels.values() for name in c.reads}
     inputs = {name: 0.3 for name in reads if name[:-2] not in ions}
-    cell = nj.Cell(channels=channels, ions=ions, inputs=inputs, celsius=30.0)
+    cell = nj.Cell(channels=channels, ions=ions, inputs=inputs, celsius=30.0, default_q10=1.0)
     clamp = nj.voltage_clamp(np.linspace(-90.0, 40.0, 100))
 
     def run():

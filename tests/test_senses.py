@@ -248,6 +248,7 @@ def test_a_slowly_adapting_ending_turns_pressure_into_a_rate():
         channels=cells.squid_axon().channels | {"touch": touch},
         inputs={"indentation": 0.0},
         celsius=6.3,
+        default_q10=1.0,
     )
     dt, end = 0.025, 300.0
     press = nj.steps(np.array([2.0, 3.5, 4.0, 6.0]), start=5.0, stop=end, duration=end, dt=dt)

@@ -163,7 +163,7 @@ def everything():
     ions["k"] = nj.Ion(valence=1, inside=140.0, outside=4.0, depth_o=1.0)
     cell = nj.Cell(
         channels=channels | {"pipette": nj.Pipette(R_s=10.0, C_pip=5.0)}, ions=ions,
-        area=1e-5, celsius=30.0, C_m=jnp.asarray([1.0, 1.1]), electrode_ion="k",
+        area=1e-5, celsius=30.0, default_q10=1.0, C_m=jnp.asarray([1.0, 1.1]), electrode_ion="k",
     )  # fmt: skip
     return cell
 

@@ -202,6 +202,7 @@ class CortexKahp(Channel):
     tau: Leaf = param(100.0, "ms", 2.0, 5000.0)
     powers = {"z": 1}
     carries = {"k": 1.0}
+    q10 = {"z": 1.0}
 
     def gating(self, v):
         inf = sigmoid(v / 4)

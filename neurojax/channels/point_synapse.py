@@ -29,6 +29,7 @@ class SynapseExp(Channel):
     E_rev: Leaf = param(0.0, "mV", -120.0, 60.0)
     tau: Leaf = param(2.0, "ms", 0.01, 1e4)
     powers = {"s": 1}
+    q10 = {"s": 1.0}
     reads = ("area",)
     receives = True
 
@@ -59,6 +60,7 @@ class SynapseExp2(Channel):
     tau_rise: Leaf = param(0.5, "ms", 0.01, 1e4)
     tau_decay: Leaf = param(3.0, "ms", 0.01, 1e4)
     powers = {"rise": 1, "decay": 1}
+    q10 = {"rise": 1.0, "decay": 1.0}
     reads = ("area",)
     receives = True
 

@@ -77,6 +77,10 @@ class StandardForm(Channel):
     def conductance(self, x):
         return self.g_bar * _power(x["m"], self.p_m) * _power(x["h"], self.p_h)
 
+    @classmethod
+    def lacks_q10(cls):
+        return False
+
     def speed(self, gate, celsius):
         scale = 1 / self.tau_scale
         if celsius is None:

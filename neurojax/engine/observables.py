@@ -17,6 +17,7 @@ from neurojax.membrane.compartment import (
     ion_temperature,
     ionic_current,
     nernst_of,
+    warmed,
 )
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.pipette import pipette_of
@@ -87,7 +88,7 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
         return channel.gating_charge(s.x[key])
     if _charged(channel) and what == "i_gate":
         around = environment(cell, key, s.c)
-        return channel.gating_current(s.v, s.x[key], cell.celsius, **around)
+        return warmed(cell, key).gating_current(s.v, s.x[key], cell.celsius, **around)
     return channel.gates(s.v, s.x[key], **environment(cell, key, s.c))[what]
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from neurojax.engine import scan
 from neurojax.engine.folds import Carry, Fold, Several, results
 from neurojax.membrane.channel import Gates, Leaf
-from neurojax.membrane.compartment import Cell, State, environment, pools
+from neurojax.membrane.compartment import Cell, State, environment, pools, warmed
 from neurojax.membrane.electrode import Electrode, Scaled, is_ideal_clamp, n_steps
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.network import acts
@@ -87,7 +87,7 @@ def _gates(
     cell: Cell, key: str, x: Gates, v: jax.Array, c: dict[str, jax.Array], dt: Leaf
 ) -> Gates:
     """The gates of a channel after each step `[step, *pop]`, from x, v held at `[step, *pop]`."""
-    channel = cell.channels[key]
+    channel = warmed(cell, key)
     if isinstance(channel, Scheme):
 
         def step(x: Gates, seen: Any) -> tuple[Gates, Gates]:

@@ -204,9 +204,10 @@ class Channel:
     """An ion channel: gates x and a current density i(v, x), outward positive.
 
     Subclasses are final. They set `powers` (exponent of each gating variable), `q10` and
-    `celsius_ref` (how much faster each gate is per 10 degC, and the temperature at which `gating`
-    is written), `q10_g` (how much larger the conductance), `reads` (concentrations that its
-    formulas take as keywords, inputs, or the cell's "area", cm2, and "temperature", degC) and
+    `celsius_ref` (how much faster each gate is per 10 degC, 1 where its time constant is a
+    parameter, and the temperature at which `gating` is written), `q10_g` (how much larger the
+    conductance), `reads` (concentrations that its formulas take as keywords, inputs, or the cell's
+    "area", cm2, and "temperature", degC) and
     `carries` (ions, and the share of the current that each is). `commands` are inputs that it
     brings with it, and their values at rest; one that is not `ionic` is no part of the membrane.
     One that `receives` events is opened by them: each adds its weight to every gating variable.
@@ -293,6 +294,16 @@ class Channel:
     def follows_v(cls) -> bool:
         """Whether some of its gating variables follow v without delay."""
         return cls.instant is not Channel.instant
+
+    @classmethod
+    def has_rates(cls) -> bool:
+        """Whether some of its gating variables have a time course."""
+        return cls.gating is not Channel.gating
+
+    @classmethod
+    def lacks_q10(cls) -> bool:
+        """Whether its rates are those at `celsius_ref` at any temperature: no Q10 is known."""
+        return cls.has_rates() and not (cls.q10 or "temperature" in cls.reads)
 
     def speed(self, gate: str, celsius: Leaf | None) -> Leaf:
         """How many times faster than `gating` says: scaled in time, at the cell's temperature.

@@ -48,10 +48,13 @@ class Cell:
     """An isopotential compartment.
 
     With the default area of 1 cm2 an injected current in uA is a density in uA/cm2. `celsius` None
-    leaves every channel at the temperature at which it was measured. `ions` are the concentrations
-    that channels read, and change where they are pools; of those pools, current through the
-    electrode is carried by `electrode_ion`. `inputs` are what else channels read (a ligand, light,
-    a displacement): their values at rest, which an electrode's `inputs` of these names take over.
+    leaves every channel at the temperature at which it was measured. `default_q10` is how much
+    faster per 10 degC channels are of which no Q10 is known; None leaves them as they were
+    measured, and a run warns where that was more than 3 degC from `celsius`. `ions` are the
+    concentrations that channels read, and change where they are pools; of those pools, current
+    through the electrode is carried by `electrode_ion`. `inputs` are what else channels read (a
+    ligand, light, a displacement): their values at rest, which an electrode's `inputs` of these
+    names take over.
     """
 
     channels: dict[str, Channel]
@@ -60,6 +63,7 @@ class Cell:
     C_m: Leaf = param(1.0, "uF/cm2", 0.3, 50.0)
     area: Leaf = param(1.0, "cm2", 1e-8, 10.0)
     celsius: Leaf | None = None
+    default_q10: float | None = static(None)
     electrode_ion: str | None = static(None)
 
     state_axes: ClassVar[tuple[str, ...]] = ()
@@ -177,6 +181,15 @@ def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     return {name: known[name] for name in channel.reads}
 
 
+def warmed(cell: Cell, key: str) -> Channel:
+    """A channel of a cell, with the cell's `default_q10` in its rates if it has no Q10 itself."""
+    channel, q10 = cell.channels[key], cell.default_q10
+    if q10 is None or cell.celsius is None or not channel.lacks_q10():
+        return channel
+    faster = channel.q10_factor(q10, cell.celsius)
+    return dataclasses.replace(channel, tau_scale=channel.tau_scale / faster)
+
+
 OF_ANY_CELL = ("area", "temperature")
 """What a channel may read of any cell: its area, cm2, and its temperature, degC."""
 
@@ -270,8 +283,10 @@ def move_gates(cell: Cell, s: State, e: Electrode, dt: Leaf) -> State:
     seen, c = pulsed(cell, c, e, dt)
     relaxation = EXACT if imposes(cell, e) else GATES
     x = {
-        k: channel.advance(s.x[k], s.v, dt, cell.celsius, relaxation, **environment(cell, k, seen))
-        for k, channel in cell.channels.items()
+        k: warmed(cell, k).advance(
+            s.x[k], s.v, dt, cell.celsius, relaxation, **environment(cell, k, seen)
+        )
+        for k in cell.channels
     }
     for key in e.events.keys() & x.keys():
         x[key] = opened(cell, key, x[key], s, e.events[key])

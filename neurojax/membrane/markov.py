@@ -55,6 +55,10 @@ class Scheme(Channel):
     def gate_names(cls) -> list[str]:
         return list(cls.states)
 
+    @classmethod
+    def has_rates(cls) -> bool:
+        return True
+
     def conductance(self, x: Mapping[str, Leaf]) -> Leaf:
         return self.g_bar * sum(f * x[k] for k, f in self.conducting.items())  # type: ignore[attr-defined]
 
@@ -87,16 +91,7 @@ class Scheme(Channel):
         **c: Any,
     ) -> list[list[Exchange]]:
         """The parts of a step, layer by layer."""
-        rates = self.rates(v, celsius, **c)
-        layers = _layers(type(self), tuple(rates))
-
-        def exchange(a: str, b: str, h: Leaf) -> Exchange:
-            forth, back = h * rates.get((a, b), 0.0), h * rates.get((b, a), 0.0)
-            mean = relaxation.mean(forth + back)
-            return a, b, forth * mean, back * mean
-
-        halves = [[exchange(a, b, dt / 2) for a, b in layer] for layer in layers[:-1]]
-        return [*halves, [exchange(a, b, dt) for a, b in layers[-1]], *reversed(halves)]
+        return exchanged(type(self), self.rates(v, celsius, **c), dt, relaxation)
 
     def advance(
         self,
@@ -131,6 +126,21 @@ class Scheme(Channel):
         _check_returns(type(self), tuple(rates))
         # The first state is the one at rest: the others can be left, even where nothing binds.
         return settled(self.states[::-1], rates, jnp.ones_like(v))
+
+
+def exchanged(
+    cls: type[Scheme], rates: Rates, dt: Leaf, relaxation: Relaxation
+) -> list[list[Exchange]]:
+    """The parts of a step of a scheme that has these rates, layer by layer."""
+    layers = _layers(cls, tuple(rates))
+
+    def exchange(a: str, b: str, h: Leaf) -> Exchange:
+        forth, back = h * rates.get((a, b), 0.0), h * rates.get((b, a), 0.0)
+        mean = relaxation.mean(forth + back)
+        return a, b, forth * mean, back * mean
+
+    halves = [[exchange(a, b, dt / 2) for a, b in layer] for layer in layers[:-1]]
+    return [*halves, [exchange(a, b, dt) for a, b in layers[-1]], *reversed(halves)]
 
 
 @cache

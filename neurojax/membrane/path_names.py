@@ -19,6 +19,9 @@ from neurojax.units import check_known, parse
 CELSIUS = ParamInfo(20.0, "degC", -10.0, 60.0, "linear")
 """What `celsius` may be; it is no `param` because None is a value of it."""
 
+Q10 = ParamInfo(None, "1", 0.1, 10.0, "log")
+"""What `default_q10` may be."""
+
 
 def parameters(cell: Cell) -> dict[str, tuple[Leaf, ParamInfo]]:
     """Every parameter of a cell by path name ("na.g_bar", "C_m"): its value and its declaration."""

@@ -14,7 +14,7 @@ from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.ions import Ion
 from neurojax.membrane.markov import as_scheme
-from neurojax.membrane.path_names import CELSIUS, whole_area
+from neurojax.membrane.path_names import CELSIUS, Q10, whole_area
 from neurojax.membrane.requirements import check_ions
 from neurojax.model.registry import Registry, known_channels
 from neurojax.model.shape_tables import (
@@ -47,6 +47,8 @@ def read_cell(
     area = whole_area(Cell(channels={}, area=own["area"])) if "area" in own else None
     if "celsius" in table:
         own["celsius"] = value_of(table, "celsius", CELSIUS, "[cell]")
+    if "default_q10" in table:
+        own["default_q10"] = value_of(table, "default_q10", Q10, "[cell]")
     written = set(table)
     ions, channels = _entries(document, "ions"), _entries(document, "channels")
     written |= {f"ions.{key}.{field}" for key, entry in ions.items() for field in entry}
@@ -113,7 +115,7 @@ def _declared(cls: type, prefix: str, wider: Collection[str]) -> dict[str, Param
     }
 
 
-_OTHERS = "celsius", "electrode_ion"
+_OTHERS = "celsius", "default_q10", "electrode_ion"
 """What [cell] may have beside parameters."""
 
 

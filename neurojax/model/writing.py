@@ -48,6 +48,8 @@ def to_toml(
     lines += [_entry(k, getattr(cell, k), info.unit, regions) for k, info in own.items()]
     if cell.celsius is not None:
         lines.append(_entry("celsius", cell.celsius, "degC"))
+    if cell.default_q10 is not None:
+        lines.append(_entry("default_q10", cell.default_q10, "1"))
     if cell.electrode_ion is not None:
         lines.append(f"electrode_ion = {_quoted(cell.electrode_ion)}")
     if isinstance(cell, Cable):

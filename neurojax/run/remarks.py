@@ -21,6 +21,33 @@ for uA is far above.
 """
 
 
+FAR = 3.0
+"""degC: with a Q10 of 3 a channel is 1.4 times faster there."""
+
+
+def remark_on_temperature(cell: Cell) -> None:
+    """Warn (UserWarning) of channels that do not follow the cell's temperature, far from theirs.
+
+    Their papers tell no Q10, and the cell has no `default_q10`. Traced temperatures are not judged.
+    """
+    if cell.celsius is None or cell.default_q10 is not None or isinstance(cell.celsius, Tracer):
+        return
+    celsius = np.asarray(cell.celsius, np.float64)
+    off = {
+        key: f"{key!r} ({type(channel).__name__}, {channel.celsius_ref:g} degC)"
+        for key, channel in cell.channels.items()
+        if channel.lacks_q10() and np.any(np.abs(celsius - channel.celsius_ref) > FAR)
+    }
+    if off:
+        warnings.warn(
+            f"channels {', '.join(off.values())} have no Q10: they are as fast as at their own "
+            f"temperature, the cell is at {np.max(celsius):g} degC. Cell(default_q10=...) tells "
+            "how much faster per 10 degC they are taken to be, 1 that this is meant",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
     """Warn (UserWarning) of a current that no cell of this area can be meant to get.
 

@@ -28,14 +28,16 @@ from neurojax.membrane.axes import (
     spanned,
 )
 from neurojax.membrane.cable import Cable, compartment_at, one_of
-from neurojax.membrane.channel import Leaf, check_real
+from neurojax.membrane.channel import Leaf, check_range, check_real
 from neurojax.membrane.compartment import Cell, State, in_all_compartments, is_finite
 from neurojax.membrane.electrode import Electrode, first_command, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
+from neurojax.membrane.path_names import Q10
 from neurojax.membrane.requirements import check_ions, check_rates
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.membrane.stochastic import check_noise
-from neurojax.run.remarks import remark_on_current
+from neurojax.run.remarks import remark_on_current, remark_on_temperature
+from neurojax.run.scheme_step import remark_on_schemes
 from neurojax.units import check_known
 
 ENGINES = {"scan": scan, "prefix": prefix}
@@ -91,6 +93,10 @@ def checked(
     for name, fold in folds.items():
         check_fold(name, fold, cell, steps // every)
     remark_on_current(cell, electrode, dt)
+    if cell.default_q10 is not None:
+        check_range("cell.default_q10", cell.default_q10, Q10)
+    remark_on_temperature(cell)
+    remark_on_schemes(cell, electrode, dt)
     electrode = ready(cell, electrode, dt)
     if electrode.events:
         found = arrays(things | {"electrode": electrode})

@@ -29,7 +29,7 @@ from neurojax.engine.gpu.lane_shapes import (
 )
 from neurojax.engine.passes.jaxpr import Rule, bind, called, equations, evaluate, shaped
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.compartment import Cell, channel_current, environment
+from neurojax.membrane.compartment import Cell, channel_current, environment, warmed
 
 LARGEST = 4096
 """Numbers of an array that a program may hold in itself: each is an operand of its own."""
@@ -171,7 +171,7 @@ def _culprits(tree: Any, kinds: tuple[Any, ...], dtype: Any, dt: float) -> dict[
     for key, channel in cell.channels.items():
 
         def move(cell: Cell, v: jax.Array, key: str = key) -> jax.Array:
-            channel, seen = cell.channels[key], environment(cell, key, {})
+            channel, seen = warmed(cell, key), environment(cell, key, {})
             x = channel.advance(channel.steady_state(v, **seen), v, dt, cell.celsius, **seen)
             return channel_current(cell, key, v, x, {})
 

@@ -16,7 +16,7 @@ from neurojax.fit.precision import computing
 from neurojax.fit.problem import Problem
 from neurojax.fit.task import Task
 from neurojax.membrane.axes import aligned, batch_shape
-from neurojax.membrane.compartment import Cell, environment
+from neurojax.membrane.compartment import Cell, environment, warmed
 from neurojax.membrane.requirements import check_single
 from neurojax.membrane.rest import steady_state
 from neurojax.model.space import Space
@@ -118,7 +118,7 @@ def _excess(task: Task, cell: Cell) -> jax.Array:
             if not channel.ionic:  # a pipette's potential is no gate
                 continue
             seen = environment(cell, key, s.c)
-            for gate in channel.kinetics(s.v, cell.celsius, **seen).values():
+            for gate in warmed(cell, key).kinetics(s.v, cell.celsius, **seen).values():
                 at = jnp.log(gate.rate)
                 excess = jnp.maximum(excess, jnp.maximum(at - high, low - at))
     worst = tuple(range(min(len(cell.state_axes), excess.ndim)))  # of all compartments

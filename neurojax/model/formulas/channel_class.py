@@ -31,6 +31,11 @@ class Formulas:
     model_type: ClassVar[str]
     """How a model file names the class."""
 
+    @classmethod
+    def lacks_q10(cls) -> bool:
+        """Files tell of no temperature: what their formulas do not make faster is told by nobody."""
+        return False
+
     def _values(self, v: Any, x: Mapping[str, Any], c: Mapping[str, Any]) -> dict[str, Any]:
         known = {f.symbol: _times(getattr(self, f.name), f.factor) for f in self.form.fields}
         known |= {name: c[read] for name, read in self.mechanism.concentrations.items()}
