@@ -34,7 +34,7 @@ def cell_of(channels: dict) -> nj.Cell:
     ions = {name: ion for name, ion in IONS.items() if name in names}
     cell = nj.Cell(channels=channels, ions=ions, celsius=30.0, default_q10=1.0)
     inputs = {}
-    for name in reads - set(concentrations(cell, {})):
+    for name in reads - set(concentrations(cell, {})) - {"temperature"}:
         ion = ions.get(name.split("_")[0])  # a part of it that has calcium of its own ("ca_ss")
         inputs[name] = INPUT if ion is None else ion.inside
     return dataclasses.replace(cell, inputs=inputs)
