@@ -54,7 +54,6 @@ def test_a_scheme_of_a_users_own_that_is_too_fast_is_told():
     assert "'c': the rates of Fast are so fast that at dt = 0.025 ms" in text
     assert "say `stiff = True` in Fast, or take a shorter step" in text
     assert told_of(Fast(), 1e-4) == []
-    assert told_of(as_scheme(SquidNa())) == []
     assert told_of(PurkinjeNaR()) == []  # it is stiff
 
 
@@ -80,6 +79,15 @@ class Bound(Scheme):
 def test_a_ligand_counts_as_the_electrode_gives_it():
     assert told_of(Bound()) == []
     assert told_of(Bound(), electrode=nj.electrode.stimulus(STILL, glu=[0.0, 1.0, 1.0, 0.0]))
+
+
+def test_gates_as_a_scheme_follow_the_temperature():
+    # At 6.3 degC the step suits the squid's sodium channel, at 30 it is 14 times too fast for it.
+    own = nj.Cell(channels={"c": as_scheme(SquidNa())})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        remark_on_schemes(own, STILL, 0.025)
+    assert told_of(as_scheme(SquidNa()))
 
 
 def test_stiff_channels_that_move_by_chance_exchange_by_pairs():

@@ -55,7 +55,7 @@ def test_where_there_is_no_error_to_tell_it_is_refused():
         nj.error_of(cell, nj.voltage_clamp(np.full(10, -60.0)), dt)
     noisy = nj.stochastic(nj.replace(cell, {"area": 1e-6}), gamma_pS=10.0)
     with pytest.raises(ValueError, match="channel 'na' moves by chance"):
-        nj.error_of(noisy, nj.current_clamp(np.full(100, 1e-5)), dt)
+        nj.error_of(noisy, nj.current_clamp(np.full(100, 1e-5)), 0.025)
     with pytest.raises(ValueError, match="cells = 0"):
         nj.error_of(cell, electrode, dt, cells=0)
 

@@ -66,7 +66,10 @@ def test_a_channel_answers_to_the_temperature_or_a_run_says_so(name):
 
 def test_a_chosen_q10_is_a_scale_of_time_in_a_run():
     def run(**told):
-        channels = {"na": CrabNa(tau_scale=told.pop("tau_scale", 1.0)), "l": nj.channels.CrabLeak()}
+        channels: dict[str, nj.Channel] = {
+            "na": CrabNa(tau_scale=told.pop("tau_scale", 1.0)),
+            "l": nj.channels.CrabLeak(),
+        }
         cell = nj.Cell(channels=channels, celsius=28.0, **told)
         return nj.simulate(cell, nj.current_clamp(np.full(80, 20.0)), initial=-60.0).v
 

@@ -33,7 +33,7 @@ class Formulas:
 
     @classmethod
     def lacks_q10(cls) -> bool:
-        """Files tell of no temperature: what their formulas do not make faster is told by nobody."""
+        """Files tell of no temperature, but by the formulas that read it."""
         return False
 
     def _values(self, v: Any, x: Mapping[str, Any], c: Mapping[str, Any]) -> dict[str, Any]:
