@@ -303,7 +303,7 @@ class Channel:
     @classmethod
     def lacks_q10(cls) -> bool:
         """Whether its rates are those at `celsius_ref` at any temperature: no Q10 is known."""
-        return cls.has_rates() and not (cls.q10 or "temperature" in cls.reads)
+        return cls.ionic and cls.has_rates() and not (cls.q10 or "temperature" in cls.reads)
 
     def speed(self, gate: str, celsius: Leaf | None) -> Leaf:
         """How many times faster than `gating` says: scaled in time, at the cell's temperature.
