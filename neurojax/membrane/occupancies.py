@@ -158,11 +158,11 @@ def _(
 
     The terms are a loop: one after the other, their derivatives would take minutes to compile.
     """
-    x, parts, elimination = primals
+    x, parts, (eliminated, leak) = primals
     dx, dparts, _ = tangents
 
     def J(b: Occupancies) -> Occupancies:
-        return solved(order, *elimination, b)
+        return solved(order, eliminated, leak, b)
 
     def dJ(db: Occupancies, y: Occupancies) -> Occupancies:
         flows = _net(order, y, dparts)
