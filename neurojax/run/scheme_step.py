@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from neurojax.membrane.compartment import Cell, environment, warmed
-from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.electrode import Electrode, Scaled
 from neurojax.membrane.markov import Scheme, exchanged
 from neurojax.membrane.occupancies import Transition
 from neurojax.membrane.profiles import Painted
@@ -72,8 +72,11 @@ def _error_of(cell: Cell, key: str, electrode: Electrode, dt: float) -> float:
         return 0.0
     seen = environment(cell, key, {})
     for name in seen.keys() & electrode.inputs.keys():  # a ligand, for one: at its highest
-        if not isinstance(electrode.inputs[name], Tracer):
-            seen[name] = np.max(electrode.inputs[name])
+        given = electrode.inputs[name]
+        if not any(isinstance(x, Tracer) for x in jax.tree.leaves(given)):
+            seen[name] = np.max(
+                given.at(np.max(given.shape)) if isinstance(given, Scaled) else given  # pyright: ignore
+            )
     things = (warmed(cell, key), cell.celsius, seen)
     leaves, tree = jax.tree.flatten(things)
     if any(isinstance(x, Tracer) for x in leaves):
