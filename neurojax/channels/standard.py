@@ -44,7 +44,7 @@ class StandardForm(Channel):
     b_m: Leaf = param(-3.2, "1", -1e4, 1e4)
     A_m: Leaf = param(4.0, "ms", 1e-3, 1e7)
     vh_m: Leaf = param(-50.0, "mV", -200.0, 200.0)
-    b1_m: Leaf = param(1, "1", -100.0, 100.0)
+    b1_m: Leaf = param(1.0, "1", -100.0, 100.0)
     c1_m: Leaf = param(0.0, "1", -100.0, 100.0)
     d1_m: Leaf = param(0.0, "1", -100.0, 100.0)
     b2_m: Leaf = param(-0.75, "1", -100.0, 100.0)

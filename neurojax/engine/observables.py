@@ -81,15 +81,14 @@ def observe(cell: Cell, s: State, name: str) -> jax.Array:
             value = around[name]
         return jnp.broadcast_to(value, s.v.shape)
     key, what = name.split(".", 1)
-    channel = cell.channels[key]
+    channel, around = warmed(cell, key), environment(cell, key, s.c)
     if what == "i":
         return channel_current(cell, key, s.v, s.x[key], s.c)
     if _charged(channel) and what == "q":
         return channel.gating_charge(s.x[key])
     if _charged(channel) and what == "i_gate":
-        around = environment(cell, key, s.c)
-        return warmed(cell, key).gating_current(s.v, s.x[key], cell.celsius, **around)
-    return channel.gates(s.v, s.x[key], **environment(cell, key, s.c))[what]
+        return channel.gating_current(s.v, s.x[key], cell.celsius, **around)
+    return channel.gates(s.v, s.x[key], **around)[what]
 
 
 def amplifier_potential(cell: Cell, s: State) -> jax.Array:

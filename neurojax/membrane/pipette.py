@@ -15,7 +15,7 @@ from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import aligned, batch_shape
 from neurojax.membrane.channel import Channel, Gates, Leaf, check_real, param, params, pytree
 from neurojax.membrane.compartment import Cell, State, environment
-from neurojax.membrane.electrode import Electrode, InTime, n_steps, resample
+from neurojax.membrane.electrode import Electrode, InTime, n_steps, now, resample
 from neurojax.membrane.rates import Gating, from_inf
 from neurojax.membrane.rest import clamped_there, steady_current, steady_state
 from neurojax.recording.trace import Trace
@@ -196,7 +196,7 @@ def coupled(cell: Cell, electrode: Electrode, g: Leaf, dt: Leaf) -> Electrode:
         g = jnp.broadcast_to(g, (n_steps(electrode), *jnp.shape(g)))
     if not piped:
         return electrode._replace(g=g)
-    seen = electrode.v_cmd
+    seen = jnp.asarray(now(electrode.v_cmd))
     pull = {"v_cmd": seen, "v_rise": jnp.gradient(seen, axis=0) / dt, "coupling": g}
     return electrode._replace(v_cmd=0.0, g=0.0, inputs=electrode.inputs | pull)
 

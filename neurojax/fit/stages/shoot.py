@@ -280,7 +280,7 @@ def _clamped(
     cell: Cell, space: Space, z: Any, pieces: _Pieces, dt: float, counts: Any, place: Place
 ):
     """States `[D, n, K]` in which pieces begin when cells z `[P, n]` are clamped to the data."""
-    steps, begun = len(pieces.electrode.v_cmd), []
+    steps, begun = n_steps(pieces.electrode), []
     theta, live = space.values(z), runner.live_arrays(cell)
 
     def program(cell: Cell, theta: Any, start: Any, electrode: Electrode):
