@@ -51,19 +51,13 @@ def originals(folder: Path) -> list[Path]:
             starts=[0, 900],
         ),
         igor(folder / "c_Ch0_1.ibw", I_PA, "pA"),
-        folder / "t.csv",
-        folder / "t.atf",
-        folder / "a.npz",
-        folder / "r.h5",
-        folder / "m.toml",
-        folder / "n.nwb",
+        *_written(folder),
         abf2(
             folder / "b.abf",
             [[V], [V]],
             (("Vm", "mV", 0),),
             [{"source": 1, "epochs": [(1, 0.0, 0, 100, 0, 0, 0)], "list": (21, "50, 20")}],
         ),
-        folder / "p-step-A01.csv",
         nwb_1(folder / "o.nwb", [(4, "Current", V * 1e-3, I_PA * 1e-12)]),
     ]
     if util.find_spec("myokit"):
@@ -76,25 +70,36 @@ def originals(folder: Path) -> list[Path]:
         signals = ("Vm (mV)", V), ("Im (pA)", I_PA)
         paths.append(axograph(folder / "x.axgx", ((0.0, 1e-4), *signals)))
     igor(folder / "c_Ch1_1.ibw", V, "mV")
+    return paths
+
+
+def _written(folder: Path) -> list[Path]:
+    """Those that are text, or that a library writes."""
     rows = "\n".join(f"{t:.2f},{v:.3f},{i:.1f}" for t, v, i in zip(T, V, I_PA, strict=True))
-    paths[2].write_text(f"t (ms),v (mV),i (pA)\n{rows}\n")
-    paths[9].write_text('"current"\n' + "\n".join(f"{i:.1f}" for i in I_PA) + "\n")
+    (folder / "t.csv").write_text(f"t (ms),v (mV),i (pA)\n{rows}\n")
+    (folder / "p-step-A01.csv").write_text(
+        '"current"\n' + "\n".join(f"{i:.1f}" for i in I_PA) + "\n"
+    )
     columns = "\n".join(f"{t:.2f},{v:.3f}" for t, v in zip(T, V, strict=True))
     (folder / "p-step-voltages.csv").write_text(f"time,voltage\n{columns}\n")
     tabbed = rows.replace(",", "\t")
-    paths[3].write_text(f'ATF\t1.0\n0\t3\n"Time (ms)"\t"Vm (mV)"\t"Im (pA)"\n{tabbed}\n')
+    (folder / "t.atf").write_text(f'ATF\t1.0\n0\t3\n"Time (ms)"\t"Vm (mV)"\t"Im (pA)"\n{tabbed}\n')
     meta = json.dumps({"licence": "MIT"})
-    np.savez(paths[4], P__V_mV=[V, V], P__I_pA=[I_PA, I_PA], P__dt_ms=0.1, meta_json=meta)
+    np.savez(folder / "a.npz", P__V_mV=[V, V], P__I_pA=[I_PA, I_PA], P__dt_ms=0.1, meta_json=meta)
     trace = Trace("current", 0.1, V, I_PA)
     arrays = {"starts/a": np.arange(9.0)}
-    save(paths[5], Results(traces={"one": trace}, arrays=arrays, settings={"a": [1, {"b": 2}]}))
+    save(
+        folder / "r.h5",
+        Results(traces={"one": trace}, arrays=arrays, settings={"a": [1, {"b": 2}]}),
+    )
     packaged = Path(nj_io.__file__).parents[1] / "model" / "packaged" / "squid.toml"
-    paths[6].write_bytes(packaged.read_bytes())
-    write_nwb(paths[7])
-    paths[8].write_text(
+    (folder / "m.toml").write_bytes(packaged.read_bytes())
+    write_nwb(folder / "n.nwb")
+    (folder / "current.csv").write_text(
         "t (ms),i (pA)\n" + "\n".join(f"{t:.2f},{i:.1f}" for t, i in zip(T, I_PA, strict=True))
     )
-    return paths
+    names = ("t.csv", "t.atf", "a.npz", "r.h5", "m.toml", "n.nwb", "current.csv", "p-step-A01.csv")
+    return [folder / name for name in names]
 
 
 def write_nwb(path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidLeak, SynapseAmpa, SynapseExp, SynapseExp2, SynapseNmda
+from neurojax.engine.halves import merged
 from neurojax.engine.inputs import in_steps, ready
-from neurojax.engine.scan import merge, parts
+from neurojax.engine.scan import parts
 from neurojax.membrane.events import arrivals, counted
 from neurojax.run import gradients
 from neurojax.run.diagnosis import check_couplings
@@ -299,7 +300,7 @@ def test_sub_steps_say_what_they_mix_with_all_inputs_on(x64):
     cell, drive = everything()
     drive = in_steps(cell, ready(cell, drive, 0.05), 0.05)
     constant, varying = parts(drive)
-    tick = merge(constant, jax.tree.map(lambda f: f[20], varying))
+    tick = merged(constant, jax.tree.map(lambda f: f[20], varying))
     assert all(sum(np.any(one.weight) for one in some) for some in tick.events.values())
     s = jax.jit(nj.steady_state)(cell, -60.0)
     s = s._replace(c={"glu": 0.1 + jnp.zeros_like(s.v)}, x=jax.tree.map(lambda x: 0.1 + x, s.x))

@@ -761,7 +761,11 @@ def test_exchanged_channels_are_told(name):
 
 
 def test_what_is_no_recording_is_told_what_to_do_with(tmp_path):
-    for name, told in (("a.mod", "convert"), ("a.nml", "convert"), ("a.swc", "read_morphology")):
+    for name, told in (
+        ("a.mod", "convert"),
+        ("a.nml", "a model names its channels"),
+        ("a.swc", "read_morphology"),
+    ):
         (tmp_path / name).write_text("x")
         with pytest.raises(RecordingError, match=rf"{name}: is .*{told}"):
             read(tmp_path / name)
