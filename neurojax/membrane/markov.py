@@ -146,7 +146,7 @@ def exchanged(
 @cache
 def _order(cls: type[Scheme], transitions: tuple[Transition, ...]) -> tuple[str, ...]:
     """In which order states are eliminated. Raises ValueError for a class that makes no scheme."""
-    _check(cls, transitions)
+    check_scheme(cls, transitions)
     return elimination_order(cls.states, transitions)
 
 
@@ -158,7 +158,7 @@ def _layers(
 
     Raises ValueError for a class that makes no scheme.
     """
-    _check(cls, transitions)
+    check_scheme(cls, transitions)
     layers: list[list[Transition]] = []
     place = cls.states.index
     pairs = ((a, b) if place(a) < place(b) else (b, a) for a, b in transitions)
@@ -171,7 +171,8 @@ def _layers(
     return tuple(tuple(layer) for layer in sorted(layers, key=len))
 
 
-def _check(cls: type[Scheme], transitions: tuple[Any, ...]) -> None:
+def check_scheme(cls: type[Scheme], transitions: tuple[Any, ...]) -> None:
+    """Raise ValueError for states and transitions that make no scheme."""
     name, have = cls.__name__, ", ".join(cls.states)
     if not cls.states:
         raise ValueError(f"{name} has no states: a scheme lists them")
@@ -198,7 +199,7 @@ def _check(cls: type[Scheme], transitions: tuple[Any, ...]) -> None:
 @cache
 def _check_returns(cls: type[Scheme], transitions: tuple[Transition, ...]) -> None:
     """Raise ValueError for a class that makes no scheme, or has not one steady state."""
-    _check(cls, transitions)
+    check_scheme(cls, transitions)
     for way, what in ((1, "reached from"), (-1, "left for")):
         seen, new = set[str](), {cls.states[0]}
         while new:

@@ -15,8 +15,7 @@ from jax.core import Tracer
 
 from neurojax.membrane.compartment import Cell, environment, warmed
 from neurojax.membrane.electrode import Electrode, Scaled
-from neurojax.membrane.markov import Scheme, exchanged
-from neurojax.membrane.occupancies import Transition
+from neurojax.membrane.markov import Scheme, check_scheme, exchanged
 from neurojax.membrane.profiles import Painted
 from neurojax.membrane.relaxation import GATES
 from neurojax.membrane.stochastic import Noisy
@@ -95,9 +94,11 @@ def error(tree: Any, numbers: tuple[float, ...], dt: float) -> float:
     things = jax.tree.unflatten(tree, [jnp.asarray(x) for x in numbers])
     channel: Scheme = things[0]
     # JAX would sort them by name, and the order of a step is that in which they are written.
-    rates = dict(zip(_pairs(tree), jax.device_get(_rates(*things)), strict=True))
-    if not all(np.isfinite(rate).all() for rate in rates.values()):
-        return 0.0
+    pairs = _pairs(tree)
+    check_scheme(type(channel), pairs)
+    rates = dict(zip(pairs, jax.device_get(_rates(*things)), strict=True))
+    if not all((np.isfinite(rate) & (rate >= 0)).all() for rate in rates.values()):
+        return 0.0  # which others tell of
     place = {state: k for k, state in enumerate(channel.states)}
     n, many = len(place), len(POTENTIALS)
     step = np.tile(np.eye(n), (many, 1, 1))  # [v, from, to]
@@ -133,9 +134,9 @@ def _rates(channel: Scheme, celsius: Any, seen: Any) -> list[jax.Array]:
 
 
 @cache
-def _pairs(tree: Any) -> tuple[Transition, ...]:
+def _pairs(tree: Any) -> tuple[Any, ...]:
     """Which transitions they are of."""
-    found: list[Transition] = []
+    found: list[Any] = []
 
     def rates(numbers: list[Any]) -> None:
         channel, celsius, seen = jax.tree.unflatten(tree, numbers)

@@ -44,9 +44,9 @@ def _classes(structure: Any) -> set[type]:
 
 def _own_code(kind: type) -> Iterator[str]:
     """Hashes of the files in which a class and its bases are written, but for neurojax itself."""
-    mechanism = getattr(kind, "mechanism", None)  # of a class that was made of an NMODL file
+    mechanism = getattr(kind, "mechanism", None)  # of a class that was made of a file of formulas
     if mechanism is not None:
-        yield hashlib.sha256(repr(mechanism.file).encode()).hexdigest()
+        yield hashlib.sha256(mechanism.told().encode()).hexdigest()
     for base in kind.__mro__:
         path = getattr(sys.modules.get(base.__module__), "__file__", None)
         if base.__module__.partition(".")[0] != "neurojax" and path and Path(path).is_file():

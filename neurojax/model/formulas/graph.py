@@ -80,6 +80,10 @@ class Graph:
         simpler = rule(self, *args) if rule else None
         return simpler if simpler is not None else self._node(op, args)
 
+    def nodes(self) -> Iterable[Node]:
+        """All of them, in the order of their numbers."""
+        return self._known.values()
+
     def total(self, terms: Iterable[Node]) -> Node:
         """The sum of nodes."""
         result = self.zero

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neurojax.model.formulas.graph import Graph, Node
 
@@ -58,6 +58,12 @@ class Mechanism:
     celsius: float = CELSIUS
     pooled: PooledIon | None = None  # the ion whose pool changes
 
+    def told(self) -> str:
+        """All that it computes as text, which is the same for the same formulas."""
+        nodes = [(n.op, [a.number for a in n.args], n.value) for n in self.graph.nodes()]
+        own = {name: _numbered(getattr(self, name)) for name in _COMPUTED}
+        return repr((nodes, own))
+
     @property
     def total(self) -> Node:
         """The sum of all currents, mA/cm2, outward."""
@@ -86,3 +92,21 @@ class Mechanism:
         gates = [node for gate in self.gates for node in (gate.opening, gate.rate)]
         groups = (self.derivatives, self.initial, self.transitions, self.currents, self.pools)
         return gates + [node for group in groups for node in group.values()]
+
+
+_COMPUTED = (
+    *("gates", "derivatives", "initial", "transitions", "currents", "pools", "parameters"),
+    *("reversals", "concentrations", "defaults", "celsius", "pooled"),
+)
+"""The fields of a mechanism on which its numbers depend."""
+
+
+def _numbered(value: Any) -> Any:
+    """A field with the numbers of nodes in place of nodes, which may be shared."""
+    if isinstance(value, Node):
+        return value.number
+    if isinstance(value, Gate):
+        return value.name, value.opening.number, value.rate.number
+    if isinstance(value, dict):
+        return {k: _numbered(x) for k, x in value.items()}
+    return [_numbered(x) for x in value] if isinstance(value, list) else value
