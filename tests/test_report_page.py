@@ -7,12 +7,11 @@ import html as markup
 import itertools
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from browser import dumped
 from test_plot import clamped, made_certificate, made_fit, spiking
 from test_report import made_report
 
@@ -24,7 +23,6 @@ from neurojax.report import to_html
 from neurojax.report.sheet import DARK, LIGHT
 
 WIDTHS = 360, 800, 1440
-BROWSERS = "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 # Frames of the widths to test, since no browser window is as narrow as a telephone. What is folded
 # is unfolded first. `touch` leaves a pixel for the rounding of boxes.
@@ -109,15 +107,7 @@ def html(request):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    return found
-
-
-@pytest.fixture(scope="module")
-def layout(html, browser, tmp_path_factory):
+def layout(html, tmp_path_factory):
     """What a browser makes of the page at each width, and what it says on its console."""
     folder = tmp_path_factory.mktemp("browser")
     frames = "".join(
@@ -126,16 +116,10 @@ def layout(html, browser, tmp_path_factory):
     )
     page = folder / "frames.html"
     page.write_text(f"<!DOCTYPE html><meta charset=utf-8><script>{MEASURE}</script>{frames}")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    done = subprocess.run(
-        [browser, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
-    assert found, f"{browser} measured nothing: {done.stderr[-2000:]}"
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    dom, log = dumped(page, folder)
+    found = re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)
+    assert found, f"the browser measured nothing: {log[-2000:]}"
+    console = [line for line in log.splitlines() if "CONSOLE" in line]
     return json.loads(markup.unescape(found[1])), console
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import neuron_hh
-import numpy as np
+import neuron_vectors
 import shapes
 import worker
 from neuron import h
@@ -47,21 +47,7 @@ def clamp(section: h.Section, current: float) -> h.IClamp:
 
 def recorded(job: worker.Job) -> worker.Run:
     """A Vector per cell, which NEURON fills at every step."""
-    cells = Population(job)
-    _, every = worker.steps(job)
-    # The clamp says on which thread a cell is; else NEURON searches all of them for every vector.
-    pairs = zip(cells.clamps, cells.voltages, strict=True)
-    vectors = [h.Vector().record(clamp, reference) for clamp, reference in pairs]
-
-    def collect():
-        return np.stack([np.asarray(x)[every::every] for x in vectors], axis=-1)
-
-    def run():
-        h.finitialize(worker.V_START)
-        cells.pc.psolve(job["ms"])
-        return collect
-
-    return run
+    return neuron_vectors.in_vectors(Population(job), job, worker.V_START)
 
 
 def variants(job: worker.Job) -> worker.Variants:

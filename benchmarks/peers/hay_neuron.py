@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hay_shape
-import numpy as np
+import neuron_vectors
 import worker
 from neuron import h
 
@@ -115,20 +115,7 @@ def compiled(mods: str) -> Path:
 
 def recorded(job: worker.Job) -> worker.Run:
     """A Vector per cell, which NEURON fills at every step."""
-    cells = Population(job)
-    _, every = worker.steps(job)
-    pairs = zip(cells.clamps, cells.voltages, strict=True)
-    vectors = [h.Vector().record(clamp, reference) for clamp, reference in pairs]
-
-    def collect():
-        return np.stack([np.asarray(x)[every::every] for x in vectors], axis=-1)
-
-    def run():
-        h.finitialize(hay_shape.V_START)
-        cells.pc.psolve(job["ms"])
-        return collect
-
-    return run
+    return neuron_vectors.in_vectors(Population(job), job, hay_shape.V_START)
 
 
 def variants(job: worker.Job) -> worker.Variants:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 
+import neuron_vectors
 import nmodl
 import numpy as np
 import worker
@@ -84,20 +85,7 @@ def gathered(job: worker.Job) -> worker.Run:
 def recorded(job: worker.Job) -> worker.Run:
     """A Vector per cell, which NEURON fills at every step."""
     cells = Population(job)
-    _, every = worker.steps(job)
-    # The clamp says on which thread a cell is; else NEURON searches all of them for every vector.
-    pairs = zip(cells.clamps, cells.voltages, strict=True)
-    vectors = [h.Vector().record(clamp, reference) for clamp, reference in pairs]
-
-    def collect():
-        return np.stack([np.asarray(x)[every::every] for x in vectors], axis=-1)
-
-    def run():
-        h.finitialize(cells.v)
-        cells.pc.psolve(job["ms"])
-        return collect
-
-    return run
+    return neuron_vectors.in_vectors(cells, job, cells.v)
 
 
 def adaptive(job: worker.Job, threads: int, local: bool) -> worker.Run:
