@@ -22,8 +22,7 @@ from neurojax.io.rig import (
     native,
 )
 from neurojax.io.source import NATIVE, OTHER, Asked, Clamp, convert, origin, quantity, spelled
-from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
+from neurojax.io.sweeps import clamped, traces_from
 from neurojax.recording.trace import RecordingError, Trace
 
 
@@ -54,18 +53,15 @@ def traces_of(recording: Recording, asked: Asked) -> list[Trace]:
         recording.path,
         (
             {
-                "clamp": clamp,
                 "dt_ms": recording.dt_ms,
-                "v_mV": m if clamp == "current" else c,
-                "i_pA": c if clamp == "current" else m,
                 "name": recording.name,
                 "sweep": k,
-                "holding": holding_of(c, recording.dt_ms) if holding is None else holding,
-                "commanded": not is_measured(c),
                 "origin": source,
                 "warnings": tuple(told.sentences),
                 "start_ms": start,
             }
+            | clamped(clamp, m, c)
+            | ({} if holding is None else {"holding": holding})
             for k, (m, c, start) in enumerate(zip(measured, command, starts, strict=True))
         ),
     )

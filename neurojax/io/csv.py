@@ -19,7 +19,6 @@ from neurojax.io.source import (
     reading,
 )
 from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import RecordingError, Trace
 
 _LAYOUT = (
@@ -72,7 +71,6 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
             for c, kind, to in ((v, "voltage", "mV"), (i, "current", "pA"))
         )
         dt_ms = float(f"{even_dt(t_ms, where):.9g}")  # 0.05, not 0.05000000000000001
-        command = i_pA if clamp == "current" else v_mV
         drafts.append(
             {
                 "clamp": clamp,
@@ -81,8 +79,6 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
                 "i_pA": i_pA,
                 "name": path.stem,
                 "sweep": number,
-                "holding": holding_of(command, dt_ms),
-                "commanded": not is_measured(command),
                 "origin": source,
             }
         )

@@ -20,7 +20,6 @@ from neurojax.io.source import (
     sha256,
 )
 from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 from neurojax.units import factor
 
@@ -65,7 +64,6 @@ def read_ibw(path: Path, asked: Asked) -> list[Trace]:
     clamp = asked.clamp or "current"
     v_mV = convert(v.samples, v.unit, "mV", str(v.path))
     i_pA = convert(i.samples, i.unit, "pA", str(i.path))
-    command = i_pA if clamp == "current" else v_mV
     name, sweep = _name_and_sweep(v.path)
     draft = {
         "clamp": clamp,
@@ -74,8 +72,6 @@ def read_ibw(path: Path, asked: Asked) -> list[Trace]:
         "i_pA": i_pA,
         "name": name,
         "sweep": sweep,
-        "holding": holding_of(command, v.dt_ms),
-        "commanded": not is_measured(command),
         "origin": Origin(
             str(v.path),
             "IBW",

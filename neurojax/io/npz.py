@@ -18,7 +18,6 @@ from neurojax.io.source import (
     sha256,
 )
 from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
 _LAYOUT = "`P__V_mV`, `P__I_pA` (or nA) and `P__dt_ms` for each protocol P"
@@ -96,7 +95,6 @@ def _traces(
     voltage_unit, current_unit = asked.unit_of("voltage", v.unit), asked.unit_of("current", i.unit)
     v_mV = convert(v.rows, voltage_unit, "mV", f"{where}, {v.key}")
     i_pA = convert(i.rows, current_unit, "pA", f"{where}, {i.key}")
-    commands = i_pA if clamp == "current" else v_mV
     dt_ms = float(_number(dt, f"{where}, dt_ms"))
     if not np.isfinite(np.ravel(sweeps).astype(float)).all():
         raise RecordingError(f"{where}: {protocol}__sweep is not finite; expected whole numbers")
@@ -110,8 +108,6 @@ def _traces(
                 "i_pA": i_pA[k],
                 "name": protocol,
                 "sweep": int(sweeps[k]),
-                "holding": holding_of(commands[k], dt_ms) if commands.size and dt_ms > 0 else 0.0,
-                "commanded": not is_measured(commands[k]),
                 "origin": source,
             }
             for k in range(len(sweeps))

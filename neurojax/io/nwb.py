@@ -22,8 +22,7 @@ from neurojax.io.source import (
     origin,
     reading,
 )
-from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
+from neurojax.io.sweeps import clamped, traces_from
 from neurojax.recording.trace import Origin, RecordingError, Trace
 
 # NWB writes its units as words.
@@ -139,15 +138,10 @@ def _draft(
         command, told = with_bias(command, dt_ms, bias_pA)
         held += told
     began = getattr(response.series, "starting_time", None)
-    return {
-        "clamp": clamp,
+    return clamped(clamp, measured, command) | {
         "dt_ms": dt_ms,
-        "v_mV": measured if clamp == "current" else command,
-        "i_pA": command if clamp == "current" else measured,
         "name": name,
         "sweep": sweep,
-        "holding": holding_of(command, dt_ms),
-        "commanded": not is_measured(command),
         "origin": source,
         "warnings": tuple(held),
         "start_ms": None if began is None else 1e3 * float(began) + response.start * dt_ms,

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from neurojax.io.source import NATIVE, OTHER, Asked, Clamp, convert, origin, quantity
-from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of, is_measured
+from neurojax.io.sweeps import clamped, traces_from
+from neurojax.recording.command import holding_of
 from neurojax.recording.trace import RecordingError, Trace
 
 
@@ -48,15 +48,11 @@ def read_nwb_1(path: Path, file: h5py.File, asked: Asked) -> list[Trace]:
             what = OTHER[clamp]
             measured = convert(measured, asked.unit_of(what, unit), NATIVE[what], where)
             drafts.append(
-                {
-                    "clamp": clamp,
+                clamped(clamp, measured, command)
+                | {
                     "dt_ms": dt_ms,
-                    "v_mV": measured if clamp == "current" else command,
-                    "i_pA": command if clamp == "current" else measured,
                     "name": name,
                     "sweep": sweep,
-                    "holding": holding_of(command, dt_ms),
-                    "commanded": not is_measured(command),
                     "origin": source,
                     "start_ms": start_ms,
                     "warnings": tuple(told),

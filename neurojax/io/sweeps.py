@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.recording.command import holding_of, is_measured
 from neurojax.recording.trace import RecordingError, Trace
 
 _KEPT = 0.3
@@ -22,10 +23,17 @@ _SILENT_MS = 2.0
 """Zeros at the end of a sweep for so long, where nothing was zero before, were never measured."""
 
 
+def clamped(clamp: str, measured: np.ndarray, command: np.ndarray) -> dict[str, Any]:
+    """The fields of a sweep (mV, pA) under a clamp, of what was measured and what was commanded."""
+    v_mV, i_pA = (measured, command) if clamp == "current" else (command, measured)
+    return {"clamp": clamp, "v_mV": v_mV, "i_pA": i_pA}
+
+
 def traces_from(path: object, drafts: Iterable[dict[str, Any]]) -> list[Trace]:
     """Traces of the fields of each sweep; what had to be left out or cut is in their `warnings`.
 
-    Raises RecordingError, as `Trace` does, where no sweep is left.
+    `holding` and `commanded` need not be among the fields: the command tells them. Raises
+    RecordingError, as `Trace` does, where no sweep is left.
     """
     traces, lost, first = [], [], None
     for draft in drafts:
@@ -46,6 +54,12 @@ def traces_from(path: object, drafts: Iterable[dict[str, Any]]) -> list[Trace]:
 def _whole(draft: dict[str, Any]) -> Trace:
     """The trace of a sweep, without the end that was never measured."""
     v, i = (np.asarray(draft[key], np.float64) for key in ("v_mV", "i_pA"))
+    fields = dict(draft)
+    command, dt_ms = i if draft["clamp"] == "current" else v, draft["dt_ms"]
+    if command.ndim == 1 and command.size and dt_ms > 0:  # else it is no trace
+        fields.setdefault("commanded", not is_measured(command))
+        if "holding" not in fields:
+            fields["holding"] = holding_of(command, dt_ms)
     said: list[str] = []
     if v.ndim == i.ndim == 1 and v.size != i.size:
         n, longer = min(v.size, i.size), max(v.size, i.size)
@@ -58,7 +72,6 @@ def _whole(draft: dict[str, Any]) -> Trace:
             said.append(f"cut after {n} of {v.size} samples, as the rest {why}: stopped by hand?")
             v, i = v[:n], i[:n]
     told = tuple(f"sweep {draft.get('sweep', 0)}: {s}" for s in said)
-    fields: dict[str, Any] = dict(draft)
     fields.update(v_mV=v, i_pA=i, warnings=(*draft.get("warnings", ()), *told))
     return Trace(**fields)
 

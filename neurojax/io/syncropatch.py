@@ -17,7 +17,6 @@ import numpy as np
 
 from neurojax.io.source import Asked, convert, even_dt, origin, quantity, reading
 from neurojax.io.sweeps import traces_from
-from neurojax.recording.command import holding_of
 from neurojax.recording.trace import RecordingError, Trace
 
 _NAME = re.compile(r"(?P<plate>.+)-(?P<well>[A-P]\d\d)(?P<rest>(?:-[^-]+)*)")
@@ -70,7 +69,6 @@ def read_syncropatch(path: Path, asked: Asked) -> list[Trace]:
         "i_pA": convert(current, i_unit, "pA", str(path)),
         "name": f"{plate}-{found['well']}{re.sub('-sweep[0-9]+', '', found['rest'])}",
         "sweep": int(sweep[1]) if sweep else 0,
-        "holding": holding_of(v_mV, dt_ms),
         "origin": origin(path, "SyncroPatch", f"well {found['well']}; command {told.name!r}"),
     }
     return traces_from(path, [draft])
