@@ -37,6 +37,8 @@ def test_a_trace_knows_its_times():
         ({"v_mV": np.zeros((2, 3))}, r"v_mV has shape \(2, 3\); expected one "),
         ({"i_pA": [0.0, np.nan, np.inf]}, r"i_pA is not finite at 2 samples, first at sample 1"),
         ({"v_mV": [1.0, 2.0]}, "v_mV has 2 samples but i_pA has 1000"),
+        ({"holding": float("inf")}, "holding is inf; expected a finite number"),
+        ({"window": (5.0, 1.0)}, r"window is \(5.0, 1.0\); expected \(on, off\) in ms"),
     ],
 )
 def test_a_bad_trace_says_file_sweep_and_field(changes, message):

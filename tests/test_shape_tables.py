@@ -1,11 +1,14 @@
 """Cells with compartments in model files: their shapes, and what differs along them."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidLeak, SquidNa
+from neurojax.membrane.cable import Implicit
 from neurojax.model import ModelError, parse_model, to_toml
 
 SHAPE = """
@@ -66,6 +69,35 @@ def test_any_cell_comes_back_from_its_text():
     many = nj.replace(cell, {"na.g_bar": np.array([[1.0, 2.0]])})
     with pytest.raises(ValueError, match="a model file holds one cell"):
         to_toml(many)
+
+
+@nj.pytree
+class Steady:
+    """A density of one's own."""
+
+    def __call__(self, path):
+        return path * 0 + 1
+
+
+def test_what_no_model_file_could_say_is_refused():
+    cell = parse_model(SHAPE + CHANNELS).cell
+    k = cell.density["k"]
+
+    def painted(**changes):
+        return replace(cell, density=cell.density | {"k": replace(k, **changes)})
+
+    refused = [
+        (replace(cell, implicit=Implicit(0.7, (1.0,))), "implicit: a model file knows damped, "),
+        (replace(cell, electrode_at=np.arange(2)), r"electrode_at has shape \(2,\): .* one cell"),
+        (replace(cell, diameter=np.ones((4, 2))), r"diameter has shape \(4, 2\): .* one cell"),
+        (replace(cell, celsius=np.inf), "celsius = inf is not finite"),
+        (painted(numbers=np.arange(4.0), functions={}), "differs within the region 'dendrite'"),
+        (painted(functions={"": k.functions["dendrite"]}), "has functions by region"),
+        (painted(functions={"dendrite": Steady()}), "no model file could name a Steady"),
+    ]
+    for other, message in refused:
+        with pytest.raises(ValueError, match=message):
+            to_toml(other)
 
 
 def test_a_traced_neuron_is_named_by_its_file(tmp_path):

@@ -15,9 +15,9 @@ from neurojax.channels import (
 )
 from neurojax.engine import runner
 from neurojax.engine.gpu.lanes import culprits
-from neurojax.engine.observables import observe
 from neurojax.membrane.electrode import voltage_clamp
-from neurojax.membrane.stochastic import Counted, Langevin, as_noisy
+from neurojax.membrane.observables import observe
+from neurojax.membrane.stochastic import Counted, Langevin, Noisy, as_noisy
 
 UM2 = 1e-8  # cm2
 
@@ -308,3 +308,11 @@ def test_how_many_channels_there_are_is_said_in_one_way():
     for both in ({}, {"gamma_pS": 20.0, "n_channels": 100}):
         with pytest.raises(ValueError, match="give either gamma_pS, the conductance of a single"):
             nj.stochastic(squid(), **both)
+
+
+def test_what_moves_by_chance_has_no_propagator():
+    with pytest.raises(TypeError, match="CountedSquidKScheme moves by chance"):
+        as_noisy(SquidK(), 5).propagator(np.zeros(()), 0.1)
+    for moves in (Noisy._some, Noisy._moved):
+        with pytest.raises(TypeError, match="make it Counted or Langevin"):
+            moves(as_noisy(SquidK(), 5), *[None] * 3)
