@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Fold
-from neurojax.engine.observables import amplifier_potential
 from neurojax.fit.task import Task
 from neurojax.loss import soft_dtw
 from neurojax.membrane.channel import pytree, static
 from neurojax.membrane.compartment import Cell
+from neurojax.membrane.observables import amplifier_potential
 from neurojax.membrane.pipette import pipette_of
 from neurojax.recording.trace import Trace
 

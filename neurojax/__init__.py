@@ -13,7 +13,6 @@ from neurojax.engine.folds import (
     Squares,
     total,
 )
-from neurojax.engine.observables import observables
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.membrane import electrode, extracellular
@@ -41,6 +40,7 @@ from neurojax.membrane.events import Events, poisson
 from neurojax.membrane.ghk import ConstantField
 from neurojax.membrane.ions import Ion, elementary_charges
 from neurojax.membrane.markov import Scheme, as_scheme
+from neurojax.membrane.observables import observables
 from neurojax.membrane.path_names import parameters, replace
 from neurojax.membrane.pipette import Pipette
 from neurojax.membrane.profiles import Exponential

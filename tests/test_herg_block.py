@@ -11,9 +11,9 @@ from scipy.linalg import expm
 
 import neurojax as nj
 from neurojax.channels import HergBlock
-from neurojax.engine import held
 from neurojax.fit import Block, drug_binding
 from neurojax.fit.hierarchical import drug_block, drug_problem, drugs
+from neurojax.theory import held_scheme
 
 VERAPAMIL = {"Kmax": 1.694e6, "Ku": 8.165e-4, "n": 1.043, "halfmax": 3.356e8, "Vhalf": -97.08}
 """The optimum of Chang et al. 2017, as the dofetilide of the channel's defaults."""
@@ -68,7 +68,7 @@ def parameters(channel):
 def test_the_scheme_is_the_published_one(x64, drug):
     for channel in (HergBlock(), HergBlock(**VERAPAMIL)):
         for v in (-120.0, -80.0, -20.0, 0.0, 40.0):
-            found = np.asarray(held.generator(channel, v, drug=jnp.asarray(drug)))
+            found = np.asarray(held_scheme.generator(channel, v, drug=jnp.asarray(drug)))
             expected = published(v, drug, **parameters(channel))
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
     no_drug = channel.steady_state(jnp.asarray(-80.0), drug=jnp.zeros(()))
@@ -98,14 +98,14 @@ def test_a_clamped_cell_is_an_independent_solution(x64):
 
 
 def test_powers_of_a_step_are_the_exponential(x64):
-    A = held.generator(HergBlock(), jnp.array([-80.0, 0.0]), drug=jnp.asarray(10.0))
+    A = held_scheme.generator(HergBlock(), jnp.array([-80.0, 0.0]), drug=jnp.asarray(10.0))
     for t in (0.1, 20.0, 1500.0):
-        P = np.asarray(held.propagator(A, t))
+        P = np.asarray(held_scheme.propagator(A, t))
         for k in range(2):
             np.testing.assert_allclose(P[..., k], expm(np.asarray(A[..., k]) * t), atol=1e-10)
-    step, x = held.propagator(A, 0.5), jnp.full((9, 2), 1 / 9)
-    doubled, row = held.doublings(step, 37), jnp.ones((9, 2)).at[3].set(5.0)
-    read = held.applied(held.readings(doubled, row, first=2, stride=5, count=8), x)
+    step, x = held_scheme.propagator(A, 0.5), jnp.full((9, 2), 1 / 9)
+    doubled, row = held_scheme.doublings(step, 37), jnp.ones((9, 2)).at[3].set(5.0)
+    read = held_scheme.applied(held_scheme.readings(doubled, row, first=2, stride=5, count=8), x)
     for k in range(2):
         for n, found in enumerate(np.asarray(read[:, k])):
             after = expm(np.asarray(A[..., k]) * 0.5 * (2 + 5 * n)) @ np.full(9, 1 / 9)

@@ -12,7 +12,7 @@ from neurojax.channels import (
     SquidLeak,
     SquidNa,
 )
-from neurojax.engine.observables import check_observables, observables, observe
+from neurojax.membrane.observables import check_observables, observables, observe
 
 pytestmark = pytest.mark.smoke
 

@@ -18,7 +18,7 @@ from neurojax.channels import (
     SynapseGabaB,
     SynapseNmda,
 )
-from neurojax.engine.observables import observe
+from neurojax.membrane.observables import observe
 
 PULSE, DT, END = 1.0, 0.02, 400.0
 """A vesicle, as the papers have it: 1 mM for 1 ms."""

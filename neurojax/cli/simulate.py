@@ -17,13 +17,13 @@ from neurojax.cli.deliver import check_writable
 from neurojax.cli.parameters import settings
 from neurojax.cli.pictures import check_picture, save_picture
 from neurojax.cli.stimulus import Made, Replay, Stimulus, Table, stimuli
-from neurojax.engine.observables import observables, observe
 from neurojax.fit import agreement
 from neurojax.fit.saving import parameter_records
 from neurojax.io import Results, save
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import current_clamp, first_command
 from neurojax.membrane.holding import held_at
+from neurojax.membrane.observables import observables, observe
 from neurojax.membrane.requirements import check_single
 from neurojax.membrane.rest import at_rest, steady_state
 from neurojax.model import Model, load_model

@@ -12,11 +12,11 @@ import numpy as np
 
 from neurojax.engine import scan
 from neurojax.engine.folds import SpikeCount
-from neurojax.engine.observables import check_observables, observe
 from neurojax.explore.javascript import written
 from neurojax.fit.precision import computing, suited
 from neurojax.membrane.compartment import Cell, State, concentrations
 from neurojax.membrane.electrode import Electrode
+from neurojax.membrane.observables import check_observables, observe
 from neurojax.membrane.path_names import settable, substitute
 from neurojax.membrane.requirements import check_ions, check_single
 from neurojax.membrane.rest import steady_current, steady_state

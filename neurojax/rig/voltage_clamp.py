@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from neurojax.engine.observables import check_observables
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell, pools
+from neurojax.membrane.observables import check_observables
 from neurojax.membrane.requirements import check_ions, check_single
 from neurojax.recording.trace import Origin, Trace
 from neurojax.rig.amplifier import Rig

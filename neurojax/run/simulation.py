@@ -17,7 +17,6 @@ from neurojax.engine import prefix, runner, scan
 from neurojax.engine.call import call
 from neurojax.engine.folds import Fold, check_fold
 from neurojax.engine.inputs import ready
-from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.axes import (
     Along,
     aligned,
@@ -32,6 +31,7 @@ from neurojax.membrane.channel import Leaf, check_range, check_real
 from neurojax.membrane.compartment import Cell, State, in_all_compartments, is_finite
 from neurojax.membrane.electrode import Electrode, first_command, is_ideal_clamp, n_steps
 from neurojax.membrane.network import acts, check_network
+from neurojax.membrane.observables import check_observables, observe
 from neurojax.membrane.path_names import Q10
 from neurojax.membrane.requirements import check_ions, check_rates
 from neurojax.membrane.rest import at_rest, steady_state

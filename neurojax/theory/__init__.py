@@ -1,1 +1,1 @@
-"""Closed forms: what thermodynamics alone says of ions, pumps and selectivity."""
+"""Closed forms: ions and pumps at rest, selectivity, cables, a scheme at a held potential."""

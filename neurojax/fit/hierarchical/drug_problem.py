@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.channels import HergBlock
-from neurojax.engine import held, runner
+from neurojax.engine import runner
 from neurojax.fit.hierarchical.drug_block import Course, Means
 from neurojax.fit.precision import computing
 from neurojax.membrane.axes import Along
 from neurojax.membrane.compartment import Cell
 from neurojax.model.space import Space
+from neurojax.theory import held_scheme
 
 CHUNK = 64
 """Fits that are computed at once."""
@@ -101,22 +102,22 @@ def open_at_samples(channel: HergBlock, course: Course, shape: tuple[int, ...]) 
     everywhere = jnp.asarray(1e30)  # nM
 
     def doubled(mV: float, times: int) -> jax.Array:
-        A = held.generator(channel, jnp.broadcast_to(mV, shape), drug=everywhere)
-        return held.doublings(held.propagator(A, course.dt), times)
+        A = held_scheme.generator(channel, jnp.broadcast_to(mV, shape), drug=everywhere)
+        return held_scheme.doublings(held_scheme.propagator(A, course.dt), times)
 
     rest = doubled(course.holding, course.waiting + course.lead + course.after)
     pulse = doubled(course.pulse, course.last + course.rest)
     before = channel.steady_state(jnp.broadcast_to(course.holding, shape), drug=jnp.zeros(()))
     x = jnp.stack([before[k] for k in channel.states])
     row = jnp.stack([jnp.full(shape, channel.conducting.get(k, 0.0)) for k in channel.states])
-    seen = held.readings(pulse, row, course.first, course.stride, course.samples)
+    seen = held_scheme.readings(pulse, row, course.first, course.stride, course.samples)
 
     def sweep(x: jax.Array, _: Any) -> tuple[jax.Array, jax.Array]:
-        open_ = held.applied(seen, x)
-        x = held.repeated(pulse, course.last + course.rest, x)
-        return held.repeated(rest, course.after + course.lead, x), open_
+        open_ = held_scheme.applied(seen, x)
+        x = held_scheme.repeated(pulse, course.last + course.rest, x)
+        return held_scheme.repeated(rest, course.after + course.lead, x), open_
 
-    x = held.repeated(rest, course.waiting + course.lead, x)
+    x = held_scheme.repeated(rest, course.waiting + course.lead, x)
     _, open_ = jax.lax.scan(sweep, x, None, length=course.sweeps)
     return open_.reshape(-1, *shape)
 

@@ -1,7 +1,7 @@
 """drug_binding: how a drug binds to a channel, from the block that it makes, with a bootstrap.
 
 Thousands of fits to resampled cells are one population: each fit at each concentration is a cell
-of it, propagated exactly through the protocol's constant parts (`engine.held`).
+of it, propagated exactly through the protocol's constant parts (`theory.held_scheme`).
 """
 
 from __future__ import annotations

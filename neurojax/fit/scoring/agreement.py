@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from neurojax.engine.observables import observe
 from neurojax.fit.holding import base_mV, check_places, holding_pA, level, patched
 from neurojax.loss import Level
 from neurojax.membrane import pipette
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.holding import Held, held_at
+from neurojax.membrane.observables import observe
 from neurojax.membrane.pipette import before, repeated
 from neurojax.membrane.rest import at_rest
 from neurojax.recording import features
