@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -26,7 +26,7 @@ class Buffer(NamedTuple):
     on: float  # 1/mM/ms
     off: float  # 1/ms
 
-    def filled(self, c: Any) -> Any:
+    def filled(self, c: Leaf) -> Leaf:
         """The part that is bound in equilibrium."""
         return self.on * c / (self.on * c + self.off)
 

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from neurojax.engine.observables import check_observables, observe
 from neurojax.membrane.axes import check_compartments
 from neurojax.membrane.cable import Cable, compartment_at, one_of
 from neurojax.membrane.channel import (
@@ -28,6 +27,7 @@ from neurojax.membrane.channel import (
     static,
 )
 from neurojax.membrane.compartment import Cell, State, is_finite
+from neurojax.membrane.observables import check_observables, observe
 from neurojax.membrane.sums import zero_sum
 from neurojax.recording.spike import PROMINENCE, THRESHOLD, Course, course, follow
 
@@ -69,7 +69,7 @@ class Fold:
         """The carry with one more record, the state `s`."""
         raise TypeError(f"{type(self).__name__} has no update: a fold defines init and update")
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         """The result `[..., *pop]`, from the last carry and the duration of the run (ms)."""
         return carry
 
@@ -103,7 +103,7 @@ def check_fold(name: str, fold: Fold, cell: Cell, records: int) -> None:
             )
 
 
-def results(folds: Several, carries: Carry, duration: Any, cell: Cell, s: State) -> dict[str, Any]:
+def results(folds: Several, carries: Carry, duration: Leaf, cell: Cell, s: State) -> dict[str, Any]:
     """What folds come to, from their last carries and the last state of a run.
 
     NaN of cells that left the finite numbers: what was counted until then is no result. So that
@@ -147,7 +147,7 @@ class SpikeCount(Fold):
         here, begins, _ = follow(carry.course, s.v, jnp, self.threshold, self.prominence)
         return _Counted(carry.number + begins, here)
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return carry.number
 
 
@@ -155,7 +155,7 @@ class SpikeCount(Fold):
 class SpikeRate(SpikeCount):
     """Spikes per second `[*pop]`, Hz, over the whole run."""
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return carry.number / (1e-3 * duration)
 
 
@@ -172,7 +172,7 @@ class Mean(Fold):
         total, records = carry
         return total.plus(observe(cell, s, self.of)), records + 1
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         total, records = carry
         return total.value() / records
 
@@ -220,7 +220,7 @@ class Squares(Fold):
         r = self.residual(cell, s, row)
         return carry.plus((r * r).sum(0))
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return carry.value()
 
     def squares(self) -> SquaredResiduals | None:
@@ -231,11 +231,11 @@ class Squares(Fold):
 class Residuals(Fold):
     """Sum of squared residuals `[*pop]` that only a whole run tells, as the times of its spikes."""
 
-    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+    def residuals(self, carry: Carry, duration: Leaf) -> jax.Array:
         """Weighted residuals `[R, *pop]`, from the last carry and the duration of the run (ms)."""
         raise TypeError(f"{type(self).__name__} has no residuals")
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         r = self.residuals(carry, duration)
         return (r * r).sum(0)
 
@@ -260,7 +260,7 @@ class Several(Fold):
     def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         return {k: p.update(carry[k], cell, s, row[k]) for k, p in self.parts.items()}
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return {k: p.finish(carry[k], duration) for k, p in self.parts.items()}
 
 
@@ -273,7 +273,7 @@ class Total(Several):
 
     weights: dict[str, Leaf]
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return sum(self.weights[k] * x for k, x in super().finish(carry, duration).items())
 
     def squares(self) -> SquaredResiduals | None:
@@ -321,7 +321,7 @@ class At(Fold):
     def update(self, carry: Carry, cell: Cell, s: State, row: Any) -> Carry:
         return self.fold.update(carry, *self._seen(cell, s), row)
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return self.fold.finish(carry, duration)
 
     def squares(self):

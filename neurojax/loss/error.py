@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from neurojax.engine.folds import Squares
-from neurojax.engine.observables import amplifier_current, amplifier_potential
 from neurojax.membrane.channel import pytree
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import resample
+from neurojax.membrane.observables import amplifier_current, amplifier_potential
 from neurojax.recording.trace import Trace
 
 

@@ -168,7 +168,7 @@ class Times(Feature):
         )
 
 
-def along(a: Any, like: jax.Array) -> jax.Array:
+def along(a: Leaf, like: jax.Array) -> jax.Array:
     """a `[..., *pop]`, or `[...]` for all cells, such that it goes with `like` `[..., *pop]`."""
     a = jnp.asarray(a, like.dtype)
     return a.reshape(*a.shape, *[1] * (like.ndim - a.ndim))

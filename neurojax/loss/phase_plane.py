@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
-from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.membrane.channel import Leaf, field, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import amplifier_potential
 from neurojax.membrane.sums import zero_sum
 from neurojax.recording.trace import Trace
 
@@ -54,12 +54,12 @@ class PhasePlane(Residuals):
         along = _shared(0.5 + 0.5 * speed, self.bins[1])
         return v, density.plus(across[:, None] * along[None])
 
-    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+    def residuals(self, carry: Carry, duration: Leaf) -> jax.Array:
         density = self.density(carry, duration)
         off = (density - along(self.target, density)) * self.scale
         return off.reshape(-1, *density.shape[2:])
 
-    def density(self, carry: Any, duration: Any) -> Any:
+    def density(self, carry: Any, duration: Leaf) -> Leaf:
         """The share of records at each place, `[place of v, place of dv/dt, *pop]`."""
         return carry[1].value() * (self.record_ms / duration)
 

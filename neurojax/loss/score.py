@@ -45,7 +45,7 @@ PHASES = (0.15, 0.35, 0.55, 0.8)
 _FOOT_MS = 1.0  # before the peak of the data's first spike its rise is over
 
 
-def robust(x: Any, worst: float = WORST) -> Any:
+def robust(x: Leaf, worst: float = WORST) -> Leaf:
     """A residual whose square is x^2 of small x, |x| of large ones, and levels off at `worst`."""
     return x / jnp.sqrt(1 + jnp.abs(x) + x * x / worst)
 
@@ -148,10 +148,10 @@ class Score(SpikeWatch):
             )
         return found
 
-    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+    def residuals(self, carry: Carry, duration: Leaf) -> jax.Array:
         return jnp.concatenate(list(self.weighted(carry).values()))
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         if self.told == "parts":
             return self.weighted(carry)
         return super().finish(carry, duration)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Carry, Fold
-from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import sampled
 from neurojax.membrane.channel import Leaf, field, pytree
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import amplifier_potential
 from neurojax.recording.trace import Trace
 
 _FAR = 1e9
@@ -71,7 +71,7 @@ class SoftDTW(Fold):
         least = jax.lax.stop_gradient(x.min(0))
         return least - self.gamma * jnp.log(jnp.exp((least - x) / self.gamma).sum(0))
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return carry[len(carry) // 2] / self.records
 
 

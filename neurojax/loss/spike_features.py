@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
-from neurojax.engine.observables import observe
 from neurojax.loss.features import KINDS, NEEDS, Feature, Seen
 from neurojax.loss.spikes import MEASURES, SpikeTable, half_height, rows
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
-from neurojax.membrane.channel import pytree
+from neurojax.membrane.channel import Leaf, pytree
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import observe
 from neurojax.recording.features import spikes as spikes_of
 from neurojax.recording.features import tolerances_of
 from neurojax.recording.trace import Trace
@@ -56,12 +56,12 @@ class SpikeFeatures(Residuals):
             high = jnp.where(rows(self.table.slots, v) == row, jnp.maximum(high, v), high)
         return self.table.update(carry, cell, s, row), high
 
-    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+    def residuals(self, carry: Carry, duration: Leaf) -> jax.Array:
         seen = self.seen(carry, duration)
         each = [feature.residuals(seen) for _, feature in sorted(self.features.items())]
         return jnp.concatenate([r + jnp.zeros_like(seen.found.last) for r in each])
 
-    def seen(self, carry: Any, duration: Any) -> Seen:
+    def seen(self, carry: Any, duration: Leaf) -> Seen:
         """What the features are computed from."""
         (table, high), told = carry, self.table
         stop = jnp.minimum(told.stop_ms, duration)

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
-from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.spikes import rows
 from neurojax.membrane.channel import Leaf, field, pytree, static
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.holding import away_from_rest
+from neurojax.membrane.observables import amplifier_potential
 from neurojax.recording.spike import (
     PROMINENCE,
     THRESHOLD,
@@ -64,14 +64,14 @@ class Mean(NamedTuple):
     total: Any
     number: Any
 
-    def plus(self, x: Any, weight: Any) -> Mean:
+    def plus(self, x: Leaf, weight: Leaf) -> Mean:
         return Mean(self.total + weight * x, self.number + weight)
 
-    def where(self, which: Any, other: Mean) -> Mean:
+    def where(self, which: jax.Array, other: Mean) -> Mean:
         """This where so, else the other."""
         return Mean(*(jnp.where(which, a, b) for a, b in zip(self, other, strict=True)))
 
-    def value(self) -> Any:
+    def value(self) -> Leaf:
         """The mean; of none 0."""
         return self.total / jnp.maximum(self.number, 1.0)
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from neurojax.engine.folds import Carry, Fold
-from neurojax.engine.observables import observe
 from neurojax.membrane.channel import Leaf, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import observe
 from neurojax.recording.features import Spikes
 from neurojax.recording.spike import (
     PROMINENCE,
@@ -154,7 +154,7 @@ class SpikeTable(Fold):
         part = (self.rate - c.slope) / jnp.where(quick, slope - c.slope, 1.0)
         return c.v + (part - 0.5) * jnp.where(part < 0.5, c.v - c.earlier, v - c.v)
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         found = carry.found
         return {k: jnp.where(there(found, k), a, jnp.nan) for k, a in found.table.items()}
 

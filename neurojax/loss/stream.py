@@ -11,6 +11,7 @@ import numpy as np
 from neurojax.engine.folds import Carry, Fold
 from neurojax.membrane.compartment import Cell, State
 from neurojax.membrane.electrode import resample
+from neurojax.membrane.rates import Leaf
 from neurojax.recording.trace import Trace
 
 _BARE = Cell(channels={})  # pyright: ignore[reportCallIssue]
@@ -21,7 +22,7 @@ def sampled(trace: Trace, record_ms: float) -> np.ndarray:
     return np.r_[trace.v_mV[0], resample(trace.v_mV, trace.dt_ms, record_ms, at=1.0)]
 
 
-def carried(fold: Fold, v: Any) -> Carry:
+def carried(fold: Fold, v: Leaf) -> Carry:
     """The last carry of a fold that looks at the potential alone.
 
     v is `[1 + record, *pop]`, mV: before the first record, and at each.
@@ -30,7 +31,7 @@ def carried(fold: Fold, v: Any) -> Carry:
     return _carried(fold, v)
 
 
-def streamed(fold: Fold, v: Any, record_ms: float) -> Any:
+def streamed(fold: Fold, v: Leaf, record_ms: float) -> Any:
     """The result of a fold that looks at the potential alone; see `carried`."""
     return fold.finish(carried(fold, v), (len(v) - 1) * record_ms)
 

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.engine.folds import Carry, Residuals
-from neurojax.engine.observables import amplifier_potential
 from neurojax.loss.features import along
 from neurojax.loss.stream import carried, sampled
 from neurojax.loss.tolerances import chosen_tolerances
 from neurojax.membrane.channel import Leaf, field, pytree
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import amplifier_potential
 from neurojax.membrane.sums import zero_sum
 from neurojax.recording.features import TOLERANCES
 from neurojax.recording.trace import Trace
@@ -83,7 +83,7 @@ class StepResponse(Residuals):
         found = self.features(carry)
         return jnp.stack([found[k] / t for k, t in sorted(self.tolerances.items())])
 
-    def residuals(self, carry: Carry, duration: Any) -> jax.Array:
+    def residuals(self, carry: Carry, duration: Leaf) -> jax.Array:
         value = self.in_tolerances(carry)
         return value - along(self.target, value)
 

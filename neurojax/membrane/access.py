@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.membrane.channel import ParamInfo
+from neurojax.membrane.channel import Leaf, ParamInfo
 from neurojax.units import PA, factor
 
 R_S = ParamInfo(10.0, "MOhm", 0.1, 500.0, "log")
@@ -44,22 +44,22 @@ def none_or(info: ParamInfo) -> ParamInfo:
     return info._replace(low=0.0)
 
 
-def kilohms(R_s_MOhm: Any) -> Any:
+def kilohms(R_s_MOhm: Leaf) -> Leaf:
     """A series resistance in the unit of equations, kOhm: mV over it are uA."""
     return R_s_MOhm * factor("MOhm", "kOhm")
 
 
-def conductance(R_s_MOhm: Any) -> Any:
+def conductance(R_s_MOhm: Leaf) -> Leaf:
     """What couples a membrane to its command through a series resistance, mS."""
     return 1 / kilohms(R_s_MOhm)
 
 
-def left_by(compensation: Any, R_s_MOhm: Any) -> Any:
+def left_by(compensation: Leaf, R_s_MOhm: Leaf) -> Leaf:
     """The series resistance that compensation leaves, MOhm."""
     return R_s_MOhm * (1 - compensation)
 
 
-def drifted(R_s_MOhm: Any, drift: Any, minutes: Any, xp: Any = np) -> Any:
+def drifted(R_s_MOhm: Leaf, drift: Leaf, minutes: Leaf, xp: Any = np) -> Leaf:
     """The series resistance after some minutes, MOhm.
 
     Where drift would make it negative it stays at a tenth. `xp` is the module of the arrays, numpy
@@ -68,21 +68,21 @@ def drifted(R_s_MOhm: Any, drift: Any, minutes: Any, xp: Any = np) -> Any:
     return xp.maximum(R_s_MOhm + drift * minutes, 0.1 * R_s_MOhm)
 
 
-def membrane_side(reading_mV: Any, junction_mV: Any) -> Any:
+def membrane_side(reading_mV: Leaf, junction_mV: Leaf) -> Leaf:
     """The potential at the pipette's mouth, mV, where the amplifier says `reading_mV`."""
     return reading_mV - junction_mV
 
 
-def amplifier_side(v: Any, junction_mV: Any) -> Any:
+def amplifier_side(v: Leaf, junction_mV: Leaf) -> Leaf:
     """What the amplifier says, mV, where the potential at the pipette's mouth is v."""
     return v + junction_mV
 
 
-def arriving(i_cmd: Any, offset_pA: Any) -> Any:
+def arriving(i_cmd: Leaf, offset_pA: Leaf) -> Leaf:
     """What a cell gets of a current that is commanded, uA."""
     return i_cmd - offset_pA * PA
 
 
-def charging(C_pF: Any, slope: Any) -> Any:
+def charging(C_pF: Leaf, slope: Leaf) -> Leaf:
     """The current that charges a capacitance whose potential rises by `slope` mV/ms, pA."""
     return C_pF * slope

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.membrane.cable import ByRegion, Cable, length_constant
-from neurojax.membrane.channel import Channel
+from neurojax.membrane.channel import Channel, Leaf
 from neurojax.morphology import CENTRE, END, START, Section
 from neurojax.morphology.section import cut, places
 from neurojax.units import check_known
@@ -181,7 +181,7 @@ def soma_and_dendrite(
     return assemble(sections, channels, R_i=R_i, **more)
 
 
-def equivalent_diameter(area_um2: Any, half_MOhm: Any, R_i: Any) -> Any:
+def equivalent_diameter(area_um2: Leaf, half_MOhm: Leaf, R_i: Leaf) -> Leaf:
     """Diameter, um, of the cylinder of this side area whose axial resistance from centre to end is
     `half_MOhm`: (2 R_i area / (pi^2 half))^(1/3); R_i in Ohm cm."""
     return np.cbrt(2 * (R_i * 1e4) * area_um2 / (np.pi**2 * half_MOhm * 1e6))

@@ -287,7 +287,7 @@ class Cable(Compartment):
         return paths.straight(self.parents, self.attached, self.length)
 
     # -- one step ---------------------------------------------------------------------------------
-    def placed(self, x: Any, at: Leaf, v: jax.Array) -> jax.Array:
+    def placed(self, x: Leaf, at: Leaf, v: jax.Array) -> jax.Array:
         here = jnp.arange(len(self.parents)).reshape(-1, *[1] * (v.ndim - 1))
         return jnp.where(here == at, x, 0.0)
 
@@ -333,7 +333,7 @@ def _side(length: Any, diameter: Any) -> Any:
     return np.pi * 1e-8 * length * diameter
 
 
-def length_constant(diameter: Any, g: Any, R_i: Any) -> Any:
+def length_constant(diameter: Leaf, g: Leaf, R_i: Leaf) -> Leaf:
     """Of an endless cylinder, um: sqrt(d / (4 R_i g)); g of its membrane in mS/cm2."""
     return 1e4 * np.sqrt(1e-4 * diameter / (4 * g * R_i * factor("Ohm", "kOhm")))
 

@@ -90,7 +90,7 @@ class Cell:
         """A current density of channel `key` where its density is 1, at the density that it has."""
         return i
 
-    def placed(self, x: Any, at: Leaf, v: jax.Array) -> Any:
+    def placed(self, x: Leaf, at: Leaf, v: jax.Array) -> Leaf:
         """What comes into the compartment `at`, in all compartments: 0 elsewhere."""
         return x
 

@@ -31,12 +31,12 @@ class Scaled:
     amplitude: Leaf = field(1.0, axes=())
     holding: Leaf = field(0.0, axes=())
 
-    def at(self, shape: Any) -> Any:
+    def at(self, shape: Leaf) -> Leaf:
         """Its value where the shape has this one, with the axes of the shape and then `[*pop]`."""
         return self.holding + self.amplitude * shape
 
 
-def now(x: Any) -> Any:
+def now(x: Leaf | Scaled) -> Leaf:
     """The value of a field of a tick."""
     return x.at(x.shape) if isinstance(x, Scaled) else x
 

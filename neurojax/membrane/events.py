@@ -50,7 +50,9 @@ class Arrival:
     at: Leaf = field(axes=("step",))
 
 
-def poisson(rate: Any, duration: float, *, seed: Any = 0, weight: Any = 1.0, at: Any = 0) -> Events:
+def poisson(
+    rate: Leaf, duration: float, *, seed: Any = 0, weight: Leaf = 1.0, at: Leaf = 0
+) -> Events:
     """Events by chance: trains `[train]` of rates in Hz, each to the compartment `at`, with weight.
 
     With a seed for each cell `[pop]` every cell has trains of its own. A train is the same whatever

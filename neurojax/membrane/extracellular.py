@@ -109,7 +109,7 @@ def given(v: Float[np.ndarray | Array, "step comp"]) -> Outside:
 
 
 # -- what the cell makes ---------------------------------------------------------------------------
-def membrane_currents(cell: Cable, v: Any) -> PerCompartment:
+def membrane_currents(cell: Cable, v: Leaf) -> PerCompartment:
     """The current that leaves each compartment through its membrane, uA; v is `[comp, *pop]`, mV.
 
     It is what comes along the axis, so that all of a cell add up to nothing. What an electrode
@@ -120,7 +120,7 @@ def membrane_currents(cell: Cable, v: Any) -> PerCompartment:
     return -outflow(cell.tree, cell.axial_conductance(v.ndim), v)
 
 
-def potential(cell: Cable, v: Any, resistances: Any) -> AtPlaces:
+def potential(cell: Cable, v: Leaf, resistances: Leaf) -> AtPlaces:
     """The potential that a cell makes at places, mV, of which these are the `resistances`.
 
     v are its membrane potentials `[comp, *pop]`, in no field but its own.
@@ -131,6 +131,6 @@ def potential(cell: Cable, v: Any, resistances: Any) -> AtPlaces:
     return (table * currents).sum(1)
 
 
-def potentials(cell: Cable, v: Any, resistances: Any) -> InTime:
+def potentials(cell: Cable, v: Leaf, resistances: Leaf) -> InTime:
     """`potential` of every record of v `[record, comp, *pop]`."""
     return jax.lax.map(lambda v: potential(cell, v, resistances), jnp.asarray(v))

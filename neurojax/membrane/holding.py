@@ -33,7 +33,7 @@ class Held(NamedTuple):
     bias: Any  # uA, what it took besides the recording's own holding current
 
 
-def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 0.0) -> Held:
+def held_at(cell: Cell, v: Leaf, holding: Leaf, still: Any = True, minutes: Leaf = 0.0) -> Held:
     """Hold a cell where the amplifier reads v (mV) under its holding current (uA).
 
     They broadcast with the population. Where it is not `still` the cell only begins at v. `minutes`
@@ -56,7 +56,7 @@ def held_at(cell: Cell, v: Any, holding: Any, still: Any = True, minutes: Any = 
     return Held(cell, steady_state(cell, v, pop), bias)
 
 
-def away_from_rest(cell: Cell, v: Any) -> Any:
+def away_from_rest(cell: Cell, v: Leaf) -> Leaf:
     """How far from v (mV) a cell that is held there would rest by itself, mV `[*pop]`.
 
     To first order, where the electrode is. Infinite where it could not rest near v; 0 of a cell

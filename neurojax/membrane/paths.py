@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Int
 
+from neurojax.membrane.rates import Leaf
 from neurojax.membrane.tree import joints
 from neurojax.morphology import CENTRE, END, START
 
@@ -53,7 +54,7 @@ def _steps(
 
 
 def distances(
-    parents: Sequence[int], attached: Sequence[float], length: Any, origin: int
+    parents: Sequence[int], attached: Sequence[float], length: Leaf, origin: int
 ) -> Distances:
     """The way along the tree from the centre of one compartment to those of all, um."""
     length = np.asarray(length, float)
@@ -65,7 +66,7 @@ def distances(
 
 
 def centre_of_soma(
-    regions: Sequence[str], parents: Sequence[int], attached: Sequence[float], length: Any
+    regions: Sequence[str], parents: Sequence[int], attached: Sequence[float], length: Leaf
 ) -> int:
     """The compartment of the soma that is nearest to the middle of its longest way.
 
@@ -108,7 +109,7 @@ def orders(
     return order
 
 
-def check_points(points: Any, length: Any) -> None:
+def check_points(points: Any, length: Leaf) -> None:
     """Raise ValueError where start or end are farther from the centre than along the compartment.
 
     Nearer they are in one that bends. Traced ones are taken as they are.
@@ -128,7 +129,7 @@ def check_points(points: Any, length: Any) -> None:
 
 
 def straight(
-    parents: Sequence[int], attached: Sequence[float], length: Any
+    parents: Sequence[int], attached: Sequence[float], length: Leaf
 ) -> Float[np.ndarray, "comp 3 3"]:
     """Start, centre and far end of each compartment, um, of a tree of straight branches in a plane.
 

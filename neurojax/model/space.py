@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.membrane.channel import (
+    Leaf,
     ParamInfo,
     check_is_a_number,
     check_range,
@@ -142,7 +143,7 @@ class Space:
         safe = np.where(log, low, 1.0), np.where(log, high, 1.0)
         return log, np.where(log, np.log(safe[0]), low), np.where(log, np.log(safe[1]), high)
 
-    def values(self, z: Any) -> dict[str, Any]:
+    def values(self, z: Leaf) -> dict[str, Any]:
         """Parameter values by name, `[pop]` each, of the points z `[P, pop]` (or `[P]`)."""
         log, low, high = self._edges()
         at = [low[k] + (high[k] - low[k]) * z[k] for k in range(len(self))]
@@ -152,7 +153,7 @@ class Space:
             for k, (f, a) in enumerate(zip(self.free, at, strict=True))
         }
 
-    def bounded(self, x: Any) -> dict[str, Any]:
+    def bounded(self, x: Leaf) -> dict[str, Any]:
         """Parameter values of points x `[P, pop]` (or `[P]`) without bounds, for your own loop.
 
         z is the logistic function of x: 0 is the middle of the box, and bounds are never reached.
@@ -164,7 +165,7 @@ class Space:
         z = np.clip(self.point(values), 1e-6, 1 - 1e-6)
         return np.log(z / (1 - z))
 
-    def slopes(self, z: Any) -> Any:
+    def slopes(self, z: Leaf) -> Leaf:
         """d value / d z, `[P, pop]`."""
         log, low, high = self._edges()
         values, xp = self.values(z), _numpy_for(z)
@@ -197,7 +198,7 @@ class Space:
         badness = np.broadcast_to(reject(self.values(z)), z.shape[1:])
         return z[:, np.argsort(badness, kind="stable")[:n]]
 
-    def prior_residuals(self, z: Any) -> Any:
+    def prior_residuals(self, z: Leaf) -> Leaf:
         """How many standard deviations priors are missed by, `[Q, pop]`, at points z `[P, pop]`.
 
         Linear in z: the derivative is `prior_slopes`. Their squares add up to -2 log prior.

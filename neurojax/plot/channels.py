@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurojax.membrane.channel import Channel
+from neurojax.membrane.channel import Channel, Leaf
 from neurojax.plot.look import (
     CYCLE,
     FAINT,
@@ -74,7 +74,7 @@ def channel_curves(
 
 @styled
 def observed(
-    t_ms: Any, data: dict[str, Any], stimulus: Any, stimulus_label: str, title: str = ""
+    t_ms: Leaf, data: dict[str, Any], stimulus: Leaf, stimulus_label: str, title: str = ""
 ) -> Figure:
     """What a simulation recorded, one panel for each observable, above the stimulus.
 

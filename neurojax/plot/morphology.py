@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from neurojax.membrane.cable import Cable
+from neurojax.membrane.rates import Leaf
 from neurojax.plot.look import CYCLE, INK, short, styled
 
 _AXES = {"x": 0, "y": 1, "z": 2}
@@ -26,7 +27,7 @@ _COLOURS = LinearSegmentedColormap.from_list("potential", SHADES)
 @styled
 def morphology(
     cell: Cable,
-    values: Any = None,
+    values: Leaf | None = None,
     label: str = "",
     *,
     titles: Sequence[str] = (),
@@ -67,7 +68,7 @@ def morphology(
     return figure
 
 
-def of_compartments(cell: Cable, values: Any) -> np.ndarray:
+def of_compartments(cell: Cable, values: Leaf) -> np.ndarray:
     """Values `[comp]` or `[comp, panel]` as `[comp, panel]`. Raises ValueError for other shapes."""
     n, array = len(cell.parents), np.asarray(values, float)
     if array.ndim not in (1, 2) or array.shape[0] != n:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float, Real
 
+from neurojax.membrane.rates import Leaf
 from neurojax.rig.voltage_clamp import Clamped
 
 PerSweep: TypeAlias = Float[np.ndarray, " sweep"]
@@ -27,7 +28,7 @@ class Boltzmann(NamedTuple):
     amplitude: float
     errors: tuple[float, float, float]  # of the three
 
-    def __call__(self, v: Any):
+    def __call__(self, v: Leaf):
         return self.amplitude / (1 + np.exp(-(np.asarray(v) - self.V_half) / self.k))
 
 

@@ -234,7 +234,7 @@ class FirstLost(Fold):
         count, first = carry
         return count + 1, jnp.where((first < 0) & self._gone(cell, s), count + 1, first)
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return carry[1]
 
     @staticmethod

@@ -127,7 +127,7 @@ class Firing(Fold):
             mean=(total.plus(jnp.where(live, v, 0.0)), records + live),
         )  # fmt: skip
 
-    def finish(self, carry: Carry, duration: Any) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         c = carry
         window = jnp.minimum(self.stop_ms, duration) - self.start_ms
         intervals = jnp.maximum(c.number - 1, 1).astype(c.v.dtype)

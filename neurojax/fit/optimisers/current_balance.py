@@ -20,7 +20,7 @@ from neurojax.engine import runner, scan
 from neurojax.engine.folds import Carry, Fold
 from neurojax.engine.runner import Place
 from neurojax.membrane.axes import batch_shape
-from neurojax.membrane.channel import pytree, static
+from neurojax.membrane.channel import Leaf, pytree, static
 from neurojax.membrane.compartment import Cell, State, channel_current
 from neurojax.membrane.electrode import Electrode
 from neurojax.membrane.path_names import substitute
@@ -132,7 +132,7 @@ class Balance(Fold):
         turned = [(rising, before), (0.0, rising), (0.0, falling), (mean, last), (0.0, mean)]
         return *(jnp.where(row.turn, then, still) for then, still in turned), products
 
-    def finish(self, carry: Carry, duration: Any):
+    def finish(self, carry: Carry, duration: Leaf):
         return carry[-1]
 
 
