@@ -147,7 +147,7 @@ class SpikeCount(Fold):
         here, begins, _ = follow(carry.course, s.v, jnp, self.threshold, self.prominence)
         return _Counted(carry.number + begins, here)
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         return carry.number
 
 
@@ -155,7 +155,7 @@ class SpikeCount(Fold):
 class SpikeRate(SpikeCount):
     """Spikes per second `[*pop]`, Hz, over the whole run."""
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         return carry.number / (1e-3 * duration)
 
 
@@ -172,7 +172,7 @@ class Mean(Fold):
         total, records = carry
         return total.plus(observe(cell, s, self.of)), records + 1
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         total, records = carry
         return total.value() / records
 
@@ -220,7 +220,7 @@ class Squares(Fold):
         r = self.residual(cell, s, row)
         return carry.plus((r * r).sum(0))
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         return carry.value()
 
     def squares(self) -> SquaredResiduals | None:
@@ -273,7 +273,7 @@ class Total(Several):
 
     weights: dict[str, Leaf]
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         return sum(self.weights[k] * x for k, x in super().finish(carry, duration).items())
 
     def squares(self) -> SquaredResiduals | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+
 from neurojax.engine.folds import Squares
 from neurojax.loss.error import Target
 from neurojax.membrane.cable import Cable
@@ -23,7 +25,7 @@ class FieldError(Squares):
     data: Target = field(axes=("record", "place"))
     resistances: Leaf = field(axes=("place", "comp"))
 
-    def residual(self, cell: Cell, s: State, row: Any) -> Any:
+    def residual(self, cell: Cell, s: State, row: Any) -> jax.Array:
         """Weighted errors `[place, *pop]`."""
         assert isinstance(cell, Cable)
         seen = potential(cell, s.v, self.resistances)

@@ -71,7 +71,7 @@ class SoftDTW(Fold):
         least = jax.lax.stop_gradient(x.min(0))
         return least - self.gamma * jnp.log(jnp.exp((least - x) / self.gamma).sum(0))
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         return carry[len(carry) // 2] / self.records
 
 

@@ -88,7 +88,7 @@ class VanRossum(Train):
         total = total + jnp.where(fires, 0.5 + trace * decayed(at) - data, 0.0)
         return new, trace * decayed(step) + jnp.where(fires, decayed(step - at), 0.0), total
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         table, _, total = carry
         return total + self.own + self.missing(table.found)
 
@@ -140,7 +140,7 @@ class Coincidence(Train):
         away = jnp.where(fires, new.found.last - row, 0.0) / self.window_ms
         return new, total + jnp.where(fires, jnp.exp(-0.5 * away**2), 0.0)
 
-    def finish(self, carry: Carry, duration: Leaf) -> Any:
+    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
         table, total = carry
         number = table.found.number
         covered = jnp.minimum(number / duration * self.window_ms * np.sqrt(2 * np.pi), 0.9)
