@@ -273,7 +273,7 @@ class Total(Several):
 
     weights: dict[str, Leaf]
 
-    def finish(self, carry: Carry, duration: Leaf) -> jax.Array:
+    def finish(self, carry: Carry, duration: Leaf) -> Any:
         return sum(self.weights[k] * x for k, x in super().finish(carry, duration).items())
 
     def squares(self) -> SquaredResiduals | None:

@@ -11,8 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.membrane.rates import Leaf
-
 RADIUS = 0.6
 """No step is longer in any coordinate of the unit box."""
 
@@ -28,24 +26,24 @@ def numpy_for(a: Any) -> Any:
     return jnp if isinstance(a, jax.Array) else np
 
 
-def at_bound(z: Leaf, gradient: Leaf) -> Leaf:
+def at_bound(z: Any, gradient: Any) -> Any:
     """Coordinates of the unit box that a bound holds: downhill leads out of the box."""
     return ((z <= 0) & (gradient > 0)) | ((z >= 1) & (gradient < 0))
 
 
-def shortening(longest: Leaf, radius: float = RADIUS) -> Leaf:
+def shortening(longest: Any, radius: float = RADIUS) -> Any:
     """What to multiply a step by whose largest coordinate is `longest`, so that it is no longer."""
     xp = numpy_for(longest)
     return xp.minimum(1.0, radius / xp.maximum(longest, radius))
 
 
-def next_damping(damping: Leaf, better: Leaf, shrink: float = SHRINK, grow: float = GROW) -> Leaf:
+def next_damping(damping: Any, better: Any, shrink: float = SHRINK, grow: float = GROW) -> Any:
     """The damping after a step that led to a better point, or did not."""
     xp = numpy_for(damping)
     return xp.clip(damping * xp.where(better, shrink, grow), LEAST, MOST)
 
 
-def solve(A: Leaf, B: Leaf) -> Leaf:
+def solve(A: Any, B: Any) -> Any:
     """X of A X = B for `[..., P, P]` and `[..., P, R]`; the shortest where A is singular."""
     try:
         return numpy_for(A).linalg.solve(A, B)
