@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sweeps import check_same, results
@@ -39,6 +40,26 @@ def test_tasks_together_are_the_whole(file, tmp_path, whole, monkeypatch):
         cluster._needed("no_such_scheduler")
     with pytest.raises(ValueError, match="expected"):
         cluster._parts(file, tmp_path / "none", 0)
+
+
+def test_each_job_of_an_array_gets_its_part(file, tmp_path, monkeypatch):
+    asked = {}
+
+    class Executor:
+        def __init__(self, **how):
+            asked.update(how)
+
+        def update_parameters(self, **slurm):
+            asked.update(slurm)
+
+        def map_array(self, work, *columns):
+            return [(work, *row) for row in zip(*columns, strict=True)]
+
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=Executor))
+    where, to = str(file), tmp_path / "s"
+    jobs = cluster.submit(where, to, tasks=2, logs="here", timeout_min=5)
+    assert jobs == [(cluster.work, where, str(to), (k, 2)) for k in (1, 2)]
+    assert asked == {"folder": "here", "cluster": None, "timeout_min": 5}
 
 
 @slow
