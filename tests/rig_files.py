@@ -68,6 +68,9 @@ def abf1(path, sweeps, channels, outputs=(), dt_us=100.0, starts=None, floats=Fa
             put("f", 2428 + 4 * at, step)
             for base, value in ((2508, samples), (2588, more), (2136, period), (2216, width)):
                 put("i", base + 4 * at, value)
+        if "leak" in told_of:
+            put("h", 4456 + 2 * k, 1)
+            put("h", 1938, told_of["leak"])
         if "list" in told_of:
             parameter, words = told_of["list"]
             put("h", 3360 + 2 * k, 1)
@@ -127,6 +130,8 @@ def abf2(path, sweeps, channels, outputs=(), version=(2, 6), dt_us=100.0):
         fields += [("hh", 40, int(told["source"] > 0), told["source"])]
         if "trained" in told:
             fields += [("h", 60, 1), ("ff", 82, *told["trained"])]
+        if "leak" in told:
+            fields += [("h", 92, 1), ("h", 104, told["leak"])]
         sections[108].append(packed(256, *fields))
         rows = enumerate(told["epochs"])
         sections[156] += [packed(48, ("hhhffiiii", 0, e, k, *epoch)) for e, epoch in rows]

@@ -1,5 +1,6 @@
 """The command line: what each command does, and the one line told for what a user got wrong."""
 
+import csv
 import os
 import re
 import sys
@@ -275,17 +276,42 @@ def test_fit_writes_results_report_and_model(run, recording, quick_fit, tmp_path
 )
 def test_the_method_is_the_users(run, recording, quick_fit, monkeypatch, arguments, stages):
     monkeypatch.setattr(fit, "certified", lambda *_: [])
-    monkeypatch.setattr(fit, "deliver", lambda *_: 0)
+    monkeypatch.setattr(fit, "deliver", lambda *_: None)
     assert run("fit", recording, "squid", "--sweeps", "1", *arguments).exit_code == 0
     assert quick_fit["stages"] == stages
     assert [t.sweep for t in quick_fit["options"]["held_out"]] == [2]
+
+
+def test_several_cells_are_fitted_one_after_the_other(run, recording, quick_fit, reports, tmp_path):
+    (tmp_path / "broken.csv").write_text("t (ms),v (mV)\n0,-70\n")
+    result = run("fit", "*.csv", "squid", "--sweeps", "1", "--save-model", "m.toml")
+    assert result.exit_code == 1, result.output  # one of them was left out
+    assert "1 of 2 recordings could not be fitted" in result.stderr
+    assert {"fit-cell.h5", "m-cell.toml", "fit.csv"} <= {p.name for p in tmp_path.iterdir()}
+    assert list(reports) == [Path("fit-cell.html")] and not (tmp_path / "fit.h5").exists()
+    broken, whole = csv.DictReader((tmp_path / "fit.csv").read_text().splitlines())
+    assert "no column of current" in broken["problem"] and not broken["verdict"]
+    assert whole["verdict"] == "poor" and float(whole["na.g_bar (mS/cm2)"]) > 0
+    assert "na.g_bar_low (mS/cm2)" in whole and not whole["problem"]
+
+
+def test_recordings_of_one_cell_are_pooled(run, recording, quick_fit, monkeypatch, tmp_path):
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "late.csv").write_bytes(recording.read_bytes())
+    monkeypatch.setattr(fit, "certified", lambda *_: [])
+    monkeypatch.setattr(fit, "deliver", lambda *_: None)
+    assert run("fit", recording, "again", "squid", "--pool", "--sweeps", "2").exit_code == 0
+    assert [(t.name, t.sweep) for t in quick_fit["traces"]] == [("cell", 2), ("late", 2)]
+    failed(run("fit", recording, "again", "sqid", "--sweeps", "2"), "no model 'sqid'")
+    failed(run("fit", recording, "squid", "--summary", "s.csv"), "a table of several cells")
+    failed(run("fit", "c*.csv", "again", "squid", "--summary", "cell.csv"), "is a recording")
 
 
 def test_auto_goes_on_with_the_model_that_predicts_best(run, recording, monkeypatch, tmp_path):
     seen = {}
 
     def compared(models, traces, held_out, **how):
-        seen.update(models=list(models), seconds=how["seconds"])
+        seen.update(models=list(models), seconds=how["seconds"], hold=how["hold"])
         rows = [
             fitting.Compared("bursting", 22, 3.0, 4.0),
             fitting.Compared("cortex", 24, 2.0, 6.0),
@@ -299,10 +325,10 @@ def test_auto_goes_on_with_the_model_that_predicts_best(run, recording, monkeypa
     monkeypatch.setattr(fitting, "compare", compared)
     monkeypatch.setattr(fitting, "resume", resumed)
     monkeypatch.setattr(fit, "certified", lambda *_: [])
-    monkeypatch.setattr(fit, "deliver", lambda done, *_: seen.update(done=done) or 0)
-    result = run("fit", recording, "auto", "--seconds", "80")
+    monkeypatch.setattr(fit, "deliver", lambda done, *_: seen.update(done=done))
+    result = run("fit", recording, "auto", "--seconds", "80", "--hold")
     assert result.exit_code == 0, result.output
-    assert seen["models"] == list(fit.FIRING)
+    assert seen["models"] == list(fit.FIRING) and seen["hold"]
     assert seen["seconds"] == 40.0 and 70.0 < seen["left"] <= 80.0  # this comparison took no time
     told = "chosen: bursting has the least error on the sweeps not fitted: 4 tolerances with 22"
     assert told in result.output and "not tried: fast_spiking" in result.output

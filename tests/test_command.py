@@ -100,6 +100,20 @@ def test_a_test_pulse_is_in_all_sweeps_and_steps_apart_are_no_family():
     assert [t.step_window()[0] for t in together(apart)] == [100.0, 400.0]
 
 
+def test_artefacts_of_spikes_move_no_edge_of_a_measured_step():
+    """At each spike the monitor of the current dips for a millisecond, soon after the onset too."""
+    traces = []
+    for k, height in enumerate((100.0, 300.0, 500.0, 700.0)):
+        command = pulses((15.8, 815.8, height)) + NOISE[k * 10_000 % 20_000 :][:10_000] * 0.6
+        for spike in (17.4, *range(40, 800, 20)) if k else ():
+            command[round(spike / DT) :][:10] -= 1.5 * height
+            command[round(spike / DT) + 10 :][:6] += 1.8 * height
+        traces.append(trace(command, commanded=False, sweep=k))
+    for found in together(traces):
+        assert found.main_step()[:2] == pytest.approx((15.8, 815.8), abs=0.3)
+        assert found.main_step().flat
+
+
 def test_a_train_is_one_stimulus():
     command = pulses(*((100 + 50 * k, 102 + 50 * k, 500.0) for k in range(10)))
     step = trace(command).main_step()

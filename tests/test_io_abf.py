@@ -232,6 +232,23 @@ def test_a_caller_overrules_units_gain_and_command(tmp_path):
     assert quietly(path, current_unit="pA")[0].i_pA.max() == 5.0
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_leak_that_was_subtracted_is_told(version, tmp_path):
+    channels = (("Im", "pA", 0),)
+    output = epochs((1, 50.0, 0, 2000)) | {"unit": "mV", "holding": -70.0, "leak": 4}
+    write = abf1 if version == 1 else abf2
+    path = write(tmp_path / "x.abf", [[step(80.0)]], channels, [output])
+    with pytest.warns(RecordingWarning, match=r"leak was subtracted while recording \(P/4\)"):
+        read(path)
+
+
+def test_a_recorded_command_that_flickers_stands_still(tmp_path):
+    flicker = -105.6 + 0.6 * (np.random.default_rng(0).integers(0, 9, (2, N)) == 0)
+    sweeps = [[membrane(step(0.0)), f] for f in flicker]
+    traces = quietly(abf1(tmp_path / "x.abf", sweeps, CHANNELS, floats=True))
+    assert all(np.ptp(t.i_pA) == 0 and t.step_window()[2] == 0 for t in traces)
+
+
 # -- the cases that were found ---------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "clamp", "holding", "heights", "warned"),

@@ -104,11 +104,17 @@ def test_clipped_current_is_warned_of():
 
 def test_nwb_names_that_do_not_sort_and_a_sick_cell():
     path = recording("raw/99111002.nwb")
-    with pytest.warns(RecordingWarning, match=r"base potential is -15\.0 mV, above -40 mV"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         traces = read(path)
+    told = "\n".join(str(w.message) for w in caught)
+    assert "base potential is -15.0 mV, above -40 mV" in told
+    # Its spikes reach 87 mV from a rest of -15, and five steps of up to -2 nA do nothing to it.
+    assert "reaches 87.0 mV, beyond where sodium reverses" in told
+    assert "in sweep 1, 2, 3, 4, 5 the step moves v_mV hardly" in told
     assert [t.sweep for t in traces] == list(range(1, 17))
     assert traces[1].name == "ic__Step__2" and traces[9].name == "ic__Step__10"
-    assert all("base potential" in t.warnings[0] for t in traces)
+    assert all("base potential" in t.warnings[-1] for t in traces)
     assert traces[0].step_window() == pytest.approx((31.2, 431.2, -2000.0), rel=1e-4)
     with h5py.File(path) as file:
         stored = file["acquisition/ic__Step__2/data"][:]  # in mV, conversion 1e-3 to volts
@@ -663,6 +669,14 @@ def test_what_looks_wrong(changed, message):
     with pytest.warns(RecordingWarning, match=rf"cell.abf.*{message}"):
         (found,) = checked([trace(**changed(trace()))])
     assert any(m for m in found.warnings)
+
+
+def test_a_current_that_rests_like_a_potential_is_told():
+    quiet = np.zeros_like(trace().i_pA)
+    clamped = trace(v=quiet, i=trace().v_mV, clamp="voltage")
+    with pytest.warns(RecordingWarning, match=r"no stimulus|rests and moves like a potential"):
+        (found,) = checked([clamped])
+    assert any("rests and moves like a potential" in m for m in found.warnings)
 
 
 def test_a_sweep_without_step_among_others_is_usual():

@@ -28,6 +28,7 @@ from neurojax.recording.trace import RecordingError, Trace
 from neurojax.report import FitReport, as_results, at_bound, figures_folder
 
 INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 PAGES, TABLES = (".html", ".htm"), (".csv",)
 
@@ -71,8 +72,8 @@ def check_writable(path: Path, suffixes: Sequence[str]) -> None:
         raise OSError(f"{path}: no permission to write into {folder}")
 
 
-def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> int:
-    """Print what was found and write it; returns the exit code."""
+def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> None:
+    """Print what was found and write it."""
     out.print(_parameter_table(done))
     told = None
     for view, a in zip(done.views, done.agreements, strict=True):
@@ -99,8 +100,6 @@ def deliver(done: FitReport, model: Model, outputs: Outputs, out: Console) -> in
         onward = f"neurojax fit --resume {outputs.results} goes on"
         told = f"interrupted: these are the best values so far; {onward}"
         out.print(told, style="yellow", soft_wrap=True)
-        return INTERRUPTED
-    return 0
 
 
 def step_of(trace: Trace) -> float:

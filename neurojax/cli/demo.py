@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from neurojax.cli.deliver import Outputs, deliver
-from neurojax.cli.fit import Work, fit_and_certify
+from neurojax.cli.fit import Work, exit_code, fit_and_certify
 from neurojax.cli.sweeps import divide, prepared
 from neurojax.fit import Certify, Nudge, free_run
 from neurojax.io import example_recording
@@ -63,7 +63,8 @@ def run_demo(
         settings["noise added"] = f"{NOISE_MV} mV"
     work = Work(model, traces, fitted, title, settings, seconds, seed, truth=truth)
     done = fit_and_certify(work, out, stages)
-    return deliver(done, model, outputs, out)
+    deliver(done, model, outputs, out)
+    return exit_code(done)
 
 
 def synthetic_recording(model: Model, seed: int, noise_mV: float = NOISE_MV) -> list[Trace]:

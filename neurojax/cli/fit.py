@@ -1,4 +1,7 @@
-"""`neurojax fit`: read, choose sweeps and a model, fit with a progress bar, hand results over."""
+"""`neurojax fit`: read, choose sweeps and a model, fit with a progress bar, hand results over.
+
+The recordings of a job are of one cell; cells one after the other are in `cli.batch`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from neurojax import fit as fitting
-from neurojax.cli.deliver import Outputs, certified, deliver
+from neurojax.cli.deliver import INTERRUPTED, Outputs, certified, deliver
 from neurojax.cli.parameters import Edits
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.reading import Reading
@@ -42,7 +45,7 @@ _CHOOSING = 0.5  # of the time, in which the models are compared
 class Job:
     """A fit as the user asked for it."""
 
-    recording: str
+    recordings: Sequence[str]  # of one cell
     model: str
     outputs: Outputs
     sweeps: str = ""
@@ -66,16 +69,17 @@ class Job:
             raise ValueError("--seconds and --starts must be positive")
         if self.precision not in ("single", "exact"):
             raise ValueError(f"--precision is {self.precision!r}; expected 'single' or 'exact'")
-        if self.hold and self.model == "auto":
-            raise ValueError("--hold: auto compares models without it; name a MODEL")
+        chosen_stages(self.method, self.starts)
         if self.resume is not None:
             self._check_onward(self.resume)
+        elif self.model != "auto":
+            self.edits.apply(named(self.model))
         self.outputs.check()
 
     def _check_onward(self, path: Path) -> None:
         """Raise ValueError for what a fit that goes on has decided before."""
         anew = Job(
-            "", "", self.outputs, seconds=self.seconds, method=self.method, starts=self.starts,
+            (), "", self.outputs, seconds=self.seconds, method=self.method, starts=self.starts,
             resume=path,
         )  # fmt: skip
         if self != anew:
@@ -123,27 +127,47 @@ class Work:
     clock: Clock = field(default_factory=Clock)
 
 
-def run_job(job: Job, out: Console, err: Console) -> int:
-    """Do it; returns the exit code. Raises ValueError or OSError for what a user can put right."""
+def run_job(job: Job, out: Console) -> FitReport:
+    """Do it, and hand over what was found.
+
+    Raises ValueError or OSError for what a user can put right.
+    """
     job.check()
     stages = chosen_stages(job.method, job.starts)
-    work = _new(job, out, err) if job.resume is None else _onward(job, job.resume)
+    work = _new(job, out) if job.resume is None else _onward(job, job.resume)
     done = fit_and_certify(work, out, stages, job.outputs.results)
-    return deliver(done, work.model, job.outputs, out)
+    deliver(done, work.model, job.outputs, out)
+    return done
 
 
-def _new(job: Job, out: Console, err: Console) -> Work:
-    """A fit of a recording, made ready; of several models that which predicts it best."""
-    traces = job.reading.read(job.recording)
+def exit_code(done: FitReport) -> int:
+    """Of one fit: whether it was interrupted."""
+    return INTERRUPTED if done.fit.interrupted else 0
+
+
+def _read(job: Job) -> list[Trace]:
+    """The sweeps of the recordings of one cell; of several each is named by its file."""
+    if len(job.recordings) == 1:
+        return job.reading.read(job.recordings[0])
+    return [
+        replace(trace, name=f"{Path(path).stem} {trace.name}".removesuffix(f" {Path(path).stem}"))
+        for path in job.recordings
+        for trace in job.reading.read(path)
+    ]
+
+
+def _new(job: Job, out: Console) -> Work:
+    """A fit of a cell's recordings, made ready; of several models that which predicts best."""
+    traces = _read(job)
     names = choices(divide(traces, job.sweeps, job.held_out)[0]) if job.model == "auto" else ()
-    models = {name: load_model(name) for name in names} or {job.model: _named(job.model)}
+    models = {name: load_model(name) for name in names} or {job.model: named(job.model)}
     models = {name: job.edits.apply(model) for name, model in models.items()}
     how = {"stimulus": job.stimulus, "pipette": job.pipette}
     models, traces, notes = prepared(models, traces, out, **how)
     models = {name: job.edits.apply(model, pipette=True) for name, model in models.items()}
     fitted, held_out = divide(traces, job.sweeps, job.held_out)
     settings = {
-        "recording": job.recording,
+        "recording": ", ".join(job.recordings),
         "model": job.model,
         "seconds allowed": job.seconds,
         "method": job.method or "chosen for the recording",
@@ -164,7 +188,7 @@ def _new(job: Job, out: Console, err: Console) -> Work:
         model,
         [t for t in traces if any(t is u for u in (*fitted, *held_out))],
         fitted,
-        title=f"{Path(job.recording).name} fitted with the model {model.name}",
+        title=f"{_called(job.recordings)} fitted with the model {model.name}",
         settings=settings,
         seconds=job.seconds if begun is None else max(0.0, job.seconds - clock.working),
         seed=job.seed,
@@ -173,6 +197,13 @@ def _new(job: Job, out: Console, err: Console) -> Work:
         clock=clock,
         hold=job.hold,
     )
+
+
+def _called(recordings: Sequence[str]) -> str:
+    """The recordings of a title, not too many."""
+    names = [Path(path).name for path in recordings]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _onward(job: Job, path: Path) -> Work:
@@ -202,7 +233,7 @@ def choices(fitted: Sequence[Trace]) -> tuple[str, ...]:
     return FIRING if fires(fitted) else SILENT
 
 
-def _named(name: str) -> Model:
+def named(name: str) -> Model:
     """A model by its name or file. Raises ModelError, with a hint where auto was meant."""
     try:
         return load_model(name)
@@ -230,6 +261,7 @@ def _compared(
             seconds=_CHOOSING * job.seconds,
             seed=job.seed,
             precision=checked(job.precision),
+            hold=job.hold,
             progress=progress,
         )
     out.print(f"[yellow]chosen:[/] {escape(found.sentence())}", soft_wrap=True)

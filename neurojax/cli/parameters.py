@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from neurojax.membrane.path_names import settable, whole_area
 from neurojax.model import Model
-from neurojax.model.space import Space, free
+from neurojax.model.space import WIDER, Space, free
 from neurojax.units import check_known, parse
 
 PIPETTE = "pipette."
@@ -20,7 +20,7 @@ class Edits:
 
     sets: Sequence[str] = ()  # name=value of what is not free
     fixes: Sequence[str] = ()  # name or name=value: no longer free
-    frees: Sequence[str] = ()  # name or name=low:high
+    frees: Sequence[str] = ()  # name, or name=low:high, or that and "because ..."
 
     def apply(self, model: Model, pipette: bool = False) -> Model:
         """The model with them: those of the pipette, or else all others.
@@ -92,17 +92,23 @@ def _freed(texts: Sequence[str], model: Model) -> Model:
     """The model with other free parameters, or other bounds of those that are."""
     known, specs, area = settable(model.cell), {}, whole_area(model.cell)
     for text in texts:
-        name, equals, span = (part.strip() for part in text.partition("="))
+        told, because, why = text.partition(" because ")
+        name, equals, span = (part.strip() for part in told.partition("="))
         check_known(name, known, "parameter", "--free: ")
         ends = span.strip("'\"").split(":")
-        if equals and len(ends) != 2:
-            raise ValueError(f"--free {text!r}: expected name=low:high, such as na.g_bar=50:150")
+        if (equals and len(ends) != 2) or (because and not (equals and why.strip())):
+            raise ValueError(
+                f"--free {text!r}: expected name=low:high, such as na.g_bar=50:150, and for bounds "
+                "wider than declared a word of why: 'na.g_bar=50:2000 because it is overexpressed'"
+            )
         unit = known[name][1].unit
         specs[name] = {
             key: parse(_with_unit(end, ends[1]), unit, f"--free {name}", area)
             for key, end in zip(("low", "high"), ends, strict=False)
             if equals
         }
+        if why.strip():
+            specs[name]["why"] = why.strip()
     if not specs:
         return model
     had = model.space.free if model.space else ()
@@ -111,10 +117,16 @@ def _freed(texts: Sequence[str], model: Model) -> Model:
             raise ValueError(f"--free {name}: follows {led} in this model; free that")
         old = next((f for f in had if f.name == name), None)
         if old is not None:
-            spec.update({"also": old.also, "prior": old.prior, "why": old.why})
+            spec.update({"also": old.also, "prior": old.prior})
+            spec.setdefault("why", old.why)
             spec.setdefault("low", old.low)
             spec.setdefault("high", old.high)
-    new = {f.name: f for f in free(model.cell, specs).free}
+    try:
+        new = {f.name: f for f in free(model.cell, specs).free}
+    except ValueError as error:
+        # What Python calls "why", the command line says in its own words.
+        hint = "wider bounds need a word of why, --free 'name=low:high because ...'"
+        raise ValueError(str(error).replace(WIDER, hint)) from None
     kept = tuple(new.pop(f.name, f) for f in had)
     return replace(model, space=Space((*kept, *new.values())))
 

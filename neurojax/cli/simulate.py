@@ -196,7 +196,7 @@ def _save(
 
 def _picture(name: str, cell: Cell, done: Sequence[Sweep], recorded: bool) -> Figure:
     """Model over data of what is a replay; else what was recorded, sweeps on each other."""
-    views = [SweepView(s.of.data, beside, False) for s in done
+    views = [SweepView(s.of.data, beside, False, given=True) for s in done
              if s.of.data is not None and (beside := _as_sampled(s.trace, s.of.data))]  # fmt: skip
     if views and not recorded:
         return plot.sweep(views[0]) if len(views) == 1 else plot.overview(views)

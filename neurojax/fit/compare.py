@@ -104,6 +104,7 @@ def compare(
     seconds: float,
     seed: int = 0,
     precision: Precision = "single",
+    hold: bool = False,
     progress: Progress | None = None,
     search: Search | None = None,
 ) -> Comparison:
@@ -116,14 +117,19 @@ def compare(
     fitted). Go on with the best by `resume`.
 
     Spiking sweeps are searched on their features, `search` is how; others are fitted as by `fit`,
-    once each, and have a likelihood where their noise is known. Raises ValueError for no model.
+    once each, and have a likelihood where their noise is known. `hold` is as in `fit`. Raises
+    ValueError for no model.
     """
     if not models:
         raise ValueError("no model to compare: give at least one")
     spiking = fires(traces)
     search = search or Search(refine=False, ranges=False)
     racers = [
-        _Racer(name, Task(cell, space, traces, held_out, seed=seed, precision=precision), search)
+        _Racer(
+            name,
+            Task(cell, space, traces, held_out, seed=seed, precision=precision, hold=hold),
+            search,
+        )
         for name, (cell, space) in models.items()
     ]
     end = working_s() + seconds
@@ -175,7 +181,7 @@ class _Racer:
             stages = [s for s in default_stages(task) if not isinstance(s, Certify)]
         self.made = fit(
             task.cell, task.traces, task.space, stages, held_out=task.held_out, seconds=seconds,
-            seed=task.seed, precision=task.precision, progress=told,
+            seed=task.seed, precision=task.precision, hold=task.hold, progress=told,
         )  # fmt: skip
 
     def row(self) -> Compared:

@@ -49,7 +49,7 @@ def _output(path: Path, header: Header, output: HeaderOutput) -> Output:
     """What an output commanded; where that is not known, why."""
     name = output.name or f"output {output.number}"
     try:
-        return Output(name, output.unit, output.number, commands(path, header, output))
+        played, unknown = commands(path, header, output), ""
     except UnknownStimulus as error:
-        flat = [np.full(n, output.holding) for n in header.lengths]
-        return Output(name, output.unit, output.number, flat, str(error))
+        played, unknown = [np.full(n, output.holding) for n in header.lengths], str(error)
+    return Output(name, output.unit, output.number, played, unknown, output.leak)

@@ -85,6 +85,7 @@ class Output(NamedTuple):
     epochs: tuple[Epoch, ...]
     user_list: UserList | None
     played: Played | None
+    leak: str  # how its leak was taken off the current, as "P/4"; "" where it was not
 
 
 class Header(NamedTuple):
@@ -187,6 +188,13 @@ def step_of(data: Bytes, number: int, factor: float, range_V: float, resolution:
             f"{resolution} steps; expected numbers other than 0"
         )
     return gain
+
+
+def leak_of(kind: int, pulses: int) -> str:
+    """How leak was subtracted while recording: the kind is 1 for P/N, 2 by a resistance."""
+    if kind == 2:
+        return "by a resistance"
+    return f"P/{abs(pulses) or 'N'}" if kind == 1 else ""
 
 
 def plausible(value: float) -> float:

@@ -18,6 +18,7 @@ from neurojax.io.abf_fields import (
     Output,
     Played,
     equal_lengths,
+    leak_of,
     plausible,
     step_of,
     timed,
@@ -97,9 +98,10 @@ def _input(data: Bytes, number: int, extended: bool) -> Input:
 
 def _output(data: Bytes, k: int, extended: bool) -> Output:
     source, keeps, after, epochs, listed, played = 0, False, None, (), None, None
+    leak = 0
     if extended and k < 2:
         enabled, source, keeps = (data.one("h", at + 2 * k) for at in (2296, 2300, 2304))
-        source = source if enabled else 0
+        source, leak = source if enabled else 0, data.one("h", 4456 + 2 * k)
         if data.one("h", 3260 + 2 * k) and data.one("f", 3304 + 4 * k) > 0:
             after = plausible(data.one("f", 3312 + 4 * k))
         places = ((2308, "h", 2), (2348, "f", 4), (2428, "f", 4))
@@ -112,7 +114,7 @@ def _output(data: Bytes, k: int, extended: bool) -> Output:
         sweep, channel = data.one("i", 2724 + 4 * k), data.one("h", 2732 + 2 * k)
         played = Played(data.text(2736 + 256 * k, 256), scale, offset, sweep, channel)
     elif not extended and k == data.one("h", 1440):
-        source, keeps = data.one("h", 1438), data.one("h", 1442)
+        source, keeps, leak = data.one("h", 1438), data.one("h", 1442), data.one("h", 1932)
         places = ((1444, "h", 2), (1464, "f", 4), (1504, "f", 4), (1544, "h", 2), (1564, "h", 2))
         epochs = _epochs(data, places, 0)
         if data.one("h", 1966):
@@ -131,6 +133,7 @@ def _output(data: Bytes, k: int, extended: bool) -> Output:
         epochs,
         listed,
         played if source == 2 else None,
+        leak_of(1 if leak else 0, data.one("h", 1938)),
     )
 
 

@@ -19,6 +19,7 @@ from neurojax.io.abf_fields import (
     Played,
     UserList,
     equal_lengths,
+    leak_of,
     plausible,
     step_of,
     timed,
@@ -152,6 +153,7 @@ def _output(data: Bytes, at: int, epochs: Any, lists: dict[int, Any], word: Any)
         Played(word(data.one("i", at + 118)), scale, offset, sweep, channel)
         if source == 2
         else None,
+        leak_of(data.one("h", at + 92), data.one("h", at + 104)),
     )
 
 

@@ -35,6 +35,7 @@ def traces_of(recording: Recording, asked: Asked) -> list[Trace]:
     clamp, response = _response(recording, asked, told)
     unit = asked.unit or asked.unit_of(OTHER[clamp])
     measured = native(recording, response, OTHER[clamp], unit)
+    _tell_of_leak(recording, clamp, response, told)
     command, name, holding = command_of(recording, asked, clamp, response, measured, told)
     others = [
         f"{r.name!r} ({_kind(recording, r)})"
@@ -65,6 +66,16 @@ def traces_of(recording: Recording, asked: Asked) -> list[Trace]:
             for k, (m, c, start) in enumerate(zip(measured, command, starts, strict=True))
         ),
     )
+
+
+def _tell_of_leak(recording: Recording, clamp: Clamp, response: Recorded, told: Told) -> None:
+    """That a current has been made free of leak: a model with one would be fitted to nothing."""
+    leak = {o.leak for o in recording.outputs if o.leak and o.number == response.number}
+    if leak and clamp == "voltage":
+        told.say(
+            f"leak was subtracted while recording ({', '.join(leak)}): the current is without leak "
+            "and capacitive transients, and a model of it needs none (fix its leak at 0)"
+        )
 
 
 def _kind(recording: Recording, channel: Recorded) -> str:

@@ -8,13 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurojax.recording.command import is_measured
+from neurojax.recording.command import Step, is_measured
 from neurojax.recording.trace import Trace
 
 HIGHEST_BASE_MV = -40.0
 LONGEST_DT_MS = 1.0
 SHORTEST_DT_MS = 1e-3
 CLIPPED_RUN = 5
+BEYOND_SODIUM_MV = 65.0
+"""Sodium reverses below: no spike reaches it."""
+
+_LOST = 0.03
+"""A step that moves the cell by less than this part of what others do never reached it."""
 
 
 class RecordingWarning(UserWarning):
@@ -64,6 +69,13 @@ def _of_the_file(traces: list[Trace]) -> Iterator[str]:
                 "v_mV and i_pA look exchanged: i_pA rests like a potential, and v_mV at 0 like a "
                 "current"
             )
+        if clamp == "current":
+            yield from _of_the_electrode(family)
+        elif _like_a_potential(family):
+            yield (
+                "i_pA rests and moves like a potential, under a command of 0 mV: a current clamp "
+                "whose channel is labelled wrong? then unit='mV' with channel="
+            )
         largest = max(float(np.abs(t.i_pA).max()) for t in family)
         if clamp == "current" and 0 < largest < 1e-3:
             yield f"the largest i_pA is {largest:g} pA: amperes or nanoamperes taken for pA?"
@@ -73,6 +85,48 @@ def _of_the_file(traces: list[Trace]) -> Iterator[str]:
             yield f"the largest i_pA is {largest:g} pA, too much for a patch electrode"
         elif clamp == "voltage" and (largest > 1e7 or 0 < largest < 1e-3):
             yield f"the largest i_pA is {largest:g} pA: wrong unit or gain?"
+
+
+def _of_the_electrode(family: list[Trace]) -> Iterator[str]:
+    """What the sweeps of a current clamp tell of the electrode: an offset, steps without effect."""
+    base = float(np.median([_base(t) for t in family]))
+    highest = max(float(t.v_mV.max()) for t in family)
+    if base > HIGHEST_BASE_MV and BEYOND_SODIUM_MV < highest < 250.0:
+        yield (
+            f"the cell rests at {base:.1f} mV and reaches {highest:.1f} mV, beyond where sodium "
+            "reverses: both look too high, by an offset of the electrode? less_junction, or "
+            "--junction-potential, takes one off"
+        )
+    told = [(t.sweep, s.height, _response(t, s)) for t in family for s in [t.main_step()]
+            if s.height < 0 and s.flat]  # fmt: skip
+    most = max((abs(v / i) for _, i, v in told), default=0.0)
+    lost = [(sweep, i, v) for sweep, i, v in told if abs(v / i) < _LOST * most]
+    largest = max((abs(i) for _, i, v in told if abs(v / i) >= 0.5 * most), default=np.inf)
+    lost = [x for x in lost if abs(x[1]) >= 0.5 * largest]
+    if lost:
+        _, i, v = lost[0]
+        yield (
+            f"in sweep {', '.join(str(sweep) for sweep, _, _ in lost)} the step moves v_mV hardly "
+            f"({i:.4g} pA by {v:.2g} mV, where others move it by {1e3 * most:.3g} mV/nA): did it "
+            "reach the cell, or is it another sweep's?"
+        )
+
+
+def _response(trace: Trace, step: Step) -> float:
+    """How far a step moves the potential in its end, mV."""
+    end = trace.v_mV[round((0.9 * step.off + 0.1 * step.on) / trace.dt_ms) :]
+    end = end[: max(1, round(0.1 * (step.off - step.on) / trace.dt_ms))]
+    return float(np.median(end)) - _base(trace) if end.size else np.nan
+
+
+def _like_a_potential(family: list[Trace]) -> bool:
+    """Whether currents under a command that stays at 0 are where membranes rest."""
+    return all(
+        not t.v_mV.any()
+        and -120.0 < float(np.median(t.i_pA)) < -40.0
+        and float(np.abs(t.i_pA).max()) < 150.0
+        for t in family
+    )
 
 
 def _exchanged(family: list[Trace]) -> bool:
@@ -126,17 +180,22 @@ def _of_one(trace: Trace) -> Iterator[tuple[str, str]]:
 
 
 def _of_the_base(trace: Trace) -> Iterator[tuple[str, str]]:
-    """The resting potential, from the samples before the step."""
-    found = trace.steps()
-    # Without a step the first 5 ms, too: the stimulus may be missing in the file, not in the cell.
-    times = (found[0].on,) if found else (5.0, 50.0)
-    base = min(float(np.median(trace.v_mV[: max(1, round(t / trace.dt_ms))])) for t in times)
+    """The resting potential."""
+    base = _base(trace)
     if base > HIGHEST_BASE_MV:
         yield (
             "base",
             f"the base potential is {base:.1f} mV, above {HIGHEST_BASE_MV:g} mV: an unhealthy "
             "cell, an offset, or a wrong unit?",
         )
+
+
+def _base(trace: Trace) -> float:
+    """The resting potential, from the samples before the step, mV."""
+    found = trace.steps()
+    # Without a step the first 5 ms, too: the stimulus may be missing in the file, not in the cell.
+    times = (found[0].on,) if found else (5.0, 50.0)
+    return min(float(np.median(trace.v_mV[: max(1, round(t / trace.dt_ms))])) for t in times)
 
 
 def _clipped(x: np.ndarray) -> float | None:

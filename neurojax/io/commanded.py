@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from neurojax.io.evidence import agree, alive, blocks, follows
+from neurojax.io.evidence import agree, alive, blocks, flickers, follows
 from neurojax.io.rig import Output, Recorded, Recording, Told, inventory, is_other, named, native
 from neurojax.io.source import NATIVE, Asked, Clamp, quantity, spelled
 from neurojax.recording.trace import RecordingError
@@ -27,6 +27,8 @@ def command_of(
         chosen = named(recording, everything, asked.command, "command")
         return _as_command(recording, chosen, clamp, unit), chosen.name, None
     monitor = _monitor(recording, clamp, response)
+    if monitor is not None and flickers(native(recording, monitor, clamp, unit), clamp):
+        monitor = monitor._replace(sweeps=[np.full_like(s, np.median(s)) for s in monitor.sweeps])
     output = _output(recording, clamp, response, unit, told)
     if output is None and monitor is None:
         return _nothing(recording, clamp, response, measured, unit, told)

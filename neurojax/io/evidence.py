@@ -101,3 +101,19 @@ def agree(
         if apart.size:
             worst = max(worst, float(np.quantile(apart, 0.99)))
     return f"{worst:.3g} {'pA' if clamp == 'current' else 'mV'}" if worst > limit else ""
+
+
+def flickers(sweeps: Sequence[np.ndarray], clamp: str) -> bool:
+    """Whether a recorded command only moves between a few neighbouring numbers of its converter.
+
+    It then stood still. A commanded step, however small, comes to the same in each sweep, or lasts.
+    """
+    spread = max(float(np.ptp(s)) for s in sweeps)
+    if not 0 < spread <= 2 * _FLOOR[clamp]:
+        return False
+    if len(np.unique(np.concatenate([np.unique(s) for s in sweeps]))) > 8:
+        return False
+    changes = [np.flatnonzero(np.diff(s)) for s in sweeps]
+    often = any(x.size > 4 for x in changes)
+    alike = all(np.array_equal(x, changes[0]) for x in changes)
+    return often or not alike

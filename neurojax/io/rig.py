@@ -41,6 +41,7 @@ class Output(NamedTuple):
     number: int
     sweeps: list[np.ndarray]
     unknown: str = ""  # why it is not known what it commanded
+    leak: str = ""  # how leak was taken off the current that it drove, as "P/4"
 
 
 class Recording(NamedTuple):

@@ -30,6 +30,8 @@ from neurojax.membrane.path_names import (
 )
 from neurojax.units import check_known, parse
 
+WIDER = 'wider bounds need a word of why, "why": "..."'
+
 
 @dataclass(frozen=True)
 class Free:
@@ -307,7 +309,7 @@ def _check_bounds(name: str, low: float, high: float, info: ParamInfo) -> None:
     try:
         check_range(name, [low, high], info)
     except ValueError as error:
-        raise ValueError(f'{error}: wider bounds need a word of why, "why": "..."') from None
+        raise ValueError(f"{error}: {WIDER}") from None
 
 
 def _numpy_for(z: Any) -> Any:

@@ -18,7 +18,9 @@ from neurojax.plot.look import (
     styled,
 )
 from neurojax.plot.sweep import SweepView, spike_times, together
+from neurojax.recording import features
 from neurojax.recording.command import Step
+from neurojax.recording.excitability import repeats
 from neurojax.recording.trace import Trace
 
 MOST_ROWS = 36
@@ -76,9 +78,8 @@ def _rates(axes: Axes, views: Sequence[SweepView]) -> None:
 
 
 def _mean_at(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of y at each step of current; steps within 2 pA are repeats of one."""
-    level = np.cumsum(np.diff(x, prepend=x[0]) > 2.0)
-    steps = [level == k for k in range(level[-1] + 1)]
+    """The mean of y at each step of current, over its repeats."""
+    steps = repeats(x)
     return np.array([x[k].mean() for k in steps]), np.array([y[k].mean() for k in steps])
 
 
@@ -91,7 +92,6 @@ def firing_rates(views: Sequence[SweepView]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rate(trace: Trace, step: Step) -> float:
-    """Spikes per second (Hz) in a step, one under way at its end among them."""
-    start, stop = step.on, step.off
-    times = spike_times(trace)
-    return float(np.sum((times >= start) & (times <= stop + 2.0)) / (stop - start) * 1e3)
+    """Spikes per second (Hz) of a current-clamp trace in a step."""
+    found = features.spikes(trace.v_mV, trace.dt_ms)
+    return float(features.firing(found, (step.on, step.off)).rate)

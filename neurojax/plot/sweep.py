@@ -21,6 +21,7 @@ from neurojax.recording.trace import Trace
 class SweepView:
     """A measured sweep and the model's free run of it; fitted, or predicted unseen.
 
+    Where the model was given, and no fit made it, it is `given`.
     `keep` are the samples `[sample]` that count, None for all. `shared` is its step as the other
     sweeps of the protocol tell it; see `together`.
     """
@@ -30,6 +31,7 @@ class SweepView:
     fitted: bool = True
     keep: np.ndarray | None = None
     shared: Step | None = None
+    given: bool = False
 
     @property
     def label(self) -> str:
@@ -38,7 +40,7 @@ class SweepView:
 
     @property
     def role(self) -> str:
-        return "fitted" if self.fitted else "predicted"
+        return "as given" if self.given else "fitted" if self.fitted else "predicted"
 
     @property
     def colour(self) -> str:

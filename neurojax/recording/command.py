@@ -244,35 +244,56 @@ def _filtered(levels: np.ndarray) -> np.ndarray:
 
 def _noisy_steps(away: np.ndarray, dt_ms: float) -> list[Step]:
     levels, block = _levels(away, dt_ms)
-    smooth = _filtered(levels)
+    smooth, reach = _filtered(levels), _FILTER // 2
     tolerance = max(5 * _noise(levels), _NOISY_PART * float(np.abs(smooth).max()), 1e-9)
     if np.abs(smooth).max() <= tolerance:
         # No plateau: perhaps a pulse of a few milliseconds, far above the noise.
-        smooth, tolerance = levels, max(10 * _noise(levels), 0.5 * float(np.abs(levels).max()))
+        smooth, reach = levels, 2
+        tolerance = max(10 * _noise(levels), 0.5 * float(np.abs(levels).max()))
         if not (np.abs(levels) > max(tolerance, 1e-9)).any():
             return []
     found = []
     for a, b in _runs(np.abs(smooth) > tolerance, round(_GAP_MS / (block * dt_ms))):
         jumps = np.flatnonzero(np.abs(np.diff(smooth[a:b])) > max(tolerance, 0.1 * np.ptp(smooth)))
-        # A change of level takes two blocks at most: its second half is no other change.
-        inner = [a + 1 + int(k) for n, k in enumerate(jumps) if not n or k - jumps[n - 1] > 2]
-        edges = [_edge(away, levels, k, block) for k in (a, *inner, b)]
+        # A change of level takes two blocks at most: its other half is no other change.
+        inner = [a + 1 + int(k) for n, k in enumerate(jumps)
+                 if 0 < k < b - a - 3 and (not n or k - jumps[n - 1] > 2)]  # fmt: skip
+        edges = [_edge(away, smooth, k, block, reach) for k in (a, *inner, b)]
         found += _noisy_pieces(away, smooth, edges, block, tolerance, dt_ms)
-    return found
+    return _joined(found, tolerance)
 
 
-def _edge(away: np.ndarray, levels: np.ndarray, k: int, block: int) -> int:
-    """The sample at which the command has passed the middle of its change near block k."""
+def _joined(found: list[Step], tolerance: float) -> list[Step]:
+    """Steps that follow each other at one level are one."""
+    out: list[Step] = []
+    for step in found:
+        if out and out[-1].flat and step.flat and out[-1].off == step.on:
+            last = out[-1]
+            if abs(step.height - last.height) <= max(tolerance, _LEVEL * abs(last.height)):
+                longer = max(last, step, key=lambda s: s.off - s.on)
+                out[-1] = Step(last.on, step.off, longer.height)
+                continue
+        out.append(step)
+    return out
+
+
+def _edge(away: np.ndarray, levels: np.ndarray, k: int, block: int, reach: int) -> int:
+    """The sample at which the command has passed the middle of its change near block k.
+
+    The artefact of a spike beside an edge moves what is smoothed by as many blocks as it has: the
+    edge is looked for within so many.
+    """
     before, after = levels[max(k - 2, 0)], levels[min(k + 1, levels.size - 1)]
     if k <= 0 or k >= levels.size:
         return 0 if k <= 0 else away.size
-    first = max(k - 2, 0) * block
-    part = away[first : (k + 2) * block]
+    first = max(k - reach, 0) * block
+    part = away[first : (k + reach) * block]
     middle, up = 0.5 * (before + after), after > before
     passed = part > middle if up else part < middle
-    # The last sample on the near side: noise may cross the middle before.
-    on_near_side = np.flatnonzero(~passed)
-    return first + (int(on_near_side[-1]) + 1 if on_near_side.size else 0)
+    # Where most samples before have not passed and most after have: noise may cross the middle
+    # before, and the artefact of a spike after.
+    most = np.cumsum(np.r_[0, np.where(passed, -1, 1)])
+    return first + int(np.argmax(most))
 
 
 def _noisy_pieces(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from neurojax.recording.command import Step
 from neurojax.recording.features import Features
@@ -56,8 +56,7 @@ def fi_curve(steps: Sequence[Step], found: Sequence[Features]) -> Curve:
     height = np.array([s.height for s, _ in chosen])
     rate = np.array([float(f.firing.rate) for _, f in chosen])
     first = np.array([_first(1e3 / f.firing.intervals) for _, f in chosen])
-    level = np.cumsum(np.diff(height, prepend=height[:1]) > SAME_PA)
-    groups = [level == k for k in range(int(level.max(initial=-1)) + 1)]
+    groups = repeats(height)
     return Curve(
         np.array([height[g].mean() for g in groups]),
         np.array([rate[g].mean() for g in groups]),
@@ -65,6 +64,12 @@ def fi_curve(steps: Sequence[Step], found: Sequence[Features]) -> Curve:
         np.array([_mean(first[g]) for g in groups]),
         np.array([int(g.sum()) for g in groups], int),
     )
+
+
+def repeats(height_pA: Float[np.ndarray, " sweep"]) -> list[Bool[np.ndarray, " sweep"]]:
+    """Which sweeps repeat each step, weakest first; their heights rise from sweep to sweep."""
+    level = np.cumsum(np.diff(height_pA, prepend=height_pA[:1]) > SAME_PA)
+    return [level == k for k in range(int(level.max(initial=-1)) + 1)]
 
 
 def excitability(steps: Sequence[Step], found: Sequence[Features]) -> Excitability:

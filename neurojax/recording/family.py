@@ -78,9 +78,14 @@ def _shared(traces: Sequence[Trace]) -> Step | None:
 
 
 def _takes_part(trace: Trace, shared: Step) -> bool:
-    """Whether a sweep has the protocol's step, of whatever height, and not one across its ends."""
+    """Whether a sweep has the protocol's step, of whatever height, and not one across its ends.
+
+    A measured command may look uneven, or begin late, by the artefacts of spikes on it.
+    """
     if np.isnan(_height(trace, shared)):
         return False
+    if not trace.commanded and _alike(trace.main_step(), shared):
+        return True
     window = (shared.on, shared.off)
     mine = in_window(trace.command, trace.dt_ms, trace.holding, window)
     return mine.flat == shared.flat or mine.height == 0

@@ -19,7 +19,7 @@ from neurojax.membrane.profiles import density_of
 from neurojax.membrane.rest import at_rest
 from neurojax.plot.look import number
 from neurojax.plot.sweep import SweepView
-from neurojax.recording.features import spikes, subthreshold
+from neurojax.recording.features import of_trace, spikes
 from neurojax.recording.trace import Trace
 from neurojax.report import page
 from neurojax.report.content import FitReport
@@ -74,8 +74,7 @@ def _both(views: Sequence[SweepView], of: int) -> list[tuple[Trace, SweepView]]:
 
 def _of(trace: Trace, view: SweepView) -> tuple[float, float, float, float]:
     """Base (mV), resistance (MOhm), time constant (ms) and sag ratio under the view's step."""
-    on, off, height = view.step
-    found = subthreshold(trace.v_mV, trace.dt_ms, (on, off), height)
+    found = of_trace(trace, view.step[:2]).subthreshold
     return (
         float(found.base),
         float(found.resistance_MOhm),
@@ -94,13 +93,9 @@ def _rheobase(both: Sequence[tuple[Trace, SweepView]]) -> float:
     fires = [
         view.step.height
         for trace, view in both
-        if _within(spikes(trace.v_mV, trace.dt_ms).times, view)
+        if int(of_trace(trace, view.step[:2]).firing.number)
     ]
     return min(fires, default=float("nan"))
-
-
-def _within(times: np.ndarray, view: SweepView) -> bool:
-    return bool(((times >= view.step.on) & (times <= view.step.off)).any())
 
 
 def _median(values: Sequence[float]) -> float:

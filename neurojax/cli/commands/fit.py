@@ -23,9 +23,13 @@ from neurojax.cli.reading import (
 
 
 def fit(
-    recording: Annotated[
-        str, typer.Argument(help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP, or a folder of IBW.")
-    ] = "",
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP; files, folders, patterns as "
+            "'cells/*.abf'."
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Argument(
@@ -57,8 +61,15 @@ def fit(
     ] = None,
     frees: Annotated[
         list[str] | None,
-        typer.Option("--free", help="Free between bounds: na.g_bar=20:200. Repeatable."),
+        typer.Option(
+            "--free",
+            help="Free between bounds: na.g_bar=20:200; with bounds wider than declared and why: "
+            "'na.g_bar=20:2000 because it is overexpressed'. Repeatable.",
+        ),
     ] = None,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="All recordings are of one cell: one fit.")
+    ] = False,
     hold: Annotated[
         bool,
         typer.Option("--hold", help="Find the current that holds each sweep where it began."),
@@ -105,15 +116,26 @@ def fit(
     save_model: Annotated[
         Path | None, typer.Option(help="The fitted model, TOML. Default: not written.")
     ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(help="Of several cells, a row for each, CSV. Default: beside the results."),
+    ] = None,
 ) -> None:
-    """Fit a model to a recording; write results (HDF5) and a report (HTML)."""
-    from neurojax.cli import fit
+    """Fit a model to a recording; write results (HDF5) and a report (HTML).
 
-    if resume is None and not (recording and model):
+    Of several recordings each is a cell: fitted one after the other, each for --seconds, its name
+    behind those of its files (fit-cell7.h5), and a table of all. One that cannot be read or fitted
+    costs that one; the exit code is then 1. With --pool they are sweeps of one cell.
+    """
+    from neurojax.cli import batch, fit
+    from neurojax.cli.files import recordings as found
+
+    files = found(recordings or ())
+    if resume is None and not (files and model):
         raise ValueError("name a RECORDING and a MODEL, or --resume a fit.h5")
     job = fit.Job(
         model=model,
-        recording=recording,
+        recordings=tuple(files),
         outputs=fit.Outputs(output, report, save_model),
         sweeps=sweeps,
         held_out=held_out,
@@ -129,4 +151,8 @@ def fit(
         pipette=pipette,
         resume=resume,
     )
-    raise typer.Exit(fit.run_job(job, console.out, console.err))
+    if len(files) > 1 and not pool:
+        raise typer.Exit(batch.run_batch(job, summary, console.out, console.err))
+    if summary is not None:
+        raise ValueError("--summary is a table of several cells; --output has the results of one")
+    raise typer.Exit(fit.exit_code(fit.run_job(job, console.out)))
