@@ -383,6 +383,27 @@ def test_csv_headers_of_other_programs(header, delimiter, tmp_path):
     assert (trace.dt_ms, trace.v_mV[-1], trace.i_pA[-1]) == (pytest.approx(0.1), -51.0, 50.0)
 
 
+@pytest.mark.parametrize(
+    ("head", "row", "end", "encoding"),
+    [
+        ("t (ms),v (mV),i (pA)", '"{:.1f}","{}","{}"', "", "utf-8"),  # all in quotes
+        ("t (ms)\tv (mV)\ti (pA)", "{:.1f}\t{}\t{}", "", "utf-16-le"),  # without a mark
+        ("t (ms),Trace 1 (mV),i (pA)", "{:.1f},{},{}", ",,\n,,\n", "utf-8"),  # empty rows
+        ("t (ms),v (mV),i (pA)", "{:.1f},{},{}", "10.0,,\n10.1,,\n10.2,,\n", "utf-8"),  # stopped
+    ],
+)
+def test_csv_of_other_hands(head, row, end, encoding, tmp_path):
+    v, i = -70 + np.arange(100) % 7, 50.0 * (np.arange(100) >= 50)
+    lines = [row.format(0.1 * k, *cells) for k, cells in enumerate(zip(v, i, strict=True))]
+    (tmp_path / "x.csv").write_bytes("\n".join([head, *lines, end]).encode(encoding))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)
+        (trace,) = read(tmp_path / "x.csv")
+    np.testing.assert_array_equal(trace.v_mV, v)
+    np.testing.assert_array_equal(trace.i_pA, i)
+    assert trace.dt_ms == 0.1
+
+
 def test_csv_columns_that_only_have_units_are_no_sweeps_of_others(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("t (ms),v (mV),i (pA),LED (V)\n" + "0,-70,0,5\n0.1,-70,0,5\n")
@@ -440,6 +461,10 @@ def test_csv_voltage_clamp(tmp_path):
         ("t (ms),v (mV),i (pA)\n0,-70,0\n1,-70,0\n1,-7,0\n9,-7,0\n", "not evenly spaced"),
         ("t (ms),v (mV),i (pA)\n0,-70,0\n3,-70,0\n2,-7,0\n5,-7,0\n", "does not increase"),
         ("t (ms),v (mV),i1 (pA),i2 (pA)\n0,0,0,0\n1,0,0,0\n", "0 columns of current for 'v"),
+        (
+            "t (ms),v (mV),i (pA)\n0,0,-70,1,0,0\n",
+            "row of 6 cells below a header of 3; .*semicolons",
+        ),
         ("sweep,t (ms),v (mV),i (pA)\n0.5,0,0,0\n0.5,1,0,0\n", "whole numbers"),
     ],
 )

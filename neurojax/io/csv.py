@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def read_csv(path: Path, asked: Asked) -> list[Trace]:
         lines = _lines(path)
         skip, cells, delimiter = _header(path, lines)
         skip, columns = _with_units(skip, _columns(cells), lines, delimiter)
-        table = _numbers(path, lines[skip:], delimiter, columns)
+        table = _numbers(path, lines[skip:], delimiter, columns, len(cells))
     clamp = asked.clamp or "current"
     source = origin(path, "CSV", f"columns {', '.join(c.label for c in columns)}")
     drafts = []
@@ -103,7 +103,7 @@ def read_commands(path: Path) -> list[tuple[str, float, np.ndarray, Literal["pA"
             )
         (kind,) = kinds
         to: Literal["pA", "mV"] = "pA" if kind == "current" else "mV"
-        table = _numbers(path, lines[skip:], delimiter, columns, ("time", kind))
+        table = _numbers(path, lines[skip:], delimiter, columns, len(cells), ("time", kind))
     time = next(c for c in columns if c.kind == "time")
     t_ms = convert(table[:, time.place], time.unit, "ms", f"{path}, column {time.label!r}")
     dt_ms = float(f"{even_dt(t_ms, str(path)):.9g}")
@@ -121,6 +121,8 @@ def read_commands(path: Path) -> list[tuple[str, float, np.ndarray, Literal["pA"
 def _lines(path: Path) -> list[str]:
     """The lines of a text in UTF-8 or, as Excel writes it, UTF-16; else in Windows' own code."""
     raw = path.read_bytes()
+    if is_utf_16(raw[:64]):
+        return raw.decode("utf-16-le", errors="replace").splitlines()
     for mark, code in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
         if raw.startswith(mark):
             try:
@@ -128,6 +130,11 @@ def _lines(path: Path) -> list[str]:
             except UnicodeDecodeError:
                 continue
     return raw.decode("cp1252", errors="replace").splitlines()
+
+
+def is_utf_16(head: bytes) -> bool:
+    """Whether a text is in UTF-16 without saying so: every second byte is 0."""
+    return len(head) > 8 and not any(head[1::2]) and all(head[::2])
 
 
 def _header(path: Path, lines: list[str]) -> tuple[int, list[str], str | None]:
@@ -200,10 +207,10 @@ def _column(index: int, cell: str) -> list[tuple[_Column, str]]:
     number = re.search(r"_?(\d+)$", name)
     word = (name[: number.start()] if number else name).lower().replace("_", " ").strip()
     place = int(number[1]) if number else None
-    for kind, words in _NAMES.items():
-        if word in words:
-            return [(_Column(index, kind, place, cell, unit), "")]
     what = quantity(unit)
+    for kind, words in _NAMES.items():
+        if word in words and not (kind == "sweep" and what in _NAMES):  # "Trace 1 (mV)"
+            return [(_Column(index, kind, place, cell, unit), "")]
     return [(_Column(index, what, place, cell, unit), word or "?")] if what in _NAMES else []
 
 
@@ -212,9 +219,13 @@ def _numbers(
     lines: list[str],
     delimiter: str | None,
     columns: list[_Column],
+    width: int,
     needed: Sequence[str] = ("time", "voltage", "current"),
 ) -> np.ndarray:
-    """The table `[row, column]` of the file; columns that nothing names stay empty."""
+    """The table `[row, column]` of the file below a header of `width` cells.
+
+    Columns that nothing names stay empty.
+    """
     counts = {kind: sum(c.kind == kind for c in columns) for kind in _NAMES}
     missing = [kind for kind in needed if not counts[kind]]
     if missing:
@@ -224,21 +235,50 @@ def _numbers(
     used = [c.place for c in columns]
     if delimiter in (";", "\t") and any("," in line for line in lines[:20]):
         lines = [line.replace(",", ".") for line in lines]  # decimal commas
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy's, on a table without rows: said better below
-        try:
-            read = np.loadtxt(lines, delimiter=delimiter, usecols=used, ndmin=2)
-        except ValueError as error:
-            raise RecordingError(
-                f"{path}: {str(error).split(';')[0]} (rows counted from the first line after the "
-                "header); expected a number in every cell, with a decimal point, or with a comma "
-                "where semicolons or tabs part the columns"
-            ) from None
+    first = next((_cells(line)[0] for line in lines if line.strip()), [])
+    while first and not first[-1]:
+        first.pop()
+    if delimiter == "," and len(first) > width:
+        raise RecordingError(
+            f"{path}: a row of {len(first)} cells below a header of {width}; if its numbers have "
+            "decimal commas, semicolons or tabs must part the columns"
+        )
+    try:
+        read = _table(lines, delimiter, used)
+    except ValueError as error:
+        raise RecordingError(
+            f"{path}: {str(error).split(';')[0]} (rows counted from the first line after the "
+            "header); expected a number in every cell, with a decimal point, or with a comma "
+            "where semicolons or tabs part the columns"
+        ) from None
+    times = [k for k, c in enumerate(columns) if c.kind == "time"]
+    while times and read.size and np.isnan(read[-1, times[0]]):  # what a spreadsheet adds
+        read = read[: 1 + int(np.flatnonzero(~np.isnan(read[:, times[0]]))[-1:].max(initial=-1))]
     if read.size == 0:
         raise RecordingError(f"{path}: a header but no samples; expected a row for each sample")
     table = np.full((read.shape[0], max(used) + 1), np.nan)
     table[:, used] = read
     return table
+
+
+def _table(lines: list[str], delimiter: str | None, used: list[int]) -> np.ndarray:
+    """The numbers `[row, column]`; an empty cell is NaN: a sweep may be shorter than others.
+
+    Raises ValueError for a cell that is no number.
+    """
+    how: dict[str, Any] = {"delimiter": delimiter, "usecols": used, "ndmin": 2, "quotechar": '"'}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, on a table without rows: said better elsewhere
+        try:
+            return np.loadtxt(lines, **how)
+        except ValueError:
+            if delimiter is None or not any(2 * delimiter in line for line in lines[-100:]):
+                raise
+            return np.loadtxt(lines, converters=_number, encoding="utf-8", **how)
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell.strip() else float("nan")
 
 
 def _sweeps(path: Path, columns: list[_Column], table: np.ndarray):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from neurojax.io.abf import read_abf
 from neurojax.io.atf import read_atf
-from neurojax.io.csv import read_csv
+from neurojax.io.csv import is_utf_16, read_csv
 from neurojax.io.ibw import read_ibw
 from neurojax.io.npz import read_npz
 from neurojax.io.nwb import read_nwb
@@ -118,7 +118,7 @@ def format_of(path: Path) -> Format:
 
 def _content(head: bytes) -> Format | str | None:
     """What the first bytes of a file are: a format, another kind in words, or None."""
-    if head.startswith(_UTF_16):
+    if head.startswith(_UTF_16) or is_utf_16(head[:64]):
         return BY_NAME["CSV"]
     for found in sorted(FORMATS, key=lambda f: -max(map(len, f.magic), default=0)):
         if head.startswith(found.magic):
