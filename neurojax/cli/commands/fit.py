@@ -21,15 +21,32 @@ from neurojax.cli.reading import (
     WindowOption,
 )
 
+Recordings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP; files, folders, patterns as 'cells/*.abf'."
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Value of what is not free: celsius=34. Repeatable."),
+]
+FixOption = Annotated[
+    list[str] | None,
+    typer.Option("--fix", help="Not free, at a value or the model's: C_m=1. Repeatable."),
+]
+FreeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--free",
+        help="Free between bounds: na.g_bar=20:200; with bounds wider than declared and why: "
+        "'na.g_bar=20:2000 because it is overexpressed'. Repeatable.",
+    ),
+]
+
 
 def fit(
-    recordings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="ABF, ATF, NWB, CSV, NPZ, IBW, HEKA, WCP; files, folders, patterns as "
-            "'cells/*.abf'."
-        ),
-    ] = None,
+    recordings: Recordings = None,
     model: Annotated[
         str,
         typer.Argument(
@@ -51,22 +68,9 @@ def fit(
     unit: UnitOption = "",
     window: WindowOption = "",
     junction_potential: JunctionOption = "",
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Value of what is not free: celsius=34. Repeatable."),
-    ] = None,
-    fixes: Annotated[
-        list[str] | None,
-        typer.Option("--fix", help="Not free, at a value or the model's: C_m=1. Repeatable."),
-    ] = None,
-    frees: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--free",
-            help="Free between bounds: na.g_bar=20:200; with bounds wider than declared and why: "
-            "'na.g_bar=20:2000 because it is overexpressed'. Repeatable.",
-        ),
-    ] = None,
+    sets: SetOption = None,
+    fixes: FixOption = None,
+    frees: FreeOption = None,
     pool: Annotated[
         bool, typer.Option("--pool", help="All recordings are of one cell: one fit.")
     ] = False,
