@@ -115,6 +115,37 @@ DERIVATIVE states { cai' = -(10000)*ica/(2*FARADAY*depth) - (cai - rest)/decay }
 """A pool of calcium that fills and decays."""
 
 
+DIMER = """
+NEURON { SUFFIX dim NONSPECIFIC_CURRENT i }
+PARAMETER { g = 0.001 (S/cm2) }
+ASSIGNED { v (mV) i (mA/cm2) }
+STATE { m d }
+BREAKPOINT { SOLVE kin METHOD sparse i = g*d*v }
+INITIAL { m = 1 d = 0 }
+KINETIC kin {
+    ~ 2 m <-> d (0.5, 0.2)
+}
+"""
+"""Two molecules that become one."""
+
+SYNAPSE = """
+NEURON { POINT_PROCESS syn RANGE tau1, tau2, e, i NONSPECIFIC_CURRENT i }
+PARAMETER { tau1 = 0.5 (ms) tau2 = 5 (ms) e = -5 (mV) }
+ASSIGNED { v (mV) i (nA) g (uS) factor }
+STATE { A (uS) B (uS) }
+INITIAL {
+    LOCAL tp
+    A = 0 B = 0
+    tp = (tau1*tau2)/(tau2 - tau1)*log(tau2/tau1)
+    factor = 1/(-exp(-tp/tau1) + exp(-tp/tau2))
+}
+BREAKPOINT { SOLVE state METHOD cnexp g = B - A i = g*(v - e) }
+DERIVATIVE state { A' = -A/tau1 B' = -B/tau2 }
+NET_RECEIVE(weight (uS)) { A = A + weight*factor B = B + weight*factor }
+"""
+"""A synapse of two exponentials."""
+
+
 def published(name: str) -> Path:
     """A published .mod file; skips the test without it.
 

@@ -1,8 +1,9 @@
-"""All mechanisms of Hay et al. 2011 as one cell of .mod files: NEURON's spikes."""
+"""All mechanisms of Hay et al. 2011 as one cell of .mod files: NEURON's spikes, and slopes."""
 
 import shutil
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from nmodl_files import published
@@ -41,3 +42,30 @@ def test_its_spikes_are_neurons(cell):
     up = np.flatnonzero((v[1:] >= -20) & (v[:-1] < -20))
     times = (up + 1 + (-20 - v[up]) / (v[up + 1] - v[up])) * dt
     np.testing.assert_allclose(times, SPIKES[0.6], atol=0.02)
+
+
+@pytest.mark.slow
+def test_its_gradient_is_that_of_differences(cell, x64):
+    current = np.where(np.arange(240) * 0.025 >= 1, 2e-3, 0.0)
+    wrt = ["nats.g_bar.soma", "ions.ca.decay.soma", "skv.g_bar.soma"]
+    known = nj.parameters(cell)
+    at = np.array([known[name] for name in wrt])
+    off = np.concatenate([np.zeros((1, 3)), 1e-4 * np.eye(3), -1e-4 * np.eye(3)])
+    some = nj.replace(cell, dict(zip(wrt, jnp.asarray((at * (1 + off)).T), strict=True)))
+    error = nj.VoltageError(data=nj.Target(np.full(240, -60.0), np.full(240, 240**-0.5)))
+    of = nj.At(fold=error, place=0)
+    found = nj.gradient(some, nj.current_clamp(current), of=of, wrt=wrt, initial=-75.0)
+    value, slopes = np.asarray(found.value), np.asarray(found.gradient)
+    assert np.isfinite(slopes).all()
+    differences = (value[1:4] - value[4:]) / (2e-4 * at)
+    np.testing.assert_allclose(slopes[:, 0], differences, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_ten_thousand_run_at_once(cell):
+    g_bar = np.linspace(600.0, 1300.0, 10_000)
+    some = nj.replace(cell, {"nats.g_bar.soma": jnp.asarray(g_bar)})
+    current = np.where(np.arange(200) * 0.025 >= 1, 2e-3, 0.0)
+    v = np.asarray(nj.simulate(some, nj.current_clamp(current), initial=-75.0, at=[0]).v)[:, 0]
+    assert v.shape == (200, 10_000) and np.isfinite(v).all()
+    assert np.ptp(v.max(axis=0)) > 5  # more sodium, higher spikes

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nmodl_files import COUPLED, DELAYED, POOL, SCHEME, STEPPED, published
+from nmodl_files import COUPLED, DELAYED, DIMER, POOL, SCHEME, STEPPED, SYNAPSE, published
 from recordings import recording
 
 import neurojax as nj
 from neurojax.engine.gpu import lanes
 from neurojax.membrane.channel import params
+from neurojax.membrane.compartment import environment
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, load_nmodl, load_nmodl_ion
 from neurojax.model.formulas.arrays import NUMPY
@@ -165,11 +166,121 @@ def test_a_pool_follows_its_equation(load, x64):
 
 def test_a_pool_begins_with_its_ion(load):
     ion = load(POOL, load_nmodl_ion)()
-    assert (ion.valence, ion.inside, ion.outside) == (2, 5e-5, 2.0)  # NEURON's
+    assert (ion.valence, ion.inside, ion.outside) == (2, 1e-4, 2.0)  # as INITIAL has it
+    begun = load(POOL.replace("INITIAL { cai = rest }", ""), load_nmodl_ion)()
+    assert begun.inside == 5e-5  # NEURON's
     other = re.sub(r"\b(i|)ca(i|)\b", r"\1x\2", POOL)
     with pytest.raises(nj.model.NmodlError, match="which VALENCE"):
         load(other, load_nmodl_ion)
     assert load(other.replace("WRITE xi", "WRITE xi VALENCE 3"), load_nmodl_ion)().valence == 3
+
+
+def test_a_pool_may_have_another_name_than_its_concentration(load, x64):
+    other = POOL.replace("STATE { cai (mM)", "STATE { ca (mM)").replace("cai' =", "ca' =")
+    other = other.replace("- (cai - rest)/decay", "- (ca - rest)/decay cai = ca")
+    moved = []
+    for text in (POOL, other.replace("INITIAL { cai", "INITIAL { ca")):
+        ion = load(text, load_nmodl_ion)()
+        c = {"ca_i": jnp.asarray(2e-4)}
+        moved.append(float(ion.advance("ca", c, {"ca": jnp.asarray(-2.0)}, 0.5)["ca_i"]))
+    assert moved[0] == moved[1]
+
+
+def test_a_reaction_may_take_two_of_one(load, x64):
+    channel = load(DIMER)()
+    v, x = jnp.zeros(()), {"m": jnp.asarray(0.8), "d": jnp.asarray(0.1)}
+    after = channel.advance(x, v, 0.01)
+    flow = 0.5 * 0.8**2 - 0.2 * 0.1
+    assert float(after["d"] - x["d"]) == pytest.approx(0.01 * flow, rel=2e-2)
+    assert float(after["m"] + 2 * after["d"]) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_two_states_with_a_known_sum_are_one_gate(load):
+    text = SCHEME.replace("STATE { c o i }", "STATE { c o i q z }").replace("gbar*o", "gbar*o*i")
+    text = text.replace("~ o <-> i (0.2, 0.05*b)", "~ q <-> i (b, 1) ~ z << (ik*diam)")
+    text = text.replace("CONSERVE c + o + i = 1", "CONSERVE c + o = 1 CONSERVE i + q = 1")
+    channel = load(text)()
+    assert channel.powers == {"o": 1, "i": 1} and channel.reads == ()  # z is of no use
+    a, b = np.exp(np.asarray(V) / 25), np.exp(-np.asarray(V) / 20)
+    np.testing.assert_allclose(channel.steady_state(V)["o"], a / (a + b), rtol=1e-5)
+
+
+def test_linear_equations_are_solved(load):
+    text = SCHEME.replace("KINETIC kin", "LINEAR kin").replace("METHOD sparse ", "")
+    text = text.replace("~ c <-> o (a, b)", "~ a*c = b*o").replace(
+        "~ o <-> i (0.2, 0.05*b)", "~ 0.2*o - 0.05*b*i = 0"
+    )
+    channel = load(text.replace("CONSERVE c + o + i = 1", "~ c + o + i = 1"))()
+    theirs = load(SCHEME)()
+    x = theirs.steady_state(V)
+    np.testing.assert_allclose(channel.current(V, {}), theirs.current(V, x), rtol=2e-5)
+
+
+def test_the_diameter_is_the_compartments(load):
+    text = DELAYED.replace("n^4", "n^4*10/diam").replace("ASSIGNED {", "ASSIGNED { diam (um)")
+    channel = load(text)()
+    assert channel.reads == ("temperature", "diameter")
+    v = V[:2]
+    x = {"n": jnp.full_like(v, 0.4)}
+    ball = nj.Cell(channels={"c": channel}, area=np.pi * 4e-6)  # a sphere of 20 um
+    axon = nj.cylinder(channels={"c": channel}, length=100.0, diameter=5.0, compartments=2)
+    whole = load(DELAYED)().current(v, x)
+    for cell, diameter in ((ball, 20.0), (axon, 5.0)):
+        seen = environment(cell, "c", {})
+        np.testing.assert_allclose(channel.current(v, x, **seen), whole * 10 / diameter, rtol=1e-5)
+
+
+def test_a_synapse_is_ours(load):
+    Syn = load(SYNAPSE)
+    ours = nj.channels.SynapseExp2(g_max=2.0, tau_rise=0.5, tau_decay=5.0, E_rev=-5.0)
+    theirs = Syn(g_max=2.0)
+    assert Syn.receives and theirs.reads == ("area",)
+    times = nj.Events(times=np.array([1.0, 3.0]), weight=np.array([1.0, 0.5]))
+    runs = [
+        nj.simulate(
+            nj.Cell(channels={"s": syn, "leak": nj.channels.CortexLeak()}, area=1e-5),
+            nj.current_clamp(np.zeros(400))._replace(events={"s": times}),
+            0.025,
+            initial=-70.0,
+        ).v
+        for syn in (theirs, ours)
+    ]
+    np.testing.assert_allclose(*runs, atol=2e-4)
+    assert np.max(runs[0]) > -69
+
+
+def test_a_branch_that_is_off_may_be_what_cannot_be_done(load):
+    text = DELAYED.replace("ik = g *", "if (noise != 0) { il = il + t } ik = g *")
+    text = text.replace("q10 = 3", "q10 = 3 noise = 0").replace("ninf ntau (", "il ninf ntau (")
+    text = text.replace("USEION", "NONSPECIFIC_CURRENT il USEION")
+    assert "noise" not in params(load(text)) and load(text).powers == {"n": 4}
+    with pytest.raises(nj.model.NmodlError, match=r"keeps its value|a formula of t"):
+        load(text.replace("noise = 0", "noise = 1"))
+
+
+def test_what_initial_alone_knows_of_v_is_refused(load):
+    text = DELAYED.replace("INITIAL {", "INITIAL { v0 = v").replace("ASSIGNED {", "ASSIGNED { v0")
+    with pytest.raises(nj.model.NmodlError, match="'v0' keeps what INITIAL"):
+        load(text.replace("(v - ek)", "(v - v0)"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("A + weight*factor", "A + weight*factor*(1 - A)", "after an event is not A"),
+        ("B = B", "net_send(1, 1) B = B", "cannot send itself events"),
+        ("A' = -A/tau1", "A' = (1 - A)/tau1", "expected states that events open"),
+        ("(weight (uS))", "(weight (uS), p)", ""),
+        ("weight*factor B", "p*factor B", "declared nowhere"),
+    ],
+)
+def test_synapses_that_are_not_linear_are_refused(load, old, new, said):
+    assert old in SYNAPSE
+    if not said:
+        assert load(SYNAPSE.replace(old, new)).receives
+        return
+    with pytest.raises(nj.model.NmodlError, match=said):
+        load(SYNAPSE.replace(old, new))
 
 
 @pytest.mark.smoke
@@ -195,7 +306,6 @@ def test_a_model_file_names_it_by_its_path(tmp_path):
         (("RANGE gbar, g", "POINTER p"), "POINTER", "POINTER"),
         (("TITLE", "COMMENT"), "COMMENT", "ENDCOMMENT"),
         (("n' = (ninf - n)/ntau", "WHILE (v < n) { n' = 1 }"), "DERIVATIVE", "WHILE"),
-        (("SUFFIX", "POINT_PROCESS"), "POINT_PROCESS", "use a synapse"),
         (("ik = g *", "g = g *"), "ASSIGNED", "ik is never set"),
         (("a = 0.01", "VERBATIM return 0; ENDVERBATIM a = 0.01"), "VERBATIM", "C code"),
     ],
@@ -349,7 +459,7 @@ def test_a_pool_of_calcium_is_as_in_neuron(x64):
 
 
 # -- as a Python file ------------------------------------------------------------------------------
-@pytest.mark.parametrize("text", [DELAYED, STEPPED, SCHEME])
+@pytest.mark.parametrize("text", [DELAYED, STEPPED, SCHEME, SYNAPSE])
 def test_what_is_converted_is_the_same_channel(tmp_path, text):
     (tmp_path / "file.mod").write_text(text)
     source = converted(tmp_path / "file.mod", "Converted")
@@ -357,7 +467,9 @@ def test_what_is_converted_is_the_same_channel(tmp_path, text):
     assert all(len(line) <= 100 for line in source.splitlines())
     ours = Registry(tmp_path).channel("own.py:Converted")()
     theirs = load_nmodl(tmp_path / "file.mod")()
-    seen = {"temperature": 20.0} if "temperature" in theirs.reads else {}
+    seen = {k: x for k, x in {"temperature": 20.0, "area": 1e-5}.items() if k in theirs.reads}
+    assert type(ours).receives == type(theirs).receives
+    assert not type(ours).lacks_q10()
     assert ours.reads == theirs.reads and ours.carries == theirs.carries
     a, b = ours.steady_state(V, **seen), theirs.steady_state(V, **seen)
     for k in b:
@@ -372,6 +484,7 @@ def test_converted_source_reads_as_written_by_hand(tmp_path):
     source = converted(tmp_path / "kd.mod")
     assert 'class Kd(Channel):\n    """delayed rectifier of the tests: i = g_bar n^4' in source
     assert "    g_bar: Leaf = param(36, " in source and 'param(-55, "mV"' in source
+    assert "celsius_ref = 6.3" in source
     assert 'return {"n": from_rates(' in source and "exp_linear(" in source
     with pytest.raises(ValueError, match="'my class': expected a name"):
         converted(tmp_path / "kd.mod", "my class")

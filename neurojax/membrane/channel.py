@@ -207,7 +207,7 @@ class Channel:
     `celsius_ref` (how much faster each gate is per 10 degC, 1 where its time constant is a
     parameter, and the temperature at which `gating` is written), `q10_g` (how much larger the
     conductance), `reads` (concentrations that its formulas take as keywords, inputs, or the cell's
-    "area", cm2, and "temperature", degC) and
+    "area", cm2, "diameter", um, and "temperature", degC) and
     `carries` (ions, and the share of the current that each is). `commands` are inputs that it
     brings with it, and their values at rest; one that is not `ionic` is no part of the membrane.
     One that `receives` events is opened by them: each adds its weight to every gating variable.

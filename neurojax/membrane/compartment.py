@@ -7,6 +7,7 @@ that is computed from it has it too.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -177,6 +178,8 @@ def environment(cell: Cell, key: str, c: Mapping[str, Leaf]) -> dict[str, Leaf]:
     if not channel.reads:
         return {}
     own = {"area": cell.area, "temperature": channel.temperature(cell.celsius)}
+    if "diameter" in channel.reads:
+        own["diameter"] = diameter(cell)
     known = own | concentrations(cell, c)
     return {name: known[name] for name in channel.reads}
 
@@ -190,8 +193,15 @@ def warmed(cell: Cell, key: str) -> Channel:
     return dataclasses.replace(channel, tau_scale=channel.tau_scale / faster)
 
 
-OF_ANY_CELL = ("area", "temperature")
-"""What a channel may read of any cell: its area, cm2, and its temperature, degC."""
+OF_ANY_CELL = ("area", "diameter", "temperature")
+"""What a channel may read of any cell: cm2, um, degC."""
+
+
+def diameter(cell: Cell) -> Leaf:
+    """The diameter of compartments, um; of one alone that of a sphere, or of a cylinder as long."""
+    if cell.state_axes:
+        return cell.diameter  # type: ignore[attr-defined]
+    return 1e4 * jnp.sqrt(jnp.asarray(cell.area) / math.pi)
 
 
 def channel_current(

@@ -43,6 +43,8 @@ class Formulas:
             known["celsius"] = c["temperature"]
         if "area" in c:
             known["area"] = c["area"] * UM2
+        if "diameter" in c:
+            known["diam"] = c["diameter"]
         return {**known, "v": v, **x}
 
     def _computed(
@@ -177,6 +179,7 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
         "reads": form.reads,
         "carries": form.carries,
         "celsius_ref": m.celsius,
+        "receives": m.receives,
     }
     bases: list[type] = [] if form.standard else [OtherCurrent]
     if m.transitions:

@@ -11,8 +11,15 @@ from neurojax.model.formulas.graph import Node, factors, ordered, symbols
 from neurojax.model.formulas.mechanism import Declared, Mechanism
 from neurojax.units import UNITS
 
-TAKEN = frozenset(dir(Channel)) | {"v", "x", "c", "dt", "celsius", "temperature", "area", "self"}
+TAKEN = frozenset(dir(Channel)) | {"v", "x", "c", "dt", "celsius", "temperature", "area"}
+TAKEN |= {"diameter", "self"}
 """Names that no field may have."""
+
+OF_CELL = {"area": "area", "diam": "diameter"}
+"""What a file reads of a compartment, and how a channel calls it."""
+
+WEIGHT = "#weight"
+"""The conductance that an event of weight 1 opens, uS."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def form_of(m: Mechanism) -> Form:
     reads = list(m.concentrations.values())
     used = symbols(m.roots())
     reads += ["temperature"] if "celsius" in used else []
-    reads += ["area"] if "area" in used else []
+    reads += [of for name, of in OF_CELL.items() if name in used and name not in m.parameters]
     form.reads = tuple(dict.fromkeys(reads))
     return form
 
@@ -161,6 +168,8 @@ def field_of(
         name = known[0] if known else field_name(symbol)
         low, high = min(-200.0, value), max(200.0, value)
         return Field(name, symbol, 1.0, value, "mV", low, high, comment)
+    if symbol == WEIGHT:
+        return Field("g_max", symbol, 1e-3, 1e3 * value, "nS", 0.0, 1e6, comment)
     unit = coherent(said) if said else "1"
     factor = 1 / UNITS[said][1] if said else 1.0
     ours = value / factor

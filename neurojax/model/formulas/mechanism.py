@@ -57,6 +57,7 @@ class Mechanism:
     defaults: dict[str, float] = field(default_factory=dict)  # of all symbols
     celsius: float = CELSIUS
     pooled: PooledIon | None = None  # the ion whose pool changes
+    receives: bool = False  # whether events open it: each adds its weight to every gate
 
     def told(self) -> str:
         """All that it computes as text, which is the same for the same formulas."""
@@ -96,7 +97,7 @@ class Mechanism:
 
 _COMPUTED = (
     *("gates", "derivatives", "initial", "transitions", "currents", "pools", "parameters"),
-    *("reversals", "concentrations", "defaults", "celsius", "pooled"),
+    *("reversals", "concentrations", "defaults", "celsius", "pooled", "receives"),
 )
 """The fields of a mechanism on which its numbers depend."""
 

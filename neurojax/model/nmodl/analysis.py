@@ -10,13 +10,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
+from neurojax.model.formulas.graph import Graph, Node, factors, ordered, symbols
 from neurojax.model.formulas.mechanism import Declared, Gate, Mechanism, PooledIon
 from neurojax.model.formulas.rewriting import Safer
-from neurojax.model.nmodl import kinetics
+from neurojax.model.nmodl import events, kinetics, linear, states
 from neurojax.model.nmodl import syntax as s
-from neurojax.model.nmodl.declarations import CONCENTRATIONS, VALENCES, Declarations
+from neurojax.model.nmodl.declarations import (
+    CONCENTRATIONS,
+    OF_THE_SECTION,
+    VALENCES,
+    Declarations,
+)
 from neurojax.model.nmodl.execution import Executor, Fixed, Flow, Values
+from neurojax.model.nmodl.states import Formulas
 from neurojax.model.nmodl.syntax import NmodlError
 from neurojax.model.nmodl.unit_names import known_unit
 
@@ -25,11 +31,19 @@ def analyse(file: s.File) -> Mechanism:
     """What a file means. Raises NmodlError for what cannot be done, with its line."""
     _refuse(file)
     fixed: frozenset[str] = frozenset()
+    refused: NmodlError | None = None
     for _ in range(10):
+        analysis = _Analysis(file, fixed)
         try:
-            return _Analysis(file, fixed).result()
+            return analysis.result()
         except Fixed as found:
             fixed |= found.names
+        except NmodlError as error:
+            # Perhaps only in a branch that is off: its switches are numbers then.
+            switches = analysis.executor.switches - fixed
+            if refused is not None or not switches:
+                raise refused or error from None
+            refused, fixed = error, fixed | switches
     raise NmodlError("loops depend on too many parameters")
 
 
@@ -37,7 +51,10 @@ class _Analysis:
     def __init__(self, file: s.File, fixed: frozenset[str]) -> None:
         self.file, self.graph = file, Graph()
         self.declared = Declarations(file, self.graph, fixed)
-        self.states = self.declared.states
+        self.states, self.defaults = self.declared.states, self.declared.defaults
+        if file.received is not None:
+            self.defaults[events.WEIGHT] = events.DEFAULT
+        self.begun: Values = {}  # concentrations when INITIAL has ended
         self.executor = Executor(file, self.graph)
         self.solved: list[s.Solve] = []
         self.kinetic: list[Flow] = []
@@ -52,14 +69,18 @@ class _Analysis:
         self._breakpoint(first, solve=False)
         moved, updated = self._solved(start, first)
         last = self._currents(moved, updated)
-        known = self._from_step_to_step(carried, settled, last)
-        return self._mechanism(settled, moved, updated, last, known)
+        received = self.file.received
+        events_set = events.increments(self.executor, start, received) if received else {}
+        known = self._from_step_to_step(carried, settled, last, events_set)
+        return self._mechanism(settled, moved, updated, last, known, events_set)
 
     def _initial(self, begin: Values) -> Values:
         values = dict(begin)
         self.executor.on_solve = lambda _, __: None
+        self.executor.calls_derivatives = True
         for block in self.file.of_kind("INITIAL"):
             self.executor.run(block.body, values)
+        self.executor.calls_derivatives = False
         return values
 
     def _breakpoint(self, values: Values, *, solve: bool) -> None:
@@ -88,10 +109,10 @@ class _Analysis:
     def _solve(self, solve: s.Solve, values: Values) -> None:
         for block in self.file.blocks:
             if block.name == solve.block:
-                if block.kind in ("LINEAR", "NONLINEAR"):
+                if block.kind == "NONLINEAR":
                     raise NmodlError(
-                        f"SOLVE {block.name}: a {block.kind} block cannot be done in a step; "
-                        "write a KINETIC or DERIVATIVE block",
+                        f"SOLVE {block.name}: a NONLINEAR block cannot be done; write a KINETIC or "
+                        "DERIVATIVE block",
                         solve.line,
                     )
                 if solve.steady:
@@ -101,7 +122,12 @@ class _Analysis:
                         solve.line,
                     )
                 before = len(self.executor.flows)
+                self.executor.equations.clear()
                 self.executor.run(block.body, values)
+                if block.kind == "LINEAR":
+                    values |= linear.solved(
+                        self.graph, self.executor.equations, self.states, self.defaults, block.line
+                    )
                 self._react(self.executor.flows[before:], values)
                 return
         procedure = self.file.functions.get(solve.block)
@@ -126,12 +152,23 @@ class _Analysis:
         self.executor.frozen = frozenset()
         return values
 
-    def _from_step_to_step(self, carried: Values, settled: Values, last: Values) -> dict[str, Node]:
-        """What a variable is when a step begins: as INITIAL or as the same step leaves it."""
+    def _from_step_to_step(
+        self, carried: Values, settled: Values, last: Values, by_events: Values
+    ) -> dict[str, Node]:
+        """What a variable is when a step begins: as INITIAL or as the same step leaves it.
+
+        What INITIAL sets alone, of what changes, is only known when it is begun: "!name".
+        """
         known: dict[str, Node] = {}
+        changing = {"v", "t", *self.states, *(f"i{ion}" for ion in self.file.ions)}
+        changing |= {k for k in self.declared.concentrations if k.endswith("i")}
         for name, symbol in carried.items():
             node = last.get(name, symbol)
-            known[symbol.value] = settled[name] if node is symbol else node
+            if node is symbol:
+                node = settled[name]
+                begun = bool(symbols([node]) & changing) or name in by_events
+                node = self.graph.symbol("!" + name) if begun else node
+            known[symbol.value] = node
         for _ in range(6):
             if not any(_carried(node) for node in known.values()):
                 break
@@ -147,30 +184,67 @@ class _Analysis:
         updated: Values,
         last: Values,
         known: Mapping[str, Node],
+        by_events: Mapping[str, Node],
     ) -> Mechanism:
         m = _named(self.file, self.graph)
         changes = {k: moved[k + "'"] for k in self.states if k + "'" in moved}
         stepped = {k: x for k, x in updated.items() if k not in changes and k in symbols([x])}
         held = {k: settled[k] for k in self.states if k not in changes and k not in updated}
-        named = [*self.declared.written, *self.file.listed.get("NONSPECIFIC", {})]
-        rates = kinetics.scheme(self.graph, self.kinetic, set(changes))
         groups = (
             changes,
             stepped,
-            {k: settled[k] for k in changes | stepped},
-            {name: last[name] for name in named if name in last},
+            {k: settled[k] for k in [*changes, *stepped]},
+            self._densities(last),
+            {k: x for k, x in by_events.items() if k in self.states},
         )
-        *groups, rates = self._finished([*groups, rates], {**known, **held})
-        changes, stepped, initial, currents = groups
-        for name, node in currents.items():
-            ion = self.declared.written.get(name, "")
-            m.currents[ion] = self.graph.make("+", m.currents.get(ion, self.graph.zero), node)
-        self._sort(m, changes, stepped, initial)
-        if rates and not self.executor.volumes and self._is_scheme(rates, initial):
-            m.transitions = rates
+        known = {**known, **held}
+        self._put(m, Formulas(*self._finished(groups, known)), last, known)
         self._check(m)
         self._describe(m)
         return m
+
+    def _densities(self, last: Values) -> Values:
+        """The currents that the file sets, outward, mA/cm2: those of a point, nA, by the area."""
+        inward = self.file.listed.get("ELECTRODE", {})
+        named = [*self.declared.written, *self.file.listed.get("NONSPECIFIC", {}), *inward]
+        found = {name: last[name] for name in named if name in last}
+        make = self.graph.make
+        if self.file.point_process:
+            per_area = make("/", self.graph.number(100.0), self.graph.symbol("area"))
+            found = {k: make("*", i, per_area) for k, i in found.items()}
+        return {k: make("neg", i) if k in inward else i for k, i in found.items()}
+
+    def _put(self, m: Mechanism, f: Formulas, last: Values, known: Mapping[str, Node]) -> None:
+        """Formulas into the mechanism: currents, and states by what they are."""
+        graph = self.graph
+        currents = {f"i{ion}" for ion in self.file.ions}
+        pooled = self.declared.pooled
+        self.begun = {k: f.initial[k] for k in f.initial}
+        f = states.named_as_pools(graph, f, last, pooled)
+        results = set(pooled) | f.events.keys()
+        changing = {"t", "dt", "diam", *currents, *f.changes}
+        idle = states.without_use(graph, f, results, changing)
+        f = f.without(idle)
+        flows = [flow for flow in self.kinetic if not {*flow.left, *flow.right} <= idle]
+        rates = kinetics.scheme(graph, flows, set(f.changes))
+        (rates,) = self._finished([rates], known)
+        is_scheme = bool(rates) and not self.executor.volumes.keys() & f.changes.keys()
+        if is_scheme and self._is_scheme(rates, f.initial):
+            m.transitions = rates
+        else:
+            f = states.by_their_sums(graph, f, self.executor.conserved)
+        for name, node in f.currents.items():
+            if node.is_number(0):  # it is there that NEURON may run the BREAKPOINT
+                continue
+            ion = self.declared.written.get(name, "")
+            m.currents[ion] = graph.make("+", m.currents.get(ion, graph.zero), node)
+        self._sort(m, f.changes, f.stepped, f.initial)
+        if self.file.received is not None:
+            by = {
+                k: events.opened_by(graph, k, x, set(self.states), self.file.received.line)
+                for k, x in f.events.items()
+            }
+            events.open_by_events(m, by, self.file.received)
 
     def _finished(
         self, groups: Sequence[Mapping[Any, Node]], known: Mapping[str, Node]
@@ -183,21 +257,31 @@ class _Analysis:
 
     def _sort(self, m: Mechanism, changes: Values, stepped: Values, initial: Values) -> None:
         """States into gates, pools and others."""
-        states = set(self.states)
+        names = {*changes, *stepped}
         for name, node in stepped.items():
-            line = self.declared.line(name)
-            gate = kinetics.stepped_gate(self.graph, name, node, states - {name}, line)
-            m.gates.append(gate)
+            m.gates.append(self._stepped_gate(name, node, names - {name}))
         for name, node in changes.items():
             line = self.graph.affine(node, name)
             if name in self.declared.pooled:
                 m.pools[self.declared.pooled[name]] = node
-            elif line is not None and not symbols(line) & states:
+            elif line is not None and not symbols(line) & names:
                 m.gates.append(Gate(name, line[0], self.graph.make("neg", line[1])))
             else:
                 m.derivatives[name] = node
         if m.derivatives:
             m.initial = {k: initial[k] for k in m.changes()}
+
+    def _stepped_gate(self, name: str, node: Node, others: set[str]) -> Gate:
+        """The gate of a step that is written out, switched on by parameters that are 1."""
+        try:
+            return kinetics.stepped_gate(self.graph, name, node, others, self.declared.line(name))
+        except NmodlError:
+            line = self.graph.affine(node, name)
+            on = {f.value for f, _ in factors(line[1]) if f.op == "symbol"} if line else set[str]()
+            on = {k for k in on if self.executor.is_parameter(k) and self.defaults[k] == 1}
+            if not on:
+                raise
+            raise Fixed(on) from None
 
     def _is_scheme(self, rates: kinetics.Rates, initial: Values) -> bool:
         """Whether a scheme has one steady state, and begins as parts of 1."""
@@ -205,9 +289,9 @@ class _Analysis:
             return False
         total = self.graph.total(initial.values())
         if symbols([total]) & set(self.states):  # begun by a SOLVE
-            for conserved, line in self.executor.conserved:
-                if not conserved.is_number(1):
-                    raise NmodlError("CONSERVE: expected parts that add up to 1", line)
+            for kept in self.executor.conserved:
+                if not kept.total.is_number(1):
+                    raise NmodlError("CONSERVE: expected parts that add up to 1", kept.line)
             return True
         value = Safer(self.graph, self.declared.defaults).values(total, [-65.0])
         return bool(abs(value[0] - 1) < 1e-6)
@@ -223,12 +307,16 @@ class _Analysis:
                     f"{name[1:]!r} keeps its value from step to step, and is no STATE: make it one",
                     line(name[1:]),
                 )
-            if name in ("t", "dt"):
-                raise NmodlError(f"a formula of {name} cannot be done", line(name))
-            if name == "diam":
+            if name.startswith("!"):
                 raise NmodlError(
-                    "a formula of diam cannot be done: write it as a PARAMETER", line(name)
+                    f"{name[1:]!r} keeps what INITIAL or an event makes it, of what changes in "
+                    "time: compute it in BREAKPOINT, or make it a PARAMETER",
+                    line(name[1:]),
                 )
+            if name in ("t", "dt"):
+                point = self.file.point_process
+                more = "; use an electrode or a synapse of neurojax" if point else ""
+                raise NmodlError(f"a formula of {name} cannot be done{more}", line(name))
         if any(n.op == "/" and n.args[1].is_number(0) for n in ordered(m.roots())):
             raise NmodlError("a division by 0: is a variable used before it is set?")
         read = {f"i{ion}" for ion in self.file.ions} & symbols(m.roots())
@@ -258,7 +346,7 @@ class _Analysis:
         (changed,) = m.pools
         concentrations = {k for k, n in self.declared.concentrations.items() if n != changed}
         currents = {f"i{ion}" for ion in self.file.ions} - {f"i{changed.partition('_')[0]}"}
-        unknown = {"v", "celsius", "area", *concentrations, *currents}
+        unknown = {"v", "celsius", "area", "diam", *concentrations, *currents}
         for name in sorted(unknown & symbols(m.roots())):
             raise NmodlError(f"a formula of {name} cannot be done in a pool", line(name))
         ion = self.file.ions[changed.partition("_")[0]]
@@ -266,6 +354,10 @@ class _Analysis:
         if valence == 0:
             raise NmodlError(f"USEION {ion.name}: which VALENCE has it?", ion.line)
         inside, outside = (CONCENTRATIONS.get(ion.name + side, 1.0) for side in "io")
+        begun = self.begun.get(ion.name + "i")
+        if begun is not None and not symbols([begun]) & {*self.declared.concentrations}:
+            value = float(Safer(self.graph, self.defaults).values(begun, [-65.0])[0])
+            inside = value if 0 < value < 1e3 else inside
         m.pooled = PooledIon(valence, inside, outside)
 
     def _describe(self, m: Mechanism) -> None:
@@ -275,7 +367,9 @@ class _Analysis:
         m.reversals = {k: ion for k, ion in declared.reversals.items() if k in used}
         m.concentrations = {k: n for k, n in declared.concentrations.items() if k in used}
         carried = {f"i{ion}" for ion in self.file.ions}
-        others = {"v", "celsius", "area", *carried, *self.states, *m.reversals, *m.concentrations}
+        section = {*OF_THE_SECTION} - self.declared.assigned
+        others = {"v", "celsius", *section, *carried, *self.states, *m.reversals}
+        others |= m.concentrations.keys()
         m.parameters = {k: declared.defaults.get(k, 0.0) for k in sorted(used - others)}
 
 
@@ -291,17 +385,11 @@ def _named(file: s.File, graph: Graph) -> Mechanism:
 
 
 def _refuse(file: s.File) -> None:
-    for line in file.listed.get("ELECTRODE", {}).values():
-        raise NmodlError("ELECTRODE_CURRENT: use an electrode of neurojax", line)
     for name, line in file.listed.get("POINTER", {}).items():
         raise NmodlError(f"POINTER {name}: other mechanisms cannot be reached", line)
-    if file.point_process:
-        raise NmodlError(
-            "POINT_PROCESS cannot be done: use a synapse or an electrode of neurojax, or SUFFIX "
-            "and a current density",
-            file.point_process,
-        )
-    for block in file.of_kind("DISCRETE", "NET_RECEIVE"):
+    if file.received and not file.point_process:
+        raise NmodlError("NET_RECEIVE: only a POINT_PROCESS has events", file.received.line)
+    for block in file.of_kind("DISCRETE"):
         raise NmodlError(f"a {block.kind} block cannot be done", block.line)
 
 

@@ -213,26 +213,26 @@ class Builder(Transformer[Any, Any]):
     def named_block(self, parts: list[Any]) -> s.Block:
         return s.Block(str(parts[0]), str(parts[1]), parts[2], parts[0].line)
 
-    def received(self, parts: list[Any]) -> s.Block:
-        arguments = [p for p in parts if isinstance(p, list)]
-        weight = arguments[0][0] if arguments else ""
-        return s.Block("NET_RECEIVE", weight, parts[-1], 0)
+    def received(self, parts: list[Any]) -> s.Received:
+        arguments: list[tuple[str, str]] = next((p for p in parts if isinstance(p, list)), [])
+        unit = arguments[0][1] if arguments else ""
+        return s.Received(tuple(n for n, _ in arguments), unit, parts[-1], parts[0].line)
 
     def around(self, parts: list[Any]) -> None:
         if parts[-1]:
             line = parts[-1][0].line
             raise NmodlError("BEFORE, AFTER, CONSTRUCTOR and DESTRUCTOR cannot be done", line)
 
-    def argument(self, parts: list[Any]) -> str:
-        return str(parts[0])
+    def argument(self, parts: list[Any]) -> tuple[str, str]:
+        return str(parts[0]), _bare(parts[1:])
 
-    def arguments(self, parts: list[Any]) -> list[str]:
+    def arguments(self, parts: list[Any]) -> list[tuple[str, str]]:
         return parts
 
     def function(self, parts: list[Any]) -> s.Function:
         _, name, *rest = parts
         arguments = next((p for p in rest if isinstance(p, list)), [])
-        return s.Function(str(name), tuple(arguments), rest[-1], name.line)
+        return s.Function(str(name), tuple(a for a, _ in arguments), rest[-1], name.line)
 
     def table_function(self, parts: list[Any]) -> tuple[str, str, int]:
         return "table", str(parts[0]), parts[0].line
@@ -256,6 +256,8 @@ def _put(file: s.File, item: Any) -> None:
             if item.name in file.functions:
                 raise NmodlError(f"{item.name} is defined twice", item.line)
             file.functions[item.name] = item
+        case s.Received():
+            file.received = item
         case s.UsedIon():
             known = file.ions.setdefault(item.name, item)
             if known is not item:  # named twice: for what it reads, and for what it writes

@@ -22,6 +22,10 @@ CONCENTRATIONS = {
 """mM, NEURON's where no file sets them."""
 
 
+OF_THE_SECTION = {"diam": 500.0, "area": 100.0}
+"""um, um2: what NEURON knows of a compartment, whatever a file says that they are."""
+
+
 class Declarations:
     """The declared variables of one file.
 
@@ -98,6 +102,9 @@ class Declarations:
                 values |= dict.fromkeys(elements(name, size, constants), self.graph.zero)
         values |= {"t": self.graph.symbol("t"), "dt": self.graph.symbol("dt")}
         values["v"] = self._symbol("v", -65.0)
+        for name, usual in OF_THE_SECTION.items():
+            if name not in self.assigned:
+                values[name] = self._symbol(name, usual)
         values["celsius"] = self._symbol("celsius", self._said("celsius") or CELSIUS)
         self._declare_ion_symbols(values)
         for name in self.states:

@@ -28,7 +28,7 @@ _LIBRARY = {
     "tanh": 1, "sinh": 1, "cosh": 1, "atan": 1, "asin": 1, "acos": 1, "floor": 1, "ceil": 1,
     "pow": 2, "fmod": 2, "fmin": 2, "fmax": 2, "min": 2, "max": 2, "exprelr": 1,
 }  # fmt: skip
-_SILENT = {"printf", "fprintf", "prin", "net_event", "net_send"}
+_SILENT = {"printf", "fprintf", "prin", "net_event", "at_time"}
 _HARMLESS_C = re.compile(
     r"(/\*.*?\*/|//[^\n]*|\breturn\s*(?:0\.?0*\s*)?;|\bf?printf\s*\([^;]*\)\s*;|[:\s]"
     r"|(\w+)\s*=\s*_ion_\2\s*;|#[^\n]*|(?:static|extern)\s[^;{}]*;)*",
@@ -56,6 +56,14 @@ class Flow(NamedTuple):
     line: int
 
 
+class Kept(NamedTuple):
+    """CONSERVE: states whose sum is always a value."""
+
+    states: tuple[str, ...]
+    total: Node
+    line: int
+
+
 class Executor:
     """Carries out the blocks of one file, within bounds."""
 
@@ -64,7 +72,10 @@ class Executor:
         self.line = 0
         self.flows: list[Flow] = []
         self.volumes: dict[str, Node] = {}
-        self.conserved: list[tuple[Node, int]] = []  # totals of CONSERVE, and their lines
+        self.conserved: list[Kept] = []
+        self.equations: list[Node] = []  # of a LINEAR block: what is to be 0
+        self.switches: set[str] = set()  # parameters that alone decide an IF
+        self.calls_derivatives = False  # whether a DERIVATIVE block may be called, as in INITIAL
         self.read_at: dict[str, int] = {}  # the line in which a variable is read first
         self.frozen: frozenset[str] = frozenset()  # variables that keep their values
         self.on_solve: Callable[[s.Solve, Values], None] = lambda _, __: None
@@ -72,10 +83,10 @@ class Executor:
         self._calls: list[str] = []
         self._arrays = {d.name for d in file.declared.values() if d.size is not None}
 
-    def run(self, body: s.Body, values: Values) -> None:
-        """Carry out statements on values, which change."""
+    def run(self, body: s.Body, values: Values, local: Values | None = None) -> None:
+        """Carry out statements on values, which change; `local` ones are its arguments."""
         try:
-            self._body(body, values, {})
+            self._body(body, values, {} if local is None else local)
         except RecursionError:
             raise NmodlError("nested too deep", self.line) from None
         except NmodlError as error:
@@ -124,12 +135,14 @@ class Executor:
                 self._reaction(statement, values, local)
             case s.Compartment():
                 self._compartment(statement, values, local)
-            case s.Conserve(_, value, line):
-                self.conserved.append((self._expression(value, values, local), line))
+            case s.Conserve(total, value, line):
+                states = self._summed(total, values, local)
+                self.conserved.append(Kept(states, self._expression(value, values, local), line))
             case s.Nested() | s.Table() | s.Verbatim():
                 pass
-            case s.Equation():
-                raise NmodlError("an equation ~ a = b outside a LINEAR block", statement.line)
+            case s.Equation(left, right, _):
+                sides = [self._expression(side, values, local) for side in (left, right)]
+                self.equations.append(self.graph.make("-", *sides))
 
     def _assign(self, name: str, value: s.Expression, values: Values, local: Values) -> None:
         node = self._expression(value, values, local)
@@ -146,6 +159,8 @@ class Executor:
             body = statement.then if condition.value else statement.otherwise
             self._body(body, values, local)
             return
+        if (names := symbols([condition])) and all(map(self.is_parameter, names)):
+            self.switches |= names
         branches: list[tuple[Values, Values]] = []
         flows = len(self.flows)
         for body in (statement.then, statement.otherwise):
@@ -215,6 +230,13 @@ class Executor:
                 return int(n) * self._species(of, values, local)
             case _:
                 raise NmodlError("expected states on both sides of a reaction", side.line)
+
+    def _summed(self, total: s.Expression, values: Values, local: Values) -> tuple[str, ...]:
+        """The states of a sum; none of another expression."""
+        try:
+            return self._species(total, values, local)
+        except NmodlError:
+            return ()
 
     def _compartment(self, statement: s.Compartment, values: Values, local: Values) -> None:
         if statement.diffuses:
@@ -294,13 +316,16 @@ class Executor:
         if node.op == "number":
             return node.value
         names = symbols([node])
-        if all(self._is_parameter(name) for name in names):
+        if all(map(self.is_parameter, names)):
             raise Fixed(names)
         raise NmodlError("an index or a bound of a loop must be a number", e.line)
 
-    def _is_parameter(self, name: str) -> bool:
+    def is_parameter(self, name: str) -> bool:
+        """Whether a symbol is a PARAMETER, and none of what NEURON sets."""
         declared = self.file.declared.get(name)
-        return declared is not None and declared.kind == "PARAMETER"
+        of_ions = (n for ion in self.file.ions.values() for n in ion.read + ion.write)
+        others = {"v", "t", "dt", "celsius", "diam", "area", *of_ions}
+        return declared is not None and declared.kind == "PARAMETER" and name not in others
 
     def _size(self, name: str) -> int | str | None:
         declared = self.file.declared.get(name)
@@ -315,6 +340,10 @@ class Executor:
             return self._inline(function, e, values, local)
         if e.name in _SILENT:
             return self.graph.zero
+        if self.calls_derivatives and self._derivatives(e.name, values):
+            return self.graph.zero
+        if e.name == "net_send":
+            raise NmodlError("net_send(): a synapse cannot send itself events", e.line)
         if e.name in self.file.tables:
             raise NmodlError(
                 f"{e.name}: FUNCTION_TABLE has its data elsewhere; write a FUNCTION", e.line
@@ -333,6 +362,16 @@ class Executor:
             return self.graph.make("exp_linear", self.graph.make("neg", args[0]))
         name = {"fabs": "abs", "fmin": "min", "fmax": "max"}.get(e.name, e.name)
         return self.graph.make(name, *args)
+
+    def _derivatives(self, name: str, values: Values) -> bool:
+        """Carry out a DERIVATIVE block for what it assigns, the derivatives left alone."""
+        block = next((b for b in self.file.of_kind("DERIVATIVE") if b.name == name), None)
+        if block is None:
+            return False
+        inner = dict(values)
+        self._body(block.body, inner, {})
+        values.update({k: x for k, x in inner.items() if not k.endswith("'")})
+        return True
 
     def _inline(self, f: s.Function, e: s.Call, values: Values, local: Values) -> Node:
         if f.name in self._calls or len(self._calls) >= DEEPEST_CALL:

@@ -10,6 +10,10 @@ from typing import Any
 from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.syntax import NmodlError
 
+_REACTION = re.compile(r"^[ \t]*~[^(\n]*", re.MULTILINE)
+_STOICHIOMETRY = re.compile(r"(?<![\w.\]])(\d+)[ \t]+(?=[A-Za-z_])")
+"""The 3 of ~ 3 na + pump <-> pumpna."""
+
 LONGEST = 1_000_000
 """Characters that a file may have."""
 
@@ -99,6 +103,7 @@ def _taken_apart(text: str) -> tuple[str, str, dict[int, str], dict[int, str]]:
         return " " + blank
 
     plain = _APART.sub(replace, text)
+    plain = _REACTION.sub(lambda found: _STOICHIOMETRY.sub(r"\1*", found[0]), plain)
     return plain, title, comments, c_code
 
 
@@ -120,6 +125,9 @@ def _parsed(text: str) -> s.File:
     try:
         return _grammar().parse(text)
     except wrong.UnexpectedCharacters as error:
+        if error.char == "%":
+            said = "unexpected '%': a template of neuroConstruct? put values in its placeholders"
+            raise NmodlError(said, error.line) from None
         raise NmodlError(f"unexpected {error.char!r}", error.line) from None
     except wrong.UnexpectedToken as error:
         if error.token.type == "$END":

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from neurojax.model.formulas.form import Form, form_of
+from neurojax.model.formulas.form import OF_CELL, Form, form_of
 from neurojax.model.formulas.graph import Graph, Node, ordered, symbols
 from neurojax.model.formulas.mechanism import Gate, Mechanism
 from neurojax.model.nmodl.loading import read_mechanism
@@ -148,7 +148,13 @@ class _Writer:
             lines.append(f"reads = {tuple_of(form.reads)}")
         if form.carries:
             lines.append(f"carries = {dict_of(form.carries)}")
-        return [*lines, f"celsius_ref = {number(self.m.celsius)}"]
+        if self.m.receives:
+            lines.append("receives = True")
+        if "temperature" in form.reads:
+            return [*lines, f"celsius_ref = {number(self.m.celsius)}"]
+        gates = {"all": 1} if self.m.transitions else dict.fromkeys(form.powers, 1)
+        same = "  # the same rates at every temperature, as in the file"
+        return [*lines, *([f"q10 = {dict_of(gates)}{same}"] if gates else [])]
 
     # -- what it does -----------------------------------------------------------------------------
     def _gating(self) -> list[str]:
@@ -314,8 +320,8 @@ class _Writer:
             return "v", 9
         if symbol == "celsius":
             return "temperature", 9
-        if symbol == "area":
-            return "1e8 * area", 2
+        if symbol in OF_CELL and symbol not in self.m.parameters:
+            return ("1e8 * area", 2) if symbol == "area" else (OF_CELL[symbol], 9)
         if symbol in self.m.concentrations:
             return self.m.concentrations[symbol], 9
         f = next((f for f in self.form.fields if f.symbol == symbol), None)

@@ -136,7 +136,7 @@ class Table(NamedTuple):
 
 
 class Conserve(NamedTuple):
-    """CONSERVE total = value."""
+    """CONSERVE total = value: what a sum of states always is."""
 
     total: Expression
     value: Expression
@@ -230,6 +230,15 @@ class Function(NamedTuple):
     line: int
 
 
+class Received(NamedTuple):
+    """NET_RECEIVE: what an event with a weight, and what else a connection has, does."""
+
+    arguments: tuple[str, ...]  # the first is the weight
+    unit: str  # of the weight
+    body: Body
+    line: int
+
+
 @dataclass
 class UsedIon:
     """USEION name READ ... WRITE ... VALENCE."""
@@ -256,6 +265,7 @@ class File:
     locals: list[Local] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     functions: dict[str, Function] = field(default_factory=dict)
+    received: Received | None = None
     tables: dict[str, int] = field(default_factory=dict)  # FUNCTION_TABLE: line
     c_code: dict[int, str] = field(default_factory=dict)  # of VERBATIM, by line
     c_outside: list[int] = field(default_factory=list)  # lines of those that are in no block
