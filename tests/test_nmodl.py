@@ -190,6 +190,8 @@ def test_a_reaction_may_take_two_of_one(load, x64):
     channel = load(DIMER)()
     v, x = jnp.zeros(()), {"m": jnp.asarray(0.8), "d": jnp.asarray(0.1)}
     after = channel.advance(x, v, 0.01)
+    leaves = load(DIMER.replace("~ 2 m <-> d (0.5, 0.2)", "~ d -> (0.5*2)"))()
+    assert leaves.powers == {"d": 1} and float(leaves.gating(v)["d"].rate) == 1.0
     flow = 0.5 * 0.8**2 - 0.2 * 0.1
     assert float(after["d"] - x["d"]) == pytest.approx(0.01 * flow, rel=2e-2)
     assert float(after["m"] + 2 * after["d"]) == pytest.approx(1.0, abs=1e-12)
@@ -323,6 +325,12 @@ def test_what_is_wrong_is_told_with_its_line(load, wrong, at, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (DIMER.replace("m <-> d (0.5, 0.2)", "m -> (k(v))"), "line 9: 'k' is no state"),
+        (
+            POOL.replace("STATE { cai", "STATE { x").replace("cai' =", "x' =")
+            + "BREAKPOINT { cai = 2*x }",
+            "writes cai, which is no STATE with a derivative",
+        ),
         (POOL.replace("cai", "cao"), "line 9: writes cao: only a concentration inside"),
         (
             POOL.replace("rest)/decay", "rest)/decay*v").replace("ica (", "v ica ("),
@@ -523,7 +531,7 @@ def _mutated(text, random):
 def test_mutated_files_are_read_or_refused_with_a_line():
     n = int(os.environ.get("NEUROJAX_MUTATIONS", "300"))
     random = np.random.default_rng(20)
-    texts = [DELAYED, STEPPED, SCHEME, COUPLED, POOL]
+    texts = [DELAYED, STEPPED, SCHEME, COUPLED, POOL, DIMER, SYNAPSE]
     refused, slowest = 0, 0.0
     for k in range(n):
         text = _mutated(texts[k % len(texts)], random)

@@ -338,6 +338,9 @@ class _Analysis:
             raise NmodlError("pools with other states cannot be done")
         if m.pools:
             self._check_pool(m, line)
+        if not m.pools and not m.currents and self.declared.pooled:
+            (name, *_) = self.declared.pooled
+            raise NmodlError(f"writes {name}, which is no STATE with a derivative", line(name))
         if not m.pools and not m.currents:
             raise NmodlError("no current: nothing for a channel to do")
 

@@ -98,6 +98,8 @@ class Builder(Transformer[Any, Any]):
     def reaction(self, parts: list[Any]) -> s.Reaction:
         left, right, rates = parts[0], parts[2], parts[3:]
         arrow, line = str(parts[1]), parts[1].line
+        if not rates and arrow == "->" and not isinstance(_last(right), s.Call):
+            return s.Reaction(left, None, right, None, line)  # ~ A -> (rate)
         if not rates:  # `C (a, b)` reads as a call of C
             right, rates = _without_rates(right, line)
         if len(rates) != (2 if arrow == "<->" else 1):
@@ -288,6 +290,13 @@ def _float(token: Token) -> float:
 
 def _bare(units: list[Any]) -> str:
     return units[0].strip("()").strip() if units else ""
+
+
+def _last(e: s.Expression) -> s.Expression:
+    """What a sum ends with."""
+    while isinstance(e, s.Binary) and e.operator == "+":
+        e = e.right
+    return e
 
 
 def _without_rates(right: s.Expression, line: int) -> tuple[s.Expression, list[s.Expression]]:

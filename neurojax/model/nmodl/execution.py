@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from neurojax.model.formulas.graph import Graph, Node, symbols
+from neurojax.model.nmodl import library
 from neurojax.model.nmodl import syntax as s
 from neurojax.model.nmodl.syntax import NmodlError
 
@@ -23,11 +24,6 @@ Values = dict[str, Node]
 """What variables are, by name; elements of arrays are "name[0]", derivatives "name'"."""
 
 _BINARY = {"+": "+", "-": "-", "*": "*", "/": "/", "<": "<", "<=": "<=", "==": "=="}
-_LIBRARY = {
-    "exp": 1, "log": 1, "log10": 1, "sqrt": 1, "fabs": 1, "abs": 1, "sin": 1, "cos": 1, "tan": 1,
-    "tanh": 1, "sinh": 1, "cosh": 1, "atan": 1, "asin": 1, "acos": 1, "floor": 1, "ceil": 1,
-    "pow": 2, "fmod": 2, "fmin": 2, "fmax": 2, "min": 2, "max": 2, "exprelr": 1,
-}  # fmt: skip
 _SILENT = {"printf", "fprintf", "prin", "net_event", "at_time"}
 _HARMLESS_C = re.compile(
     r"(/\*.*?\*/|//[^\n]*|\breturn\s*(?:0\.?0*\s*)?;|\bf?printf\s*\([^;]*\)\s*;|[:\s]"
@@ -207,7 +203,8 @@ class Executor:
             rate = self._expression(r.rate, values, local)
             self.flows.append(Flow((), into, rate, zero, r.line))
             return
-        left, right = (self._species(side, values, local) for side in (r.left, r.right))
+        left = self._species(r.left, values, local)
+        right = self._species(r.right, values, local) if r.right is not None else ()
         forth = self._expression(r.forth, values, local)
         back = zero if r.back is None else self._expression(r.back, values, local)
         self.flows.append(Flow(left, right, forth, back, r.line))
@@ -223,7 +220,10 @@ class Executor:
     def _species(self, side: s.Expression, values: Values, local: Values) -> tuple[str, ...]:
         match side:
             case s.Variable():
-                return (self._place(side, values, local),)
+                name = self._place(side, values, local)
+                if name not in values:
+                    raise NmodlError(f"{name!r} is no state that can react", side.line)
+                return (name,)
             case s.Binary("+", left, right, _):
                 return (*self._species(left, values, local), *self._species(right, values, local))
             case s.Binary("*", s.Number(n), of, _) if n in (1, 2, 3, 4):
@@ -349,19 +349,10 @@ class Executor:
                 f"{e.name}: FUNCTION_TABLE has its data elsewhere; write a FUNCTION", e.line
             )
         args = [self._expression(a, values, local) for a in e.arguments]
-        if e.name == "nrn_ghk" and len(args) == 4:
-            return self._ghk(*args)
         if e.name == "state_discontinuity" and isinstance(e.arguments[0], s.Variable):
             values[self._place(e.arguments[0], values, local)] = args[1]
             return self.graph.zero
-        if _LIBRARY.get(e.name) != len(args):
-            known = e.name in _LIBRARY
-            what = f"takes {_LIBRARY.get(e.name)} argument(s)" if known else "is no known function"
-            raise NmodlError(f"{e.name}() {what}", e.line)
-        if e.name == "exprelr":  # x / (exp(x) - 1)
-            return self.graph.make("exp_linear", self.graph.make("neg", args[0]))
-        name = {"fabs": "abs", "fmin": "min", "fmax": "max"}.get(e.name, e.name)
-        return self.graph.make(name, *args)
+        return library.computed(self.graph, e.name, args, e.line)
 
     def _derivatives(self, name: str, values: Values) -> bool:
         """Carry out a DERIVATIVE block for what it assigns, the derivatives left alone."""
@@ -401,18 +392,6 @@ class Executor:
                 return
         (name,) = f.arguments
         inner[name] = self.graph.make("clip", inner[name], *ends)
-
-    def _ghk(self, v: Node, inside: Node, outside: Node, z: Node) -> Node:
-        """NEURON's nrn_ghk, in mA/cm2 for a permeability of 1 cm/s: z F u (ci - co exp(-u)) ..."""
-        g, make = self.graph, self.graph.make
-        kelvin = make("+", g.symbol("celsius"), g.number(273.15))
-        u = make("*", make("/", make("*", v, z), kelvin), g.number(1 / 0.0861733326214))
-        flow = make(
-            "-",
-            make("*", inside, make("exp_linear", u)),
-            make("*", outside, make("exp_linear", make("neg", u))),
-        )
-        return make("*", make("*", g.number(1e-3 * 96485.33212), z), flow)
 
 
 def elements(name: str, size: int | str | None, constants: Mapping[str, float]) -> list[str]:

@@ -154,10 +154,10 @@ class Compartment(NamedTuple):
 
 
 class Reaction(NamedTuple):
-    """~ left <-> right (forth, back), or ~ left -> right (forth)."""
+    """~ left <-> right (forth, back), ~ left -> right (forth), or ~ left -> (forth)."""
 
     left: Expression
-    right: Expression
+    right: Expression | None
     forth: Expression
     back: Expression | None
     line: int
