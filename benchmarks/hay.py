@@ -21,6 +21,7 @@ from typing import Any
 
 import accuracy
 import common
+import numpy as np
 from peers import worker
 from race import Contestant, Row, agree, race
 from rich.console import Console
@@ -45,13 +46,13 @@ CONTESTANTS = [
 def forward(n: int, ms: float, mods: str, truth: list[list[float]], rounds: int) -> list[Row]:
     """A race of n cells for so many ms."""
     job: dict[str, Any] = {**JOB, "n": n, "mods": mods, "ms": ms}
-    truth = [[t for t in times if t < ms] for times in truth]
+    known = [np.asarray([t for t in times if t < ms]) for times in truth]
     field = CONTESTANTS if n <= MOST_IN_NEURON else CONTESTANTS[:-1]
     rows = race(field, job, rounds=rounds, limit=PATIENCE, budget=BUDGET)
     agree(rows)
     for row in rows:
         if "spike_times" in row:
-            off = accuracy.error(row.pop("spike_times"), truth)
+            off = accuracy.error(row.pop("spike_times"), known)
             row["error_us"] = off if off < float("inf") else None
     return rows
 
