@@ -33,11 +33,19 @@ def test_every_second_sweep_is_held_out_and_the_strongest_fitted(recording):
 
 
 def test_the_telling_ones_span_silence_and_firing(recording):
-    assert [t.sweep for t in select_sweeps(recording)] == [0, 2, 4, 5, 7, 8]
+    assert [t.sweep for t in select_sweeps(recording)] == [0, 2, 4, 5, 6, 7, 8]
+    assert [t.sweep for t in select_sweeps(recording, most=6)] == [0, 2, 4, 5, 7, 8]
     assert [t.sweep for t in select_sweeps(recording, most=3)] == [0, 5, 8]
     assert [t.sweep for t in select_sweeps(recording[:3])] == [0, 1, 2]
     assert [t.sweep for t in select_sweeps(recording[6:], most=2)] == [6, 8]
     assert select_sweeps([]) == []
+
+
+def test_the_strongest_is_fitted_however_few_spikes_it_has():
+    """Neither a train that no longer grows nor a block of spikes is left to extrapolation."""
+    spikes = [0, 1, 3, 5, 5, 5, 5, 2]
+    chosen = select_sweeps([sweep(k, 100.0 * k, n) for k, n in enumerate(spikes)], most=4)
+    assert [t.sweep for t in chosen] == [0, 1, 4, 7]
 
 
 def test_short_pulses_beside_long_steps_are_left_out(recording):

@@ -9,7 +9,7 @@ import numpy as np
 from neurojax.recording.features import spikes
 from neurojax.recording.trace import Trace
 
-MOST = 6
+MOST = 7
 """Sweeps that a fit uses at once: a few that differ tell as much as all."""
 
 _SHORT = 0.25
@@ -57,11 +57,10 @@ def every_second(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
 def select_sweeps(traces: Sequence[Trace], most: int = MOST) -> list[Trace]:
     """The sweeps of a current-clamp recording that differ most.
 
-    Among the silent ones the weakest, the strongest and one between; among those that fire the one
-    with the fewest spikes, the one with the most, and some between.
+    Of the silent ones the weakest, the strongest and one between; of those that fire the weakest,
+    the strongest, beyond which nothing is predicted, and some between.
     """
-    firing, silent = _divided(traces)
-    firing, silent = sorted(firing, key=_number), sorted(silent, key=_strength)
+    firing, silent = (sorted(some, key=_strength) for some in _divided(traces))
     quiet = _spread(silent, min(3, max(1, most // 2)))
     return quiet + _spread(firing, most - len(quiet))
 
