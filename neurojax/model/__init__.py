@@ -66,7 +66,13 @@ from neurojax.model.document import (
     packaged,
     parse_model,
 )
-from neurojax.model.neuroml import NeuromlCell, NeuromlError, channels_in, load_neuroml
+from neurojax.model.neuroml import (
+    NeuromlCell,
+    NeuromlError,
+    channels_in,
+    load_neuroml,
+    to_neuroml,
+)
 from neurojax.model.nmodl import NmodlError, load_nmodl, load_nmodl_ion
 from neurojax.model.through_myokit import ForeignCell, MyokitError, load_myokit
 from neurojax.model.writing import to_toml
@@ -87,5 +93,6 @@ __all__ = [
     "load_nmodl_ion",
     "packaged",
     "parse_model",
+    "to_neuroml",
     "to_toml",
 ]

@@ -30,7 +30,7 @@ from neurojax.model.neuroml.document import (
 )
 from neurojax.model.neuroml.loading import channel_of, document_of
 from neurojax.model.neuroml.quantities import value_of
-from neurojax.model.neuroml.shape import groups_of, sections_of, segments_of
+from neurojax.model.neuroml.shape import divisions, groups_of, sections_of, segments_of
 
 VALENCES = {"ca": 2, "na": 1, "k": 1, "cl": -1}
 
@@ -68,14 +68,20 @@ class NeuromlCell:
 
 
 def load_neuroml(
-    path: str | Path, cell: str | None = None, *, celsius: float | None = None, part: float = 0.1
+    path: str | Path,
+    cell: str | None = None,
+    *,
+    celsius: float | None = None,
+    part: float | None = None,
 ) -> NeuromlCell:
     """A cell of a NeuroML 2 file: with one segment a `Cell`, with several a `Cable`.
 
     `cell` is its id, where a file has several. Each channelDensity is a channel of its id; where
-    channels and pools differ is a region. NeuroML leaves the temperature to the network: `celsius`,
-    without which each channel is at the temperature of its own. `part` is that of `assemble`.
-    Nothing in the file is executed. Raises NeuromlError for what cannot be done.
+    channels and pools differ is a region. NeuroML leaves the temperature to the network: that of one
+    in the file that has the cell, or `celsius`; without, each channel is at the temperature of its
+    own. `part` is that of `assemble`; without, a section has as many compartments as the file's
+    numberInternalDivisions, if any. Nothing in the file is executed. Raises NeuromlError for what
+    cannot be done.
     """
     document = document_of(path)
     try:
@@ -84,11 +90,22 @@ def load_neuroml(
             have = ", ".join(needed(e, "id") for e in found) or "none"
             raise ValueError(f"{len(found)} cells, expected the id of one (have: {have})")
         element = found[0] if cell is None else document.find(cell, "cell")
-        return _Cell(document, element, celsius, part).result()
+        warm = _of_network(document, element) if celsius is None else celsius
+        return _Cell(document, element, warm, part).result()
     except NeuromlError:
         raise
     except ValueError as error:
         raise NeuromlError(f"{document.path}: {error}") from None
+
+
+def _of_network(document: Document, cell: Element) -> float | None:
+    """The temperature (degC) of a network of the file in which the cell is, if any."""
+    for network in document.components.values():
+        text = network.get("temperature") if tag(network) == "network" else None
+        used = {one.get("component") for one in children(network, "population")}
+        if text is not None and cell.get("id") in used:
+            return value_of(text, f"{place(network)} temperature") - 273.15
+    return None
 
 
 @dataclass
@@ -117,13 +134,13 @@ class _Cell:
     document: Document
     element: Element
     celsius: float | None
-    part: float
+    part: float | None
     remarks: list[str] = field(default_factory=list)
 
     def result(self) -> NeuromlCell:
-        morphology, properties = self._parts()
-        self.segments = segments_of(morphology)
-        self.groups = groups_of(morphology, self.segments)
+        self.morphology, properties = self._parts()
+        self.segments = segments_of(self.morphology)
+        self.groups = groups_of(self.morphology, self.segments)
         membrane = child(properties, "membraneProperties")
         inside = child(properties, "intracellularProperties")
         if membrane is None:
@@ -253,13 +270,15 @@ class _Cell:
             self.of_region.setdefault(name, set()).update(
                 {"all", *(g for g in used if identity in self.groups[g])}
             )
-        sections, _ = sections_of(self.segments, region)
+        divided = {} if self.part is not None else divisions(self.morphology, self.groups)
+        sections = sections_of(self.segments, region, divided)
         density = {
             key: {name: 1.0 for name, groups in self.of_region.items() if group in groups}
             for key, group in where.items()
         }
         made = {"C_m": self._of_regions(C_m), "R_i": self._of_regions(R_i)}
-        return assemble(sections, channels, density, part=self.part, celsius=self.celsius, **made)
+        part = 0.1 if self.part is None else self.part
+        return assemble(sections, channels, density, part=part, celsius=self.celsius, **made)
 
     def _of_regions(self, by_group: dict[str, float]) -> Any:
         """A value for each region: of the last group that it is part of."""

@@ -48,6 +48,7 @@ class _Channel:
         formulas.declared["g_bar"] = Declared("mS/cm2")
         species = ion or (self.element.get("species") or "").lower()
         e_rev = formulas.parameter("E_rev", REVERSALS.get(species, -65.0), "voltage")
+        self.e_rev: str = e_rev.value
         product = make("*", self.graph.number(1e-3), g)
         for gate in self.element:
             if tag(gate) == "gate" or tag(gate) in _GATES:
@@ -80,7 +81,8 @@ class _Channel:
         used = symbols(m.roots())
         read = {"caConc": "ca_i", "caConcExt": "ca_o"}
         m.concentrations = {k: name for k, name in read.items() if k in used}
-        m.parameters = {k: x for k, x in m.defaults.items() if k in used}
+        m.reversals = {self.e_rev: ion} if ion and self.e_rev in used else {}
+        m.parameters = {k: x for k, x in m.defaults.items() if k in used - m.reversals.keys()}
         return m
 
     def _mass_action(self, m: Mechanism, rates: dict[tuple[str, str], Node]) -> None:

@@ -135,13 +135,31 @@ def _along(part: Element, segments: dict[str, Segment]) -> set[str]:
     return some
 
 
+Divided = dict[str, tuple[str, int]]
+"""Segments in a group that says of how many compartments it is: the group, and the number."""
+
+
+def divisions(morphology: Element, groups: dict[str, set[str]]) -> Divided:
+    """Of the groups with numberInternalDivisions. Raises ValueError for what is no number."""
+    found: Divided = {}
+    for group in children(morphology, "segmentGroup"):
+        for one in children(group, "property"):
+            if one.get("tag") == "numberInternalDivisions":
+                name, said = needed(group, "id"), needed(one, "value")
+                if not said.isdigit() or not 0 < int(said) < 1000:
+                    raise ValueError(f"{place(one)}: {said!r}: expected a number of compartments")
+                found |= dict.fromkeys(groups[name], (name, int(said)))
+    return found
+
+
 def sections_of(
-    segments: dict[str, Segment], region: dict[str, str]
-) -> tuple[dict[str, Section], dict[str, str]]:
+    segments: dict[str, Segment], region: dict[str, str], divided: Divided
+) -> dict[str, Section]:
     """Sections of segments that follow each other without branching, in one region.
 
-    And of which section each segment is part. A segment without length is a sphere if it is the
-    root, and else none: what hangs on it hangs where it does.
+    One of a group in `divided` is of as many compartments as its part of that group's length. A
+    segment without length is a sphere if it is the root, and else none: what hangs on it hangs
+    where it does.
     """
     hanging: dict[str, int] = {}
     for s in segments.values():
@@ -153,11 +171,15 @@ def sections_of(
         goes_on = s.parent is not None and hanging[s.parent] == 1 and s.at == 1
         above = segments[s.parent] if s.parent is not None else s
         joined = goes_on and bool((above.end == s.start).all()) and above.length > 0
-        if joined and s.parent is not None and region[s.parent] == region[identity]:
+        alike = s.parent is not None and region[s.parent] == region[identity]
+        if joined and alike and divided.get(s.parent) == divided.get(identity):
             of[identity] = of[s.parent]
         else:
             of[identity] = identity
         runs.setdefault(of[identity], []).append(identity)
+    whole: dict[str, float] = {}
+    for identity, (group, _) in divided.items():
+        whole[group] = whole.get(group, 0.0) + segments[identity].length
     made: dict[str, Section] = {}
     for name, run in runs.items():
         first = segments[run[0]]
@@ -167,8 +189,12 @@ def sections_of(
             made[name] = Section(d, d, region=region[name], **hung)
             continue
         points = np.array([first.start, *(segments[k].end for k in run)])
-        made[name] = Section.along(points, region=region[name], **hung)
-    return made, of
+        n = None
+        if run[0] in divided:
+            group, n = divided[run[0]]
+            n = max(1, round(n * sum(segments[k].length for k in run) / whole[group]))
+        made[name] = Section.along(points, n, region=region[name], **hung)
+    return made
 
 
 def _hung(
