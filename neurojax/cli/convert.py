@@ -1,4 +1,4 @@
-"""`neurojax convert`: an NMODL file as a Python file; what it does under steps, and in NEURON."""
+"""`neurojax convert`: NMODL as Python, with what it does under steps; a model as NeuroML."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from neurojax.io.files import write_whole
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import voltage_clamp
 from neurojax.membrane.ions import Ion
+from neurojax.model import load_model, to_neuroml
 from neurojax.model.nmodl import converted, load_nmodl
 from neurojax.run.simulation import simulate
 
@@ -37,7 +38,15 @@ RESTING = {"na": (10.0, 145.0), "k": (140.0, 5.0), "ca": (1e-4, 2.0), "cl": (10.
 def run_convert(
     mod: Path, output: Path | None, name: str, check: bool, plot: Path | None, out: Console
 ) -> None:
-    """Write the Python file, or print it; with `check`, tabulate the voltage-step family."""
+    """Write the Python file, or print it; with `check`, tabulate the voltage-step family.
+
+    For an output named .nml write a model as NeuroML.
+    """
+    if output is not None and output.suffix.lower() == ".nml":
+        text = to_neuroml(load_model(mod).cell, name=mod.stem)
+        _write(text, output, ".nml")
+        out.print(f"written: {output}", markup=False, soft_wrap=True)
+        return
     if mod.suffix.lower() != ".mod":
         raise ValueError(
             f"{mod}: expected an NMODL file (.mod); a model names channels of NeuroML itself, "
@@ -62,10 +71,10 @@ def run_convert(
             out.print(f"drawn: {plot}", markup=False, soft_wrap=True)
 
 
-def _write(source: str, path: Path) -> None:
+def _write(source: str, path: Path, suffix: str = ".py") -> None:
     """Write a new file. Raises ValueError for another suffix, or a file that would be lost."""
     path = path.expanduser()
-    check_writable(path, (".py",))
+    check_writable(path, (suffix,))
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != source:
         raise ValueError(f"{path}: exists and differs; name another file, or delete it")
     write_whole(path, source.encode())

@@ -116,10 +116,12 @@ def _place(name: str, section: Section, rows: Mapping[str, Sequence[int]]) -> tu
             f"section {name!r}: {section.on!r} has {len(there)} compartments, and so none in its "
             "centre"
         )
-    at = {START: there[0], CENTRE: there[len(there) // 2], END: there[-1]}
-    if section.at not in at:
-        raise ValueError(f"section {name!r}: at = {section.at}: expected 0, 0.5 or 1")
-    return at[section.at], section.at
+    ends = {START: there[0], CENTRE: there[len(there) // 2], END: there[-1]}
+    if section.at in ends:
+        return ends[section.at], section.at
+    if not 0 < section.at < 1:
+        raise ValueError(f"section {name!r}: at = {section.at}: expected 0 to 1")
+    return there[int(section.at * len(there))], CENTRE
 
 
 # -- shapes of textbooks ---------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class Section(NamedTuple):
     diameter: float | Sequence[float]  # um; or of each compartment
     compartments: int | None = None
     on: str | None = None  # the section on which it hangs, by name
-    at: float = END  # where on it: 1 its far end, 0.5 its centre, 0 its start
+    at: float = END  # where on it: 1 its far end, 0 its start, between in a compartment's centre
     region: str | None = None  # by default the section's own name
     points: Float[np.ndarray, "point 4"] | None = None  # x, y, z and diameter along it, um
 

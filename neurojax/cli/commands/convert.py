@@ -1,4 +1,4 @@
-"""neurojax convert: a Python file of an NMODL channel."""
+"""neurojax convert: a Python file of an NMODL channel, a NeuroML file of a model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from neurojax.cli import console
 
 
 def convert(
-    mod: Annotated[Path, typer.Argument(help="An NMODL file: Ca_HVA.mod.")],
+    mod: Annotated[
+        Path, typer.Argument(help="An NMODL file, Ca_HVA.mod; or a model, to be NeuroML.")
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Python file. Default: printed.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Python file, printed by default; or cell.nml, of a model."
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the class. Default: from SUFFIX.")] = "",
     check: Annotated[
@@ -26,7 +31,7 @@ def convert(
         Path | None, typer.Option(help="Draw its current under voltage steps: .png, .svg, .pdf.")
     ] = None,
 ) -> None:
-    """Make a Python file of an NMODL channel, to read and to change; models take .mod, too."""
+    """Make a Python file of an NMODL channel, to read and to change, or NeuroML of a model."""
     from neurojax.cli.convert import run_convert
 
     run_convert(mod, output, name, check, plot, console.out)

@@ -1,4 +1,4 @@
-"""A function of numbers, as JAX traces it, as formulas: the way back from a channel that is code."""
+"""A function of numbers, as JAX traces it, as formulas: the way back from code."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _REVERSED = {"gt": "<", "ge": "<="}
 
 def formulas_of(
     graph: Graph, f: Callable[[Mapping[str, Any]], Mapping[Any, Any]], names: Mapping[str, Node]
-) -> dict[Any, Node]:
-    """What f gives, as nodes of a graph, where it takes numbers by name that are these nodes.
+) -> dict[Any, Any]:
+    """What f gives with nodes for numbers, where it takes numbers by name that are these nodes.
 
     Numbers that f has in itself are those of the formulas. What kept an exponential from
     overflowing, and a quotient from 0 / 0, is made simple again. Raises ValueError for an operation
@@ -55,8 +55,7 @@ def formulas_of(
 
     symbols = [names[k] for k in sorted(names)]  # as JAX orders the keys of a dict
     nodes = evaluate(flat.jaxpr, flat.consts, symbols, rule, number)
-    found: Mapping[Any, Node] = jax.tree.unflatten(tree, _plain(graph, nodes))
-    return dict(found)
+    return dict(jax.tree.unflatten(tree, _plain(graph, nodes)))
 
 
 def _operation(graph: Graph, eqn: JaxprEqn, inputs: list[Node]) -> Node:
@@ -74,7 +73,7 @@ def _operation(graph: Graph, eqn: JaxprEqn, inputs: list[Node]) -> Node:
             return make("select", c, then, otherwise)
         case "clamp", [low, x, high]:
             return make("clip", x, low, high)
-        case ("square" | "integer_pow"), [x]:
+        case (("square" | "integer_pow"), [x]):
             power = eqn.params.get("y", 2)
             raised = make("pow", x, number(abs(power)))
             return raised if power > 0 else make("/", graph.one, raised)
@@ -95,7 +94,9 @@ def _plain(graph: Graph, roots: list[Node]) -> list[Node]:
     roots = graph.rebuilt(roots, lambda node, args: _chosen(graph, node, args))
     roots = graph.rebuilt(roots, lambda node, args: _unbounded(graph, node, args))
     safe = Safer(graph, {}).safe(roots)
-    return graph.rebuilt(safe, lambda n, a: graph.make("exp", *a) if n.op == "bounded_exp" else None)
+    return graph.rebuilt(
+        safe, lambda n, a: graph.make("exp", *a) if n.op == "bounded_exp" else None
+    )
 
 
 def _chosen(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node | None:

@@ -77,9 +77,9 @@ def load_neuroml(
     """A cell of a NeuroML 2 file: with one segment a `Cell`, with several a `Cable`.
 
     `cell` is its id, where a file has several. Each channelDensity is a channel of its id; where
-    channels and pools differ is a region. NeuroML leaves the temperature to the network: that of one
-    in the file that has the cell, or `celsius`; without, each channel is at the temperature of its
-    own. `part` is that of `assemble`; without, a section has as many compartments as the file's
+    channels and pools differ is a region. NeuroML leaves the temperature to the network: that of
+    one in the file that has the cell, or `celsius`; without, each channel is at the temperature of
+    its own. `part` is that of `assemble`; without, a section has as many compartments as the file's
     numberInternalDivisions, if any. Nothing in the file is executed. Raises NeuromlError for what
     cannot be done.
     """

@@ -36,7 +36,10 @@ class Segment:
 
 
 def segments_of(morphology: Element) -> dict[str, Segment]:
-    """The segments by id, each after its parent. Raises ValueError for what is no tree."""
+    """The segments by id, each after its parent, else as in the file.
+
+    Raises ValueError for what is no tree.
+    """
     elements = {needed(s, "id"): s for s in children(morphology, "segment")}
     found: dict[str, Segment] = {}
     waiting: dict[str | None, list[str]] = {}
@@ -53,6 +56,9 @@ def segments_of(morphology: Element) -> dict[str, Segment]:
         stack += waiting.get(identity, [])[::-1]
     if lost := elements.keys() - found.keys():
         raise ValueError(f"{place(elements[min(lost)])}: hangs on no segment of the tree")
+    at = {identity: k for k, identity in enumerate(elements)}
+    if all(s.parent is None or at[s.parent] < at[k] for k, s in found.items()):
+        return {k: found[k] for k in elements}
     return found
 
 
@@ -208,4 +214,4 @@ def _hung(
     before = sum(lengths[: runs[on].index(first.parent)])
     total = sum(lengths)
     at = (before + first.at * segments[first.parent].length) / total if total else first.at
-    return {"on": on, "at": at}
+    return {"on": on, "at": round(at, 9)}

@@ -11,7 +11,7 @@ import numpy as np
 from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.markov import Scheme
 from neurojax.membrane.stochastic import Noisy
-from neurojax.model.formulas.graph import Graph, Node
+from neurojax.model.formulas.graph import Graph, Node, factors
 from neurojax.model.formulas.tracing import formulas_of
 from neurojax.model.neuroml.export.rates import RATE, STEADY, TIME, Formulas
 from neurojax.model.neuroml.export.text import number
@@ -54,9 +54,7 @@ def channel_element(
 
 
 class _Channel:
-    def __init__(
-        self, channel: Channel, name: str, held: Held, celsius: float | None
-    ) -> None:
+    def __init__(self, channel: Channel, name: str, held: Held, celsius: float | None) -> None:
         self.channel, self.name, self.celsius = channel, name, celsius
         self.graph = Graph()
         self.formulas = Formulas(self.graph)
@@ -117,14 +115,7 @@ class _Channel:
     # -- gates ------------------------------------------------------------------------------------
     def _gates(self, element: Element) -> None:
         at_once = self._of(self.channel.instant)
-        speed = self.channel.speed("", None)  # without a Q10: 1 / tau_scale
-
-        def flat(v: Any, **c: Any) -> dict[Any, Any]:
-            gating = self.channel.gating(v, **c)
-            parts = {(k, "opening"): g.opening * speed for k, g in gating.items()}
-            return parts | {(k, "rate"): g.rate * speed for k, g in gating.items()}
-
-        moving = self._of(flat)
+        moving = self._of(lambda v, **c: dict(self.channel.gating(v, **c)))
         for name, power in self.channel.powers.items():
             if power != int(power) or power < 1:
                 raise ValueError(f"{name} to the power of {power}: NeuroML has whole instances")
@@ -134,19 +125,20 @@ class _Channel:
                 self._part(gate, "steadyState", at_once[name], name)
             else:
                 self._settings(gate, name)
-                self._relaxation(gate, name, moving[name, "opening"], moving[name, "rate"])
+                self._relaxation(gate, name, *moving[name])
 
     def _relaxation(self, gate: Element, name: str, opening: Node, rate: Node) -> None:
-        make = self.graph.make
-        alpha, beta = opening, make("-", rate, opening)
+        make, graph = self.graph.make, self.graph
+        slower = graph.number(1 / self.channel.speed("", None))  # without a Q10: tau_scale
+        beta = make("-", rate, opening)
         if beta.op != "-":  # the rate is a sum of which opening is one part
             gate.set("type", "gateHHrates")
-            self._part(gate, "forwardRate", alpha, name)
-            self._part(gate, "reverseRate", beta, name)
+            self._part(gate, "forwardRate", make("/", opening, slower), name)
+            self._part(gate, "reverseRate", make("/", beta, slower), name)
             return
         gate.set("type", "gateHHtauInf")
-        self._part(gate, "timeCourse", make("/", self.graph.one, rate), name)
-        self._part(gate, "steadyState", make("/", opening, rate), name)
+        self._part(gate, "timeCourse", _quotient(graph, slower, rate), name)
+        self._part(gate, "steadyState", _quotient(graph, opening, rate), name)
 
     def _part(self, gate: Element, tag: str, node: Node, name: str) -> None:
         part, called = _PARTS[tag]
@@ -163,7 +155,11 @@ class _Channel:
                 if (state in channel.conducting) is conducts:
                     SubElement(gate, tag, {"id": state})
         slower = channel.tau_scale
-        rates = self._of(lambda v, **c: {k: x / slower for k, x in channel.transitions(v, **c).items()})
+
+        def scaled(v: Any, **c: Any) -> dict[Any, Any]:
+            return {k: rate / slower for k, rate in channel.transitions(v, **c).items()}
+
+        rates = self._of(scaled)
         for (a, b), rate in rates.items():
             ends = {"id": f"{a}_{b}", "from": a, "to": b}
             step = SubElement(gate, "forwardTransition", ends)
@@ -174,6 +170,17 @@ _PARTS = {
     "forwardRate": (RATE, "alpha"), "reverseRate": (RATE, "beta"), "timeCourse": (TIME, "tau"),
     "steadyState": (STEADY, "inf"),
 }  # fmt: skip
+
+
+def _quotient(graph: Graph, above: Node, below: Node) -> Node:
+    """above / below without the factors that both have."""
+    left = factors(above)
+    for node, power in factors(below):
+        if (node, power) in left:
+            left.remove((node, power))
+        else:
+            left.append((node, -power))
+    return graph.product(sorted(left, key=lambda one: one[1] < 0))
 
 
 def one_number(name: str, value: Any) -> float:

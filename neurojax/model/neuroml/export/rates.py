@@ -132,9 +132,7 @@ def _variable(within: Element, name: str, text: str, part: Part | None = None) -
 
 
 def _cases(within: Element, name: str, cases: list[tuple[str, str]]) -> None:
-    element = SubElement(
-        within, "ConditionalDerivedVariable", {"name": name, "dimension": "none"}
-    )
+    element = SubElement(within, "ConditionalDerivedVariable", {"name": name, "dimension": "none"})
     for condition, value in cases:
         given = {"condition": condition} if condition else {}
         SubElement(element, "Case", given | {"value": value})

@@ -97,6 +97,9 @@ class _Writer:
             return self.symbols[node.value], _WHOLE
         if node.op in _CASES:
             return self._of_cases(node.op, [text for text, _ in parts]), _WHOLE
+        if (raised := _power(node)) is not None:
+            base, exponent = raised
+            return f"{_closed(self.known[base], 8)}^({number(exponent)})", _SIGNS["pow"][1]
         if node.op in _FUNCTIONS:
             return f"{_FUNCTIONS[node.op]}({parts[0][0]})", _WHOLE
         if node.op == "neg":
@@ -136,6 +139,15 @@ class _Writer:
         name = self._new()
         self.made.variables[name] = text
         return name
+
+
+def _power(node: Node) -> tuple[Node, float] | None:
+    """(x, n) of exp(n ln(x)), as which formulas have powers that are no whole numbers."""
+    if node.op == "exp" and node.args[0].op == "*":
+        n, logarithm = node.args[0].args
+        if n.op == "number" and logarithm.op == "log":
+            return logarithm.args[0], n.value
+    return None
 
 
 def _closed(part: tuple[str, int], least: int) -> str:
