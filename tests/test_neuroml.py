@@ -273,6 +273,93 @@ def test_a_pool_is_filled_and_decays_to_its_rest(squid):
     assert float(ca.inside) == pytest.approx(1e-4)
 
 
+OWN_POOL = """<ComponentType name="hay" extends="concentrationModel">
+<Parameter name="gamma" dimension="none"/><Parameter name="rest" dimension="concentration"/>
+<Parameter name="decay" dimension="time"/><Parameter name="depth" dimension="length"/>
+<Constant name="F" dimension="charge_per_mole" value="96485.3C_per_mol"/>
+<Dynamics><StateVariable name="concentration" dimension="concentration"/>
+<DerivedVariable name="density" dimension="currentDensity" value="iCa / surfaceArea"/>
+<TimeDerivative variable="concentration"
+value="density * gamma / (2 * F * depth) - (concentration - rest) / decay"/></Dynamics>
+</ComponentType>
+<concentrationModel id="shell" type="hay" ion="ca" gamma="0.05" rest="5e-5 mM" decay="20 ms"
+depth="0.1 um"/>"""
+
+
+def test_a_pool_of_its_own_type(squid):
+    ca = load_neuroml(cell_file(squid.parent, SOMA, inside=SPECIES, more=OWN_POOL)).cell.ions["ca"]
+    assert (ca.depth, ca.tau) == (pytest.approx(2.0, rel=1e-5), pytest.approx(20.0))
+    assert ca.rest == pytest.approx(5e-5)
+    wrong = OWN_POOL.replace("density * gamma", "density * density * gamma")
+    with pytest.raises(NeuromlError, match="no pool that a current density fills"):
+        load_neuroml(cell_file(squid.parent, SOMA, inside=SPECIES, more=wrong))
+
+
+@pytest.mark.parametrize("inf", ['select="steadyState/x"', 'value="alpha / (alpha + beta)"'])
+def test_a_gate_type_that_follows_v_at_once(inf, tmp_path):
+    parts = SIGMOID if "select" in inf else FORTH + BACK
+    base = "gateHHtauInf" if "select" in inf else "gateHHrates"
+    own = f"""<ComponentType name="quick" extends="{base}"><Dynamics>
+    <DerivedVariable name="inf" {inf}/>
+    <DerivedVariable name="q" value="inf"/></Dynamics></ComponentType>"""
+    made = channel(tmp_path, f'<gate type="quick" id="m" instances="2">{parts}</gate>', own)()
+    inf = INF if parts is SIGMOID else ALPHA / (ALPHA + BETA)
+    np.testing.assert_allclose(made.current(V, {}), inf**2 * (V + 77), rtol=3e-5, atol=1e-5)
+    with pytest.raises(NeuromlError, match="a gate with dynamics of its own"):
+        slow = own.replace('value="inf"', 'value="inf / 2"')
+        channel(tmp_path, f'<gate type="quick" id="m">{parts}</gate>', slow, "slow")
+
+
+def test_a_density_may_vary_with_the_path_and_sections_hang_anywhere(squid):
+    groups = GROUPS.replace(
+        '<segmentGroup id="far">',
+        '<segmentGroup id="far"><inhomogeneousParameter id="path" variable="p" '
+        'metric="Path Length from root"><proximal translationStart="0"/></inhomogeneousParameter>',
+    )
+    varies = SPIKES.replace('id="na" ionChannel', 'id="x" ionChannel').replace(
+        "<channelDensity ", "<channelDensityNonUniform ", 1
+    )
+    first = (
+        varies.split("/>")[0]
+        + """><variableParameter parameter="condDensity"
+    segmentGroup="far"><inhomogeneousValue inhomogeneousParameter="path"
+    value="10 * (1 + H(p - 180) * p)"/></variableParameter></channelDensityNonUniform>"""
+    )
+    tree = TREE.replace('fractionAlong="0.5"', 'fractionAlong="0.31"')
+    made = load_neuroml(cell_file(squid.parent, tree, groups, first)).cell
+    far, density = np.asarray(made.regions) == "far", np.asarray(made.density["x"])
+    p = (made.paths(origin=0) + 10 - 20)[far]
+    np.testing.assert_allclose(density[far], np.where(p < 180, 1.0, 1.0 + p), rtol=1e-6)
+    assert not density[~far].any() and made.attached.count(0.5) == 1
+
+
+def test_a_section_has_the_compartments_that_the_file_says(squid):
+    divided = GROUPS.replace(
+        '<segmentGroup id="far">',
+        '<segmentGroup id="far"><property tag="numberInternalDivisions" value="7"/>',
+    )
+    densities = SPIKES.replace('id="k"', 'id="k" segmentGroup="far"')
+    path = cell_file(squid.parent, TREE, divided, densities)
+    assert load_neuroml(path).cell.regions.count("far") == 7
+    assert load_neuroml(path, part=0.02).cell.regions.count("far") > 7
+
+
+def test_the_temperature_is_that_of_the_network(squid):
+    network = """<network id="n" type="networkWithTemperature" temperature="307.15 K">
+    <population id="p" component="one" size="1"/></network>"""
+    path = cell_file(squid.parent, SOMA, densities=SPIKES, more=network)
+    assert load_neuroml(path).cell.celsius == pytest.approx(34.0)
+    assert load_neuroml(path, celsius=20.0).cell.celsius == 20.0
+
+
+def test_a_channel_of_quick_gates_reverses_at_a_nernst_potential(squid):
+    quick = f"""<ionChannelHH id="cav" species="ca"><gateHHInstantaneous id="m" instances="1">
+    {SIGMOID}</gateHHInstantaneous></ionChannelHH>{POOL}"""
+    density = '<channelDensityNernst id="cav" ionChannel="cav" condDensity="9 S_per_m2" ion="ca"/>'
+    made = load_neuroml(cell_file(squid.parent, SOMA, "", density, SPECIES, quick)).cell
+    assert float(steady_current(made, jnp.array(0.0))) < 0
+
+
 WRONG_CELLS = {
     "a circle": ({"segments": TREE.replace('<parent segment="0"/>', '<parent segment="2"/>')},
                  "hangs on no segment"),

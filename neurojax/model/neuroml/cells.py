@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import jax
 import numpy as np
 
 from neurojax.membrane.builders import assemble
 from neurojax.membrane.cable import Cable
-from neurojax.membrane.channel import Channel, Leaf, param, pytree
+from neurojax.membrane.channel import Channel
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode
-from neurojax.membrane.ions import Ion, change_of_pool, change_of_relaxed
+from neurojax.membrane.ions import Ion
 from neurojax.membrane.requirements import check_ions
 from neurojax.model.neuroml.document import (
     Document,
@@ -29,29 +27,14 @@ from neurojax.model.neuroml.document import (
     tag,
 )
 from neurojax.model.neuroml.loading import channel_of, document_of
+from neurojax.model.neuroml.pools import RestingPool, pool_of
+from neurojax.model.neuroml.profiles import Profile, profile_of
 from neurojax.model.neuroml.quantities import value_of
 from neurojax.model.neuroml.shape import divisions, groups_of, sections_of, segments_of
 
+_VARYING = ("channelDensityNonUniform", "channelDensityNonUniformNernst")
+
 VALENCES = {"ca": 2, "na": 1, "k": 1, "cl": -1}
-
-
-@pytree
-class RestingPool(Ion):
-    """An ion whose concentration inside goes back to its `rest`, wherever it began."""
-
-    rest: Leaf = param(1e-4, "mM", 0.0, 1000.0)
-
-    def changes(
-        self, name: str, c: dict[str, jax.Array], carried: dict[str, jax.Array], dt: Leaf
-    ) -> dict[str, jax.Array]:
-        """As of `Ion`: what channels carry, and a decay to rest."""
-
-        def rate(c: jax.Array) -> jax.Array:
-            filled = change_of_pool(carried[name], self.valence, self.depth)
-            return -filled - (c - self.rest) / self.tau
-
-        inside = f"{name}_i"
-        return {inside: change_of_relaxed(rate, c[inside], dt)}
 
 
 NO_POOL = 1e4
@@ -109,33 +92,13 @@ def _of_network(document: Document, cell: Element) -> float | None:
 
 
 @dataclass
-class _Pool:
-    """How a concentration inside changes: start and rest, mM, its tau, ms, and its depth, um.
-
-    A shell's depth follows from its thickness and the compartment's area.
-    """
-
-    start: float
-    rest: float
-    tau: float
-    depth: float = 0.0
-    shell: float = 0.0
-
-    def of_area(self, area: Any) -> Any:
-        """um, of compartments of an area, um2."""
-        if not self.shell:
-            return self.depth + 0 * area
-        r = np.sqrt(area / (4 * math.pi))
-        return (r**3 - (r - self.shell) ** 3) / (3 * r**2)
-
-
-@dataclass
 class _Cell:
     document: Document
     element: Element
     celsius: float | None
     part: float | None
     remarks: list[str] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)  # of what varies in its group
 
     def result(self) -> NeuromlCell:
         self.morphology, properties = self._parts()
@@ -155,6 +118,8 @@ class _Cell:
         if self.celsius is None and any("temperature" in c.reads for c in channels.values()):
             self.remarks.append("no temperature: each channel is at that of its own rates")
         if len(self.segments) == 1:
+            if self.profiles:
+                raise ValueError(f"{next(iter(self.profiles))!r} varies along one segment")
             cell = self._point(channels, C_m)
         else:
             cell = self._cable(channels, where, C_m, R_i, pools)
@@ -205,15 +170,14 @@ class _Cell:
                 "channelDensityNernst",
                 "channelDensityVShift",
                 "channelPopulation",
+                *_VARYING,
             ):
                 raise ValueError(f"{place(element)}: a {kind} cannot be done")
-            if children(element, "variableParameter"):
-                raise ValueError(
-                    f"{place(element)}: a density that varies in a group cannot be "
-                    "done: use a density of neurojax"
-                )
-            key = needed(element, "id").replace(".", "_")
-            channels[key], where[key] = self._channel(element, kind), self._group(element)
+            key, of_group = needed(element, "id").replace(".", "_"), element
+            if (varies := child(element, "variableParameter")) is not None:
+                self.profiles[key] = profile_of(self.morphology, varies)
+                of_group = varies
+            channels[key], where[key] = self._channel(element, kind), self._group(of_group)
         if not channels:
             raise ValueError(f"{place(membrane)}: has no channel")
         return channels, where
@@ -225,7 +189,7 @@ class _Cell:
         g = self._conductance(element, of, kind)
         given: dict[str, Any] = {"g_bar": g}
         given["E_rev"] = None
-        if kind != "channelDensityNernst":
+        if not kind.endswith("Nernst"):
             given["E_rev"] = value_of(needed(element, "erev"), f"{place(element)} erev")
         if kind == "channelDensityVShift":
             shift = value_of(needed(element, "vShift"), f"{place(element)} vShift")
@@ -236,7 +200,9 @@ class _Cell:
         return cls(**given)
 
     def _conductance(self, element: Element, of: Element, kind: str) -> float:
-        """mS/cm2."""
+        """mS/cm2; 1 where it varies."""
+        if child(element, "variableParameter") is not None:
+            return 1.0
         if kind != "channelPopulation":
             return value_of(needed(element, "condDensity"), f"{place(element)} condDensity")
         if len(self.segments) > 1:
@@ -278,7 +244,12 @@ class _Cell:
         }
         made = {"C_m": self._of_regions(C_m), "R_i": self._of_regions(R_i)}
         part = 0.1 if self.part is None else self.part
-        return assemble(sections, channels, density, part=part, celsius=self.celsius, **made)
+        cable = assemble(sections, channels, density, part=part, celsius=self.celsius, **made)
+        varying = {
+            key: profile.density(cable, np.asarray(cable.density[key]) > 0)
+            for key, profile in self.profiles.items()
+        }
+        return dataclasses.replace(cable, density=cable.density | varying)
 
     def _of_regions(self, by_group: dict[str, float]) -> Any:
         """A value for each region: of the last group that it is part of."""
@@ -303,7 +274,7 @@ class _Cell:
         return dataclasses.replace(cell, ions=ions)
 
     def _ion(self, cell: Cell, name: str, some: list[Element]) -> Ion:
-        models = [(self._group(p), self._pool(p)) for p in some]
+        models = [(self._group(p), pool_of(self.document, p)) for p in some]
         outside = value_of(needed(some[0], "initialExtConcentration"), place(some[0]))
         given: dict[str, Any] = {"valence": VALENCES[name], "outside": outside}
         if not isinstance(cell, Cable):
@@ -322,34 +293,3 @@ class _Cell:
             depth[there] = pool.of_area(area)[there]
         inside = whole.pop("start")
         return RestingPool(inside=inside, depth=depth, **whole, **given)
-
-    def _pool(self, species: Element) -> _Pool:
-        model = self.document.find(needed(species, "concentrationModel"), "concentration model")
-        kind = model.get("type") or tag(model)
-
-        def of(name: str) -> float:
-            return value_of(needed(model, name), f"{place(model)} {name}")
-
-        start = value_of(needed(species, "initialConcentration"), place(species))
-        valence = VALENCES["ca"]
-        match kind:
-            case "decayingPoolConcentrationModel":
-                pool = _Pool(
-                    start, of("restingConc"), of("decayConstant"), shell=of("shellThickness")
-                )
-            case "fixedFactorConcentrationModel":
-                depth = float(change_of_pool(1.0, valence, 1.0)) / of("rho")
-                pool = _Pool(start, of("restingConc"), of("decayConstant"), depth)
-            case "fixedFactorConcentrationModelTraub":
-                depth = float(change_of_pool(1.0, valence, 1.0)) / (1e-9 * of("phi"))
-                pool = _Pool(start, of("restingConc"), 1 / of("beta"), depth)
-            case "concentrationModelHayEtAl":
-                pool = _Pool(
-                    start,
-                    of("minCAi" if model.get("minCAi") else "minCai"),
-                    of("decay"),
-                    of("depth") / of("gamma"),
-                )
-            case _:
-                raise ValueError(f"{place(model)}: a {kind} cannot be done")
-        return pool

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 from neurojax.model.formulas.graph import Node, symbols
 from neurojax.model.formulas.mechanism import CELSIUS, Declared, Gate, Mechanism
 from neurojax.model.formulas.rewriting import Safer
-from neurojax.model.neuroml.components import Formulas
+from neurojax.model.neuroml.components import Formulas, lineage
 from neurojax.model.neuroml.document import Document, child, children, needed, place, tag
 from neurojax.model.neuroml.quantities import value_of
 
@@ -100,6 +100,8 @@ class _Channel:
         """The open part of a gate to the power of its instances."""
         name, element_kind = needed(gate, "id"), gate.get("type") or tag(gate)
         kind = _GATES.get(element_kind)
+        if kind is None and element_kind in self.formulas.document.types:
+            kind = self._of_own_type(gate, element_kind)
         if kind is None:
             raise ValueError(f"{place(gate)}: no kind of gate {element_kind!r}")
         where = f"{place(gate)} instances"
@@ -109,6 +111,9 @@ class _Channel:
         speed = self.formulas.scaling(children(gate, "q10Settings"), name)
         if kind == "instantaneous":
             open_part = self._of(gate, "steadyState", "x", f"{name}_inf")
+        elif kind == "instantaneous rates":
+            opening, rate = self._relaxation(gate, "rates", name, self.graph.one)
+            open_part = self.graph.make("/", opening, rate)
         elif kind == "fractional":
             open_part = self.graph.total(
                 self._sub_gate(part, name, speed) for part in children(gate, "subGate")
@@ -120,6 +125,20 @@ class _Channel:
             self.gates.append((name, opening, rate))
             open_part = self.graph.symbol(name)
         return self.graph.make("pow", open_part, self.graph.number(instances))
+
+    def _of_own_type(self, gate: Element, kind: str) -> str:
+        """A gate of a ComponentType: those that follow v at once are known, as files have them."""
+        variables: dict[str, str] = {}
+        for one in lineage(self.formulas.document, kind):
+            for part in (part for inside in children(one, "Dynamics") for part in inside):
+                said = part.get("value") or part.get("select") or tag(part)
+                variables[part.get("name") or tag(part)] = said.replace(" ", "")
+        if variables.get("q") == "inf" and "TimeDerivative" not in variables:
+            if variables.get("inf") == "steadyState/x":
+                return "instantaneous"
+            if variables.get("inf") == "alpha/(alpha+beta)":
+                return "instantaneous rates"
+        raise ValueError(f"{place(gate)}: a gate with dynamics of its own cannot be done")
 
     def _of(self, element: Element, part: str, exposure: str, prefix: str, **scope: Node) -> Node:
         found = child(element, part)

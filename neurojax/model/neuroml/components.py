@@ -108,7 +108,7 @@ class _Instance:
         scope: Mapping[str, Node],
     ) -> None:  # fmt: skip
         self.formulas, self.graph, self.kind = formulas, formulas.graph, kind
-        self.types = _lineage(formulas.document, kind)
+        self.types = lineage(formulas.document, kind)
         self.known: dict[str, Node | None] = dict(scope)
         self.variables: dict[str, Element] = {}
         self.exposures: dict[str, str] = {}
@@ -213,7 +213,7 @@ class _Lazy(Mapping[str, Node]):
         return name in self.instance.variables or self.instance.known.get(str(name)) is not None
 
 
-def _lineage(document: Document, kind: str) -> list[Element]:
+def lineage(document: Document, kind: str) -> list[Element]:
     """A ComponentType after all those of the file that it extends."""
     found: list[Element] = []
     while kind in document.types:

@@ -61,8 +61,12 @@ class Document:
         """A component by its id. Raises ValueError, with the nearest id and the files missing."""
         if identity in self.components:
             return self.components[identity]
-        gone = f"; not found: {', '.join(self.missing)}" if self.missing else ""
-        raise ValueError(f"no {what} {identity!r}{nearest(identity, self.components)}{gone}")
+        told = (
+            f"; not found: {', '.join(self.missing)}"
+            if self.missing
+            else ": the file neither has nor includes it; a LEMS file that does may be read instead"
+        )
+        raise ValueError(f"no {what} {identity!r}{nearest(identity, self.components)}{told}")
 
 
 def read_document(path: Path) -> Document:

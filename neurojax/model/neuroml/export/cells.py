@@ -14,10 +14,10 @@ from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.compartment import Cell, ion_temperature, nernst_of, warmed
 from neurojax.membrane.ions import Ion, change_of_pool
 from neurojax.membrane.profiles import density_of
-from neurojax.model.neuroml.cells import RestingPool
 from neurojax.model.neuroml.export.channels import channel_element, check_conducts, one_number
 from neurojax.model.neuroml.export.morphology import Groups, morphology
 from neurojax.model.neuroml.export.rates import quantity
+from neurojax.model.neuroml.pools import RestingPool
 
 NAMESPACE = "http://www.neuroml.org/schema/neuroml2"
 SCHEMA = "https://raw.github.com/NeuroML/NeuroML2/development/Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
