@@ -165,6 +165,22 @@ OTHERS = {
     "a bomb": ('<!DOCTYPE n [<!ENTITY a "aa">]><neuroml>&a;</neuroml>', "declares an entity"),
     "version 1": ('<neuroml xmlns="http://morphml.org/neuroml/schema"/>', "of another version"),
     "another tree": ("<html/>", "begins with <html>"),
+    "an outer entity": (
+        '<!DOCTYPE n [<!ENTITY % a SYSTEM "file:///etc/passwd">]><neuroml/>',
+        "declares an entity",
+    ),
+    "an unknown entity": ('<!DOCTYPE n SYSTEM "n.dtd"><neuroml>&a;</neuroml>', "an entity, 'a'"),
+    "a million tags": (HEAD + "<a>" * 10**6, "nested too deep"),
+    "a chain of groups": (
+        f"{HEAD}<cell id='c'><morphology id='m'><segment id='0'><proximal x='0' y='0' z='0' "
+        "diameter='1'/><distal x='1' y='0' z='0' diameter='1'/></segment>"
+        + "".join(
+            f"<segmentGroup id='g{k}'><include segmentGroup='g{k + 1}'/></segmentGroup>"
+            for k in range(5000)
+        )
+        + "</morphology><biophysicalProperties id='b'/></cell></neuroml>",
+        "nested too deep",
+    ),
     "too deep": (HEAD + "<a>" * 300 + "</a>" * 300 + "</neuroml>", "nested too deep"),
 }
 
@@ -174,7 +190,7 @@ def test_files_that_are_no_neuroml_are_refused(what, tmp_path):
     path = tmp_path / "wrong.nml"
     path.write_text(OTHERS[what][0])
     with pytest.raises(NeuromlError, match=OTHERS[what][1]):
-        channels_in(path)
+        load_neuroml(path)
 
 
 def test_expressions_of_lems_are_read_as_they_are_written():
@@ -190,7 +206,17 @@ def test_expressions_of_lems_are_read_as_they_are_written():
     }.items():  # fmt: skip
         (found,) = evaluate([node_of(g, text, {"x": g.symbol("x")})], {"x": x}, NUMPY)
         assert float(found) == pytest.approx(value), text
-    for wrong in ("x +", "(x", "y", "x x", "os(x)", "x ? 1", "(" * 200 + "x"):
+    for wrong in (
+        "x +",
+        "(x",
+        "y",
+        "x x",
+        "os(x)",
+        "x ? 1",
+        "(" * 200 + "x",
+        "1e999",
+        "1+" * 20_000 + "1",
+    ):
         with pytest.raises(ValueError):
             node_of(g, wrong, {"x": g.symbol("x")})
 

@@ -9,6 +9,9 @@ from xml.parsers import expat
 LARGEST = 64_000_000
 """Bytes that a file may have."""
 
+MOST = 400_000
+"""Elements that a file may have."""
+
 DEEPEST = 200
 """How deep elements may stand in each other."""
 
@@ -22,16 +25,18 @@ def read_xml(path: Path) -> ElementTree.Element:
         raise ValueError(f"{path}: has more than {LARGEST / 1e6:g} MB")
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate(namespace_separator="}")
-    depth = 0
+    depth = count = 0
 
     def full(name: str) -> str:
         return "{" + name if "}" in name else name
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
+        nonlocal depth, count
+        depth, count = depth + 1, count + 1
         if depth > DEEPEST:
             raise ValueError(f"{path}, line {parser.CurrentLineNumber}: nested too deep")
+        if count > MOST:
+            raise ValueError(f"{path}: has more than {MOST} elements")
         found = {full(k): value for k, value in attributes.items()}
         builder.start(full(name), found | {LINE: str(parser.CurrentLineNumber)})
 
@@ -46,6 +51,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = builder.data
     parser.EntityDeclHandler = entity
+    parser.SkippedEntityHandler = entity
     try:
         parser.Parse(path.read_bytes(), True)
         return builder.close()

@@ -79,6 +79,8 @@ def load_neuroml(
         raise
     except ValueError as error:
         raise NeuromlError(f"{document.path}: {error}") from None
+    except RecursionError:
+        raise NeuromlError(f"{document.path}: groups or formulas are nested too deep") from None
 
 
 def _of_network(document: Document, cell: Element) -> float | None:

@@ -218,8 +218,8 @@ def lineage(document: Document, kind: str) -> list[Element]:
     found: list[Element] = []
     while kind in document.types:
         element = document.types[kind]
-        if element in found:
-            raise ValueError(f"{place(element)}: extends itself")
+        if element in found or len(found) > 50:
+            raise ValueError(f"{place(element)}: extends itself, or through too many others")
         found.append(element)
         kind = element.get("extends") or ""
     return found[::-1]

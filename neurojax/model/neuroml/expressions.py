@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -20,6 +21,9 @@ _BINARY = {
 }  # fmt: skip
 _REVERSED = {".gt.", ".geq."}
 _NEGATIVE = 6
+_LONGEST = 20_000
+"""Characters that an expression may have."""
+
 _FUNCTIONS = {
     "exp": "exp", "ln": "log", "log": "log", "log10": "log10", "sqrt": "sqrt", "abs": "abs",
     "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
@@ -37,6 +41,8 @@ class _Parser:
 
     def __init__(self, graph: Graph, text: str, names: Mapping[str, Node]) -> None:
         self.graph, self.text, self.names = graph, text, names
+        if len(text) > _LONGEST:
+            raise ValueError(f"{text[:40]!r}...: has more than {_LONGEST} characters")
         self.tokens: list[tuple[str, str]] = []
         place, end = 0, len(text.rstrip())
         while place < end:
@@ -78,7 +84,9 @@ class _Parser:
         kind, token = self.tokens[self.at]
         self.at += 1
         if kind == "number":
-            return self.graph.number(float(token))
+            if math.isinf(value := float(token)):
+                raise ValueError(f"{self.text[:40]!r}: {token[:20]} is too large a number")
+            return self.graph.number(value)
         if token in ("-", "+"):
             node = self.up_to(_NEGATIVE)
             return self.graph.make("neg", node) if token == "-" else node

@@ -80,6 +80,8 @@ def channel_of(document: Document, element: Element, ion: str = "") -> type[Chan
             raise NeuromlError(f"{document.path}: {place(element)}: {error}") from None
         except ValueError as error:
             raise NeuromlError(f"{document.path}: {error}") from None
+        except RecursionError:
+            raise NeuromlError(f"{document.path}: formulas are nested too deep") from None
         made.model_type = f"{document.path}:{m.name}"
         _made[key] = made
     return _made[key]
