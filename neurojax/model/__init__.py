@@ -74,6 +74,7 @@ from neurojax.model.neuroml import (
     to_neuroml,
 )
 from neurojax.model.nmodl import NmodlError, load_nmodl, load_nmodl_ion
+from neurojax.model.through_jaxley import from_jaxley
 from neurojax.model.through_myokit import ForeignCell, MyokitError, load_myokit
 from neurojax.model.writing import to_toml
 
@@ -86,6 +87,7 @@ __all__ = [
     "NeuromlError",
     "NmodlError",
     "channels_in",
+    "from_jaxley",
     "load_model",
     "load_myokit",
     "load_neuroml",

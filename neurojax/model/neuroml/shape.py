@@ -174,12 +174,9 @@ def sections_of(
     runs: dict[str, list[str]] = {}
     of: dict[str, str] = {}
     for identity, s in segments.items():
-        goes_on = s.parent is not None and hanging[s.parent] == 1 and s.at == 1
-        above = segments[s.parent] if s.parent is not None else s
-        joined = goes_on and bool((above.end == s.start).all()) and above.length > 0
-        alike = s.parent is not None and region[s.parent] == region[identity]
-        if joined and alike and divided.get(s.parent) == divided.get(identity):
-            of[identity] = of[s.parent]
+        if s.parent is not None and _goes_on(s, segments[s.parent], hanging[s.parent]):
+            alike = [(region[k], divided.get(k)) for k in (s.parent, identity)]
+            of[identity] = of[s.parent] if alike[0] == alike[1] else identity
         else:
             of[identity] = identity
         runs.setdefault(of[identity], []).append(identity)
@@ -201,6 +198,11 @@ def sections_of(
             n = max(1, round(n * sum(segments[k].length for k in run) / whole[group]))
         made[name] = Section.along(points, n, region=region[name], **hung)
     return made
+
+
+def _goes_on(s: Segment, above: Segment, hanging: int) -> bool:
+    """Whether a segment is all that follows the one above, and begins as that ends."""
+    return hanging == 1 and s.at == 1 and bool((above.end == s.start).all()) and above.length > 0
 
 
 def _hung(

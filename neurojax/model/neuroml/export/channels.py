@@ -83,7 +83,7 @@ class _Channel:
             if scheme:
                 raise ValueError("has a Q10 of its conductance, which no ionChannelKS has")
             SubElement(element, "q10ConductanceScaling", self._q10(self.channel.q10_g))
-        if scheme:
+        if isinstance(self.channel, Scheme):
             self._scheme(element, self.channel)
         else:
             self._gates(element)
@@ -103,7 +103,7 @@ class _Channel:
         if self.celsius is not None and (q10 := self.channel.q10.get(name, 1.0)) != 1:
             SubElement(gate, "q10Settings", {"type": "q10ExpTemp", **self._q10(q10)})
 
-    def _of(self, f: Any) -> dict[Any, Node]:
+    def _of(self, f: Any) -> dict[Any, Any]:
         """Formulas of what f gives at v as the channel sees it."""
 
         def traced(x: Mapping[str, Any]) -> Mapping[Any, Any]:
@@ -125,10 +125,11 @@ class _Channel:
                 self._part(gate, "steadyState", at_once[name], name)
             else:
                 self._settings(gate, name)
-                self._relaxation(gate, name, *moving[name])
+                self._relaxation(gate, name, moving[name])
 
-    def _relaxation(self, gate: Element, name: str, opening: Node, rate: Node) -> None:
+    def _relaxation(self, gate: Element, name: str, gating: tuple[Node, Node]) -> None:
         make, graph = self.graph.make, self.graph
+        opening, rate = gating
         slower = graph.number(1 / self.channel.speed("", None))  # without a Q10: tau_scale
         beta = make("-", rate, opening)
         if beta.op != "-":  # the rate is a sum of which opening is one part
