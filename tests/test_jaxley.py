@@ -55,7 +55,14 @@ def test_what_is_no_channel_of_its_own_is_refused():
         from_jaxley(nj.channels.SquidK())
     shared = Kdr()
     shared.channel_states = {"CaCon_i": 1e-4}
-    with pytest.raises(ValueError, match="'CaCon_i' is shared with other channels"):
+    with pytest.raises(ValueError, match="needs 'Kdr_n' of other channels"):
+        from_jaxley(shared)
+    shared.update_states = lambda states, *_: states
+    shared.compute_current = lambda *_: 0.0
+    with pytest.raises(ValueError, match="'CaCon_i' is a state of other channels, too"):
+        from_jaxley(shared)
+    shared.update_states = lambda states, *_: {**states, "v": -65.0}
+    with pytest.raises(ValueError, match="moves v beside its own"):
         from_jaxley(shared)
 
 

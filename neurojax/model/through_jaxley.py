@@ -67,24 +67,35 @@ def from_jaxley(channel: Any) -> Channel:
     step, from where a very long step leaves them; where its formulas are 0 / 0, as in Jaxley's HH
     at -40 mV, they are so here. The same object gives the same class.
 
-    Raises ValueError for an object that is no such channel, or one whose states or parameters are
-    not its own, as those of concentrations.
+    Raises ValueError for an object that is no such channel, or one that reads or moves states which
+    are not its own, as concentrations, or v itself.
     """
     cls = type(channel)
     missing = [name for name in _NEEDED if not hasattr(channel, name)]
     if missing:
         raise ValueError(f"{cls.__name__} is no channel of Jaxley: it has no {missing[0]}")
-    prefix = f"{channel.name}_"
-    for name in (*channel.channel_params, *channel.channel_states):
-        if not name.startswith(prefix):
-            raise ValueError(
-                f"{cls.__name__}: {name!r} is shared with other channels of a cell of Jaxley, "
-                "which cannot be done: write the channel with `gating`, or an Ion"
-            )
+    _check_own(channel, cls.__name__)
     key = id(channel), *channel.channel_params.items()  # the class keeps the object, and so its id
     if key not in _made:
         _made[key] = _class_of(channel)
     return _made[key]()
+
+
+def _check_own(channel: Any, name: str) -> None:
+    """Raise ValueError for a channel that needs, or moves, more than its own states."""
+    states = {k: float(x) for k, x in channel.channel_states.items()}
+    params = {k: float(x) for k, x in channel.channel_params.items()}
+    said = "a channel is wrapped whose own states give its current"
+    try:
+        moved = channel.update_states(dict(states), 0.025, -65.0, params)
+        channel.compute_current(dict(states), -65.0, params)
+    except KeyError as error:
+        raise ValueError(f"{name} needs {error} of other channels of Jaxley: {said}") from None
+    if others := sorted({*moved} ^ {*states}):
+        raise ValueError(f"{name} moves {', '.join(others)} beside its own states: {said}")
+    shared = [k for k in states if not k.startswith(f"{channel.name}_")]
+    if shared:
+        raise ValueError(f"{name}: {shared[0]!r} is a state of other channels, too: {said}")
 
 
 def _class_of(channel: Any) -> type[OfJaxley]:
