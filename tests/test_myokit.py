@@ -1,5 +1,7 @@
 """Membrane models of Myokit and CellML: against Myokit's CVODE and LSODA; what is refused."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -243,6 +245,13 @@ def test_what_is_refused_is_told(what, tmp_path):
     with pytest.raises(MyokitError) as error:
         load_myokit(path)
     assert str(path) in str(error.value) and told in str(error.value)
+
+
+def test_a_cell_goes_to_another_process(heart):
+    made = nj.replace(load_myokit(heart).cell, {"membrane.ina_g": np.array([3.0, 4.0])})
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again.channels["membrane"]) is type(made.channels["membrane"])
+    np.testing.assert_array_equal(again.channels["membrane"].ina_g, [3.0, 4.0])
 
 
 def test_nothing_in_a_file_is_executed(heart, tmp_path):

@@ -1,5 +1,7 @@
 """NeuroML 2: channels and pools against their closed forms, shapes of cells, what is refused."""
 
+import pickle
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -244,6 +246,8 @@ ion="na"/><channelDensity id="k" ionChannel="k" condDensity="360 S_per_m2" erev=
 def test_a_cell_of_one_segment_fires_as_the_squid(squid):
     made = load_neuroml(cell_file(squid.parent, SOMA, densities=SPIKES))
     assert made.cell.area == pytest.approx(1000e-8, rel=1e-5) and made.initial == -65.0
+    again = pickle.loads(pickle.dumps(made.cell))
+    assert type(again.channels["na"]) is type(made.cell.channels["na"])
     ours = nj.replace(nj.cells.squid_axon(), {"area": 1000e-8, "leak.E_rev": -54.387})
     ours = nj.replace(ours, {"na.E_rev": 50.0, "k.E_rev": -77.0, "celsius": 6.3})
     v = jnp.array([-65.0, -20.0, 10.0])

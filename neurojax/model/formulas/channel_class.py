@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -30,6 +31,14 @@ class Formulas:
     form: ClassVar[Form]
     model_type: ClassVar[str]
     """How a model file names the class."""
+    loaded: ClassVar[tuple[Any, ...]] = ()
+    """What made the class from its file, and the arguments: with which it is pickled."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.loaded:
+            return super().__reduce_ex__(protocol)
+        names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return _again, (self.loaded, {name: getattr(self, name) for name in names})
 
     @classmethod
     def lacks_q10(cls) -> bool:
@@ -209,6 +218,12 @@ def class_of(name: str, bases: list[type], body: dict[str, Any], form: Form, **o
     annotations = {f.name: Any for f in form.fields} | own
     fields = {f.name: param(f.default, f.unit, f.low, f.high) for f in form.fields}
     return pytree(type(name, tuple(bases), {**body, **fields, "__annotations__": annotations}))
+
+
+def _again(loaded: tuple[Any, ...], values: Mapping[str, Any]) -> Any:
+    """One of a class that a file makes, with these values."""
+    make, *arguments = loaded
+    return make(*arguments)(**values)
 
 
 def _times(value: Any, factor: float) -> Any:

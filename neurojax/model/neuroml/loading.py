@@ -46,6 +46,12 @@ def load_channel(name: str | Path) -> type[Channel]:
         raise NeuromlError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
+def _of_ion(path: str, identity: str, ion: str) -> type[Channel]:
+    """A channel of a file as a cell has it, which says what it carries."""
+    document = document_of(path)
+    return channel_of(document, document.find(identity, "channel"), ion)
+
+
 def document_of(path: str | Path) -> Document:
     """The document in a file, read once as long as the file is the same."""
     path = Path(path).expanduser()
@@ -83,5 +89,6 @@ def channel_of(document: Document, element: Element, ion: str = "") -> type[Chan
         except RecursionError:
             raise NeuromlError(f"{document.path}: formulas are nested too deep") from None
         made.model_type = f"{document.path}:{m.name}"
+        made.loaded = _of_ion, str(document.path), m.name, ion
         _made[key] = made
     return _made[key]

@@ -80,7 +80,7 @@ def _made(path: str, key: str) -> Any:
     name = re.sub(r"\W", "_", m.name)
     make = ion_class if m.pools else channel_class
     made: Any = make(m, name, description(m, Path(path).name))
-    made.model_type = path
+    made.model_type, made.loaded = path, (_loaded, path)
     return made
 
 

@@ -104,7 +104,11 @@ def _made(path: str, key: str) -> tuple[Any, Read]:
     del key
     read = read_model(Path(path))
     found = equations(read, path)
-    body: Mapping[str, Any] = {"model_type": path, "equations": found}
+    body: Mapping[str, Any] = {
+        "model_type": path,
+        "loaded": (membrane_of, path),
+        "equations": found,
+    }
     if PACE in found.form.reads:
         body = {**body, "commands": {PACE: 0.0}}
     m = found.mechanism
