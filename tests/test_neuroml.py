@@ -363,6 +363,15 @@ def test_a_density_may_vary_with_the_path_and_sections_hang_anywhere(squid):
     assert not density[~far].any() and made.attached.count(0.5) == 1
 
 
+def test_channels_may_be_counted_in_a_group(squid):
+    counted = """<channelPopulation id="few" ionChannel="k" number="1000" segmentGroup="soma"
+    erev="-77mV"/>"""
+    made = load_neuroml(cell_file(squid.parent, TREE, GROUPS, counted)).cell
+    soma = np.asarray(made.regions) == "soma"
+    g = float(made.channels["few"].g_bar) * np.asarray(made.area)[soma].sum()
+    assert g == pytest.approx(1000 * 10e-9) and not made.density["few"][~soma].any()  # mS
+
+
 def test_a_section_has_the_compartments_that_the_file_says(squid):
     divided = GROUPS.replace(
         '<segmentGroup id="far">',

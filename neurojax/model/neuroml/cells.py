@@ -207,12 +207,10 @@ class _Cell:
             return 1.0
         if kind != "channelPopulation":
             return value_of(needed(element, "condDensity"), f"{place(element)} condDensity")
-        if len(self.segments) > 1:
-            raise ValueError(f"{place(element)}: channels are counted in one compartment only")
-        (segment,) = self.segments.values()
+        area = sum(self.segments[k].area for k in self.groups[self._group(element)])
         one = value_of(needed(of, "conductance"), f"{place(of)} conductance")
         number = value_of(needed(element, "number"), f"{place(element)} number")
-        return number * one / (segment.area * 1e-8)
+        return number * one / (area * 1e-8)
 
     # -- shapes -----------------------------------------------------------------------------------
     def _point(self, channels: dict[str, Channel], C_m: dict[str, float]) -> Cell:
