@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import neurojax as nj
 from neurojax.channels import CortexLeak, PyramidalH, SquidK, SquidLeak, SquidNa
+from neurojax.cli.convert import run_convert
 from neurojax.membrane.compartment import step
 from neurojax.membrane.rest import steady_state
 from neurojax.model import load_model, load_neuroml, packaged, to_neuroml
@@ -158,6 +160,19 @@ def test_populations_tapers_and_many_densities_are_refused():
     )
     with pytest.raises(ValueError, match="'h' differs in 60 groups"):
         to_neuroml(cable)
+
+
+def test_the_command_writes_a_model_and_says_what_it_cannot(tmp_path):
+    path = tmp_path / "squid.nml"
+    run_convert(Path("squid"), path, "axon", False, None, Console(quiet=True))
+    assert '<cell id="axon">' in path.read_text()
+    for model, check, told in (
+        ("rod", False, "exists and differs|ion 'os'"),
+        ("Na.mod", False, "becomes NeuroML with its cell"),
+        ("squid", True, "are of an NMODL channel"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            run_convert(Path(model), path, "", check, None, Console(quiet=True))
 
 
 def test_ids_are_those_that_neuroml_has():

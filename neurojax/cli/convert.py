@@ -43,10 +43,9 @@ def run_convert(
     For an output named .nml write a model as NeuroML.
     """
     if output is not None and output.suffix.lower() == ".nml":
-        text = to_neuroml(load_model(mod).cell, name=mod.stem)
-        _write(text, output, ".nml")
-        out.print(f"written: {output}", markup=False, soft_wrap=True)
-        return
+        if check or plot is not None:
+            raise ValueError("--check and --plot are of an NMODL channel, not of NeuroML")
+        return _to_neuroml(mod, output, name, out)
     if mod.suffix.lower() != ".mod":
         raise ValueError(
             f"{mod}: expected an NMODL file (.mod); a model names channels of NeuroML itself, "
@@ -69,6 +68,16 @@ def run_convert(
         if plot is not None:
             _draw(t, i, channel, plot)
             out.print(f"drawn: {plot}", markup=False, soft_wrap=True)
+
+
+def _to_neuroml(model: Path, output: Path, name: str, out: Console) -> None:
+    if model.suffix.lower() == ".mod":
+        raise ValueError(
+            f"{model}: a channel becomes NeuroML with its cell: a model names it, "
+            f'`type = "{model}"`; convert that'
+        )
+    _write(to_neuroml(load_model(model).cell, name=name or model.stem), output, ".nml")
+    out.print(f"written: {output}", markup=False, soft_wrap=True)
 
 
 def _write(source: str, path: Path, suffix: str = ".py") -> None:

@@ -20,7 +20,9 @@ def convert(
             "-o", "--output", help="Python file, printed by default; or cell.nml, of a model."
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the class. Default: from SUFFIX.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the class, or cell. Default: from SUFFIX, or the file.")
+    ] = "",
     check: Annotated[
         bool,
         typer.Option(
