@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public way to ask
@@ -122,3 +124,8 @@ def _with_flag(flags: str, flag: str) -> str:
     if _EXTRA_OPTIONS in flags:
         return flags.replace(_EXTRA_OPTIONS, f"{_EXTRA_OPTIONS}{flag},")
     return f"{flags} {_EXTRA_OPTIONS}{flag}".strip()
+
+
+def float64(on: bool = True) -> AbstractContextManager[Any]:
+    """JAX computes and traces in float64 inside the `with` block, or in float32."""
+    return jax.enable_x64(on)

@@ -161,7 +161,6 @@ def test_only_configure_throws_switches():
         if path.name != "config.py":
             assert "jax.config.update" not in text, path
             assert not re.search(r"environ\[[^]]+\] =|setdefault\(.XLA", text), path
-        if path != ROOT / "fit" / "precision.py":
             assert "enable_x64(" not in text, path
 
 

@@ -1,4 +1,4 @@
-"""The precision in which a fit simulates: the one place that switches JAX between the two.
+"""The precision in which a fit simulates.
 
 Parameters, and the linear algebra of steps, are float64 on the host in either.
 """
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from neurojax.config import float64
 from neurojax.membrane.compartment import Cell
 
 Precision = Literal["single", "exact"]
@@ -39,7 +40,7 @@ def computing(precision: Precision) -> Generator[None]:
 
     A GPU would have to do without kernels in float64, and be slower than the CPU beside it.
     """
-    with jax.enable_x64(precision == "exact"):
+    with float64(precision == "exact"):
         if precision == "single" or jax.default_backend() == "cpu":
             yield
         else:

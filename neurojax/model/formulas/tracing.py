@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.extend.core import JaxprEqn
 
+from neurojax.config import float64
 from neurojax.engine.passes.jaxpr import evaluate, flatten, shaped
 from neurojax.model.formulas.arrays import LARGEST_EXPONENT
 from neurojax.model.formulas.graph import Graph, Node, ordered
@@ -37,7 +38,7 @@ def formulas_of(
     overflowing, and a quotient from 0 / 0, is made simple again. Raises ValueError for an operation
     that no formula has.
     """
-    with jax.enable_x64(True):
+    with float64():
         try:
             flat, tree = flatten(f, dict.fromkeys(names, 0.0), rules=False)
         except TypeError as error:
