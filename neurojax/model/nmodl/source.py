@@ -153,8 +153,8 @@ class _Writer:
         if "temperature" in form.reads:
             return [*lines, f"celsius_ref = {number(self.m.celsius)}"]
         gates = {"all": 1} if self.m.transitions else dict.fromkeys(form.powers, 1)
-        same = "  # the same rates at every temperature, as in the file"
-        return [*lines, *([f"q10 = {dict_of(gates)}{same}"] if gates else [])]
+        same = "# The file has the same rates at every temperature."
+        return [*lines, *([same, f"q10 = {dict_of(gates)}"] if gates else [])]
 
     # -- what it does -----------------------------------------------------------------------------
     def _gating(self) -> list[str]:
@@ -337,6 +337,8 @@ class _Writer:
 def _told(graph: Graph, gate: Gate) -> tuple[str, list[Node]]:
     """How a gate is said best: by time constant, by steady state, or by rates."""
     opening, rate = gate.opening, gate.rate
+    if opening.is_number(0):
+        return "from_rates", [opening, rate]
     one_over = rate.op == "/" and rate.args[0].is_number(1)
     if one_over and opening.op == "/" and opening.args[1] is rate.args[1]:
         return "from_tau", [opening.args[0], rate.args[1]]
@@ -352,6 +354,8 @@ def _of_shape(text: str, node: Node) -> str:
     """A formula as an array of the shape of v, if it does not depend on v."""
     if "v" in symbols([node]):
         return text
+    if node.is_number(0):
+        return "jnp.zeros_like(v)"
     return f"jnp.full_like(v, {text})" if node.op == "number" else f"{text} * jnp.ones_like(v)"
 
 
