@@ -92,6 +92,8 @@ def test_reactions_are_a_scheme(load):
     K = load(SCHEME)
     assert issubclass(K, Scheme) and set(K.states) == {"c", "o", "i"}
     assert K.conducting == {"o": 1.0}
+    slow = SCHEME.replace("v/20", "v/60")
+    assert not load(slow).stiff and load(slow.replace("(0.2, ", "(30, ")).stiff
     x = K().steady_state(V)
     a, b = np.exp(np.asarray(V) / 25), np.exp(-np.asarray(V) / 20)
     np.testing.assert_allclose(x["o"] / x["c"], a / b, rtol=1e-5)

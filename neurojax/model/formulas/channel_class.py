@@ -193,6 +193,7 @@ def channel_class(m: Mechanism, name: str, doc: str) -> type[Channel]:
     bases: list[type] = [] if form.standard else [OtherCurrent]
     if m.transitions:
         body |= {"states": tuple(m.scheme_states()), "conducting": form.conducting}
+        body["stiff"] = form.stiff
         bases += [_Kinetic, Scheme]
     elif m.derivatives:
         bases += [_General, Channel]

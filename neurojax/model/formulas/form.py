@@ -6,8 +6,11 @@ import keyword
 import re
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from neurojax.membrane.channel import Channel
-from neurojax.model.formulas.graph import Node, factors, ordered, symbols
+from neurojax.model.formulas.arrays import NUMPY
+from neurojax.model.formulas.graph import Node, evaluate, factors, ordered, symbols
 from neurojax.model.formulas.mechanism import Declared, Mechanism
 from neurojax.units import UNITS
 
@@ -17,6 +20,9 @@ TAKEN |= {"diameter", "self"}
 
 OF_CELL = {"area": "area", "diam": "diameter"}
 """What a file reads of a compartment, and how a channel calls it."""
+
+FASTEST = 20.0
+"""1/ms: a scheme with larger rates takes the exponential of its matrix, not a step of the pairs."""
 
 WEIGHT = "#weight"
 """The conductance that an event of weight 1 opens, uS."""
@@ -44,6 +50,7 @@ class Form:
     powers: dict[str, int] = field(default_factory=dict)
     conducting: dict[str, float] = field(default_factory=dict)  # states of a scheme, and factors
     standard: bool = False
+    stiff: bool = False  # whether rates of a scheme are tens in a ms
     reads: tuple[str, ...] = ()
     carries: dict[str, float] = field(default_factory=dict)
 
@@ -56,6 +63,7 @@ def form_of(m: Mechanism) -> Form:
     used = symbols(m.currents.values())
     form.conducting = {k: 1.0 for k in m.scheme_states() if k in used}
     form.carries = {ion: 1.0 for ion in m.currents if ion}
+    form.stiff = len(m.scheme_states()) > 2 and fastest(m) > FASTEST
     names: dict[str, tuple[str, float]] = {}  # name and factor by symbol
     found = _standard(m, states) if len(m.currents) == 1 else None
     if found is not None:
@@ -80,6 +88,14 @@ def form_of(m: Mechanism) -> Form:
     reads += [of for name, of in OF_CELL.items() if name in used and name not in m.parameters]
     form.reads = tuple(dict.fromkeys(reads))
     return form
+
+
+def fastest(m: Mechanism) -> float:
+    """The largest rate of a scheme, 1/ms, where potentials lie, at its own parameters."""
+    known = {**m.defaults, "v": np.linspace(-90.0, 40.0, 27), "celsius": 25.0}
+    with np.errstate(all="ignore"):
+        rates = evaluate(m.transitions.values(), known, NUMPY)
+    return max(float(np.nanmax(rate)) for rate in rates)
 
 
 _Standard = tuple[str, float, str, dict[str, int], dict[str, float]]

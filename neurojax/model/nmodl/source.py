@@ -142,6 +142,7 @@ class _Writer:
         if self.m.transitions:
             lines.append(f"states = {tuple_of(self.m.scheme_states())}")
             lines.append(f"conducting = {dict_of(form.conducting)}")
+            lines += ["stiff = True"] if form.stiff else []
         elif form.powers:
             lines.append(f"powers = {dict_of(form.powers)}")
         if form.reads:
