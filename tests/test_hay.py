@@ -47,25 +47,26 @@ def test_its_spikes_are_neurons(cell):
 @pytest.mark.slow
 def test_its_gradient_is_that_of_differences(cell, x64):
     current = np.where(np.arange(240) * 0.025 >= 1, 2e-3, 0.0)
-    wrt = ["nats.g_bar.soma", "ions.ca.decay.soma", "skv.g_bar.soma"]
-    known = nj.parameters(cell)
-    at = np.array([known[name] for name in wrt])
-    off = np.concatenate([np.zeros((1, 3)), 1e-4 * np.eye(3), -1e-4 * np.eye(3)])
-    some = nj.replace(cell, dict(zip(wrt, jnp.asarray((at * (1 + off)).T), strict=True)))
+    at = {"nats.g_bar": 900.0, "skv.g_bar": 300.0, "ions.ca.decay": 100.0}
+    off = 1e-4 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+    some = nj.replace(
+        cell, {k: jnp.asarray(x * (1 + off[None, :, n])) for n, (k, x) in enumerate(at.items())}
+    )
     error = nj.VoltageError(data=nj.Target(np.full(240, -60.0), np.full(240, 240**-0.5)))
     of = nj.At(fold=error, place=0)
-    found = nj.gradient(some, nj.current_clamp(current), of=of, wrt=wrt, initial=-75.0)
+    found = nj.gradient(some, nj.current_clamp(current), of=of, wrt=list(at), initial=-75.0)
     value, slopes = np.asarray(found.value), np.asarray(found.gradient)
     assert np.isfinite(slopes).all()
-    differences = (value[1:4] - value[4:]) / (2e-4 * at)
+    differences = (value[1:4] - value[4:]) / (2e-4 * np.asarray(list(at.values())))
     np.testing.assert_allclose(slopes[:, 0], differences, rtol=1e-4)
 
 
 @pytest.mark.slow
 def test_ten_thousand_run_at_once(cell):
     g_bar = np.linspace(600.0, 1300.0, 10_000)
-    some = nj.replace(cell, {"nats.g_bar.soma": jnp.asarray(g_bar)})
-    current = np.where(np.arange(200) * 0.025 >= 1, 2e-3, 0.0)
+    some = nj.replace(cell, {"nats.g_bar": jnp.asarray(g_bar[None])})
+    current = np.where(np.arange(160) * 0.025 >= 1, 2e-3, 0.0)
     v = np.asarray(nj.simulate(some, nj.current_clamp(current), initial=-75.0, at=[0]).v)[:, 0]
-    assert v.shape == (200, 10_000) and np.isfinite(v).all()
-    assert np.ptp(v.max(axis=0)) > 5  # more sodium, higher spikes
+    assert v.shape == (160, 10_000) and np.isfinite(v).all()
+    peaks = v.max(axis=0)
+    assert peaks[-1] > peaks[5000] + 1 > peaks[0] + 2  # more sodium, higher spikes
