@@ -255,6 +255,12 @@ def test_the_number_is_that_of_single_conductances_in_the_whole():
     assert isinstance(nj.stochastic(cell, gamma_pS=10.0, langevin=True).channels["k"], Langevin)
 
 
+def test_a_cell_of_two_channels_with_gaussian_noise_compiles():
+    # The flows of both channels once were one loop in which XLA:CPU copied each into all others.
+    cell = nj.stochastic(squid([50.0, 100.0]), gamma_pS=20.0, langevin=True)
+    assert nj.simulate(cell, nj.current_clamp(np.zeros(2)), initial=-65.0).ok.all()
+
+
 def test_derivatives_pass_gaussian_noise_but_not_numbers():
     def last(g, langevin):
         cell = nj.Cell(channels={"k": SquidK(g_bar=g), "leak": SquidLeak()}, area=20 * UM2)

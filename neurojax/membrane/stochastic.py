@@ -151,14 +151,22 @@ class Langevin(Noisy):
         return n * p + _root(n * p * (1 - p)) * normal(u)
 
     def _moved(self, x: Gates, layers: list[list[Exchange]], step: jax.Array) -> Gates:
-        x, exchanges = dict(x), list(chain(*layers))
-        z = normal(self._uniforms(step, len(exchanges), next(iter(x.values()))))
+        x = dict(x)
+        z = normal(self._uniforms(step, len(list(chain(*layers))), next(iter(x.values()))))
         whole = jnp.round(self.n_channels)
-        for k, (a, b, forth, back) in enumerate(exchanges):
-            out, into = x[a] * forth, x[b] * back
+        used = 0
+        for layer in layers:
+            # All flows of a layer at once, `[exchange, *pop]`: one after the other, XLA:CPU copies
+            # each into all that follow, and a cell of two such channels is never compiled.
+            now = slice(used, used := used + len(layer))
+            forth = jnp.stack([part for _, _, part, _ in layer])
+            back = jnp.stack([part for _, _, _, part in layer])
+            out = jnp.stack([x[a] for a, *_ in layer]) * forth
+            into = jnp.stack([x[b] for _, b, *_ in layer]) * back
             chance = jnp.maximum(out, 0.0) * (1 - forth) + jnp.maximum(into, 0.0) * (1 - back)
-            flow = out - into + _root(chance / whole) * z[k]
-            x[a], x[b] = x[a] - flow, x[b] + flow
+            flows = out - into + _root(chance / whole) * z[now]
+            for (a, b, *_), flow in zip(layer, flows, strict=True):
+                x[a], x[b] = x[a] - flow, x[b] + flow
         return x
 
 
