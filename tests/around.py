@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax.numpy as jnp
-import pytest
 
 import neurojax as nj
 from neurojax.channels import catalogue
@@ -46,9 +45,6 @@ def modules() -> dict[str, dict]:
     for name, cls in catalogue().items():
         found.setdefault(cls.__module__.rsplit(".", 1)[1], {})[name] = cls
     return found
-
-
-every_file = pytest.mark.parametrize("channels", modules().values(), ids=modules())
 
 
 def seen(channel, v) -> dict:

@@ -9,6 +9,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.channels import SquidK, SquidLeak, SquidNa
+from neurojax.engine import call
 from neurojax.membrane.electrode import nudged
 from neurojax.membrane.path_names import substitute
 from neurojax.run import gradients
@@ -81,12 +82,17 @@ def cells_for(electrode):
     return cell, s._replace(x=jax.tree.map(lambda x: 0.9 * x + 0.02, s.x))
 
 
+def forget():
+    """Forget the programs of gradients, which do not know by which CROSSOVER they were made."""
+    call._called.clear_cache()
+
+
 @pytest.fixture(params=["tangents", "adjoint"], scope="module")
 def programs(request):
     """Programs that go one way: tests of the same way share them."""
-    jax.clear_caches()
+    forget()
     yield request.param
-    jax.clear_caches()
+    forget()
 
 
 @pytest.fixture
@@ -196,7 +202,7 @@ def test_the_cheaper_way_is_taken(monkeypatch):
             return own(*args, **more)
 
         monkeypatch.setattr(engine, "run", run)
-    jax.clear_caches()
+    forget()
     names = list(nj.parameters(squid()))
     for number in (gradients.CROSSOVER, gradients.CROSSOVER + 1):
         told = {"of": nj.Mean(), "wrt": names[:number], "initial": -65.0}
@@ -233,18 +239,18 @@ def test_an_ideal_clamp_begins_at_its_first_command():
 
 def test_memory_is_that_of_the_cells_that_run_together(monkeypatch):
     monkeypatch.setattr(gradients, "CROSSOVER", 0)
-    jax.clear_caches()
+    forget()
     cells = squid(na__g_bar=np.linspace(110.0, 130.0, 20_000))
     # All at once would need 30 MB: two devices run a block of at most 2048 each.
     told = {"of": nj.Mean(), "wrt": ["C_m"], "initial": -65.0}
     found = nj.gradient(cells, nj.current_clamp(np.full(40, 5.0)), DT, memory_MB=4, **told)
     assert found.gradient.shape == (1, 20_000) and bool(jnp.isfinite(found.gradient).all())
-    jax.clear_caches()
+    forget()
 
 
 def test_too_little_memory_is_said(monkeypatch):
     monkeypatch.setattr(gradients, "CROSSOVER", 0)
-    jax.clear_caches()
+    forget()
     with pytest.raises(ValueError, match=r"the gradient needs .* MB"):
         nj.gradient(squid(), SPIKE, DT, of=nj.Mean(), wrt=["C_m"], memory_MB=1e-4)
-    jax.clear_caches()
+    forget()

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from around import cell_of, every_file
+from around import cell_of, modules
 from kernels import agree, close, interpreted, kernels, lowered, needs_kernels
 
 import neurojax as nj
@@ -43,12 +43,23 @@ def simulated(cell, electrode=CLAMP, every=11, initial=-60.0, **more):
 
 
 # -- every channel and every model ----------------------------------------------------------------
-@every_file
+# Gates, a pool, a scheme, events; of the others that their steps are made of what kernels know, in
+# test_contract.
+LOWERED = "hair_cell", "human_ventricle", "squid", "synapse"
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        pytest.param(channels, id=name, marks=[] if name in LOWERED else pytest.mark.slow)
+        for name, channels in modules().items()
+    ],
+)
 def test_every_channel_is_part_of_one_kernel(channels):
     assert kernels(simulated(cell_of({name: cls() for name, cls in channels.items()}))) == 1
 
 
-@pytest.mark.slow  # their channels are lowered above
+@pytest.mark.slow  # one of them is run below
 @pytest.mark.parametrize("name", packaged())
 def test_every_model_is_one_kernel(name):
     assert kernels(simulated(load_model(name).cell)) == 1
@@ -173,19 +184,25 @@ def objectives():
     }
 
 
-def test_every_objective_is_part_of_a_kernel_and_so_are_its_tangents():
-    clamp, made = nj.current_clamp(np.full(1596, 5.0)), objectives()
-    # One loop over time; spikes are matched in one over them, and one back.
-    assert kernels(simulated(squid(2), clamp, 4, -65.0, folds=made)) == 3
+LONG = nj.current_clamp(np.full(1596, 5.0))
+
+
+def slope_of_objectives(wrt):
     # What the trains of spikes are compared by is a number of each record: it has no tangents.
-    parts = {k: made[k] for k in ("features", "phase plane", "soft-DTW", "voltage")}
+    parts = {k: objectives()[k] for k in ("features", "phase plane", "soft-DTW", "voltage")}
+    told = {"of": loss.total(parts), "wrt": wrt, "every": 4, "initial": -65.0}
+    return lambda: nj.gradient(squid(2), LONG, DT, **told)
 
-    def slope(wrt):
-        told = {"of": loss.total(parts), "wrt": wrt, "every": 4, "initial": -65.0}
-        return lambda: nj.gradient(squid(2), clamp, DT, **told)
 
-    assert kernels(slope(["na.g_bar", "initial.v"])) == 3
-    assert kernels(slope(list(nj.parameters(squid()))[:9])) == 4
+def test_every_objective_is_part_of_a_kernel_and_so_are_its_tangents():
+    # One loop over time; spikes are matched in one over them, and one back.
+    assert kernels(simulated(squid(2), LONG, 4, -65.0, folds=objectives())) == 3
+    assert kernels(slope_of_objectives(["na.g_bar", "initial.v"])) == 3
+
+
+@pytest.mark.slow  # their tangents are above, the adjoint of one of them below
+def test_every_objective_has_its_adjoint_in_kernels():
+    assert kernels(slope_of_objectives(list(nj.parameters(squid()))[:9])) == 4
 
 
 # -- populations ----------------------------------------------------------------------------------

@@ -16,8 +16,6 @@ from neurojax.channels import (
     SquidNa,
 )
 
-pytestmark = pytest.mark.smoke
-
 
 def squid(**parameters) -> nj.Cell:
     cell = nj.Cell(channels={"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()})
@@ -28,6 +26,7 @@ DRIVE = nj.steps(10.0, start=1.0, stop=8.0, duration=10.0, dt=0.025)
 FROM = {"initial": -65.0}  # where rest is not the question, no program need look for it
 
 
+@pytest.mark.smoke
 def test_a_recording_has_a_row_per_step():
     r = nj.simulate(squid(), nj.current_clamp(DRIVE))
     assert r.t.shape == r.v.shape == (400,)
@@ -37,6 +36,7 @@ def test_a_recording_has_a_row_per_step():
     assert float(r.final.v) == float(r.v[-1])
 
 
+@pytest.mark.smoke
 def test_everything_listed_can_be_recorded():
     cell = squid()
     names = nj.observables(cell)
@@ -76,6 +76,7 @@ def test_every_thins_a_spiking_cell():
         np.testing.assert_allclose(thin.data[name], full.data[name][39::40], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.smoke
 def test_a_run_goes_on_from_its_final_state():
     begun = nj.steady_state(squid(), -65.0)
     whole = nj.simulate(squid(), nj.current_clamp(DRIVE), initial=begun)
@@ -103,6 +104,7 @@ def test_initial_may_span_the_population():
     np.testing.assert_array_equal(r.v, s.v)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("in_cell", "in_electrode", "pop"),
     [
@@ -154,6 +156,7 @@ def test_one_bad_cell_harms_no_other(how):
     assert np.isfinite(r.v[:, others]).all()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -178,17 +181,20 @@ def test_shapes_that_do_not_fit_are_refused():
         nj.simulate(squid(na__g_bar=jnp.ones(3)), nj.current_clamp(jnp.zeros((5, 4))))
 
 
+@pytest.mark.smoke
 def test_double_precision_when_asked(x64):
     r = nj.simulate(squid(), nj.current_clamp(DRIVE), **FROM)
     assert {r.v.dtype, r.t.dtype} == {jnp.dtype("float64")}
 
 
+@pytest.mark.smoke
 def test_numpy_parameters_and_currents_stay_float32():
     cell = squid(na__g_bar=np.full(2, 120.0))
     r = nj.simulate(cell, nj.current_clamp(DRIVE.astype(np.float64)), **FROM)
     assert r.v.dtype == jnp.float32
 
 
+@pytest.mark.smoke
 def test_it_can_be_jitted_and_mapped():
     def peak(g):
         cell = squid(na__g_bar=g)
@@ -199,6 +205,7 @@ def test_it_can_be_jitted_and_mapped():
     np.testing.assert_allclose(mapped, [peak(x) for x in g], rtol=1e-4)
 
 
+@pytest.mark.smoke
 def test_the_device_does_not_matter():
     first, second = jax.devices("cpu")[:2]
     runs = []
@@ -210,6 +217,7 @@ def test_the_device_does_not_matter():
     np.testing.assert_array_equal(*runs)
 
 
+@pytest.mark.smoke
 def test_a_population_spread_over_devices_is_the_same():
     mesh = jax.make_mesh((2,), ("pop",), axis_types=(jax.sharding.AxisType.Auto,))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("pop"))
@@ -228,6 +236,7 @@ def test_an_ideal_clamp_starts_at_its_first_command():
     np.testing.assert_allclose(r.data["na.h"], r.data["na.h"][0], rtol=1e-5)
 
 
+@pytest.mark.smoke
 def test_a_population_is_computed_on_all_devices():
     g_bar = np.linspace(100.0, 140.0, 256)
     r = nj.simulate(squid(na__g_bar=g_bar), nj.current_clamp(DRIVE), **FROM)
@@ -238,6 +247,7 @@ def test_a_population_is_computed_on_all_devices():
         np.testing.assert_allclose(r.v[:, k], alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.smoke
 # -- records in half precision ---------------------------------------------------------------------
 def test_records_may_be_rounded_and_nothing_else_is():
     cells = nj.Cell(channels={"k": SquidK(), "leak": SquidLeak(E_rev=np.array([-70, -60, -50.0]))})
@@ -254,6 +264,7 @@ def test_records_may_be_rounded_and_nothing_else_is():
         np.testing.assert_allclose(r.folds["mean"], whole.folds["mean"], rtol=1e-5)
 
 
+@pytest.mark.smoke
 def test_rounded_records_of_launches_are_those_of_one():
     cells = nj.Cell(channels={"leak": SquidLeak(E_rev=np.linspace(-70.0, -50.0, 300))})
     drive = nj.current_clamp(DRIVE)
