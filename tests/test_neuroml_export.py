@@ -43,6 +43,14 @@ def moved(cell, steps=2):
     return s
 
 
+@nj.pytree
+class Own(SquidK):
+    """A channel with a step of its own."""
+
+    def advance(self, x, *_, **__):
+        return x
+
+
 def upward(t, v, level=0.0):
     """When v passes a level upwards, ms."""
     k = np.flatnonzero((v[:-1] < level) & (v[1:] >= level))
@@ -152,6 +160,11 @@ def test_what_neuroml_has_not_is_refused_by_name(name):
 def test_populations_tapers_and_many_densities_are_refused():
     with pytest.raises(ValueError, match=r"leak.g_bar has shape \(3,\): a NeuroML file holds one"):
         to_neuroml(nj.Cell(channels={"leak": CortexLeak(g_bar=np.ones(3))}))
+    two = {"a b": CortexLeak(), "a_b": CortexLeak()}
+    with pytest.raises(ValueError, match="'a b' and 'a_b' have the same id"):
+        to_neuroml(nj.Cell(channels=two))
+    with pytest.raises(ValueError, match="'k': a Own moves its states by a step of its own"):
+        to_neuroml(nj.Cell(channels={"k": Own()}))
     taper = nj.membrane.builders.tapered(100.0, (4.0, 1.0), 5, {"leak": CortexLeak()})
     with pytest.raises(ValueError, match="compartments taper"):
         to_neuroml(taper)

@@ -108,7 +108,10 @@ class _Writer:
     # -- channels ---------------------------------------------------------------------------------
     def _densities(self, held: dict[str, float]) -> list[Element]:
         made: list[Element] = []
+        keys = {_identity(key): key for key in self.cell.channels}
         for key in self.cell.channels:
+            if (other := keys[_identity(key)]) != key:
+                raise ValueError(f"channels {key!r} and {other!r} have the same id in NeuroML")
             channel = warmed(self.cell, key)
             check_conducts(key, channel)
             made += self._of_channel(key, channel, held)
@@ -133,8 +136,8 @@ class _Writer:
         made: list[Element] = []
         written: dict[tuple[float, ...], str] = {}
         for kind in different or dict.fromkeys(kinds[:1]):
-            where = np.array([one == kind and bool(s or not different) for one, s in
-                              zip(kinds, there, strict=True)])  # fmt: skip
+            alike = np.array([other == kind for other in kinds])
+            where = alike & (there | (not different))
             one = dict(zip(known, kind, strict=True))
             g_bar, E_rev = one.pop("g_bar"), one.pop("E_rev", None)
             group = self.groups.of(where)

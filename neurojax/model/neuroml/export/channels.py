@@ -36,8 +36,10 @@ def check_conducts(key: str, channel: Channel) -> None:
             f"{name} carries another current than g_bar times gates times (v - E_rev), which is "
             "all that a channelDensity has"
         )
-    plain = Scheme.conductance if isinstance(channel, Scheme) else Channel.conductance
-    if kind.conductance is not plain:
+    plain = Scheme if isinstance(channel, Scheme) else Channel
+    if kind.advance is not plain.advance:
+        raise ValueError(f"{name} moves its states by a step of its own, not as gates")
+    if kind.conductance is not plain.conductance:
         raise ValueError(f"{name} has a conductance of its own, not g_bar times its gates")
 
 

@@ -97,8 +97,8 @@ def _tree(element: Element, cell: Cable) -> None:
             of[k] = []
             sections.append(of[k])
         of[k].append(k)
-    for number_, members in enumerate(sections):
-        _section(element, f"section_{number_}", members)
+    for count, members in enumerate(sections):
+        _section(element, f"section_{count}", members)
 
 
 def _direction(parent: np.ndarray, already: int, at: float) -> np.ndarray:
