@@ -15,6 +15,7 @@ import neurojax as nj
 from neurojax.channels import CortexLeak, PyramidalH, SquidK, SquidLeak, SquidNa
 from neurojax.cli.convert import run_convert
 from neurojax.membrane.compartment import step
+from neurojax.membrane.rates import from_tau
 from neurojax.membrane.rest import steady_state
 from neurojax.model import load_model, load_neuroml, packaged, to_neuroml
 
@@ -186,6 +187,34 @@ def test_the_command_writes_a_model_and_says_what_it_cannot(tmp_path):
     ):
         with pytest.raises(ValueError, match=told):
             run_convert(Path(model), path, "", check, None, Console(quiet=True))
+
+
+@nj.pytree
+class Bends(SquidK):
+    """A channel whose formulas have cases, bounds and powers, and read calcium."""
+
+    reads = ("ca_i",)
+
+    def gating(self, v, ca_i):
+        inf = jnp.where(v < -40, jnp.exp((v + 40) / 20), 1 / (1 + 0.01 * (v + 40) ** 2))
+        tau = jnp.clip(abs(v + 50) / 10, 0.5, 3) + jnp.maximum(v, 0) ** 1.5 / 200
+        held = ~(v < 20) & (v != 30)
+        part = ca_i**1.3 / (ca_i**1.3 + 1e-4**1.3)
+        return {"n": from_tau(jnp.minimum(inf, 0.9) * part, tau * jnp.where(held, 2.0, 1.0))}
+
+
+def test_cases_bounds_and_powers_are_written_and_read(tmp_path, x64):
+    ca = nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=20.0)
+    ours = nj.Cell(channels={"k": Bends()}, ions={"ca": ca})
+    path = tmp_path / "bends.nml"
+    path.write_text(to_neuroml(ours))
+    theirs = load_neuroml(path).cell.channels["k"]
+    v = jnp.linspace(-100.2, 60.3, 50)
+    for c in (1e-5, 3e-4):
+        given = {"ca_i": jnp.full_like(v, c)}
+        one, other = (x.kinetics(v, **given)["n"] for x in (Bends(), theirs))
+        np.testing.assert_allclose(other.inf, one.inf, rtol=1e-8)
+        np.testing.assert_allclose(other.rate, one.rate, rtol=1e-8)
 
 
 def test_ids_are_those_that_neuroml_has():
