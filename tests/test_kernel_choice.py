@@ -123,12 +123,11 @@ def test_float64_is_named(gpu, monkeypatch, x64):
     assert place.kernel is None and "float64 is switched on" in said
 
 
-def test_a_cable_is_a_scan(gpu, monkeypatch):
+def test_a_cable_is_a_kernel_that_knows_how_long_it_is(gpu, monkeypatch):
     monkeypatch.setattr(kernel, "missing", lambda device: None)
-    cell = nj.cylinder(100.0, 1.0, 3, {"leak": SquidLeak()})
-    place, (said,) = place_and_warnings(cell)
-    assert (place.platform, place.kernel) == ("gpu", None)
-    assert "kernels are of cells with one compartment" in said
+    channels = {"k": SquidK(), "pipette": nj.Pipette(), "leak": SquidLeak()}
+    place, said = place_and_warnings(nj.cylinder(100.0, 1.0, 3, channels))
+    assert not said and place.kernel.lengths == (2, 3)  # resistances, compartments
 
 
 @needs_kernels

@@ -70,14 +70,12 @@ def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
     if device.platform != "gpu":
         return Place(mesh, device.platform)
     reason = kernel.missing(device)
-    if reason is None and cell.state_axes:
-        reason = "kernels are of cells with one compartment"
     if reason is None and jnp.result_type(float) != jnp.float32:
         reason = "kernels compute in float32, and float64 is switched on"
     if reason is None:
         reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
     if reason is None:
-        return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math))
+        return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math, lengths=cell.lengths))
     kernel.warn_of_scan(reason)
     return Place(mesh, "gpu")
 
@@ -137,7 +135,7 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
     """
     if place.kernel is not None:
         things = _in_kernels(things)
-    pop, leaves, tree, own = _leaves(things)
+    pop, leaves, tree, own = _leaves(things, alone=place.kernel is not None)
 
     def whole(leaves: Sequence[Any]) -> Any:
         return program(**jax.tree.unflatten(tree, leaves))
@@ -177,10 +175,11 @@ def _in_kernels(things: Any) -> Any:
     return jax.tree.map(lambda a: a.in_kernel() if fold(a) else a, things, is_leaf=fold)
 
 
-def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
+def _leaves(things: Any, alone: bool = False) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
     """The population of things, their leaves and tree, and which leaves have it.
 
-    An axis of length 1 is taken off where there are more cells, and arrays are `aligned`.
+    An axis of length 1 is taken off where there are more cells, and arrays are `aligned`: not for
+    a program of which each cell is `alone`, without the axis.
     """
     pop = population(**things)
     leaves, tree = jax.tree.flatten(things)
@@ -189,7 +188,7 @@ def _leaves(things: Any) -> tuple[tuple[int, ...], list[Any], Any, list[bool]]:
         jnp.asarray(a)[..., 0] if span == (1,) != pop else a
         for a, span in zip(leaves, spans, strict=True)
     ]
-    leaves = jax.tree.leaves(aligned(jax.tree.unflatten(tree, leaves), pop))
+    leaves = jax.tree.leaves(aligned(jax.tree.unflatten(tree, leaves), () if alone else pop))
     return pop, leaves, tree, [bool(pop) and span == pop for span in spans]
 
 

@@ -47,6 +47,7 @@ from neurojax.membrane.tree import (
     Tree,
     conductances,
     displacement,
+    outflow,
     tree,
 )
 from neurojax.units import check_known, factor
@@ -173,6 +174,11 @@ class Cable(Compartment):
     @property
     def state_shape(self) -> tuple[int, ...]:
         return (len(self.parents),)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        nodes = len(self.tree.parent)
+        return tuple(n for n in sorted({len(self.parents), nodes - 1, nodes}) if n > 1)
 
     def check(self) -> None:
         n = len(self.parents)
@@ -301,6 +307,9 @@ class Cable(Compartment):
 
     def entering(self, i: jax.Array) -> jax.Array:
         return self.placed(i / self.area, self.electrode_at, i)
+
+    def leaving(self, v: jax.Array, i: jax.Array) -> jax.Array:
+        return i * self.area + outflow(self.tree, self.axial_conductance(v.ndim), v)
 
     def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
         if len(self.parents) == 1:

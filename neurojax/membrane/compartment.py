@@ -78,6 +78,11 @@ class Cell:
         """How long `state_axes` are."""
         return ()
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """How long arrays are that go along compartments, which no kernel holds in registers."""
+        return ()
+
     def check(self) -> None:
         """Raise ValueError for a cell that cannot be simulated as it is."""
 
@@ -102,6 +107,10 @@ class Cell:
     def entering(self, i: jax.Array) -> jax.Array:
         """What a current through the electrode, uA, is to the membrane, uA/cm2."""
         return i / self.area
+
+    def leaving(self, v: jax.Array, i: jax.Array) -> jax.Array:
+        """What leaves a compartment, uA: a current of density i, and what goes along the tree."""
+        return i * self.area
 
     def displacement(self, v: jax.Array, passed: jax.Array, z: jax.Array, dt: Leaf) -> jax.Array:
         """How far v goes in a step in which the gates are held, mV.

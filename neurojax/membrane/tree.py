@@ -12,13 +12,14 @@ Source: Hines 1984, Int J Biomed Comput 15:69, doi:10.1016/0020-7101(84)90008-4.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Int
 
 from neurojax.morphology import CENTRE, END, START
@@ -220,17 +221,36 @@ def displacement(
 
 def laplacian(tree: Tree, axial: Nodes, v: Nodes) -> Nodes:
     """The current that leaves each node through the conductances between them."""
-    flow = axial * (v - v[tree.parent])
-    return flow.at[tree.parent].add(-flow, mode="promise_in_bounds")
+    # A loop, as kernels can run it; a scatter, as its derivatives are as short as itself.
+
+    @jax.custom_jvp
+    def leaving(axial: Nodes, v: Nodes) -> Nodes:
+        flow = axial * (v - v.at[tree.parent].get(mode="promise_in_bounds"))
+        return _with_children(tree, flow, -flow)
+
+    def scattered(axial: Nodes, v: Nodes) -> Nodes:
+        flow = axial * (v - v[tree.parent])
+        return flow.at[tree.parent].add(-flow, mode="promise_in_bounds")
+
+    @partial(leaving.defjvp, symbolic_zeros=True)
+    def _(primals: Any, tangents: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        (axial, v), (d_axial, dv) = primals, tangents
+        along = jnp.zeros_like(v)
+        if not isinstance(d_axial, SymbolicZero):
+            along = along + scattered(d_axial, v)
+        if not isinstance(dv, SymbolicZero):
+            along = along + scattered(axial, dv)
+        return leaving(axial, v), along
+
+    return leaving(axial, jnp.asarray(v))
 
 
 def outflow(tree: Tree, axial: Nodes, v: Compartments) -> Compartments:
     """The current that leaves each compartment along the tree, where a joint keeps none."""
     n, at = tree.compartments, v[tree.stands_for]
     if len(tree.parent) > n:
-        together = axial.at[tree.parent].add(axial, mode="promise_in_bounds")
-        left = laplacian(tree, axial, at)
-        at = at.at[n:].add(-left[n:] / together[n:])
+        together, left = _with_children(tree, axial, axial), laplacian(tree, axial, at)
+        at = jnp.concatenate([v, at[n:] - left[n:] / together[n:]])
     return laplacian(tree, axial, at)[:n]
 
 
@@ -247,37 +267,52 @@ def _factors(tree: Tree, own: Nodes, axial: Nodes) -> _Factors:
     What a node has to ground is its own and, in series with an axial conductance, what each child
     has: nothing is subtracted, so no digits are lost where the axial conductances are large.
     """
-    order, parent = jnp.asarray(tree.order), jnp.asarray(tree.parent)
 
-    def eliminate(k: jax.Array, carry: Any) -> Any:
+    def eliminate(j: jax.Array, p: jax.Array, carry: Any) -> Any:
         ground, share, per = carry
-        j = order[k]
         to_parent, to_ground = _row(axial, j), _row(ground, j)
         one = 1 / (to_parent + to_ground)
         part = to_parent * one
-        ground = _put(ground, _row(ground, parent[j]) + part * to_ground, parent[j])
+        ground = _put(ground, _row(ground, p) + part * to_ground, p)
         return ground, _put(share, part, j), _put(per, one, j)
 
     zeros = jnp.zeros_like(own)
-    ground, share, per = jax.lax.fori_loop(0, len(tree.order), eliminate, (own, zeros, zeros))
+    ground, share, per = _over(tree, tree.order, eliminate, (own, zeros, zeros))
     return _Factors(share, _put(per, 1 / ground[tree.root], tree.root))
 
 
 def _solved(tree: Tree, factors: _Factors, b: Nodes) -> Nodes:
     """The solution for one right-hand side: currents go to the root, potentials come back."""
-    order, parent = jnp.asarray(tree.order), jnp.asarray(tree.parent)
-    last = len(tree.order) - 1
 
-    def down(k: jax.Array, b: jax.Array) -> jax.Array:
-        j = order[k]
-        return _put(b, _row(b, parent[j]) + _row(factors.share, j) * _row(b, j), parent[j])
+    def down(j: jax.Array, p: jax.Array, b: jax.Array) -> jax.Array:
+        return _put(b, _row(b, p) + _row(factors.share, j) * _row(b, j), p)
 
-    def up(k: jax.Array, x: jax.Array) -> jax.Array:
-        j = order[last - k]
-        return _put(x, _row(x, j) + _row(factors.share, j) * _row(x, parent[j]), j)
+    def up(j: jax.Array, p: jax.Array, x: jax.Array) -> jax.Array:
+        own = _row(x, j) * _row(factors.per, j)
+        return _put(x, own + _row(factors.share, j) * _row(x, p), j)
 
-    b = jax.lax.fori_loop(0, last + 1, down, b)
-    return jax.lax.fori_loop(0, last + 1, up, b * factors.per)
+    b = _over(tree, tree.order, down, b)
+    root = b[tree.root] * factors.per[tree.root]
+    return _over(tree, tree.order[::-1], up, _put(b, root, tree.root))
+
+
+def _with_children(tree: Tree, own: Nodes, of_children: Nodes) -> Nodes:
+    """What each node has of its own, and what all its children have."""
+
+    def added(j: jax.Array, p: jax.Array, total: jax.Array) -> jax.Array:
+        return _put(total, _row(total, p) + _row(of_children, j), p)
+
+    return _over(tree, tree.order, added, own)
+
+
+def _over(tree: Tree, order: np.ndarray, f: Callable[..., Any], carry: Any) -> Any:
+    """f(node, its parent, carry) for some nodes, one after the other.
+
+    An f that changes two rows of an array would have it copied by XLA.
+    """
+    # What is unsigned needs no care for counting from the end.
+    edges = [jnp.asarray(x, jnp.uint32) for x in (order, tree.parent[order])]
+    return jax.lax.scan(lambda carry, edge: (f(*edge, carry), None), carry, edges)[0]
 
 
 def _row(a: jax.Array, k: Any) -> jax.Array:

@@ -24,6 +24,9 @@ from neurojax.units import check_known
 CROSSOVER = 8
 """Up to so many parameters tangents are no dearer than the adjoint (benchmarks/gradient.py)."""
 
+CROSSOVER_OF_TREES = 6
+"""The same of cells with compartments, whose tangents are solves of their own."""
+
 _INITIAL = "initial."
 
 
@@ -132,11 +135,7 @@ def differentiate(
     Rows P are in theta's order. With `matrix` always by tangents, which bring it along.
     """
     names = list(theta)
-    by_tangents = matrix or len(names) <= CROSSOVER
     pop = batch_shape(shared, theta, electrode, fold)
-    engine = tangent.run
-    if not by_tangents:
-        engine = partial(adjoint.run, memory=memory, together=runner.together(pop, place))
 
     def at(values: list[jax.Array]) -> Theta:
         return dict(zip(names, values, strict=True))  # a dict that JAX took apart is sorted
@@ -146,6 +145,11 @@ def differentiate(
 
     values = [jnp.broadcast_to(theta[k], pop) for k in names]
     cell = jax.eval_shape(lambda: build(shared, at(values)))[0]
+    most = min(CROSSOVER, CROSSOVER_OF_TREES) if cell.state_axes else CROSSOVER
+    by_tangents = matrix or len(names) <= most
+    engine = tangent.run
+    if not by_tangents:
+        engine = partial(adjoint.run, memory=memory, together=runner.together(pop, place))
     live = runner.live_arrays(cell, len(names) if by_tangents else 8)
     things = {"shared": shared, "theta": values, "electrode": electrode, "fold": fold}
     return runner.run_population(program, place, live, **things)

@@ -155,7 +155,7 @@ def _run(
     def look(cell: Any, s: State) -> dict[str, jax.Array]:
         if at is None:
             return seen(cell, s)
-        return jax.vmap(lambda k: seen(*compartment_at(cell, s, k)))(at)
+        return jax.lax.map(lambda k: seen(*compartment_at(cell, s, k)), at)
 
     def program(
         cell: Cell, initial: Any, electrode: Electrode, folds: dict[str, Fold]

@@ -178,6 +178,10 @@ class _Population:
         loop = Loop.of(eqn)
         n = next(jnp.shape(x)[-1] for x, o in zip(arrays, own, strict=True) if o)
         made = loop.per_cell(own)
+        if how is not None and how.lengths:  # what is along compartments is each cell's
+            shapes = [shaped(v).shape for v in eqn.outvars]
+            long = [len(shape) > 0 and shape[0] in how.lengths for shape in shapes]
+            made = [m or x for m, x in zip(made, long, strict=True)]
         consts, _, rows = loop.split(own)  # what the carry becomes, it is from the beginning
         known = {
             k: np.asarray(x)

@@ -27,6 +27,7 @@ from neurojax.engine.gpu.lane_shapes import (
     filled,
     moved,
 )
+from neurojax.engine.gpu.rows import Rows, made, number, put
 from neurojax.engine.passes.jaxpr import Rule, bind, called, equations, evaluate, shaped
 from neurojax.membrane.axes import batch_shape
 from neurojax.membrane.compartment import Cell, channel_current, environment, warmed
@@ -39,23 +40,45 @@ class Lanes:
     """Evaluates jaxprs on lanes: vectors of `width` cells, traced inside a kernel.
 
     `loop` is the rule of a loop inside the program. `reciprocal` is what a division is made of, and
-    `power_of_two`, where given, exponentials, see `fast_exp`.
+    `power_of_two`, where given, exponentials, see `fast_exp`. Arrays whose first axis is one of the
+    `lengths` are `Rows`, and `total` is the rule of a sum along them.
     """
 
     def __init__(
         self,
         width: int,
         loop: Rule | None = None,
+        total: Rule | None = None,
         *,
+        lengths: Sequence[int] = (),
         reciprocal: Callable[..., Any] = lambda x: 1 / x,
         power_of_two: Callable[..., Any] | None = None,
     ):
-        self.width, self.loop = width, loop
+        self.width, self.loop, self.total, self.lengths = width, loop, total, lengths
         self.reciprocal, self.power_of_two = reciprocal, power_of_two
 
-    def evaluate(self, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Value]) -> list[Value]:
-        """The outputs of a jaxpr, from inputs as object arrays (or whatever `loaded` takes)."""
-        return evaluate(jaxpr, consts, args, self._rule, constant)
+    def evaluate(
+        self,
+        jaxpr: Jaxpr,
+        consts: Sequence[Any],
+        args: Sequence[Value],
+        note: Callable[[JaxprEqn, list[Value]], None] = lambda eqn, outputs: None,
+    ) -> list[Value]:
+        """The outputs of a jaxpr, from inputs as object arrays (or whatever `loaded` takes).
+
+        Of every equation `note` is told.
+        """
+
+        def rule(eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
+            outputs = self._rule(eqn, inputs)
+            note(eqn, outputs)
+            return outputs
+
+        return evaluate(jaxpr, consts, args, rule, self._held)
+
+    def _held(self, array: Any, aval: Any) -> Value:
+        """An array that the program holds in itself."""
+        return constant(array, aval)
 
     def _rule(self, eqn: JaxprEqn, inputs: list[Value]) -> list[Value]:
         name = eqn.primitive.name
@@ -63,21 +86,50 @@ class Lanes:
             return self.loop(eqn, inputs)
         if (inner := called(eqn)) is not None:
             return self.evaluate(*inner, inputs)
-        inputs = [loaded(x) for x in inputs]
+        if name == "custom_linear_solve":
+            return self.evaluate(*_solving(eqn, inputs))
+        inputs = [self.loaded(x) for x in inputs]
         for out in eqn.outvars:
             _check(name, out.aval)
+        if self.lengths and (
+            any(isinstance(x, Rows) for x in inputs) or self.is_long(shaped(eqn.outvars[0]).shape)
+        ):
+            return self._along(eqn, inputs)
         if name in MOVING:
             return moved(eqn, inputs)
         if name in COMBINED:
             (x,), combine = inputs, COMBINED[name]
-            return [combined(eqn, x, lambda x, y: combine(*self._alike(x, y)))]
-        if name not in ELEMENTWISE and name not in intrinsics.REWRITTEN:
+            return [combined(eqn, x, lambda x, y: combine(*self.alike(x, y)))]
+        if not _elementwise(name):
             raise Unsupported(f"{_name(eqn)!r} has no counterpart in a GPU kernel")
         shape = shaped(eqn.outvars[0]).shape
         inputs = [np.broadcast_to(x, shape) for x in inputs]
-        return [filled(shape, lambda at: self._one(eqn, [x[at] for x in inputs]))]
+        return [filled(shape, lambda at: self.one(eqn, [x[at] for x in inputs]))]
 
-    def _one(self, eqn: JaxprEqn, elements: list[Any]) -> Any:
+    def _along(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+        """The outputs of an equation along compartments."""
+        name = eqn.primitive.name
+        if name == "dynamic_update_slice" and isinstance(inputs[0], Rows):
+            x, row, k, *_ = inputs
+            if isinstance(row, Rows) or row.shape != (1, *x.shape[1:]):
+                raise Unsupported("'dynamic_update_slice' of several compartments")
+            return [put(self, x, row[0, ...], number(k))]
+        if name in COMBINED and self.total is not None and 0 in eqn.params.get("axes", ()):
+            return self.total(eqn, inputs)
+        return [made(self, eqn, inputs, _elementwise(name))]
+
+    def is_long(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape is along compartments."""
+        return len(shape) > 0 and shape[0] in self.lengths
+
+    def loaded(self, value: Any) -> Any:
+        """A value as an object array, or what is long as rows."""
+        if isinstance(value, Rows):
+            return value
+        long = self.is_long(getattr(value, "shape", ()))  # what lies elsewhere has none
+        return Rows.of(value) if long else loaded(value)
+
+    def one(self, eqn: JaxprEqn, elements: list[Any]) -> Any:
         """One element of an elementwise equation."""
         name = eqn.primitive.name
         if all(isinstance(e, np.generic) for e in elements):
@@ -88,8 +140,8 @@ class Lanes:
             by = elements[1]
             with np.errstate(divide="ignore", over="ignore"):
                 elements[1] = self.reciprocal(by) if jnp.ndim(by) else 1 / by
-            return jnp.multiply(*self._alike(*elements))
-        elements = self._alike(*elements)
+            return jnp.multiply(*self.alike(*elements))
+        elements = self.alike(*elements)
         if self.power_of_two is not None and elements[0].dtype == jnp.float32:
             if name == "exp":
                 return intrinsics.fast_exp(elements[0], self.power_of_two)
@@ -102,18 +154,30 @@ class Lanes:
             return intrinsics.REWRITTEN[name](*elements, **options)
         return bind(eqn, elements)[0]
 
-    def _alike(self, *elements: Any) -> list[Any]:
+    def alike(self, *elements: Any) -> list[Any]:
         """Elements as vectors, if one of them is."""
         vectors = any(jnp.ndim(e) for e in elements)
-        return [self._vector(e) if vectors else e for e in elements]
+        return [self.vector(e) if vectors else e for e in elements]
 
-    def _vector(self, element: Any) -> jax.Array:
+    def vector(self, element: Any) -> jax.Array:
         """A number as a vector of lanes."""
         if jnp.ndim(element):
             return element
         if element.dtype == bool:  # Mosaic has no constant of this type
             return jnp.full((self.width,), element.astype(np.int32)) != 0
         return jnp.full((self.width,), element)
+
+
+def _elementwise(name: str) -> bool:
+    return name in ELEMENTWISE or name in intrinsics.REWRITTEN
+
+
+def _solving(eqn: JaxprEqn, inputs: list[Value]) -> tuple[Jaxpr, Sequence[Any], list[Value]]:
+    """The solver of a linear system: its jaxpr, constants and inputs."""
+    counts, solver = eqn.params["const_lengths"], eqn.params["jaxprs"].solve
+    before = counts.matvec + counts.vecmat
+    own = inputs[before : before + counts.solve]
+    return solver.jaxpr, solver.consts, [*own, *inputs[sum(counts) :]]
 
 
 def _check(name: str, aval: Any) -> None:
