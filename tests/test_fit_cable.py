@@ -92,6 +92,21 @@ def test_its_report_shows_the_cell(fitted):
     assert "3 compartments" in page and "diameter.dendrite" in page
 
 
+def test_a_clamp_at_the_soma_tells_of_the_dendrite():
+    cell = passive()
+    cell = replace(cell, channels=cell.channels | {"pipette": nj.Pipette(R_s=10.0, C_pip=2.0)})
+    command = -65.0 - 10.0 * (np.abs(np.arange(600) * DT - 35.0) < 20.0)
+    bare = nj.Trace("voltage", DT, command, np.zeros(600), at=0)
+    data = fit.free_run(cell, bare, DT)
+    truth = {k: TRUTH[k] for k in ("leak.g_bar", "diameter.dendrite")}
+    truth["pipette.R_s"] = 10.0
+    free = {k: FREE.get(k, (2.0, 50.0)) for k in truth}
+    found = fit.fit(cell, [data], free, [From(truth), fit.Polish()], dt=DT, precision="exact")
+    assert found.unit == "pA" and found.error < 1e-3 * np.ptp(data.i_pA)
+    for name, true in truth.items():
+        assert found.values[name] == pytest.approx(true, rel=1e-3), name
+
+
 @pytest.mark.slow
 def test_a_spiking_soma_with_a_dendrite_is_found_again():
     channels = {"na": SquidNa(), "k": SquidK(), "leak": SquidLeak()}

@@ -42,10 +42,11 @@ def integrated(job: worker.Job) -> Callable:
     cell.set("HH_eLeak", worker.E_LEAK)
     cell.init_states()
     _, every = worker.steps(job)
+    how = {"delta_t": job["dt"], "solver": job.get("solver", "bwd_euler")}
 
     def one(g_na):
         state = cell.data_set("HH_gNa", g_na, None)
-        return jx.integrate(cell, param_state=state, delta_t=job["dt"])[0, every::every]
+        return jx.integrate(cell, param_state=state, **how)[0, every::every]
 
     return one
 

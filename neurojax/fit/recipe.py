@@ -183,7 +183,7 @@ def default_stages(task: Task) -> list[Stage]:
     last = Polish(starts=8, within=1.2, optimiser=BOLD, precision="exact")
     if task.clamp == "current":
         return [Draw(), Polish(name="first polish"), last, Certify()]
-    coarse = max(task.dt, COARSE_MS)
+    coarse = task.dt if task.cell.state_axes else max(task.dt, COARSE_MS)
     return [
         Draw(dt=coarse),
         Polish(dt=coarse, iterations=120, name="coarse polish"),

@@ -14,7 +14,6 @@ from neurojax.fit.precision import Precision, checked, computing, suited
 from neurojax.fit.problem import Objective, Problem
 from neurojax.loss import Sweep, counted, noise_of, prepare
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.requirements import check_single
 from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 
@@ -37,8 +36,7 @@ class Task:
     Of a cell with compartments each sweep was recorded at `Trace.at`, by default where the cell's
     electrode is.
 
-    Raises ValueError for no sweep, mixed clamps, masks and weights that do not fit, or a cell with
-    compartments in voltage clamp.
+    Raises ValueError for no sweep, mixed clamps, or masks and weights that do not fit.
     """
 
     cell: Cell
@@ -56,8 +54,6 @@ class Task:
     def __post_init__(self):
         checked(self.precision)
         clamp = one_clamp([*self.traces, *self.held_out] if self.traces else [])
-        if clamp == "voltage":
-            check_single(self.cell, "a fit to voltage clamp")
         check_places(self.cell, [*self.traces, *self.held_out])
         shares_of(self.weights, len(self.traces))  # or says what is wrong with them
         defaults: dict[str, Any] = {"traces": tuple(self.traces), "held_out": tuple(self.held_out)}

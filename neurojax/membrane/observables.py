@@ -30,7 +30,7 @@ def observables(cell: Cell) -> list[str]:
     "v" (mV), "i_ion" and "na.i" (uA/cm2), gates as "na.m", concentrations as "ca_i" (mM), and the
     Nernst potentials of ions as "E_ca" (mV). What an amplifier reads through the cell's pipette,
     if it has one, is "v_amp" (mV) in current clamp and "i_amp" (pA) in voltage clamp; of a cell
-    with compartments "v_amp" is read where the electrode is, `[*pop]`. Of schemes with charges also
+    with compartments it is read where the electrode is, `[*pop]`. Of schemes with charges also
     the gating charge of a channel, "k.q" (elementary charges), and its gating
     current, "k.i_gate" (these per ms).
     """
@@ -40,9 +40,7 @@ def observables(cell: Cell) -> list[str]:
             gates += [f"{key}.q", f"{key}.i_gate"]
     potentials = [f"E_{ion}" for ion in cell.ions]
     currents = [f"{key}.i" for key in cell.channels]
-    amplifier = [] if cell.joined else ["i_amp"]
-    if cell.state_axes or not cell.joined:
-        amplifier = ["v_amp", *amplifier]
+    amplifier = [] if _is_a_part(cell) else ["v_amp", "i_amp"]
     around = [*concentrations(cell, {}), *potentials, *amplifier]
     return ["v", "i_ion", *currents, *gates, *around]
 
@@ -103,12 +101,19 @@ def amplifier_potential(cell: Cell, s: State) -> jax.Array:
 def amplifier_current(cell: Cell, s: State) -> jax.Array:
     """The current that an amplifier in voltage clamp reads, pA, outward positive.
 
-    Without a pipette the clamp is ideal, and this the ionic current of the whole membrane.
+    Without a pipette the clamp is ideal, and this the ionic current of the whole membrane; of a
+    cell with compartments of that where the electrode is, and what goes along the tree.
     """
-    if cell.joined:
+    if _is_a_part(cell):
         raise ValueError("the current of a clamp: axial currents are part of it, and are not known")
     found = pipette_of(cell)
     if found is None:
-        return ionic_current(cell, s.v, s.x, s.c) * (cell.area / PA)
+        return cell.at_electrode(cell.leaving(s.v, ionic_current(cell, s.v, s.x, s.c))) / PA
     key, pipette = found
-    return pipette.amplifier_current(s.v, s.x[key], **environment(cell, key, s.c))
+    i = pipette.amplifier_current(s.v, s.x[key], **environment(cell, key, s.c))
+    return cell.at_electrode(i)
+
+
+def _is_a_part(cell: Cell) -> bool:
+    """Whether it is one compartment of a cell with several."""
+    return cell.joined and not cell.state_axes

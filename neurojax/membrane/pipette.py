@@ -14,7 +14,7 @@ from jax.core import Tracer
 from neurojax.membrane import access, electrode
 from neurojax.membrane.axes import aligned, batch_shape
 from neurojax.membrane.channel import Channel, Gates, Leaf, check_real, param, params, pytree
-from neurojax.membrane.compartment import Cell, State, environment
+from neurojax.membrane.compartment import IDEAL_CLAMP_G, Cell, State, environment
 from neurojax.membrane.electrode import Electrode, InTime, n_steps, now, resample
 from neurojax.membrane.rates import Gating, from_inf
 from neurojax.membrane.rest import clamped_there, steady_current, steady_state
@@ -250,9 +250,7 @@ def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     found = pipette_of(cell)
     if cell.state_axes:
         pop = np.broadcast_shapes(shape, batch_shape(cell, v))
-        still = membrane_v(aligned(cell, pop), v, 0.0, {})
-        held = jnp.broadcast_to(still, (1, *pop))[0]  # a pipette's parameters are `[1, *pop]`
-        return steady_state(cell, clamped_there(cell, held, pop), pop)
+        return steady_state(cell, _clamped_tree(aligned(cell, pop), v, pop), pop)
     if found is None:
         return steady_state(cell, v, shape)
     in_voltage_clamp = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0
@@ -268,3 +266,16 @@ def clamped(cell: Cell, v: Leaf, shape: tuple[int, ...] = ()) -> State:
     still = jax.lax.fori_loop(0, _NEWTON, lambda _, v: newton(fixed, v), jax.lax.stop_gradient(v))
     # One more step outside stop_gradient carries the implicit derivative.
     return steady_state(cell, jnp.where(in_voltage_clamp, newton(cell, still), v), shape)
+
+
+def _clamped_tree(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> jax.Array:
+    """The potentials `[comp, *pop]` of a cell with compartments that its inputs have held at v."""
+    found, g = pipette_of(cell), IDEAL_CLAMP_G
+    there = membrane_v(cell, v, 0.0, {})
+    if found is not None:
+        in_voltage_clamp = jnp.asarray(cell.inputs.get("clamped", 0.0)) > 0
+        held = access.membrane_side(v, found[1].junction)
+        there = jnp.where(in_voltage_clamp, held, there)
+        g = jnp.where(in_voltage_clamp, 0.0, g)  # then the current through R_s holds it
+    there = jnp.broadcast_to(there, (1, *pop))[0]  # a pipette's parameters are `[1, *pop]`
+    return clamped_there(cell, there, pop, g)

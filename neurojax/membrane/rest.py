@@ -113,11 +113,13 @@ def at_rest(cell: Cell, i: Leaf = 0.0, low: float = REST.low, high: float = REST
     return steady_state(cell, v, pop)
 
 
-def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> jax.Array:
+def clamped_there(
+    cell: Cell, v: Leaf, pop: tuple[int, ...], g_clamp: Leaf = IDEAL_CLAMP_G
+) -> jax.Array:
     """The potentials `[comp, *pop]` when the electrode has held its compartment for ever.
 
-    At v, mV `[*pop]`; in all others axial currents and those of the membrane are balanced.
-    Differentiable in v and every parameter.
+    At v, mV `[*pop]`; in all others axial currents and those of the membrane are balanced. With
+    g_clamp (mS) 0 a pipette among the channels does it. Differentiable in v and every parameter.
     """
     cell = aligned(cell, pop)
     shape = (*cell.state_shape, *pop)
@@ -127,7 +129,7 @@ def clamped_there(cell: Cell, v: Leaf, pop: tuple[int, ...]) -> jax.Array:
         """One Newton step; `least` is the least slope (mS/cm2) that the membrane counts with."""
         i, g = jax.jvp(lambda v: steady_current(cell, v), (v,), (jnp.ones_like(v),))
         g = jax.lax.stop_gradient(g if least is None else jnp.maximum(g, 0.0) + least)
-        clamp = jnp.full(shape, IDEAL_CLAMP_G, v.dtype)
+        clamp = jnp.broadcast_to(jnp.asarray(g_clamp, v.dtype), shape)
         i = i + cell.entering(clamp * (v - held))
         return v + cell.newton(v, i, g + jax.lax.stop_gradient(cell.entering(clamp)))
 

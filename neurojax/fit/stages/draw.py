@@ -29,7 +29,10 @@ Source: the prior of Beattie et al. 2018, J Physiol 596:1813, doi:10.1113/JP2757
 """
 
 COARSE_MS = 0.5
-"""Time step of a first round under voltage clamp: gates are exact there while v is held."""
+"""Time step of a first round under voltage clamp: gates are exact there while v is held.
+
+Not of a cell with compartments, in which the rest follows.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def _best_of_its_draws(problem: Problem, z: np.ndarray, draws: int, coupling: fl
     gain = np.ones(z.shape[1])
     space = problem.space
     g_bars = [name for name in space.names if name.endswith(".g_bar")]
-    if draws > 1 and problem.clamp == "voltage" and len(g_bars) == len(problem.cell.channels):
+    # Along a tree axial currents do not grow with the conductances.
+    linear = problem.clamp == "voltage" and not problem.cell.state_axes
+    if draws > 1 and linear and len(g_bars) == len(problem.cell.channels):
         with np.errstate(all="ignore"):
             gain = (simulated * data[:, None]).sum(0) / (simulated * simulated).sum(0)
         z, gain = _scaled(space, z, g_bars, np.nan_to_num(gain, nan=1.0))
