@@ -1,5 +1,7 @@
 """neurojax: simulate populations of neurons in JAX and fit ion channels to recorded traces."""
 
+from importlib.metadata import version as _version
+
 from neurojax import channels, fit, io, loss, model, sweep, units
 from neurojax.config import configure
 from neurojax.engine.folds import (
@@ -61,7 +63,7 @@ from neurojax.run.step_error import StepError, error_of
 from neurojax.theory import electrotonus, selectivity
 from neurojax.theory.equilibrium import donnan, ghk, goldman_potential, nernst, pumped_volume
 
-__version__ = "0.1.0"
+__version__ = _version("neurojax")
 
 __all__ = [
     "At",

@@ -108,6 +108,8 @@ def test_info_tells_versions_devices_and_readers(run):
 
 def test_channels_lists_the_catalogue_and_shows_one(run, tmp_path):
     assert "CortexKahp" in run("channels").output
+    told = run("channels", "SquidNa").output
+    assert "m' = alpha_m (1 - m) - beta_m m" in told and "open probability m^3 h" in told
     told = run("channels", "SquidNa", "--plot", tmp_path / "na.png").output
     assert "Source: Hodgkin & Huxley 1952" in told and "mS/cm2" in told and "q10: m 3" in told
     assert (tmp_path / "na.png").stat().st_size > 5000
@@ -522,3 +524,31 @@ def test_one_of_two_cells_is_replayed_by_its_channel(run, tmp_path):
     (tmp_path / "k.mod").write_text("NEURON {}")
     told = run("fit", "k.mod", "squid")
     assert told.exit_code == 2 and "neurojax convert" in told.output
+
+
+# -- the textbook ---------------------------------------------------------------------------------
+def test_equilibrium_potentials_in_the_terminal():
+    assert "E = -98.59 mV" in run("nernst", "K", "3.5", "140", "--celsius", "37").output
+    assert "E = 119.24 mV" in run("nernst", "Ca", "2", "100 nM", "--celsius", "6.3").output
+    squid = ("K", "1", "20", "400", "Na", "0.04", "440", "50", "Cl", "0.45", "560", "52")
+    told = run("goldman", *squid, "--celsius", "20").output  # Hodgkin & Katz 1949
+    assert "V = -59.93 mV" in told and "-75.68" in told
+    assert "V = -69.51 mV" in run("goldman").output
+    failed(run("nernst", "Kx", "3.5", "140"), "no ion 'Kx'; did you mean 'K'")
+    failed(run("nernst", "K", "0", "140"), "K outside = 0: expected a concentration above 0")
+    failed(run("goldman", "K", "1", "3.5"), "got 3 values; expected four for each ion")
+
+
+def test_an_experiment_is_told_and_run_with_parameters_changed(tmp_path):
+    assert "009  " in run("experiment").output
+    told = run("experiment", "3", "--list").output
+    assert "INSIDE" in told and "140.0" in told and "mM of potassium" in told
+    picture = tmp_path / "bag.png"
+    found = run("experiment", "003", "--set", "outside=20", "--output", picture)
+    assert picture.stat().st_size > 10_000
+    # What the text's question answers: -52.0 mV for 20 mM outside.
+    (line,) = (x for x in found.output.splitlines() if x.startswith("v_end "))
+    assert float(line.split()[-1]) == pytest.approx(-52.0, abs=0.3)
+    failed(run("experiment", "099"), "no experiment '099'")
+    failed(run("experiment", "003", "--set", "OUT=1"), "no parameter 'OUT'")
+    failed(run("experiment", "003", "--set", "OUTSIDE=x"), "OUTSIDE=x: expected a number")

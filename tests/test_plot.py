@@ -87,9 +87,10 @@ def texts(figure):
 @pytest.mark.parametrize("channel", [CortexNa(), CortexCaT(), SquidLeak()])
 def test_channel_curves_have_units_and_every_gate(channel):
     figure = plot.channel_curves(channel)
-    left, right = figure.axes
+    left, middle, right = figure.axes
     assert left.get_xlabel() == "membrane potential (mV)"
-    assert right.get_ylabel() == "time constant (ms)"
+    assert middle.get_ylabel() == "time constant (ms)"
+    assert right.get_ylabel() == "current (uA/cm2)" and len(right.lines) == 3
     assert len(left.lines) == len(channel.powers)
 
 

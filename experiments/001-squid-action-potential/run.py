@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.01  # ms
 SHOWN = (90.0, 15.0, 7.0, 6.0)  # displacements of figure 12, mV
@@ -74,38 +75,39 @@ def second_threshold():
 
 def draw(t, family, sizes, peaks, threshold, second, path):
     """The figure: responses, their peaks against the shock, and the refractory period."""
-    figure = matplotlib.figure.Figure(figsize=(12.0, 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
     colours = ["#1b3a6b", "#2f7fb8", "#e07b39", "#9a9a9a"]
     for k, mV in enumerate(SHOWN):
-        left.plot(t, family[:, k], color=colours[k], lw=1.8, label=f"{mV:g} mV")
+        left.plot(t, family[:, k], color=colours[k], label=f"{mV:g} mV")
     left.axhline(0, color="0.8", lw=0.8, zorder=0)
-    left.set(xlim=(0, 8), ylim=(-18, 118), xlabel="time after the shock, ms")
-    left.set(ylabel="membrane potential above rest, mV", title="Response to a sudden displacement")
-    left.legend(title="displaced by", frameon=False)
+    left.set(xlim=(0, 8), ylim=(-18, 118), xlabel="time after the shock (ms)")
+    left.set(ylabel="membrane potential above rest (mV)", title="Response to a sudden displacement")
+    left.legend(
+        title="displaced by",
+    )
 
     middle.plot(sizes, peaks, "o", ms=3, color=colours[0])
     middle.plot([0, 30], [0, 30], color="0.6", lw=1, ls=":")
     middle.annotate("the shock alone", (19, 19), xytext=(17, 32), color="0.4")
     middle.axvline(threshold, color=colours[2], lw=1.2)
     middle.text(threshold + 0.6, 62, f"threshold\n{threshold:.3f} mV", color=colours[2])
-    middle.set(xlim=(0, 30), ylim=(0, 118), xlabel="displacement, mV")
-    middle.set(ylabel="peak above rest, mV", title="All or none")
+    middle.set(xlim=(0, 30), ylim=(0, 118), xlabel="displacement (mV)")
+    middle.set(ylabel="peak above rest (mV)", title="All or none")
 
     absolute = INTERVALS[np.flatnonzero(np.isnan(second))[-1]]
     right.axvspan(0, absolute, color="#e07b39", alpha=0.18, lw=0)
     right.text(absolute / 2, 32, "absolutely refractory", ha="center", va="center", rotation=90)
-    right.plot(INTERVALS, second, color=colours[0], lw=1.8)
+    right.plot(INTERVALS, second, color=colours[0])
     right.axhline(threshold, color="0.6", lw=1, ls=":")
     right.text(29.5, threshold + 2, "threshold at rest", ha="right", color="0.4")
     right.annotate("supernormal", (19, np.nanmin(second)), xytext=(19, 0.8), color=colours[0])
-    right.set(xlim=(0, 30), ylim=(0, 62), xlabel="interval after the first shock, ms")
-    right.set(ylabel="second shock that fires again, mV", title="Refractory period")
-    for axes in (left, middle, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    right.set(xlim=(0, 30), ylim=(0, 62), xlabel="interval after the first shock (ms)")
+    right.set(ylabel="second shock that fires again (mV)", title="Refractory period")
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     family = above_rest(shocks(20.0, (0.0, np.array(SHOWN))))

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import neurojax as nj
-from neurojax import fit, io, loss, model
+from neurojax import fit, io, loss, model, plot
 
 HERE = Path(__file__).parent
 CELL = "16713003"
@@ -31,6 +31,7 @@ def rmse(model: nj.Trace, data: nj.Trace, keep: np.ndarray) -> float:
     return float(np.sqrt(np.mean((model.i_pA - data.i_pA)[keep] ** 2))) * 1e-3
 
 
+@plot.lecture
 def main(folder: Path = HERE, starts: int = 32) -> dict[str, float]:
     """Fit, predict, draw `figure.png` in `folder`; returns the key numbers."""
     data = recordings()
@@ -55,7 +56,7 @@ def main(folder: Path = HERE, starts: int = 32) -> dict[str, float]:
     models = {t.name: fit.free_run(fitted.cell, t, dt=t.dt_ms) for t in (sine, ap)}
     keep = {"sine_wave": loss.capacitive_mask(sine), "ap": np.ones(ap.v_mV.size, dtype=bool)}
     errors = {t.name: rmse(models[t.name], t, keep[t.name]) for t in (sine, ap)}
-    draw([sine, ap], models, keep, errors).savefig(Path(folder) / "figure.png", dpi=150)
+    draw([sine, ap], models, keep, errors).savefig(Path(folder) / "figure.png")
     ends = fitted.stages[1].errors  # of all starts, in steps of 0.5 ms
     reached = float((ends < 1.01 * ends.min()).sum() / starts)
     return {
@@ -68,7 +69,7 @@ def main(folder: Path = HERE, starts: int = 32) -> dict[str, float]:
 
 def draw(traces, models, keep, errors) -> Figure:
     """Command above, current below; the fitted protocol on the left, the predicted on the right."""
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    figure = Figure(figsize=(13.5, 5.6))
     axes = figure.subplots(2, 2, sharex="col", height_ratios=(1, 2.2))
     titles = ("fitted: sine waves", "predicted: series of action potentials")
     for column, (trace, title) in enumerate(zip(traces, titles, strict=True)):
@@ -80,13 +81,11 @@ def draw(traces, models, keep, errors) -> Figure:
         course = np.where(keep[trace.name], models[trace.name].i_pA * 1e-3, np.nan)
         current.plot(t, course, color="#c1272d", lw=1.1, label="model")
         error = errors[trace.name]
-        command.set_title(f"{title} (RMSE {error * 1e3:.1f} pA)", fontsize=10)
+        command.set_title(f"{title} (RMSE {error * 1e3:.1f} pA)")
         current.set_xlabel("time (s)")
-        current.legend(frameon=False, loc="upper right")
+        current.legend(loc="upper right")
     axes[0, 0].set_ylabel("command (mV)")
     axes[1, 0].set_ylabel("current (nA)")
-    for a in axes.flat:
-        a.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -9,6 +9,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.05  # ms
 CELSIUS = 37.0
@@ -44,7 +45,7 @@ def crossed(v):
 
 
 def draw(t, r, ions, part, path):
-    figure = matplotlib.figure.Figure(figsize=(12.5, 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     course, forces, few = figure.subplots(1, 3)
     v, E = r["v"][:, SHOWN], r["E_k"][:, SHOWN]
     t, v, E = (np.r_[first, x] for first, x in ((0, t), (0, v), (E[0], E)))
@@ -52,8 +53,10 @@ def draw(t, r, ions, part, path):
     course.axhline(E[-1], color="0.5", lw=1, ls=":")
     label = f"Nernst potential {E[-1]:.0f} mV".replace("-", "\N{MINUS SIGN}")
     course.text(2, E[-1] + 1.5, label, color="0.4")
-    course.set(xlim=(0, 60), ylim=(-96, 4), xlabel="time, ms")
-    course.set(ylabel="membrane potential, mV", title="Potassium leaves, the inside turns negative")
+    course.set(xlim=(0, 60), ylim=(-96, 4), xlabel="time (ms)")
+    course.set(
+        ylabel="membrane potential (mV)", title="Potassium leaves, the inside turns negative"
+    )
 
     forces.axhline(0, color="0.8", lw=0.8, zorder=0)
     forces.plot(t, -E, color=ORANGE, lw=2)
@@ -63,23 +66,22 @@ def draw(t, r, ions, part, path):
     forces.text(58, 81, "chemical: out, $-E_K$", color=ORANGE, ha="right")
     forces.text(58, -80, "electrical: in, $v$", color=SKY, ha="right")
     forces.text(14, 28, "net, $v - E_K$", color=BLUE)
-    forces.set(xlim=(0, 60), ylim=(-102, 102), xlabel="time, ms")
-    forces.set(ylabel="force on potassium, outward, mV", title="Tug of war")
+    forces.set(xlim=(0, 60), ylim=(-102, 102), xlabel="time (ms)")
+    forces.set(ylabel="force on potassium, outward (mV)", title="Tug of war")
 
-    few.loglog(RADII, part, "o-", color=BLUE, lw=1.8)
+    few.loglog(RADII, part, "o-", color=BLUE)
     few.annotate(
         f"{ions[SHOWN] / 1e6:.1f} million ions,\n1 of {round(1 / part[SHOWN], -3):,.0f}",
         (RADII[SHOWN], part[SHOWN]), xytext=(0.06, 1.3e-5), color=BLUE, va="center",
         arrowprops={"arrowstyle": "-", "color": GREY},
     )  # fmt: skip
     few.text(0.065, part[0], "a small vesicle", color="0.4", va="center")
-    few.set(xlim=(0.04, 40), ylim=(4e-6, 1e-2), xlabel="radius of the bag, µm")
+    few.set(xlim=(0.04, 40), ylim=(4e-6, 1e-2), xlabel="radius of the bag (µm)")
     few.set(ylabel="part of the potassium that left", title="Very few ions cross")
-    for axes in (course, forces, few):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     t, r = simulate()

@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.1  # ms
 CELSIUS = 37.0
@@ -72,7 +73,7 @@ def goldman(ratios, chloride=0.0):
 def draw_course(axes, t, r):
     for k in range(STARTS.size):
         v = np.r_[STARTS[k], r["v"][:, k]]
-        axes.plot(np.r_[0, t], v, color=BLUE, lw=1.8, alpha=1 if STARTS[k] == -89 else 0.55)
+        axes.plot(np.r_[0, t], v, color=BLUE, alpha=1 if STARTS[k] == -89 else 0.55)
     E_k, E_na, rest = r["E_k"][-1, 0], r["E_na"][-1, 0], r["v"][-1, 0]
     for E, name, colour in ((E_na, "E_{Na}", ORANGE), (E_k, "E_K", SKY)):
         axes.axhline(E, color=colour, lw=1.2, ls="--")
@@ -86,8 +87,8 @@ def draw_course(axes, t, r):
     axes.text(
         79, rest + 3, f"rest {rest:.1f} mV".replace("-", "\N{MINUS SIGN}"), color=BLUE, ha="right"
     )
-    axes.set(xlim=(0, 80), ylim=(-115, 92), xlabel="time, ms")
-    axes.set(ylabel="membrane potential, mV", title="From everywhere to one rest")
+    axes.set(xlim=(0, 80), ylim=(-115, 92), xlabel="time (ms)")
+    axes.set(ylabel="membrane potential (mV)", title="From everywhere to one rest")
 
 
 def draw_forces(axes, forces, currents):
@@ -105,15 +106,15 @@ def draw_forces(axes, forces, currents):
             a.text(x, value + offset, text, ha="center", va="bottom" if value > 0 else "top")
         a.set_xticks([0, 1], ["K", "Na"])
         a.set(xlim=(-0.6, 1.6), ylim=(-unit, unit))
-    force.set(ylabel="$v - E$, mV (outward above)", title="Driving force")
-    current.set(ylabel="outward current, µA/cm²", title="Current")
+    force.set(ylabel="$v - E$ (mV), outward up", title="Driving force")
+    current.set(ylabel="outward current (µA/cm²)", title="Current")
 
 
 def draw_ratios(axes, found):
     fine = np.geomspace(0.01, 1000.0, 301)
-    axes.semilogx(fine, goldman(fine), color=BLUE, lw=1.5, label="K and Na")
+    axes.semilogx(fine, goldman(fine), color=BLUE, label="K and Na")
     label = f"and Cl, P$_{{Cl}}$ = {CHLORIDE} P$_K$"
-    axes.semilogx(fine, goldman(fine, CHLORIDE), color=GREY, lw=1.5, label=label)
+    axes.semilogx(fine, goldman(fine, CHLORIDE), color=GREY, label=label)
     axes.semilogx(RATIOS, found[0], "o", ms=4, color=BLUE)
     axes.semilogx(RATIOS, found[1], "o", ms=4, color=GREY)
     rest = float(goldman(np.array(RATIO)))
@@ -121,10 +122,11 @@ def draw_ratios(axes, found):
     axes.annotate("a neuron at rest, 40", (RATIO, rest), xytext=(0.013, rest - 8), color=ORANGE,
         arrowprops={"arrowstyle": "-", "color": ORANGE, "shrinkB": 5})  # fmt: skip
     axes.set(xlim=(0.009, 1100), ylim=(-98, 75), xlabel="P$_K$ / P$_{Na}$")
-    axes.set(ylabel="resting potential, mV", title="Permeabilities set the rest")
-    axes.legend(frameon=False, loc="upper right", fontsize=9)
+    axes.set(ylabel="resting potential (mV)", title="Permeabilities set the rest")
+    axes.legend(loc="upper right")
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, uA/cm2)."""
     t, r = settling()
@@ -133,14 +135,12 @@ def main(folder=Path(__file__).parent):
     forces = [v - float(r[f"E_{ion}"][-1, 0]) for ion in ("k", "na")]
     currents = [float(r[f"{ion}.i"][-1, 0]) for ion in ("k", "na")]
 
-    figure = matplotlib.figure.Figure(figsize=(13.0, 4.4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     course, force, current, ratios = figure.subplots(1, 4, width_ratios=[1.6, 0.75, 0.75, 1.6])
     draw_course(course, t, r)
     draw_forces((force, current), forces, currents)
     draw_ratios(ratios, found)
-    for axes in (course, force, current, ratios):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
     return {
         "rest": v,
         "spread": float(np.ptp(r["v"][-1])),

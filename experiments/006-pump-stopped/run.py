@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT, EVERY = 50.0, 20  # ms, steps between records
 PART = 12_000  # steps: ten minutes
@@ -73,43 +74,43 @@ def atp(whole, i):
 
 
 def draw(t, r, first, cost, path):
-    figure = matplotlib.figure.Figure(figsize=(13.0, 4.6), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     potential, inside, price = figure.subplots(1, 3, width_ratios=[1.2, 1, 1])
     potential.plot(t, r["E_k"], color=SKY, lw=1.4, ls="--")
-    potential.plot(t, r["v"], color=BLUE, lw=1.8)
+    potential.plot(t, r["v"], color=BLUE)
     potential.text(30, -66, "v", color=BLUE)
     potential.text(33, -79, "$E_K$", color=SKY, va="top")
-    potential.set(ylim=(-105, -8), ylabel="potential, mV", title="The potential runs down")
+    potential.set(ylim=(-105, -8), ylabel="potential (mV)", title="The potential runs down")
     near = potential.inset_axes((0.19, 0.67, 0.34, 0.3))
     before = r["v"][t <= 0][-1]
     ms = np.r_[-20, 0, (np.arange(first.size) + 1) * 0.1]
-    near.plot(ms, np.r_[before, before, first], color=BLUE, lw=1.6)
+    near.plot(ms, np.r_[before, before, first], color=BLUE)
     near.set(xlim=(-20, 80), ylim=(before - 1, before + 6))
-    near.set_xlabel("ms after the stop", fontsize=8)
-    near.set_ylabel("mV", fontsize=8)
+    near.set_xlabel("ms after the stop")
+    near.set_ylabel("mV")
     near.tick_params(labelsize=8)
     step = f"{first[-1] - before:.1f} mV"
-    near.text(40, first[-1] + 0.4, step, fontsize=8.5, color=BLUE)
+    near.text(40, first[-1] + 0.4, step, color=BLUE)
 
-    inside.plot(t, r["k_i"], color=SKY, lw=1.8)
-    inside.plot(t, r["na_i"], color=ORANGE, lw=1.8)
+    inside.plot(t, r["k_i"], color=SKY)
+    inside.plot(t, r["na_i"], color=ORANGE)
     inside.text(-8, 146, "potassium", color=SKY)
     inside.text(14, 15, "sodium", color=ORANGE)
-    inside.set(ylim=(0, 160), ylabel="concentration inside, mM", title="Gradients run down")
+    inside.set(ylim=(0, 160), ylabel="concentration inside (mM)", title="Gradients run down")
 
-    price.plot(t, cost / 1e6, color=BLUE, lw=1.8)
+    price.plot(t, cost / 1e6, color=BLUE)
     price.axhline(cost[0] / 1e6, color="0.6", lw=1, ls=":")
     price.text(30, cost[0] / 1e6 + 3, f"at rest {cost[0] / 1e6:.0f}", ha="center", color="0.4")
-    price.set(ylim=(0, None), ylabel="ATP per second and cell, millions", title="What it costs")
+    price.set(ylim=(0, None), ylabel="ATP per second and cell (millions)", title="What it costs")
     for axes in (potential, inside, price):
         axes.axvspan(0, (RESTARTED - STOPPED) * PART * DT / MINUTE, color="0.93", zorder=-1, lw=0)
         axes.set(xlim=(-10, 100), xlabel="minutes after the pump stopped")
-        axes.spines[["top", "right"]].set_visible(False)
     price.text(30, 0.04, "pump stopped", color="0.4", ha="center", va="bottom",
         transform=price.get_xaxis_transform())  # fmt: skip
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, mM, 1/s)."""
     whole = cell()

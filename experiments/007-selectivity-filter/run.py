@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 GIVE = 0.25  # Angstrom by which the filter's oxygens follow an ion that is too small
 GIVES = np.linspace(0.0, 0.4, 161)
@@ -52,12 +53,12 @@ def draw_budget(axes, dehydration, bound):
             )
     axes.axhline(0, color="0.4", lw=0.8)
     axes.set_xticks(x, ["loses\nits water", "gains\nthe filter", "sum"])
-    axes.set(ylim=(-430, 480), ylabel="free energy, kJ/mol", title="The price of the passage")
-    axes.legend(frameon=False, loc="upper right")
+    axes.set(ylim=(-430, 480), ylabel="free energy (kJ/mol)", title="The price of the passage")
+    axes.legend(loc="upper right")
 
 
 def draw_ratio(axes, ratios, chosen):
-    axes.semilogy(GIVES, ratios, color=BLUE, lw=1.8)
+    axes.semilogy(GIVES, ratios, color=BLUE)
     axes.axhline(1e-3, color="0.6", lw=1, ls=":")
     axes.text(0.005, 1.6e-3, "measured: less than 1 : 1000", color="0.4")
     axes.axhline(1, color="0.8", lw=0.8, zorder=0)
@@ -66,7 +67,7 @@ def draw_ratio(axes, ratios, chosen):
     label = f"the filter at left,\n1 : {round(1 / chosen, -3):,.0f}"
     axes.text(GIVE + 0.02, chosen / 4, label, color=ORANGE, va="top")
     axes.text(0.02, 1e-12, "rigid: the whole price\nof dehydration", color=BLUE, va="top")
-    axes.set(xlim=(0, 0.4), ylim=(1e-14, 1e4), xlabel="oxygens give way by, Å")
+    axes.set(xlim=(0, 0.4), ylim=(1e-14, 1e4), xlabel="oxygens give way by (Å)")
     axes.set(ylabel="P$_{Na}$ / P$_K$", title="How snug it must be")
 
 
@@ -85,6 +86,7 @@ def draw_orders(axes, found):
     axes.set(ylabel="place (1: binds best)", title="Eisenman's eleven orders")
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Compute, draw `figure.png` in `folder`, and return the key numbers (kJ/mol)."""
     cage = filter_for_potassium()
@@ -95,14 +97,12 @@ def main(folder=Path(__file__).parent):
     chosen = float(selectivity.permeability_ratio(dehydration["na"] + bound["na"]))
     found = orders()
 
-    figure = matplotlib.figure.Figure(figsize=(13.5, 4.8), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     budget, ratio, order = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
     draw_budget(budget, dehydration, bound)
     draw_ratio(ratio, ratios, chosen)
     draw_orders(order, found)
-    for axes in (budget, ratio, order):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
     return {
         "charge": float(cage.charge),
         "bound": {ion: bound[ion] for ion in ("k", "na")},

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.01  # ms
 V_T = 25.2617  # mV, RT/F at 20 degC
@@ -55,16 +56,16 @@ def draw_currents(current, opening, t, r):
     for colour, v in zip(COLOURS, SHOWN, strict=True):
         k = int(np.flatnonzero(v == TESTS)[0])
         label = f"{v:+.0f} mV".replace("-", "\N{MINUS SIGN}") if v else "0 mV"
-        current.plot(t, smooth(r["k.i_gate"][:, k]), color=colour, lw=1.5, label=label)
-        opening.plot(t, r["k.s44"][:, k], color=colour, lw=1.5)
+        current.plot(t, smooth(r["k.i_gate"][:, k]), color=colour, label=label)
+        opening.plot(t, r["k.s44"][:, k], color=colour)
     current.axhline(0, color="0.8", lw=0.8, zorder=0)
     current.set(xlim=(-1, 45), ylim=(-11, 13), ylabel="gating current,\nelementary charges/ms")
     current.set_title("Gating current, the pore being blocked")
-    current.legend(frameon=False, fontsize=8.5, ncols=2, loc="upper right")
+    current.legend(ncols=2, loc="upper right")
     current.text(4.5, 2.0, "ON", color="0.4")
     current.text(34.5, -4.5, "OFF", color="0.4")
     current.tick_params(labelbottom=False)
-    opening.set(xlim=(-1, 45), ylim=(-0.02, 1.05), xlabel="time after the step, ms")
+    opening.set(xlim=(-1, 45), ylim=(-0.02, 1.05), xlabel="time after the step (ms)")
     opening.set(ylabel="open probability", title="Open when all four sensors have moved")
 
 
@@ -77,28 +78,29 @@ def draw_early(axes, t, r, k):
         ("k.s44", BLUE, "open"),
     ):
         y = r[name][on, k] - (r[name][0, k] if name == "k.q" else 0.0)
-        axes.plot(t[on], y / y.max(), color=colour, lw=1.8, label=label)
-    axes.set(xlim=(-0.3, 6), ylim=(0, 1.05), xlabel="time after the step to 0 mV, ms")
+        axes.plot(t[on], y / y.max(), color=colour, label=label)
+    axes.set(xlim=(-0.3, 6), ylim=(0, 1.05), xlabel="time after the step to 0 mV (ms)")
     axes.set(ylabel="part of the largest", title="First charge, then opening")
-    axes.legend(frameon=False, loc="center right", fontsize=9)
+    axes.legend(loc="center right")
 
 
 def draw_curves(axes, moved, opened, fit, halves):
     v = np.linspace(HOLDING, 40.0, 281)
     q, p = steady(v)
     largest_q, largest_p = q[-1], p[-1]
-    axes.plot(v, q / largest_q, color=SKY, lw=1.8, label="charge, Q")
-    axes.plot(v, p / largest_p, color=BLUE, lw=1.8, label="conductance, G")
-    axes.plot(v, fit(v) / fit.amplitude, color=ORANGE, lw=1.3, ls="--", label="Boltzmann")
+    axes.plot(v, q / largest_q, color=SKY, label="charge, Q")
+    axes.plot(v, p / largest_p, color=BLUE, label="conductance, G")
+    axes.plot(v, fit(v) / fit.amplitude, color=ORANGE, ls="--", label="Boltzmann")
     axes.plot(TESTS, moved / largest_q, "o", color=SKY, ms=5)
     axes.plot(TESTS, opened / largest_p, "o", color=BLUE, ms=5)
     axes.plot(halves, [0.5, 0.5], color="0.4", lw=2)
     axes.text(halves[1] + 4, 0.5, f"{halves[1] - halves[0]:.1f} mV", color="0.4", va="center")
-    axes.set(xlim=(HOLDING, 40), ylim=(-0.02, 1.05), xlabel="membrane potential, mV")
+    axes.set(xlim=(HOLDING, 40), ylim=(-0.02, 1.05), xlabel="membrane potential (mV)")
     axes.set(ylabel="part of the largest", title="G lies to the right of Q")
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    axes.legend(loc="upper left")
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, e, ms)."""
     t, r = pulses()
@@ -110,16 +112,14 @@ def main(folder=Path(__file__).parent):
     halves = [half(v, curve) for curve in steady(v)]
     zero = int(np.flatnonzero(TESTS == 0.0)[0])
 
-    figure = matplotlib.figure.Figure(figsize=(13.0, 6.0), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5.6))
     grid = figure.add_gridspec(2, 3, width_ratios=[1.25, 1, 1])
     above, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     early, curves = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
     draw_currents(above, below, t, r)
     draw_early(early, t, r, zero)
     draw_curves(curves, moved, opened, fit, halves)
-    for axes in (above, below, early, curves):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
 
     def time_of_half(y):
         return float(t[np.argmax(y[: end + 1] >= 0.5 * y[end])])

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.005  # ms
 BELOW, ABOVE = 6.0, 7.0  # mV, displacements on either side of the threshold
@@ -53,50 +54,50 @@ def sodium_entry(r, rest):
 def draw_course(axes, t, r, held, rest):
     """Responses in time; then gates and currents along the upstroke."""
     whole, gates, currents = axes
-    whole.plot(t, r["v"][:, 1], color=BLUE, lw=1.8, label=f"{ABOVE:g} mV")
-    whole.plot(t, r["v"][:, 0], color=SKY, lw=1.8, label=f"{BELOW:g} mV")
+    whole.plot(t, r["v"][:, 1], color=BLUE, label=f"{ABOVE:g} mV")
+    whole.plot(t, r["v"][:, 0], color=SKY, label=f"{BELOW:g} mV")
     label = f"{ABOVE:g} mV, Na conductance held"
-    whole.plot(t, held["v"][:, 0], color=ORANGE, lw=1.8, ls="--", label=label)
-    whole.set(xlim=(0, 8), ylim=(-82, 105), xlabel="time after the shock, ms")
-    whole.set(ylabel="membrane potential, mV", title="Below and above threshold")
-    whole.legend(frameon=False, loc="upper left", fontsize=8.5)
+    whole.plot(t, held["v"][:, 0], color=ORANGE, ls="--", label=label)
+    whole.set(xlim=(0, 8), ylim=(-82, 105), xlabel="time after the shock (ms)")
+    whole.set(ylabel="membrane potential (mV)", title="Below and above threshold")
+    whole.legend(loc="upper left")
     peak = t[r["v"][:, 1].argmax()]
     window = (peak - 1.2, peak + 0.5)
     m, h = r["na.m"][:, 1], r["na.h"][:, 1]
-    gates.plot(t, (r["v"][:, 1] - rest) / 115, color=GREY, lw=1.8, label="v, way to $E_{Na}$")
-    gates.plot(t, m, color=BLUE, lw=1.8, label="m")
-    gates.plot(t, h, color=SKY, lw=1.8, label="h")
-    gates.plot(t, m**3 * h, color=ORANGE, lw=1.8, label="open, m³h")
-    gates.set(xlim=window, ylim=(0, 1.05), xlabel="time after the shock, ms")
+    gates.plot(t, (r["v"][:, 1] - rest) / 115, color=GREY, label="v, way to $E_{Na}$")
+    gates.plot(t, m, color=BLUE, label="m")
+    gates.plot(t, h, color=SKY, label="h")
+    gates.plot(t, m**3 * h, color=ORANGE, label="open, m³h")
+    gates.set(xlim=window, ylim=(0, 1.05), xlabel="time after the shock (ms)")
     gates.set(ylabel="fraction", title="The upstroke: v opens m, m drives v")
-    gates.legend(frameon=False, loc="upper left", fontsize=8.5)
+    gates.legend(loc="upper left")
     currents.axhline(0, color="0.8", lw=0.8, zorder=0)
-    currents.plot(t, r["na.i"][:, 1], color=ORANGE, lw=1.8, label="sodium")
-    currents.plot(t, r["k.i"][:, 1], color=SKY, lw=1.8, label="potassium")
-    currents.plot(t, r["i_ion"][:, 1], color=BLUE, lw=1.8, label="net")
-    currents.set(xlim=window, ylim=(-880, 880), xlabel="time after the shock, ms")
-    currents.set(ylabel="outward current, µA/cm²", title="Currents")
-    currents.legend(frameon=False, loc="upper left", fontsize=8.5)
+    currents.plot(t, r["na.i"][:, 1], color=ORANGE, label="sodium")
+    currents.plot(t, r["k.i"][:, 1], color=SKY, label="potassium")
+    currents.plot(t, r["i_ion"][:, 1], color=BLUE, label="net")
+    currents.set(xlim=window, ylim=(-880, 880), xlabel="time after the shock (ms)")
+    currents.set(ylabel="outward current (µA/cm²)", title="Currents")
+    currents.legend(loc="upper left")
 
 
 def draw_balance(axes, t, r, curve, warm):
     """The phase plane, the balance of currents near rest, and what a spike costs."""
     plane, balance, cost = axes
     plane.axhline(0, color="0.8", lw=0.8, zorder=0)
-    plane.plot(r["v"][1:, 1], -r["i_ion"][1:, 1], color=BLUE, lw=1.8)
-    plane.set(xlim=(-80, 62), ylim=(-120, 560), xlabel="membrane potential, mV")
-    plane.set(ylabel="dv/dt, mV/ms", title="The same in the phase plane")
+    plane.plot(r["v"][1:, 1], -r["i_ion"][1:, 1], color=BLUE)
+    plane.set(xlim=(-80, 62), ylim=(-120, 560), xlabel="membrane potential (mV)")
+    plane.set(ylabel="dv/dt (mV/ms)", title="The same in the phase plane")
     near = plane.inset_axes((0.2, 0.68, 0.34, 0.3))
     near.axhline(0, color="0.8", lw=0.8, zorder=0)
     for k, colour in ((1, BLUE), (0, SKY)):
-        near.plot(r["v"][1:, k], -r["i_ion"][1:, k], color=colour, lw=1.5)
+        near.plot(r["v"][1:, k], -r["i_ion"][1:, k], color=colour)
     near.set(xlim=(-66, -52), ylim=(-3, 8))
     near.tick_params(labelsize=7)
 
     v, opened, shut, threshold = curve
     balance.axhline(0, color="0.8", lw=0.8, zorder=0)
-    balance.plot(v, shut, color=GREY, lw=1.8)
-    balance.plot(v, opened, color=BLUE, lw=1.8)
+    balance.plot(v, shut, color=GREY)
+    balance.plot(v, opened, color=BLUE)
     balance.plot([threshold], [0], "o", color=ORANGE, ms=7)
     balance.annotate(
         "unstable balance", (threshold, 0), xytext=(-64.8, -3.3), color=ORANGE, ha="left",
@@ -104,16 +105,17 @@ def draw_balance(axes, t, r, curve, warm):
     )  # fmt: skip
     balance.text(-66.6, 3.5, "Na conductance held", color="0.4")
     balance.text(-58.9, -4.6, "m has opened", color=BLUE, ha="right")
-    balance.set(xlim=(-67, -55), ylim=(-6, 6), xlabel="membrane potential, mV")
-    balance.set(ylabel="early net current, µA/cm²", title="More sodium out of balance")
+    balance.set(xlim=(-67, -55), ylim=(-6, 6), xlabel="membrane potential (mV)")
+    balance.set(ylabel="early net current (µA/cm²)", title="More sodium out of balance")
 
-    cost.plot(WARMTH, warm, "o-", color=BLUE, lw=1.8)
+    cost.plot(WARMTH, warm, "o-", color=BLUE)
     cost.axhline(1, color="0.6", lw=1, ls=":")
     cost.text(6, 1.3, "the least that would do", color="0.4")
-    cost.set(xlim=(5, 21), ylim=(0, 14.5), xlabel="temperature, °C")
+    cost.set(xlim=(5, 21), ylim=(0, 14.5), xlabel="temperature (°C)")
     cost.set(ylabel="sodium charge / least charge C ∆v", title="Sodium that enters in one spike")
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     cell = nj.cells.squid_axon()
@@ -127,13 +129,11 @@ def main(folder=Path(__file__).parent):
     opened, shut = early_current(cell, v, True), early_current(cell, v, False)
     last = np.flatnonzero((opened[:-1] > 0) & (opened[1:] <= 0))[-1]
 
-    figure = matplotlib.figure.Figure(figsize=(12.5, 7.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     axes = figure.subplots(2, 3)
     draw_course(axes[0], t, r, held, rest)
     draw_balance(axes[1], t, r, (v, opened, shut, v[last]), charge * 1e3 / height)
-    for a in axes.flat:
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
     slope = (opened[last + 20] - opened[last - 20]) / (v[last + 20] - v[last - 20])
     return {
         "peak_below": float(r["v"][:, 0].max()) - rest,

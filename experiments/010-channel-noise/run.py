@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT, EVERY = 0.025, 8  # ms, steps between records
 DURATION = 400.0  # ms
@@ -31,28 +32,25 @@ def patches(trials):
 
 
 def draw(t, v, rates, error, path):
-    figure = matplotlib.figure.Figure(figsize=(11.5, 5.0), layout="constrained")
-    grid = figure.add_gridspec(len(SHOWN), 2, width_ratios=(1.5, 1))
-    first = None
-    for row, k in enumerate(SHOWN):
-        first = axes = figure.add_subplot(grid[row, 0], sharex=first, sharey=first)
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5.6))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
+    traces = left.subplots(len(SHOWN), 1, sharex=True, sharey=True)
+    for axes, k in zip(traces, SHOWN, strict=True):
         axes.plot(t, v[:, k, 0], color=BLUE, lw=0.8)
-        axes.set(xlim=(0, DURATION), ylim=(-85, 55), yticks=(-65, 0), ylabel="mV")
-        channels = f"{60 * AREAS[k]:.0f} Na, {18 * AREAS[k]:.0f} K channels"
-        axes.set_title(f"{AREAS[k]:g} µm²: {channels}", loc="left", fontsize=9)
-        axes.tick_params(labelbottom=row == len(SHOWN) - 1)
-    axes.set_xlabel("time, ms")
-    right = figure.add_subplot(grid[:, 1])
-    right.errorbar(AREAS, rates, error, fmt="o-", color=ORANGE, lw=1.5, capsize=3)
-    right.set(yscale="log", xlim=(0, 210), ylim=(1, 100), xlabel="area of the patch, µm²")
-    right.set(ylabel="spontaneous spikes per second")
-    right.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
-    right.set_title("No stimulus: only channels that open by chance", fontsize=10)
-    for axes in figure.axes:
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+        axes.set(xlim=(0, DURATION), ylim=(-85, 55), yticks=(-60, 0, 40))
+        channels = f"{60 * AREAS[k]:,.0f} sodium, {18 * AREAS[k]:,.0f} potassium channels"
+        axes.set_title(f"{AREAS[k]:g} µm²: {channels}")
+    traces[-1].set_xlabel("time (ms)")
+    left.supylabel("membrane potential (mV)", fontsize="medium")
+    against = right.subplots()
+    against.errorbar(AREAS, rates, error, fmt="o-", color=ORANGE, capsize=4)
+    against.set(yscale="log", xlim=(0, 210), ylim=(1, 100), xlabel="area of the patch (µm²)")
+    against.set(ylabel="spontaneous spikes per second (Hz)", title="No stimulus: only chance")
+    against.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent, trials=32):
     """Simulate, draw `figure.png` in `folder`, and return the rates (Hz) and their errors."""
     r = nj.simulate(

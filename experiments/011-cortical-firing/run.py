@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT, EVERY = 0.025, 4  # ms, steps between records
 START, STOP, DURATION = 10.0, 810.0, 815.0  # ms
@@ -45,19 +46,19 @@ def first_and_last(times):
 
 def draw(t, v, rate, first, last, path):
     """The figure: one cell's adaptation, all cells' f-I curves, and first against last interval."""
-    figure = matplotlib.figure.Figure(figsize=(12.5, 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
     left.plot(t - START, v, color=BLUE, lw=1)
     left.plot([0, STOP - START], [-88, -88], color=ORANGE, lw=3)
     left.text(400, -98, f"{CURRENTS[SHOWN]:g} nA", color=ORANGE, ha="center", va="center")
-    left.set(xlim=(-10, STOP - START + 5), ylim=(-106, 60), xlabel="time from the onset, ms")
-    left.set(ylabel="membrane potential, mV", title="The cell of the paper slows down")
+    left.set(xlim=(-10, STOP - START + 5), ylim=(-106, 60), xlabel="time from the onset (ms)")
+    left.set(ylabel="membrane potential (mV)", title="The cell of the paper slows down")
     middle.plot(CURRENTS, rate[:, 1:], color=GREY, lw=0.7)
     middle.plot(CURRENTS, rate[:, 0], "o-", color=BLUE, lw=2, ms=4, label="cell of the paper")
-    middle.plot([], [], color=GREY, lw=1.5, label=f"{N_CELLS - 1} cells about it")
-    middle.set(xlim=(0.42, 1.23), ylim=(0, None), xlabel="injected current, nA")
+    middle.plot([], [], color=GREY, label=f"{N_CELLS - 1} cells about it")
+    middle.set(xlim=(0.42, 1.23), ylim=(0, None), xlabel="injected current (nA)")
     middle.set(ylabel="spikes per second, over 0.8 s", title="Rate against current")
-    middle.legend(frameon=False, loc="upper left")
+    middle.legend(loc="upper left")
     for k in range(SHOWN, CURRENTS.size):
         colour = matplotlib.colormaps["viridis"](0.9 - 0.25 * (k - SHOWN))
         right.plot(first[k], last[k], ".", ms=6, color=colour, label=f"{CURRENTS[k]:g} nA")
@@ -67,13 +68,12 @@ def draw(t, v, rate, first, last, path):
     right.set(xscale="log", yscale="log", xlim=(8, 130), ylim=(8, 600))
     right.set_xticks([10, 30, 100], ["10", "30", "100"])
     right.set_yticks([10, 30, 100, 300], ["10", "30", "100", "300"])
-    right.set(xlabel="first interval, ms", ylabel="last interval, ms", title="Adaptation")
-    right.legend(frameon=False, loc="upper left")
-    for axes in (left, middle, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    right.set(xlabel="first interval (ms)", ylabel="last interval (ms)", title="Adaptation")
+    right.legend(loc="upper left")
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     cells, nA = population()

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.02  # ms
 SETTLING, PACING = 2000.0, 5000.0  # ms, of the sinus node: what is not looked at, and all
@@ -71,15 +72,15 @@ def draw_sinus(course, currents, t, r, cycles):
     for k, (name, colour) in enumerate(zip(HEARTS, colours, strict=True)):
         label = f"{name}: {60000 / cycles[k]:.0f} per minute"
         course.plot(t, r["v"][:, k], color=colour, lw=1.6, label=label)
-    course.set(xlim=(0, 2500), ylim=(-66, 80), xlabel="time, ms")
-    course.set(ylabel="membrane potential, mV", title="Sinus node: its own pacemaker")
-    course.legend(frameon=False, loc="upper left", fontsize=8.5)
+    course.set(xlim=(0, 2500), ylim=(-66, 80), xlabel="time (ms)")
+    course.set(ylabel="membrane potential (mV)", title="Sinus node: its own pacemaker")
+    course.legend(loc="upper left")
     currents.axhline(0, color="0.8", lw=0.8, zorder=0)
     for key, colour in (("f", ORANGE), ("cal", BLUE)):
         currents.plot(t, r[f"{key}.i"][:, 0], color=colour, lw=1.6)
     currents.plot(t, r["kr.i"][:, 0], color=SKY, lw=1.6)
-    currents.set(xlim=(0, 2500), ylim=(-0.3, 0.3), xlabel="time, ms")
-    currents.set(ylabel="outward current, µA/cm²", title="What moves it between the beats")
+    currents.set(xlim=(0, 2500), ylim=(-0.3, 0.3), xlabel="time (ms)")
+    currents.set(ylabel="outward current (µA/cm²)", title="What moves it between the beats")
     currents.text(740, 0.135, "potassium, $K_r$", color=SKY)
     currents.text(670, 0.012, "funny", color=ORANGE)
     currents.text(1180, -0.16, "L-type calcium", color=BLUE, ha="right")
@@ -91,8 +92,8 @@ def draw_ventricle(course, refractory, t, v, apd90, rise, absolute):
         course.plot(t, v[:, 0, k], color=colour, lw=1.3, label=f"and at {interval:g} ms")
     alone = t < INTERVALS[-1]
     course.plot(t[alone], v[alone, 0, -1], color=BLUE, lw=1.8, label=f"{SHOCK:g} mV at 0 ms")
-    course.set(xlim=(-10, 560), ylim=(-92, 90), xlabel="time, ms")
-    course.set(ylabel="membrane potential, mV", title="Ventricle: a second shock")
+    course.set(xlim=(-10, 560), ylim=(-92, 90), xlabel="time (ms)")
+    course.set(ylabel="membrane potential (mV)", title="Ventricle: a second shock")
     handles, labels = course.get_legend_handles_labels()
     course.legend(handles[-1:] + handles[:-1], labels[-1:] + labels[:-1], **LEGEND)
     refractory.axvspan(0, absolute, color=ORANGE, alpha=0.18, lw=0)
@@ -101,16 +102,17 @@ def draw_ventricle(course, refractory, t, v, apd90, rise, absolute):
     refractory.text(apd90 + 5, 118, "APD$_{90}$", color="0.4")
     for k, colour in enumerate((BLUE, SKY)):
         refractory.plot(INTERVALS, rise[k], color=colour, lw=1.8, label=f"{STRENGTHS[k]:g} mV")
-    refractory.set(xlim=(0, 500), ylim=(-8, 126), xlabel="interval after the first shock, ms")
+    refractory.set(xlim=(0, 500), ylim=(-8, 126), xlabel="interval after the first shock (ms)")
     refractory.set(
-        ylabel="rise of the membrane's own, mV", title="Refractory until it is back at rest"
+        ylabel="rise of the membrane's own (mV)", title="Refractory until it is back at rest"
     )
-    refractory.legend(title="second shock", frameon=False, loc="upper left", fontsize=8.5)
+    refractory.legend(title="second shock", loc="upper left")
 
 
 LEGEND = {"frameon": False, "loc": "upper right", "fontsize": 8.5, "ncols": 2}
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     t_sinus, sinus = sinus_node()
@@ -123,13 +125,11 @@ def main(folder=Path(__file__).parent):
     fires = rise > 10
     refractory = INTERVALS[np.argmax(fires, axis=1)]
 
-    figure = matplotlib.figure.Figure(figsize=(12.0, 7.4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     axes = figure.subplots(2, 2)
     draw_sinus(axes[0, 0], axes[1, 0], t_sinus, sinus, cycles)
     draw_ventricle(axes[0, 1], axes[1, 1], t, v, apd90, rise, refractory[0])
-    for a in axes.flat:
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
     return {
         "cycle": dict(zip(HEARTS, cycles, strict=True)),
         "lowest": float(sinus["v"][t_sinus > 0, 0].min()),

@@ -12,6 +12,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 from neurojax.membrane import rates
 
 DT, EVERY = 0.025, 4  # ms, steps between records
@@ -91,9 +92,9 @@ def draw_ending(graded_axes, raster_axes, name, t, graded, times):
     """Receptor potentials of one ending, and its spikes."""
     for k, colour in zip(SHOWN, COLOURS, strict=True):
         course = graded[:, k] - graded[0, k]
-        graded_axes.plot(t, course, color=colour, lw=1.8, label=f"{INDENTATIONS[k]:g} µm")
-    graded_axes.set(xlim=(-20, 340), ylim=(-3, 28), ylabel="receptor potential, mV")
-    graded_axes.set_title(f"{name}: sodium channels blocked", fontsize=10)
+        graded_axes.plot(t, course, color=colour, label=f"{INDENTATIONS[k]:g} µm")
+    graded_axes.set(xlim=(-20, 340), ylim=(-3, 28), ylabel="receptor potential (mV)")
+    graded_axes.set_title(f"{name}: sodium channels blocked")
     labels = [f"{mm:g} µm" for mm in INDENTATIONS[1:]] + [f"{FREQUENCY:g} Hz"]
     raster_axes.axvspan(0, OFFSET - ONSET, color="0.93", lw=0)
     for row, one in enumerate(times[1:]):
@@ -101,38 +102,35 @@ def draw_ending(graded_axes, raster_axes, name, t, graded, times):
         raster_axes.plot(one, np.full(one.shape, row), "|", color=colour, ms=11, mew=1.4)
     raster_axes.set(xlim=(-20, 340), ylim=(-0.6, len(labels) - 0.4))
     raster_axes.set_yticks(range(len(labels)), labels)
-    raster_axes.set_title(f"{name}: spikes", fontsize=10)
+    raster_axes.set_title(f"{name}: spikes")
 
 
 def draw(t, v, graded, times, number, path):
     """The figure: an ending a row; on the right the vibration, and spikes against indentation."""
-    figure = matplotlib.figure.Figure(figsize=(13.0, 6.4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     axes = figure.subplots(2, 3, width_ratios=(1, 1.1, 1))
     for k, name in enumerate(("rapidly adapting", "slowly adapting")):
         draw_ending(*axes[k, :2], name, t, graded[:, k], times[k])
-    axes[0, 0].legend(frameon=False, loc="upper right", ncols=2)
+    axes[0, 0].legend(loc="upper right", ncols=2)
     shaken, count = axes[:, 2]
     shaken.plot(t, v[:, 0, -1], color=ORANGE, lw=1.2)
     phase = 2e-3 * np.pi * FREQUENCY * np.clip(t, 0, None)
     shaken.plot(t, -105 + 10 * (1 - np.cos(phase)), color="0.5", lw=1.2)
     shaken.text(98, -118, f"{VIBRATION:g} µm, {FREQUENCY:g} Hz", color="0.4", ha="right")
-    shaken.set(xlim=(-5, 100), ylim=(-122, 60), ylabel="membrane potential, mV")
-    shaken.set_title("rapidly adapting: one spike a cycle", fontsize=10)
+    shaken.set(xlim=(-5, 100), ylim=(-122, 60), ylabel="membrane potential (mV)")
+    shaken.set_title("rapidly adapting: one spike a cycle")
     for k, (colour, name) in enumerate(((SKY, "rapidly"), (BLUE, "slowly"))):
-        count.plot(
-            INDENTATIONS, number[k, :-1], "o-", color=colour, lw=1.8, label=f"{name} adapting"
-        )
-    count.set(xlim=(0, 12.5), ylim=(-1, 52), xlabel="indentation that is held, µm")
+        count.plot(INDENTATIONS, number[k, :-1], "o-", color=colour, label=f"{name} adapting")
+    count.set(xlim=(0, 12.5), ylim=(-1, 52), xlabel="indentation that is held (µm)")
     count.set(ylabel="spikes in 0.3 s")
-    count.legend(frameon=False, loc="upper left")
-    shaken.set_xlabel("time from the onset, ms")
+    count.legend(loc="upper left")
+    shaken.set_xlabel("time from the onset (ms)")
     for one in axes[1, :2]:
-        one.set_xlabel("time from the onset, ms")
-    for one in axes.flat:
-        one.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+        one.set_xlabel("time from the onset (ms)")
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     t, v = simulate(1.0)

@@ -10,14 +10,14 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
-from neurojax import channels
+from neurojax import channels, plot
 from neurojax.membrane import pipette
 
 DT, AREA = 0.02, 2e-6  # ms, cm2: 2 pF
 R_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # MOhm
 LEVELS = (-40.0, -20.0, 0.0)  # mV
 TRUE = {"na.g_bar": 120.0, "k.g_bar": 36.0}  # mS/cm2
-BLUE, ORANGE = "#1b3a6b", "#e07b39"
+BLUE, SKY, ORANGE = "#1b3a6b", "#2f7fb8", "#e07b39"
 
 
 def axon(**parts):
@@ -40,6 +40,7 @@ def recorded(R_s, seed):
     return sweeps
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Record, fit, draw `figure.png` in `folder`, and return fitted over true values."""
     free = {"na.g_bar": (20, 400), "k.g_bar": (5, 150), "na.v_shift": (-30, 30)}
@@ -61,24 +62,30 @@ def main(folder=Path(__file__).parent):
 
 
 def draw(found, sweeps, path):
-    figure = matplotlib.figure.Figure((10, 3.6), layout="constrained")
-    data, g, shift = figure.subplots(1, 3)
-    for sweep in sweeps:
-        data.plot(sweep.t_ms, sweep.i_pA * 1e-3, color=BLUE, lw=1)
-    data.set(xlim=(4.8, 9.4), xlabel="time, ms", ylabel="current, nA")
-    data.set_title(f"recorded through {R_S[-1]:g} MΩ", fontsize=10)
+    figure = matplotlib.figure.Figure((13.5, 5.4))
+    grid = figure.add_gridspec(2, 3, height_ratios=(1, 3))
+    command, data = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
+    g, shift = (figure.add_subplot(grid[:, k]) for k in (1, 2))
+    for sweep, level, colour in zip(sweeps, LEVELS, (SKY, BLUE, ORANGE), strict=True):
+        command.plot(sweep.t_ms, sweep.v_mV, color=colour, label=f"{level:g} mV")
+        data.plot(sweep.t_ms, sweep.i_pA * 1e-3, color=colour, lw=1.6, label=f"{level:g} mV")
+    command.set(xlim=(4.8, 9.4), ylabel="command (mV)", yticks=(-80, *LEVELS))
+    command.set_title(f"Steps, through {R_S[-1]:g} MΩ")
+    command.tick_params(labelbottom=False)
+    data.set(xlim=(4.8, 9.4), xlabel="time (ms)", ylabel="recorded current (nA)")
+    data.legend(title="step to", loc="upper left")
     for how, colour in (("ignored", ORANGE), ("fitted", BLUE)):
         values = found[how]
         for name, style in (("na.g_bar", "o-"), ("k.g_bar", "s--")):
             part = [v[name] / TRUE[name] for v in values]
             g.plot(R_S, part, style, color=colour, label=f"{name}, R_s {how}")
         shift.plot(R_S, [v["na.v_shift"] for v in values], "o-", color=colour)
-    g.set(xlabel="series resistance, MΩ", ylabel="fitted over true", ylim=(0, 1.1))
-    g.legend(frameon=False, fontsize=8, loc="lower left")
-    shift.set(xlabel="series resistance, MΩ", ylabel="na.v_shift, mV (true: 0)")
-    for one in (data, g, shift):
-        one.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    g.set(xlabel="series resistance (MΩ)", ylabel="fitted over true", ylim=(0, 1.1))
+    g.set_title("Conductances found")
+    g.legend(loc="lower left")
+    shift.set_title("Shift of sodium's gates found")
+    shift.set(xlabel="series resistance (MΩ)", ylabel="na.v_shift (mV), true: 0")
+    figure.savefig(path)
 
 
 if __name__ == "__main__":

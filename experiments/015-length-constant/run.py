@@ -11,6 +11,7 @@ import numpy as np
 import scipy.special
 
 import neurojax as nj
+from neurojax import plot
 
 COMPARTMENTS, LENGTH = 301, 12_000.0  # um
 MIDDLE = COMPARTMENTS // 2
@@ -51,30 +52,29 @@ def half_time(t, v):
 
 def draw(x, steady, t, v, theory, path):
     """The figure: decay with distance, and its logarithm; courses at three distances."""
-    figure = matplotlib.figure.Figure(figsize=(12.0, 3.9), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     decay, straight, course = figure.subplots(1, 3)
     for k, (name, colour) in enumerate(zip(CABLES, COLOURS, strict=True)):
         decay.plot(1e-3 * x, steady[:, k], color=colour, lw=2, label=name)
         straight.semilogy(1e-3 * x, steady[:, k] / steady[MIDDLE, k], color=colour, lw=2)
-    decay.set(xlim=(-4, 4), ylim=(0, 7), ylabel="depolarisation, mV", xlabel="distance, mm")
-    decay.set_title("10 pA into the middle, steady", fontsize=10)
-    decay.legend(frameon=False, loc="upper left", fontsize=9)
+    decay.set(xlim=(-4, 4), ylim=(0, 7), ylabel="depolarisation (mV)", xlabel="distance (mm)")
+    decay.set_title("10 pA into the middle, steady")
+    decay.legend(loc="upper left")
     straight.axhline(np.exp(-1), color="0.6", lw=1, ls=":")
     straight.text(-3.9, 0.40, "1/e", color="0.4")
-    straight.set(xlim=(-4, 4), ylim=(0.02, 1.1), ylabel="part of it", xlabel="distance, mm")
-    straight.set_title("straight lines: e-fold in a length constant", fontsize=10)
+    straight.set(xlim=(-4, 4), ylim=(0.02, 1.1), ylabel="part of it", xlabel="distance (mm)")
+    straight.set_title("straight lines: e-fold in a length constant")
     for away, colour in zip(SHOWN, COLOURS, strict=True):
         end = v[-1, away]
         course.plot(t, v[:, away] / end, color=colour, lw=2, label=f"{away * 40 / 1000:g} mm")
         course.plot(t[::100], theory[::100, away], "o", color=colour, ms=4, mfc="white")
-    course.set(xlim=(0, 150), ylim=(0, 1.03), xlabel="time, ms", ylabel="part of the end")
-    course.set_title("1 µm: later and slower farther away", fontsize=10)
-    course.legend(frameon=False, loc="lower right", fontsize=9)
-    for axes in (decay, straight, course):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    course.set(xlim=(0, 150), ylim=(0, 1.03), xlabel="time (ms)", ylabel="part of the end")
+    course.set_title("1 µm: later and slower farther away")
+    course.legend(loc="lower right")
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (um, MOhm, ms)."""
     cell = cables()

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 COMPARTMENTS, LENGTH = 31, 600.0  # of the dendrite, um
 PLACES = np.arange(1, COMPARTMENTS + 1)  # 0 is the soma
@@ -42,30 +43,29 @@ def simulate(cell):
 
 def draw(x, t, soma, here, path):
     """The figure: potentials at soma and synapse, peaks and their times against the distance."""
-    figure = matplotlib.figure.Figure(figsize=(12.0, 6.4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     (at_synapse, peaks), (at_soma, times) = figure.subplots(2, 2, width_ratios=(1.3, 1))
     for k, colour in zip(SHOWN, COLOURS, strict=True):
         at_synapse.plot(t, here[:, k], color=colour, lw=2, label=f"{x[k]:.0f} µm")
         at_soma.plot(t, soma[:, k], color=colour, lw=2)
-    at_synapse.set(ylim=(0, 6.4), ylabel="at the synapse, mV")
-    at_synapse.legend(frameon=False, title="synapse at")
-    at_soma.set(ylim=(0, 6.4), ylabel="in the soma, mV", xlabel="time, ms")
+    at_synapse.set(ylim=(0, 6.4), ylabel="at the synapse (mV)")
+    at_synapse.legend(title="synapse at")
+    at_soma.set(ylim=(0, 6.4), ylabel="in the soma (mV)", xlabel="time (ms)")
     for axes in (at_synapse, at_soma):
         axes.set_xlim(0, 50)
     peaks.plot(x, here.max(0), color=ORANGE, lw=2, label="at the synapse")
     peaks.plot(x, soma.max(0), color=BLUE, lw=2, label="in the soma")
-    peaks.set(ylim=(0, 6.4), ylabel="peak, mV")
-    peaks.legend(frameon=False, loc="upper left")
+    peaks.set(ylim=(0, 6.4), ylabel="peak (mV)")
+    peaks.legend(loc="upper left")
     times.plot(x, t[here.argmax(0)] - ONSET, color=ORANGE, lw=2)
     times.plot(x, t[soma.argmax(0)] - ONSET, color=BLUE, lw=2)
-    times.set(ylim=(0, 13), ylabel="time to the peak, ms", xlabel="synapse's distance, µm")
+    times.set(ylim=(0, 13), ylabel="time to the peak (ms)", xlabel="synapse's distance (µm)")
     for axes in (peaks, times):
         axes.set_xlim(0, 600)
-    for axes in (at_synapse, peaks, at_soma, times):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (mV, ms)."""
     cell = neurons()

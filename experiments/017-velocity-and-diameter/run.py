@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 CELSIUS, R_I = 18.5, 35.4  # degC, Ohm cm
 BARE = np.array([1.0, 4.0, 20.0, 100.0, 476.0])  # um
@@ -73,7 +74,7 @@ def between(v, dt, distances):
 
 def draw(of_bare, of_fibres, path):
     """The figure: velocities against diameters, both logarithmic, with the two laws."""
-    figure = matplotlib.figure.Figure(figsize=(6.6, 5.0), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(6.6, 5.6))
     axes = figure.subplots()
     d = np.geomspace(0.8, 600, 50)
     axes.loglog(d, of_bare[-1] * np.sqrt(d / BARE[-1]), color=BLUE, lw=1, ls=":")
@@ -82,12 +83,12 @@ def draw(of_bare, of_fibres, path):
     axes.loglog(FIBRES, of_fibres, "o", color=ORANGE, ms=7, label="myelinated")
     axes.text(60, 3.2, "~ √d", color=BLUE)
     axes.text(3.0, 24, "~ d", color=ORANGE)
-    axes.set(xlabel="diameter, µm", ylabel="velocity, m/s", xlim=(0.7, 700), ylim=(0.5, 150))
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    axes.set(xlabel="diameter (µm)", ylabel="velocity (m/s)", xlim=(0.7, 700), ylim=(0.5, 150))
+    axes.legend()
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (m/s)."""
     of_bare, of_fibres = bare(), myelinated()

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 COMPARTMENTS, LENGTH, DIAMETER = 161, 24_000.0, 10.0  # um
 MIDDLE, END = COMPARTMENTS // 2, COMPARTMENTS - 1
@@ -45,15 +46,15 @@ def simulate():
 
 def draw(t, v, since, reached, path):
     """The figure: the potential along the axon in time, and who reaches the ends."""
-    figure = matplotlib.figure.Figure(figsize=(13.0, 6.6), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     grid = figure.add_gridspec(2, 4, height_ratios=(1.7, 1))
     frame = (0, 1e-3 * LENGTH, t[-1], 0)
     for k, name in enumerate(NAMES):
         axes = figure.add_subplot(grid[0, k])
         shown = axes.imshow(v[..., k], extent=frame, aspect="auto", vmin=-80, vmax=40)
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel("distance, mm")
-        axes.set_ylabel("time, ms" if k == 0 else "")
+        axes.set_title(name)
+        axes.set_xlabel("distance (mm)")
+        axes.set_ylabel("time (ms)" if k == 0 else "")
     figure.colorbar(shown, ax=figure.axes, label="mV", shrink=0.6)
     axes = figure.add_subplot(grid[1, :])
     for row, (number, colour) in enumerate(zip(reached, ("#e07b39", "#1b3a6b"), strict=True)):
@@ -61,11 +62,11 @@ def draw(t, v, since, reached, path):
         axes.step(since, number + 0.04 * row, where="mid", color=colour, lw=2, label=back)
     axes.set(xlabel="second pulse, ms after the spike has passed", ylabel="new spikes that arrive")
     axes.set(ylim=(-0.2, 1.4), yticks=[0, 1], xlim=(since[0], since[-1]))
-    axes.legend(frameon=False, loc="upper left", ncols=2)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
+    axes.legend(loc="upper left", ncols=2)
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (m/s, ms)."""
     t, v = simulate()

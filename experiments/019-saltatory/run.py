@@ -12,6 +12,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 FIBRE = 8.0  # um, with myelin
 NODES, PIECES, LAMELLAE = 25, 5, 96  # pieces of an internode
@@ -69,35 +70,35 @@ def simulate(cell):
 
 def draw(cell, arrived, currents, delays, path):
     """The figure: arrival along the fibre, inward current, delay against the myelin left."""
-    figure = matplotlib.figure.Figure(figsize=(13.0, 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     along, inward, delay = figure.subplots(1, 3)
     x = 1e-3 * cell.places()[:, 1, 0]
     for k, colour in zip(SHOWN, (BLUE, SKY, ORANGE), strict=True):
-        along.plot(x, arrived[:, k], color=colour, lw=1.8, label=f"{LEFT[k]} lamellae left")
+        along.plot(x, arrived[:, k], color=colour, label=f"{LEFT[k]} lamellae left")
     along.plot(x[:: PIECES + 1], arrived[:: PIECES + 1, 0], "o", color=BLUE, ms=4)
     along.axvspan(x[node(BEFORE)], x[node(BEFORE + 2)], color="0.92", lw=0)
-    along.set(xlabel="distance, mm", ylabel="arrival, ms", xlim=(0, x[-1]), ylim=(0, None))
-    along.set_title("two internodes lose myelin", fontsize=10)
-    along.legend(frameon=False, fontsize=9)
+    along.set(xlabel="distance (mm)", ylabel="arrival (ms)", xlim=(0, x[-1]), ylim=(0, None))
+    along.set_title("two internodes lose myelin")
+    along.legend()
     here = slice(node(8), node(13) + 1)
     colours = [ORANGE if r == "node" else "0.7" for r in np.asarray(cell.regions)[here]]
     inward.bar(x[here], currents[here], width=0.07, color=colours)
-    inward.set(xlabel="distance, mm", ylabel="largest inward current, nA")
-    inward.set_title("current enters at the nodes", fontsize=10)
+    inward.set(xlabel="distance (mm)", ylabel="largest inward current (nA)")
+    inward.set_title("current enters at the nodes")
     for number, colour in ((1, SKY), (2, BLUE)):
         known = np.isfinite(delays[number])
         name = f"{number} internode" + "s" * (number > 1)
-        delay.loglog(LEFT[known], delays[number][known], "o-", color=colour, lw=1.8, label=name)
+        delay.loglog(LEFT[known], delays[number][known], "o-", color=colour, label=name)
         delay.axvspan(0.5, LEFT[~known].max() + 0.4, color=colour, alpha=0.15, lw=0)
-    delay.set(xlabel="lamellae left", ylabel="delay across, ms", xlim=(0.5, 110))
+    delay.set(xlabel="lamellae left", ylabel="delay across (ms)", xlim=(0.5, 110))
     delay.set_xticks([1, 3, 10, 30, 96], ["1", "3", "10", "30", "96"])
-    delay.set_title("slower, then blocked (shaded)", fontsize=10)
-    delay.legend(frameon=False)
-    for axes in (along, inward, delay):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    delay.set_title("slower, then blocked (shaded)")
+    delay.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"])
+    delay.legend()
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (m/s, ms)."""
     delays, blocked = {}, {}

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 LENGTH, DIAMETER, COMPARTMENTS = 5000.0, 5.0, 101  # um
 MIDDLE, LOOKED_AT = COMPARTMENTS // 2, 10
@@ -52,28 +53,27 @@ def thresholds(cell):
 
 def draw(x, t, moved, v, least, path):
     """The figure: what the pulse does at once, and the potential along the axon in time."""
-    figure = matplotlib.figure.Figure(figsize=(13.0, 4.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     first, *images, last = figure.subplots(1, 4, width_ratios=(1.2, 1, 1, 0.9))
     for k, (sign, colour) in enumerate(((-1, BLUE), (1, ORANGE))):
         first.plot(x, moved[:, k], color=colour, lw=2, label=NAMES[sign])
         frame = (x[0], x[-1], t[-1], 0)
         shown = images[k].imshow(v[..., k], extent=frame, aspect="auto", vmin=-90, vmax=45)
-        images[k].set_title(f"{NAMES[sign]}, {1.1 * least[k, 1]:.0f} µA", fontsize=10)
-        images[k].set(xlabel="distance, mm", ylabel="time, ms", ylim=(3.0, 0.0))
+        images[k].set_title(f"{NAMES[sign]}, {1.1 * least[k, 1]:.0f} µA")
+        images[k].set(xlabel="distance (mm)", ylabel="time (ms)", ylim=(3.0, 0.0))
         last.loglog(DISTANCES, least[k], "o-", color=colour, lw=2)
     figure.colorbar(shown, ax=images, label="mV", shrink=0.8)
     first.axhline(0, color="0.7", lw=1)
-    first.set(xlabel="distance, mm", ylabel="membrane potential moves by, mV", xlim=(-1.5, 1.5))
-    first.set_title("after 0.05 ms of 50 µA", fontsize=10)
-    first.legend(frameon=False)
-    last.set(xlabel="electrode's distance, µm", ylabel="threshold, µA")
+    first.set(xlabel="distance (mm)", ylabel="membrane potential moves by (mV)", xlim=(-1.5, 1.5))
+    first.set_title("after 0.05 ms of 50 µA")
+    first.legend()
+    last.set(xlabel="electrode's distance (µm)", ylabel="threshold (µA)")
     last.set_xticks(DISTANCES, [f"{d:g}" for d in DISTANCES])
     last.minorticks_off()
-    for axes in (first, last):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers (uA, mV, mm)."""
     cell = axon()

@@ -10,6 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.01  # ms
 HOLDING, LENGTH = -65.0, 8.0  # mV, ms
@@ -49,20 +50,20 @@ def draw(axes, t, r, blocked, left):
         family.plot(t, r["i_ion"][:, k] / 1e3, color=BLUE, alpha=shade, lw=1.4)
     family.set(title="Steps from rest to -50 … +80 mV", ylabel="outward current (mA/cm²)")
 
-    apart.plot(t, r["i_ion"][:, shown] / 1e3, color=BLUE, lw=1.8, label="both")
-    apart.plot(t, blocked["k"]["i_ion"][:, shown] / 1e3, color=ORANGE, lw=1.8, label="K blocked")
-    apart.plot(t, blocked["na"]["i_ion"][:, shown] / 1e3, color=SKY, lw=1.8, label="Na blocked")
+    apart.plot(t, r["i_ion"][:, shown] / 1e3, color=BLUE, label="both")
+    apart.plot(t, blocked["k"]["i_ion"][:, shown] / 1e3, color=ORANGE, label="K blocked")
+    apart.plot(t, blocked["na"]["i_ion"][:, shown] / 1e3, color=SKY, label="Na blocked")
     apart.set(title="The step to 0 mV, taken apart", ylabel="outward current (mA/cm²)")
-    apart.legend(frameon=False, fontsize=8.5)
+    apart.legend()
 
     for name, colour, label in (
         ("na.m", ORANGE, "m, opens sodium"),
         ("na.h", GREY, "h, closes it while depolarised"),
         ("k.n", SKY, "n, opens potassium"),
     ):
-        gates.plot(t, r[name][:, shown], color=colour, lw=1.8, label=label)
+        gates.plot(t, r[name][:, shown], color=colour, label=label)
     gates.set(title="The gates in this step", ylabel="part of gates open", ylim=(0, 1.05))
-    gates.legend(frameon=False, fontsize=8.5, loc="center right", bbox_to_anchor=(1, 0.62))
+    gates.legend(loc="center right", bbox_to_anchor=(1, 0.36))
     for a in (family, apart, gates):
         a.set(xlabel="time in the step (ms)", xlim=(-0.3, LENGTH))
 
@@ -70,7 +71,7 @@ def draw(axes, t, r, blocked, left):
     peaks.plot(STEPS, early(r) / 1e3, "o-", color=ORANGE, ms=4, label="sodium, at its peak")
     peaks.plot(STEPS, r["k.i"][-1] / 1e3, "o-", color=SKY, ms=4, label="potassium, at the end")
     peaks.set(xlabel="step to (mV)", ylabel="outward current (mA/cm²)", title="Against potential")
-    peaks.legend(frameon=False, fontsize=8.5)
+    peaks.legend()
 
     inactivation.plot(BEFORE, left, "o-", color=GREY, ms=4)
     inactivation.axvline(HOLDING, color="0.8", lw=0.8, zorder=0)
@@ -85,6 +86,7 @@ def early(r):
     return i[np.abs(i).argmax(axis=0), np.arange(i.shape[1])]
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     cell = nj.cells.squid_axon()
@@ -93,14 +95,12 @@ def main(folder=Path(__file__).parent):
     blocked = {k: clamped(nj.replace(cell, {f"{k}.g_bar": 0.0}), STEPS)[1] for k in ("na", "k")}
     left = left_by(cell, BEFORE)
 
-    figure = matplotlib.figure.Figure(figsize=(12.5, 7.2), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 8.2))
     grid = figure.add_gridspec(2, 6)
     places = [grid[0, :2], grid[0, 2:4], grid[0, 4:], grid[1, :3], grid[1, 3:]]
     axes = [figure.add_subplot(place) for place in places]
     draw(axes, t, r, blocked, left)
-    for a in axes:
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
 
     shown = list(STEPS).index(SHOWN)
     at = -r["na.i"][:, shown]

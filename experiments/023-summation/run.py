@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.025  # ms
 NUMBERS = np.arange(1, 41)  # synapses at once
@@ -56,6 +57,7 @@ def rate_of(cell, inhibited):
     return np.asarray(found["rate"]).reshape(len(RATES), SEEDS).mean(axis=1)
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     cell = neuron()
@@ -79,13 +81,13 @@ def main(folder=Path(__file__).parent):
 
     free, held = rate_of(cell, 0.0), rate_of(cell, 1000.0)
 
-    figure = matplotlib.figure.Figure(figsize=(12.5, 3.9), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     number, time, firing = figure.subplots(1, 3)
     for n, colour in ((1, GREY), (10, SKY), (needed - 1, BLUE), (needed, ORANGE)):
         label = f"{n} synapse{'s' if n > 1 else ''}"
-        number.plot(t, v[:, n - 1], color=colour, lw=1.6, label=label)
+        number.plot(t, v[:, n - 1], color=colour, label=label)
     number.set(xlabel="time (ms)", ylabel="membrane potential (mV)", title="At once", xlim=(0, 60))
-    number.legend(frameon=False, fontsize=8.5)
+    number.legend()
     time.plot(SPREADS, spread, "o-", color=BLUE, ms=3)
     time.axhline(0, color="0.8", lw=0.8)
     time.set(xlabel=f"{MANY} synapses spread over (ms)", ylabel="peak of the potential (mV)")
@@ -94,10 +96,8 @@ def main(folder=Path(__file__).parent):
     firing.plot(RATES, held, "o-", color=SKY, ms=4, label="with inhibition, 1000 Hz")
     firing.set(xlabel="excitatory events per second (Hz)", ylabel="spikes per second (Hz)")
     firing.set_title("Thousands of inputs, by chance")
-    firing.legend(frameon=False, fontsize=8.5)
-    for a in (number, time, firing):
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    firing.legend()
+    figure.savefig(Path(folder) / "figure.png")
     return {
         "rest": rest,
         "one": float(height[0]),

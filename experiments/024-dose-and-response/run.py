@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 DT = 0.01  # ms
 DOSES = np.geomspace(1e-3, 10.0, 33)  # mM
@@ -41,6 +42,7 @@ def half_and_slope(doses, response):
     return float(half), float(np.interp(np.log(half), np.log(doses[:-1]), slope))
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     endplate, ampa = nj.channels.EndplateAch(), nj.channels.HippocampusAmpa()
@@ -54,25 +56,24 @@ def main(folder=Path(__file__).parent):
     glutamate = opened(ampa, "glu", held(DOSES, 100.0), -70.0, "r.O")
     peak, left = glutamate.max(axis=0), glutamate[-1]
 
-    figure = matplotlib.figure.Figure(figsize=(12.5, 3.9), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     time, curve, desensitised = figure.subplots(1, 3)
     for k, (dose, colour) in enumerate(zip(PULSES, (GREY, SKY, BLUE, ORANGE), strict=True)):
-        time.plot(t, brief[:, k], color=colour, lw=1.8, label=f"{dose:g} mM")
+        time.plot(t, brief[:, k], color=colour, label=f"{dose:g} mM")
     time.axvspan(1, 2, color="0.93", lw=0)
     time.set(xlabel="time (ms)", ylabel="part of channels open", title="1 ms of acetylcholine")
-    time.legend(frameon=False, fontsize=8.5)
+    time.legend()
     for row, at, colour in zip(steady, POTENTIALS, (BLUE, SKY, ORANGE), strict=True):
-        curve.semilogx(DOSES, row, "o-", ms=3, color=colour, lw=1.6, label=f"{at:g} mV")
+        curve.semilogx(DOSES, row, "o-", ms=3, color=colour, label=f"{at:g} mV")
     curve.set(xlabel="acetylcholine (mM)", ylabel="part open, steady", title="Endplate: two bind")
-    curve.legend(frameon=False, fontsize=8.5)
-    desensitised.semilogx(DOSES, peak, "o-", ms=3, color=BLUE, lw=1.6, label="peak")
-    desensitised.semilogx(DOSES, left, "o-", ms=3, color=ORANGE, lw=1.6, label="after 100 ms")
+    curve.legend()
+    desensitised.semilogx(DOSES, peak, "o-", ms=3, color=BLUE, label="peak")
+    desensitised.semilogx(DOSES, left, "o-", ms=3, color=ORANGE, label="after 100 ms")
     desensitised.set(xlabel="glutamate (mM)", ylabel="part open", title="AMPA: it does not last")
-    desensitised.legend(frameon=False, fontsize=8.5)
+    desensitised.legend()
     for a in (time, curve, desensitised):
         a.set_ylim(bottom=0)
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    figure.savefig(Path(folder) / "figure.png")
     half, slope = half_and_slope(DOSES, steady[0])
     return {
         "most_open": dict(zip(POTENTIALS, steady[:, -1].tolist(), strict=True)),

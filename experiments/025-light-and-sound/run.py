@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 import neurojax as nj
+from neurojax import plot
 
 PHOTONS = np.array([1.0, 6.25, 32.0, 62.5, 312.5, 6250.0])  # in a flash of 20 ms
 MOVED = np.array([-0.5, 0.0, 0.05, 0.1, 0.3, 1.0])  # um, of the hair bundle
@@ -37,6 +38,7 @@ def displacements():
     return np.asarray(r.t), np.asarray(r.v, np.float64), pA
 
 
+@plot.lecture
 def main(folder=Path(__file__).parent):
     """Simulate, draw `figure.png` in `folder`, and return the key numbers."""
     t, v, dark = flashes()
@@ -44,17 +46,17 @@ def main(folder=Path(__file__).parent):
     lit = v[0] - v.min(axis=0)
     peak = v_hair[: np.searchsorted(t_hair, 30.0)].max(axis=0) - v_hair[0]
 
-    figure = matplotlib.figure.Figure(figsize=(12.5, 3.9), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     rod, hair, graded = figure.subplots(1, 3)
     for k, photons in enumerate(PHOTONS):
         shade = 0.25 + 0.75 * k / len(PHOTONS)
-        rod.plot(t, v[:, k], color=ORANGE, alpha=shade, lw=1.5, label=f"{photons:g}")
+        rod.plot(t, v[:, k], color=ORANGE, alpha=shade, label=f"{photons:g}")
     rod.axvspan(100, 120, color="0.93", lw=0)
     rod.set(xlabel="time (ms)", ylabel="membrane potential (mV)", title="A rod sees flashes")
-    rod.legend(frameon=False, fontsize=8, title="photons", title_fontsize=8, ncols=2)
+    rod.legend(title="photons", ncols=2)
     for k, x in enumerate(MOVED):
         shade = 0.25 + 0.75 * k / len(MOVED)
-        hair.plot(t_hair, v_hair[:, k], color=BLUE, alpha=shade, lw=1.5, label=f"{x:g}")
+        hair.plot(t_hair, v_hair[:, k], color=BLUE, alpha=shade, label=f"{x:g}")
     hair.axvspan(10, 70, color="0.93", lw=0)
     hair.set(
         xlabel="time (ms)",
@@ -62,15 +64,13 @@ def main(folder=Path(__file__).parent):
         title="A hair cell hears",
         ylim=(-58, -37),
     )
-    hair.legend(frameon=False, fontsize=8, title="moved by (µm)", title_fontsize=8, ncols=3)
+    hair.legend(title="moved by (µm)", ncols=3)
     graded.semilogx(PHOTONS, lit, "o-", color=ORANGE, ms=4, label="rod, photons")
     graded.semilogx(100 * MOVED[2:], peak[2:], "o-", color=BLUE, ms=4, label="hair cell, 10 nm")
     graded.set(xlabel="photons, or 10 nm of movement", ylabel="potential moves by (mV)")
     graded.set_title("Graded, and it saturates")
-    graded.legend(frameon=False, fontsize=8.5)
-    for a in (rod, hair, graded):
-        a.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(folder) / "figure.png", dpi=130)
+    graded.legend()
+    figure.savefig(Path(folder) / "figure.png")
     photons = [float(p) for p in PHOTONS]
     return {
         "rod_at_rest": float(v[0, 0]),

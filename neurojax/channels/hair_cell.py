@@ -65,11 +65,11 @@ class HairCellMet(Channel):
         one = jnp.ones_like(v)
         goal = self.extent * displacement
         u = goal / _FAST_MOST
-        fast = _FAST_MOST * jnp.tanh(u)
-        slow = jnp.clip(0.5 + 0.5 * (goal - fast) / _SLOW_MOST, 0.0, 1.0)
+        near = _FAST_MOST * jnp.tanh(u)
+        far = jnp.clip(0.5 + 0.5 * (goal - near) / _SLOW_MOST, 0.0, 1.0)
         return {
             "fast": from_inf(sigmoid(2 * u) * one, 1 / self.tau_fast * one),
-            "slow": from_inf(slow * one, 1 / self.tau_slow * one),
+            "slow": from_inf(far * one, 1 / self.tau_slow * one),
         }
 
     def adaptation(self, x):

@@ -67,7 +67,8 @@ class PyramidalNa(Channel):
     def gating(self, v):
         x = (v + 66) / 6
         h = from_rates(0.09 * exp_linear(-x), 0.09 * exp_linear(x))
-        return {"m": from_rates(*_rates_m(v)), "h": h}
+        alpha, beta = _rates_m(v)
+        return {"m": from_rates(alpha, beta), "h": h}
 
 
 @pytree

@@ -37,5 +37,6 @@ class TouchPiezo(Channel):
         one = jnp.ones_like(v)
         unpressed = sigmoid(-self.x_half / self.slope)
         pressed = sigmoid((indentation - self.x_half) / self.slope) * one
-        m = (pressed - unpressed) / (1 - unpressed)
-        return {"m": from_inf(m, 1 / self.tau_m * one), "h": from_inf(1 - m, 1 / self.tau_h * one)}
+        opened = (pressed - unpressed) / (1 - unpressed)
+        m = from_inf(opened, 1 / self.tau_m * one)
+        return {"m": m, "h": from_inf(1 - opened, 1 / self.tau_h * one)}

@@ -11,11 +11,14 @@ from neurojax.cli import console
 from neurojax.cli.commands.channels import channels
 from neurojax.cli.commands.convert import convert
 from neurojax.cli.commands.demo import demo
+from neurojax.cli.commands.experiment import experiment
 from neurojax.cli.commands.explore import explore
 from neurojax.cli.commands.features import features
 from neurojax.cli.commands.fit import fit
+from neurojax.cli.commands.goldman import goldman
 from neurojax.cli.commands.info import info
 from neurojax.cli.commands.models import models
+from neurojax.cli.commands.nernst import nernst
 from neurojax.cli.commands.plate import plate
 from neurojax.cli.commands.simulate import simulate
 from neurojax.cli.commands.sweep import commands as sweep_commands
@@ -30,7 +33,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, features, fit, plate, simulate, explore, channels, convert, models, info):
+for command in (demo, features, fit, plate, simulate, explore, experiment, channels, nernst):
+    app.command(cls=Command)(command)
+for command in (goldman, convert, models, info):
     app.command(cls=Command)(command)
 app.add_typer(sweep_commands, name="sweep")
 

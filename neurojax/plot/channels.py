@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurojax.membrane.channel import Channel, Leaf
+from neurojax.membrane.markov import Scheme
 from neurojax.plot.look import (
     CYCLE,
     FAINT,
+    GRID,
     INK,
     WIDTH,
     plain_log,
     styled,
     thin,
 )
+from neurojax.rig.channel_curves import channel_curves as channel_curves_of
 
 
 @styled
@@ -33,43 +35,48 @@ def channel_curves(
     celsius: float | None = None,
     at: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Steady states and time constants of a channel's gates against membrane potential.
+    """Steady states and time constants of a channel's gates, and its I-V, against potential.
 
     `at` are the concentrations and inputs that it reads. Raises ValueError where one is missing.
     """
-    at = dict(at or {})
-    if set(at) != set(channel.reads):
-        raise ValueError(
-            f"{type(channel).__name__} reads {', '.join(channel.reads) or 'nothing'}: "
-            f"its curves are those at given values, got {', '.join(at) or 'none'}"
-        )
-    v = jnp.linspace(low_mV, high_mV, 721)
-    seen = {name: jnp.full_like(v, value) for name, value in at.items()}
-    gates = channel.kinetics(v, celsius, **seen)
-    states = channel.steady_state(v, **seen) | channel.instant(v - channel.v_shift, **seen)
-    figure = Figure(figsize=(WIDTH, 3.2))
-    left, right = figure.subplots(1, 2)
-    for name, inf in states.items():
-        left.plot(v, inf, label=name if name in gates else f"{name} (instant)")
+    points = 721 if not isinstance(channel, Scheme) else 61
+    curves = channel_curves_of(channel, np.linspace(low_mV, high_mV, points), celsius, at)
+    figure = Figure(figsize=(WIDTH, 3.0))
+    left, middle, right = figure.subplots(1, 3)
+    for name, inf in curves.steady.items():
+        instant = not isinstance(channel, Scheme) and name not in curves.tau
+        left.plot(curves.v, inf, label=f"{name} (instant)" if instant else name)
     left.set(xlabel="membrane potential (mV)", ylabel="steady state", ylim=(-0.03, 1.03))
-    for name in states:
-        tau = 1 / np.asarray(gates[name].rate) if name in gates else np.full(v.shape, np.nan)
-        right.plot(v, tau, label=name)
-    right.set(xlabel="membrane potential (mV)", ylabel="time constant (ms)")
-    taus = [1 / np.asarray(g.rate) for g in gates.values()]
+    for k, name in enumerate(curves.steady):
+        if name in curves.tau:
+            middle.plot(curves.v, curves.tau[name], color=CYCLE[k % len(CYCLE)], label=name)
+    middle.set(xlabel="membrane potential (mV)", ylabel="time constant (ms)")
+    taus = list(curves.tau.values())
     if taus and max(t.max() for t in taus) > 30 * min(t.min() for t in taus):
-        plain_log(right)
+        plain_log(middle)
     elif taus:
-        right.set_ylim(bottom=0)
-    if states:
+        middle.set_ylim(bottom=0)
+    else:
+        middle.text(0.5, 0.5, _no_taus(curves.steady), ha="center", transform=middle.transAxes)
+    if curves.steady:
         left.legend()
     else:
-        for axes in (left, right):
-            axes.text(0.5, 0.5, "no gates: always open", ha="center", transform=axes.transAxes)
+        left.text(0.5, 0.5, "no gates: always open", ha="center", transform=left.transAxes)
+    right.axhline(0, color=GRID, lw=0.8)
+    peak = f"peak, from {curves.holding:g} mV"
+    right.plot(curves.v, curves.i_peak, color=CYCLE[1], label=peak)
+    right.plot(curves.v, curves.i_steady, color=INK, label="steady")
+    right.set(xlabel="membrane potential (mV)", ylabel="current (uA/cm2)")
+    right.legend()
     title = title or type(channel).__name__
-    title += "".join(f", {name} = {value:g}" for name, value in at.items())
+    title += "".join(f", {name} = {value:g}" for name, value in (at or {}).items())
+    title += "" if curves.E_ion is None else f", E = {curves.E_ion:g} mV"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
     return figure
+
+
+def _no_taus(steady: Mapping[str, Any]) -> str:
+    return "no time constants:\na scheme, or instant" if steady else "no gates: always open"
 
 
 @styled

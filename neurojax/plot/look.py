@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -57,15 +57,43 @@ WIDTH = 9.0  # inches
 
 _RAISED = dict(zip("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True))
 
+LECTURE = STYLE | {
+    "font.size": 13.0,
+    "axes.titlesize": 14.0,
+    "axes.labelsize": 13.0,
+    "axes.linewidth": 1.0,
+    "xtick.labelsize": 12.0,
+    "ytick.labelsize": 12.0,
+    "xtick.major.width": 1.0,
+    "ytick.major.width": 1.0,
+    "legend.fontsize": 12.0,
+    "legend.title_fontsize": 12.0,
+    "lines.linewidth": 2.2,
+    "savefig.dpi": 120,
+}
+"""For a figure 13.5 inches wide, a slide: type that reads from the last row of a hall."""
+
 P = ParamSpec("P")
+Made = TypeVar("Made")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw with this module's look, leaving the caller's matplotlib settings alone."""
+    return _looking(STYLE, draw)
 
+
+def lecture(draw: Callable[P, Made]) -> Callable[P, Made]:
+    """A function of which all figures have the look of a lecture, `LECTURE`: type, axes, lines.
+
+    Above the `main` of an experiment: `@plot.lecture`.
+    """
+    return _looking(LECTURE, draw)
+
+
+def _looking(style: dict[Any, Any], draw: Callable[P, Made]) -> Callable[P, Made]:
     @functools.wraps(draw)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context(STYLE):
+    def inside(*args: P.args, **kwargs: P.kwargs) -> Made:
+        with matplotlib.rc_context(style):
             return draw(*args, **kwargs)
 
     return inside

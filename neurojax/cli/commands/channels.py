@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.markup import escape
 from rich.padding import Padding
@@ -13,9 +14,11 @@ from rich.table import Table
 
 from neurojax.channels import catalogue
 from neurojax.cli import console
+from neurojax.explore.symbols import equations, open_probability
 from neurojax.membrane.channel import Channel, ParamInfo, params
 from neurojax.membrane.markov import Scheme
 from neurojax.model.registry import Registry, classes_in
+from neurojax.rig.channel_curves import channel_curves
 from neurojax.units import parse
 
 
@@ -28,11 +31,12 @@ def channels(
         ),
     ] = "",
     plot: Annotated[
-        Path | None, typer.Option(help="Draw steady states and time constants: .png, .svg, .pdf.")
+        Path | None,
+        typer.Option(help="Draw steady states, time constants and I-V: .png, .svg, .pdf."),
     ] = None,
     at: Annotated[
         list[str] | None,
-        typer.Option(help="For --plot, what the channel reads: ca_i='1 uM'. Repeatable."),
+        typer.Option(help="For its curves, what the channel reads: ca_i='1 uM'. Repeatable."),
     ] = None,
 ) -> None:
     """List the channels that models can be made of, or show one: SquidNa, or mine.py:MyK."""
@@ -46,6 +50,11 @@ def channels(
         return
     kind: Any = Registry().channel(name)
     _show_channel(kind.__name__, kind)
+    if at or not kind.reads:
+        _show_curves(kind, _readings(at or [], kind))
+    else:
+        told = " ".join(f"--at {name}=..." for name in kind.reads)
+        console.out.print(f"\nIts curves: {told}", style="dim")
     if plot is not None:
         from neurojax.cli.pictures import save_picture
         from neurojax.plot import channel_curves
@@ -114,6 +123,11 @@ def _show_channel(name: str, kind: Any) -> None:
     console.out.print(table)
     if _ties(kind):
         console.out.print("\n" + "; ".join(_ties(kind)))
+    console.out.print("\n[bold]equations[/]")
+    for line in equations(kind):
+        console.out.print(f"  {escape(line)}", soft_wrap=True)
+    if part := open_probability(kind):
+        console.out.print(f"\nopen probability {escape(part)}")
     if kind.q10 or kind.q10_g != 1:
         warmed = dict(kind.q10) | ({"conductance": kind.q10_g} if kind.q10_g != 1 else {})
         faster = ", ".join(f"{what} {q:g}" for what, q in warmed.items())
@@ -122,6 +136,22 @@ def _show_channel(name: str, kind: Any) -> None:
         console.out.print(
             f"\nrates at {kind.celsius_ref:g} degC; no q10, the same at every temperature"
         )
+
+
+def _show_curves(kind: Any, at: dict[str, float]) -> None:
+    """Steady states, time constants and currents at some potentials."""
+    curves = channel_curves(kind(), np.arange(-100.0, 41.0, 20.0), at=at)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    heads = [f"{k} steady" for k in curves.steady] + [f"tau {k}, ms" for k in curves.tau]
+    for head in ("v, mV", *heads, "i steady, uA/cm2", "i peak, uA/cm2"):
+        table.add_column(head, justify="right")
+    columns = [*curves.steady.values(), *curves.tau.values(), curves.i_steady, curves.i_peak]
+    for row, v in enumerate(curves.v):
+        table.add_row(f"{v:g}", *(f"{column[row]:.3g}" for column in columns))
+    console.out.print()
+    console.out.print(table)
+    reverses = "" if curves.E_ion is None else f"; it reverses at {curves.E_ion:g} mV here"
+    console.out.print(f"Peaks are of steps from {curves.holding:g} mV{reverses}.", style="dim")
 
 
 def _readings(texts: list[str], kind: type[Channel]) -> dict[str, float]:
@@ -135,7 +165,5 @@ def _readings(texts: list[str], kind: type[Channel]) -> dict[str, float]:
         values[name] = parse(value, "mM" if name[-2:] in ("_i", "_o") else "1", f"--at {name}")
     for name in kind.reads:
         if name not in values:
-            raise ValueError(
-                f"--plot: {kind.__name__} reads {name}; give its value: --at {name}=..."
-            )
+            raise ValueError(f"{kind.__name__} reads {name}; give its value: --at {name}=...")
     return values
