@@ -527,7 +527,7 @@ def test_one_of_two_cells_is_replayed_by_its_channel(run, tmp_path):
 
 
 # -- the textbook ---------------------------------------------------------------------------------
-def test_equilibrium_potentials_in_the_terminal():
+def test_equilibrium_potentials_in_the_terminal(run):
     assert "E = -98.59 mV" in run("nernst", "K", "3.5", "140", "--celsius", "37").output
     assert "E = 119.24 mV" in run("nernst", "Ca", "2", "100 nM", "--celsius", "6.3").output
     squid = ("K", "1", "20", "400", "Na", "0.04", "440", "50", "Cl", "0.45", "560", "52")
@@ -539,7 +539,7 @@ def test_equilibrium_potentials_in_the_terminal():
     failed(run("goldman", "K", "1", "3.5"), "got 3 values; expected four for each ion")
 
 
-def test_an_experiment_is_told_and_run_with_parameters_changed(tmp_path):
+def test_an_experiment_is_told_and_run_with_parameters_changed(run, tmp_path):
     assert "009  " in run("experiment").output
     told = run("experiment", "3", "--list").output
     assert "INSIDE" in told and "140.0" in told and "mM of potassium" in told
