@@ -64,7 +64,8 @@ def draw(course, curve, measured, path):
     label = f"P$_{{Na}}$ : P$_K$ = 1 : {1 / RATIO_NA:.0f} (at rest)"
     against.semilogx(k, leaky, color=BLUE, lw=1.8, label=label)
     against.semilogx(*measured, "o", color=ORANGE, ms=7, label="at the ends of the solutions")
-    against.semilogx(k, fitted, color=SKY, label="astrocyte, fitted to the recording")
+    shown = k > 0.28  # the model, too, is fitted from 0.3 mM on
+    against.semilogx(k[shown], fitted[shown], color=SKY, label="astrocyte, fitted to the recording")
     recorded = list(RECORDED), list(RECORDED.values())
     against.semilogx(
         *recorded, "s", color="k", mfc="w", ms=9, mew=1.8, label="recorded in a glial cell"

@@ -97,7 +97,7 @@ def draw_curves(axes, moved, opened, fit, halves):
     axes.text(halves[1] + 4, 0.5, f"{halves[1] - halves[0]:.1f} mV", color="0.4", va="center")
     axes.set(xlim=(HOLDING, 40), ylim=(-0.02, 1.05), xlabel="membrane potential (mV)")
     axes.set(ylabel="part of the largest", title="G lies to the right of Q")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 @plot.lecture

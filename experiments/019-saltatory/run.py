@@ -93,7 +93,8 @@ def draw(cell, arrived, currents, delays, path):
     delay.set(xlabel="lamellae left", ylabel="delay across (ms)", xlim=(0.5, 110))
     delay.set_xticks([1, 3, 10, 30, 96], ["1", "3", "10", "30", "96"])
     delay.set_title("slower, then blocked (shaded)")
-    delay.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"])
+    delay.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"], minor=False)
+    delay.tick_params(axis="y", which="minor", labelleft=False)
     delay.legend()
     figure.savefig(path)
 
