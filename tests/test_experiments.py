@@ -119,6 +119,10 @@ def test_glial_electrode(tmp_path):
     assert found["v"] == pytest.approx(goldman, abs=0.06)
     assert found["slope_low"] == pytest.approx(26.43, abs=0.05)
     assert abs(found["returned"]) < 0.06
+    # Kuffler, Nicholls & Orkand 1966: -90 mV in 3 mM, 59 mV less negative in 30, 35 more in 0.3.
+    assert found["astrocyte"][3.0] == pytest.approx(-90, abs=1.5)
+    assert found["astrocyte"][30.0] == pytest.approx(-31, abs=1.5)
+    assert found["astrocyte"][0.3] == pytest.approx(-125, abs=10)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def recorded(R_s, seed):
         command = np.where((t >= 5.2) & (t < 9.0), level, -80.0)
         trace = nj.Trace("voltage", DT, command, 0 * t, sweep=k, holding=-80.0)
         clamp = pipette.from_trace(trace, DT)
-        start = pipette.held(pipette.before(cell, clamp), -80.0)
+        start = pipette.clamped(pipette.before(cell, clamp), -80.0)
         i = np.asarray(nj.simulate(cell, clamp, DT, record=("i_amp",), initial=start).data["i_amp"])
         sweeps.append(replace(trace, i_pA=np.r_[i[0], i] + rng.normal(0, 5.0, t.size)))
     return sweeps

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from neurojax.membrane.axes import aligned, batch_shape
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.electrode import Electrode, Scaled
 
@@ -53,7 +54,8 @@ def remark_on_current(cell: Cell, electrode: Electrode, dt: float) -> None:
 
     Currents through the electrode are looked at; traced ones are taken as they are.
     """
-    i, area, C_m = electrode.i, cell.area, cell.C_m
+    own = aligned(cell, batch_shape(cell)) if cell.state_axes else cell
+    i, area, C_m = electrode.i, own.area, own.C_m
     if any(isinstance(x, Tracer) for x in jax.tree.leaves((i, area, C_m))):
         return
     # In a program that is being traced JAX would trace what is computed of its arrays.
