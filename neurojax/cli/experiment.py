@@ -222,7 +222,7 @@ def _number(value: Any) -> str:
 
 def _folder(name: str) -> Path:
     known = folders()
-    key = name[:3] if name[:3].isdigit() else name.zfill(3)
+    key = name.partition("-")[0].zfill(3)
     check_known(key, known, "experiment")
     return known[key]
 
