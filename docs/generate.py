@@ -15,6 +15,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from neurojax.channels import catalogue
+from neurojax.explore.symbols import equations
 from neurojax.membrane.channel import Channel, params
 from neurojax.membrane.markov import Scheme
 from neurojax.model import load_model, packaged
@@ -95,6 +96,8 @@ def _channel(name: str, kind: type[Channel]) -> str:
     lines += ["", _open(kind), "", _warmth(kind), ""]
     if kind.reads:
         lines += [f"It reads {', '.join(f'`{r}`' for r in kind.reads)} of the cell.", ""]
+    lines += ["## Equations", "", "```text", *equations(kind), "```", ""]
+    lines += [f"Its curves: `neurojax channels {name} --plot {name}.png`", ""]
     source = inspect.getsource(kind)
     lines += ["## As it is written", "", "```python", source.rstrip(), "```", ""]
     return "\n".join(lines)
