@@ -27,6 +27,8 @@ def test_replace_changes_one_thing():
     assert other.channels["k"] is cell.channels["k"]
     assert (cell.channels["na"].g_bar, cell.C_m) == (120.0, 1.0)
     assert nj.replace(cell, {"celsius": 18.5}).celsius == 18.5
+    # Of another type it would be another program.
+    assert type(nj.replace(cell, {"na.g_bar": 0}).channels["na"].g_bar) is float
 
 
 @pytest.mark.parametrize(

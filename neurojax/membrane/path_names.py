@@ -120,7 +120,9 @@ def replace(cell: Cell, values: Mapping[str, Leaf | str]) -> Cell:
     for name, value in read.items():
         check_real(name, value)
         check_value(name, value, known)
-    return substitute(cell, {name: read[name] for name in values})
+    # A whole number is no program of its own: 0 is 0.0, as the fields have it.
+    plain = {name: float(x) if type(x) is int else x for name, x in read.items()}
+    return substitute(cell, {name: plain[name] for name in values})
 
 
 def check_value(
