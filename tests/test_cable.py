@@ -414,7 +414,8 @@ def test_tangents_adjoint_and_differences_agree(x64, monkeypatch):
 def test_its_sub_steps_are_what_they_say(x64):
     ion = {"ca": nj.Ion(valence=2, inside=1e-4, outside=2.0, depth=0.1, tau=80.0)}
     cell = branched(ions=ion, celsius=12.0, default_q10=1.0)
-    cell = dataclasses.replace(cell, channels=cell.channels | {"ca": CortexCaL(), "sk": SkK()})
+    channels = {"na": SQUID["na"], "ca": CortexCaL(), "sk": SkK()}
+    cell = dataclasses.replace(cell, channels=channels)
     cell = nj.replace(cell, {"na.g_bar": np.array([[100.0, 120.0]])})
     s = nj.steady_state(cell, -50.0)
     s = s._replace(

@@ -57,8 +57,7 @@ def loop(cell, s, electrode, every):
     return jax.tree.map(lambda *a: np.stack(a), *seen)
 
 
-@pytest.mark.parametrize("every", [1, 7])
-@pytest.mark.parametrize("name", ELECTRODES)
+@pytest.mark.parametrize(("name", "every"), list(zip(ELECTRODES, (7, 1, 7, 1), strict=True)))
 def test_scan_is_the_loop(name, every):
     s = nj.steady_state(cell(), -70.0)
     electrode = ELECTRODES[name]
