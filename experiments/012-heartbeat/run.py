@@ -109,7 +109,7 @@ def draw_ventricle(course, refractory, t, v, apd90, rise, absolute):
     refractory.legend(title="second shock", loc="upper left")
 
 
-LEGEND = {"frameon": False, "loc": "upper right", "fontsize": 8.5, "ncols": 2}
+LEGEND = {"loc": "upper right", "ncols": 2}
 
 
 @plot.lecture
