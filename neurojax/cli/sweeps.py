@@ -25,7 +25,10 @@ def prepared(
     ready: fitting.Prepared | None = None
     for name, model in models.items():
         if model.space is None:
-            raise ModelError(f"model {model.name!r} has nothing free: give it a [free] table")
+            raise ModelError(
+                f"model {model.name!r} has nothing free: give it a [free] table, or the command "
+                "--free NAME=LOW:HIGH"
+            )
         ready = fitting.prepare_recording(model.cell, model.space, traces, **how)
         done[name] = replace(model, cell=ready.cell, space=ready.space)
     assert ready is not None
