@@ -15,6 +15,7 @@ from neurojax.engine.folds import (
     Squares,
     total,
 )
+from neurojax.engine.processes import distributed
 from neurojax.engine.program import Gradient
 from neurojax.loss import CurrentError, Target, VoltageError
 from neurojax.membrane import electrode, extracellular
@@ -111,6 +112,7 @@ __all__ = [
     "configure",
     "current_clamp",
     "cylinder",
+    "distributed",
     "donnan",
     "electrode",
     "electrotonus",

@@ -12,6 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from neurojax.engine.runner import Place
 
 
 def call(f: Callable[..., Any], *args: Any, **static: Any) -> Any:
@@ -35,4 +38,11 @@ def _called(
 ) -> Any:
     number, other = iter(numbers), iter(others)
     leaves = [next(number) if x else next(other) for x in plain]
-    return f(*jax.tree.unflatten(tree, leaves), **dict(static))
+    how = dict(static)
+    results = f(*jax.tree.unflatten(tree, leaves), **how)
+    place = how.get("place")
+    if isinstance(place, Place) and place.mesh is not None and place.everywhere:
+        # Or the compiler would divide them again.
+        whole = NamedSharding(place.mesh, PartitionSpec())
+        results = jax.lax.with_sharding_constraint(results, whole)
+    return results

@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
+from neurojax.engine import processes
 from neurojax.engine.folds import Fold
 from neurojax.engine.gpu import kernel
 from neurojax.engine.gpu.lanes import culprits
@@ -53,31 +54,40 @@ class Place(NamedTuple):
     platform: str  # "cpu", "gpu" or "tpu"
     kernel: kernel.Kernel | None = None  # how time loops become kernels, if they do
     whole: bool = False  # whether cells act on each other, so that all run together
+    everywhere: bool = False  # whether each device gets the results of all, as those of others
+
+    @property
+    def device(self) -> Any:
+        """One of this process's devices among them."""
+        if self.mesh is None:
+            default: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+            return default if isinstance(default, jax.Device) else jax.local_devices()[0]
+        return next(d for d in self.mesh.devices.flat if d.process_index == jax.process_index())
 
 
 def place_of(cell: Cell, *trees: Any, fast_math: bool = False) -> Place:
-    """The devices that the arrays were put on, or else all local ones; on a GPU with kernels.
+    """The devices that the arrays were put on, or else all; on a GPU with kernels.
+
+    All are those of this process, or of all that compute together (`processes.distributed`).
 
     The mesh is None for arrays put on different devices, under a transformation, or where the user
     has set a default device. Warns once (RuntimeWarning) where a GPU could not run a kernel.
     """
     mesh = _mesh_of(cell, *trees)
-    default: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
-    if mesh is not None:
-        device = mesh.devices.flat[0]
-    else:
-        device = default if isinstance(default, jax.Device) else jax.local_devices()[0]
+    device = Place(mesh, "").device
+    place = Place(mesh, device.platform, everywhere=mesh is not None and processes.several())
     if device.platform != "gpu":
-        return Place(mesh, device.platform)
+        return place
     reason = kernel.missing(device)
     if reason is None and jnp.result_type(float) != jnp.float32:
         reason = "kernels compute in float32, and float64 is switched on"
     if reason is None:
         reason = "; ".join(f"channel {k!r}: {why}" for k, why in culprits(cell).items()) or None
     if reason is None:
-        return Place(mesh, "gpu", kernel.Kernel(fast_math=fast_math, lengths=cell.lengths))
+        how = kernel.Kernel(fast_math=fast_math, lengths=cell.lengths)
+        return place._replace(kernel=how)
     kernel.warn_of_scan(reason)
-    return Place(mesh, "gpu")
+    return place
 
 
 def _mesh_of(*trees: Any) -> Mesh | None:
@@ -90,7 +100,7 @@ def _mesh_of(*trees: Any) -> Mesh | None:
     placed = {frozenset(a.devices()) for a in arrays if a.committed}
     if len(placed) > 1:
         return None
-    devices = sorted(placed.pop(), key=lambda d: d.id) if placed else jax.local_devices()
+    devices = sorted(placed.pop(), key=lambda d: d.id) if placed else processes.devices()
     return _mesh(tuple(devices))
 
 
@@ -154,16 +164,28 @@ def run_population(program: Callable[..., Any], place: Place, live: int, /, **th
         return PartitionSpec(*[None] * (jnp.ndim(a) - 1), "pop")
 
     leaves = [kernel.padded(a, n + padding) if o else a for a, o in zip(leaves, own, strict=True)]
+
+    def part(leaves: Sequence[Any]) -> Any:
+        found = _blocks(whole, leaves, own, (n + padding) // devices, live, place)
+        return jax.tree.map(_from_all, found) if place.everywhere else found
+
     # A few cells tell the structure of the result; all of them might be too many for the program.
     few = [a[..., :2] if o else a for a, o in zip(leaves, own, strict=True)]
     out = jax.shard_map(
-        lambda leaves: _blocks(whole, leaves, own, (n + padding) // devices, live, place),
+        part,
         mesh=place.mesh,
         in_specs=([spec(a) if o else PartitionSpec() for a, o in zip(leaves, own, strict=True)],),
-        out_specs=jax.tree.map(spec, jax.eval_shape(whole, few)),
+        out_specs=jax.tree.map(
+            lambda a: PartitionSpec() if place.everywhere else spec(a), jax.eval_shape(whole, few)
+        ),
         check_vma=False,  # shared leaves stay shared: nothing in a program could make them differ
     )(leaves)
     return jax.tree.map(lambda a: a[..., :n], out) if padding else out
+
+
+def _from_all(part: jax.Array) -> jax.Array:
+    """The results `[..., pop]` of all devices, from those of each."""
+    return jax.lax.all_gather(part, "pop", axis=part.ndim - 1, tiled=True)
 
 
 def _in_kernels(things: Any) -> Any:
@@ -215,10 +237,9 @@ def launch_size(n: int, record_bytes: int, place: Place, memory_MB: float | None
     """
     if place.whole:
         return n
-    device = jax.local_devices()[0] if place.mesh is None else place.mesh.devices.flat[0]
     if memory_MB is not None:
         memory = memory_MB * 2**20
-    elif device.platform == "gpu" and (stats := device.memory_stats()):
+    elif place.device.platform == "gpu" and (stats := place.device.memory_stats()):
         memory = stats["bytes_limit"] / 2
     else:
         return n

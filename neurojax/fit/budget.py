@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from neurojax.engine import processes
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.compiling import compiling_s, working_s
 
@@ -66,7 +67,9 @@ class Budget:
     JAX compiles on the way comes on top, and each stage tells how long that was. Ctrl-C ends the
     stage that runs, which keeps its best so far, and sets `interrupted`; later stages see it in
     `hurried` and do only what they must. `save` is called with the best so far at most every
-    CHECKPOINT_S seconds.
+    CHECKPOINT_S seconds; of processes that compute together by the first one.
+
+    Raises ValueError for `seconds` of several processes.
     """
 
     def __init__(
@@ -75,7 +78,12 @@ class Budget:
         progress: Progress | None = None,
         save: Save | None = None,
     ):
-        self.save, self.saved = save, time.monotonic()
+        if seconds is not None and processes.several():
+            raise ValueError(
+                "fits of several processes end by their iterations, not by the clock, which each "
+                "of them would read differently: give no seconds"
+            )
+        self.save, self.saved = save if processes.first() else None, time.monotonic()
         self.best: Candidates | None = None  # of those saved
         self.deadline = math.inf if seconds is None else working_s() + seconds
         self.progress = progress or (lambda *_: None)

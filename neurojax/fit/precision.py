@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from neurojax.config import float64
+from neurojax.engine.processes import fetched
 from neurojax.membrane.compartment import Cell
 
 Precision = Literal["single", "exact"]
@@ -70,7 +71,7 @@ def on_host(tree: Any) -> Any:
     """The arrays of a tree as NumPy arrays, real ones in float64."""
 
     def copied(a: Any) -> np.ndarray:
-        a = np.asarray(a)
+        a = fetched(a)
         return a.astype(np.float64) if a.dtype.kind == "f" else a
 
     return jax.tree.map(copied, tree)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from neurojax.engine import runner, scan
+from neurojax.engine import processes, runner, scan
 from neurojax.engine.folds import Fold
 from neurojax.engine.program import Gradient
 from neurojax.engine.runner import Place
@@ -75,6 +75,7 @@ class Problem:
 
         In current clamp every cell is coupled to its data by `coupling`, mS/cm2, a number or `[n]`.
         """
+        processes.check_same("the points that they look at", z)
         with computing(self.precision):
             parts = on_host(self._parts(jnp.asarray(z), coupling))
         return self._summed(z, parts)
@@ -115,6 +116,7 @@ class Problem:
         `which` sweeps: all by default. On a CPU so many cells are simulated `together`, by a
         program that suits any number of them; by default all.
         """
+        processes.check_same("the points that they look at", z)
         sweeps = self.sweeps if which is None else [self.sweeps[k] for k in which]
         with computing(self.precision):
             how = self.dt, self.every, runner.place_of(self.cell, jnp.asarray(z))
@@ -126,9 +128,11 @@ class Problem:
                 at = self._at(sweep)
                 return [_value(at, self.space, part, sweep, *how) for part in parts]
 
-        # Sweeps of another length are another program: compiled side by side, on all cores.
+        # Sweeps of another length are another program: compiled side by side, on all cores. But
+        # processes that compute together must run their programs in one order.
         lengths = {n_steps(sweep.electrode): sweep for sweep in sweeps}
-        if len(lengths) > 1 and not self._compiled.issuperset(lengths):
+        aside = len(lengths) > 1 and not processes.several()
+        if aside and not self._compiled.issuperset(lengths):
             with ThreadPoolExecutor(len(lengths)) as pool:
                 list(pool.map(run, lengths.values()))
             self._compiled.update(lengths)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import optax
 
+from neurojax.engine import processes
 from neurojax.fit.budget import Budget, Progress, Save, StageRecord
 from neurojax.fit.candidates import Candidates
 from neurojax.fit.optimisers.levenberg import BOLD
 from neurojax.fit.precision import Precision
 from neurojax.fit.problem import Objective
 from neurojax.fit.result import End, Fit
+from neurojax.fit.saving import UnderWay
 from neurojax.fit.stage import Stage
 from neurojax.fit.stages.certify import Certify
 from neurojax.fit.stages.draw import COARSE_MS, Draw
@@ -73,7 +75,8 @@ def fit(
     if not isinstance(space, Space):
         space = free(cell, space)
     task = Task(cell, space, traces, held_out, dt or 0.0, keep, weights, seed, hold, precision)
-    return _run(task, stages, None, Budget(seconds, progress, _saver(task, checkpoint)), checkpoint)
+    saver = _Saver(task, checkpoint)
+    return _run(task, stages, None, Budget(seconds, progress, saver.save), saver)
 
 
 def minimise(
@@ -112,19 +115,42 @@ def resume(
 ) -> Fit:
     """Go on from where a fit ended, or from a checkpoint of it, on the same sweeps.
 
-    `stages` are those of `fit`, which begin with the starts of the fit; by default all that suit
-    the recording, but none that only draws points. Its random numbers are others than before.
-    Raises ValueError for a fit that does not say what it was fitted to.
+    Of a fit that was killed, with the `stages` that it had (default: those that suit the
+    recording): the stage that was under way begins anew, and the result is bit for bit that of a
+    fit which was not killed, unless time ended one of its stages. But a `Search`, which follows the
+    clock, goes on from its best points.
+
+    Of a fit that has ended, or with other stages: they begin with the starts of the fit; by default
+    all that suit the recording, but none that only draws points. Random numbers are others than
+    before. Raises ValueError for a fit that does not say what it was fitted to.
     """
     if begun.task is None:
         raise ValueError("this fit does not say to which sweeps it was fitted: it cannot go on")
+    at = begun.under_way
+    if at is not None and _same(at, default_stages(begun.task) if stages is None else stages):
+        saver = _Saver(begun.task, checkpoint)
+        budget = Budget(seconds, progress, saver.save)
+        budget.stages = list(begun.stages[: at.records])
+        found = at.found
+        if found is not None:
+            told = {"contributions": begun.contributions, "ranges": begun.ranges}
+            found = replace(found, **told)
+        return _run(begun.task, stages, found, budget, saver, at.done)
     task = replace(begun.task, seed=begun.task.seed + 1)
     if stages is None:
         stages = [s for s in default_stages(task) if not isinstance(s, Draw)]
         stages = [replace(s, explore=_AGAIN) if isinstance(s, Search) else s for s in stages]
-    budget = Budget(seconds, progress, _saver(task, checkpoint))
+    saver = _Saver(task, checkpoint)
+    budget = Budget(seconds, progress, saver.save)
     budget.stages = list(begun.stages)
-    return _run(task, stages, begun.candidates, budget, checkpoint)
+    return _run(task, stages, begun.candidates, budget, saver)
+
+
+def _same(at: UnderWay, stages: Sequence[Stage]) -> bool:
+    """Whether stages are those of a fit that was killed, and it can go on exactly where it was."""
+    if [s.name for s in stages] != at.stages:
+        return False
+    return at.done == len(stages) or not isinstance(stages[at.done], Search)
 
 
 def _run(
@@ -132,40 +158,52 @@ def _run(
     stages: Sequence[Stage] | None,
     found: Candidates | None,
     budget: Budget,
-    checkpoint: str | os.PathLike[str] | None,
+    saver: _Saver,
+    done: int = 0,
 ) -> Fit:
-    for stage in default_stages(task) if stages is None else stages:
+    """The stages one after the other, but those that are done."""
+    asked = list(default_stages(task) if stages is None else stages)
+    names = [stage.name for stage in asked]
+    for k, stage in enumerate(asked[done:], start=done):
+        saver.at = UnderWay(names, k, len(budget.stages), found)
         found = stage.run(task, found, budget)
         if not len(found):
             raise ValueError(
                 f"{stage.name}: every start failed: none could be simulated to the end. Narrow the "
                 "bounds of the free parameters, or use a smaller dt"
             )
+        saver.at = UnderWay(names, k + 1, len(budget.stages), found)
         budget.checkpoint(found)
     if found is None:
         raise ValueError("no stage: a fit needs at least one")
     made = conclude(task, found, budget.stages, "interrupted" if budget.interrupted else "done")
-    if checkpoint is not None:
-        _write(made, checkpoint)
+    saver.write(made)
     return made
 
 
-def _saver(task: Task, path: str | os.PathLike[str] | None) -> Save | None:
-    """Writes checkpoints to a file, without what takes long to compute."""
+class _Saver:
+    """Writes checkpoints to a file, if there is one, without what takes long to compute."""
 
-    def save(found: Candidates, stages: Sequence[StageRecord]) -> None:
-        assert path is not None
-        _write(conclude(task, replace(found, standard_errors=dict), stages, "under way"), path)
+    def __init__(self, task: Task, path: str | os.PathLike[str] | None):
+        self.task, self.path, self.at = task, path, UnderWay([], 0, 0, None)
 
-    return None if path is None else save
+    @property
+    def save(self) -> Save | None:
+        """What a budget calls with the best so far."""
+        return None if self.path is None else self._save
 
+    def _save(self, found: Candidates, stages: Sequence[StageRecord]) -> None:
+        so_far = conclude(self.task, replace(found, standard_errors=dict), stages, "under way")
+        self.write(replace(so_far, under_way=self.at))
 
-def _write(made: Fit, path: str | os.PathLike[str]) -> None:
-    """A file that cannot be written ends no fit."""
-    try:
-        made.save(path)
-    except OSError as error:
-        warnings.warn(f"no checkpoint: {error}", stacklevel=2)
+    def write(self, made: Fit) -> None:
+        """Write a fit; a file that cannot be written ends none. Only the first process writes."""
+        if self.path is None or not processes.first():
+            return
+        try:
+            made.save(self.path)
+        except OSError as error:
+            warnings.warn(f"no checkpoint: {error}", stacklevel=2)
 
 
 def default_stages(task: Task) -> list[Stage]:

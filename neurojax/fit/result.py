@@ -55,6 +55,7 @@ class Fit:
     unit: str = ""  # of the error
     certificate: Certificate | None = None  # where a stage made one
     task: Task | None = None  # what was fitted to what
+    under_way: saving.UnderWay | None = None  # of a checkpoint: where the fit was
 
     @property
     def interrupted(self) -> bool:
@@ -150,6 +151,9 @@ class Fit:
             "error unit": self.unit,
             "values": self.values,
         }
+        if self.under_way is not None:
+            settings["under way"], where = saving.under_way_out(self.under_way)
+            entries += where
         if self.certificate is not None:
             entries += certificate_out(self.certificate)
             settings["certificate"] = certificate_told(self.certificate)
@@ -219,6 +223,7 @@ class Fit:
             ended=told["ended"],
             certificate=certificate,
             task=task,
+            under_way=saving.under_way_in(results),
         )
 
 

@@ -7,11 +7,12 @@ reads them. A file that lacks one is told by the name of what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.fit.budget import StageRecord, gains
+from neurojax.fit.candidates import Candidates
 from neurojax.fit.scoring.agreement import agreement
 from neurojax.fit.task import Task
 from neurojax.fit.uncertainty.certificate import FreeRun
@@ -36,6 +37,39 @@ def needed(table: Mapping[str, Any], name: str, what: str = "array") -> Any:
 def under(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]:
     """The arrays of a group, by their names in it."""
     return {k.removeprefix(group): v for k, v in arrays.items() if k.startswith(group)}
+
+
+# -- where a fit is that is under way --------------------------------------------------------------
+class UnderWay(NamedTuple):
+    """Where a fit was when its checkpoint was written."""
+
+    stages: list[str]  # the names of all
+    done: int  # how many of them have ended
+    records: int  # that they left
+    found: Candidates | None  # what they found
+
+
+def under_way_out(at: UnderWay) -> tuple[dict[str, Any], list[Entry]]:
+    """It as a setting, and the points exactly as they are in the unit box."""
+    told = {"stages": at.stages, "done": at.done, "records": at.records}
+    if at.found is None:
+        return told, []
+    entries: list[Entry] = [
+        ("under way/z", at.found.z, "1"), ("under way/errors", at.found.errors, at.found.unit)
+    ]  # fmt: skip
+    return told, entries
+
+
+def under_way_in(results: Results) -> UnderWay | None:
+    """Where a fit was; None of one that has ended."""
+    told = results.settings.get("under way")
+    if told is None:
+        return None
+    z, errors = (results.arrays.get(f"under way/{k}") for k in ("z", "errors"))
+    found = None
+    if z is not None and errors is not None:
+        found = Candidates(z, errors, results.units["under way/errors"])
+    return UnderWay(list(told["stages"]), int(told["done"]), int(told["records"]), found)
 
 
 # -- parameters ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from neurojax.engine import processes
 from neurojax.sweep.definition import OK, Sweep
 from neurojax.sweep.launch import check_unit, computed, devices_of, unit_of
 from neurojax.sweep.merge import merge
@@ -120,11 +121,16 @@ def run(
     processors of one kind with one version of JAX. The results of a cell that leaves the finite
     numbers are NaN, and it is False in "PROTOCOL.ok".
 
-    Raises ValueError for the folder of another sweep, OSError for a disk that is full, MemoryError
-    where the smallest launch has too little.
+    Raises ValueError for the folder of another sweep, or inside `nj.distributed`, OSError for a
+    disk that is full, MemoryError where the smallest launch has too little.
     """
     here = Part(*part)
     here.check()
+    if processes.several():
+        raise ValueError(
+            "the processes of a sweep need not know of each other: run it outside of "
+            "`nj.distributed`, in each process with its part=(i, n)"
+        )
     room = Folder(Path(folder).expanduser())
     how: dict[str, Any] = {"shard": shard, "unit": unit, "float": float, "packing": packing}
     asked = manifest_of(sweep, **how, source=source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from neurojax.fit.hierarchical.lanes import Lanes
 from neurojax.fit.hierarchical.outcome import CohortFit, CohortWarning, concluded
 from neurojax.fit.hierarchical.projection import Projection
 from neurojax.fit.hierarchical.recordings import Plate
+from neurojax.fit.hierarchical.standing import Checkpoint, Standing, fingerprint
 from neurojax.fit.precision import RESOLUTION, Precision, checked, suited
 from neurojax.fit.stages.nudge import NUDGES
 from neurojax.fit.task import one_clamp
@@ -53,6 +55,7 @@ def cohort(
     seconds: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     names: Sequence[str] = (),
 ) -> CohortFit:
     """Fit many cells at once, each to its own sweeps, with parameters in common.
@@ -73,11 +76,14 @@ def cohort(
     noise: standard deviation of each cell's data, mV (current clamp) or pA (voltage clamp). By
     default all samples count alike at first, and then each cell by the noise that its residual
     shows. couplings: to the data, mS/cm2, as in `Nudge` (voltage clamp: none). dt, every, keep,
-    hold, precision, seconds, seed and progress are those of `fit`. Where time ends the fit with
+    hold, precision, seconds, seed and progress are those of `fit`. checkpoint: a file in which it
+    is written now and then where the fit stands. Where that file is there already, the fit goes on
+    from it, and ends with the same numbers as without the interruption. In `nj.distributed` the
+    sweeps are spread over the devices of all processes. Where time ends the fit with
     cells above their noise it warns (`CohortWarning`), and `CohortFit.summary` says which.
 
-    Raises ValueError for no cell, mixed clamps, unknown names, priors, or when not one cell could
-    be simulated.
+    Raises ValueError for no cell, mixed clamps, unknown names, priors, the checkpoint of another
+    cohort, or when not one cell could be simulated.
     """
     if not isinstance(space, Space):
         space = free(cell, space)
@@ -100,9 +106,11 @@ def cohort(
         None if noise is None else np.asarray(noise, dtype=float),
         plate.least_noise, tuple(couplings), iterations, max(tolerance, RESOLUTION[precision]),
     )  # fmt: skip
-    looks, begun = _begun(plate, plan, starts, draws, seed, budget)
+    kept = Checkpoint(checkpoint, plan, fingerprint(plate, plan, starts, draws, seed))
+    looks = _looks(plate, plan)
+    standing = kept.read() or Standing(_begun(looks, plan, starts, draws, seed, budget))
     with budget.stage("cohort", plate.unit) as log:
-        descents = _run(looks, plan, begun, log)
+        descents = _run(looks, plan, standing, log, kept)
     if not any(c.alive.any() for c in descents):
         raise ValueError(
             "not one cell could be simulated to the end. Narrow the bounds of the free "
@@ -131,17 +139,22 @@ Looks = Lanes | Projection
 """What tells the mean squares of all cells at some points, with their derivatives."""
 
 
+def _looks(plate: Plate, plan: Plan) -> Looks:
+    """How the plate is looked at."""
+    alike = projection.applies(plate, plan.shared)
+    return Projection(plate, plan.shared) if alike else Lanes(plate)
+
+
 def _begun(
-    plate: Plate, plan: Plan, starts: int | None, draws: int, seed: int, budget: Budget
-) -> tuple[Looks, list[np.ndarray]]:
-    """How the plate is looked at, and for every start the points `[draw, P, cell]` to choose of."""
-    rng = np.random.default_rng(seed)
-    if projection.applies(plate, plan.shared):
-        looks = Projection(plate, plan.shared)
+    looks: Looks, plan: Plan, starts: int | None, draws: int, seed: int, budget: Budget
+) -> list[np.ndarray]:
+    """For every start the points `[draw, P, cell]` to choose of."""
+    plate, rng = looks.plate, np.random.default_rng(seed)
+    if isinstance(looks, Projection):
         if not plan.shared.any():
-            return looks, [looks.without_kinetics()[None]]
+            return [looks.without_kinetics()[None]]
         ends = beginnings.from_kinetics(looks, starts or STARTS_OF_KINETICS, seed, budget)
-        return looks, [z[None] for z in ends or [looks.without_kinetics()]]
+        return [z[None] for z in ends or [looks.without_kinetics()]]
     drawn = [_drawn(plate, plan, draws, rng) for _ in range(starts or STARTS)]
     if plate.clamp == "voltage":
         ends = beginnings.from_single_cells(plate, seed, budget)[: starts or STARTS]
@@ -149,33 +162,36 @@ def _begun(
             drawn[k][:, plan.shared] = z[plan.shared, None]
             drawn[k][0] = z[:, None]
         drawn = drawn[: len(ends)] or drawn
-    return Lanes(plate), drawn
+    return drawn
 
 
-def _run(looks: Looks, plan: Plan, waiting: list[np.ndarray], log: StageLog) -> list[CohortDescent]:
+def _run(
+    looks: Looks, plan: Plan, standing: Standing, log: StageLog, kept: Checkpoint
+) -> list[CohortDescent]:
     """Every start to its end."""
-    starts = len(waiting)
+    waiting, starts = standing.waiting, len(standing.waiting) + len(standing.begun)
     width = max(1, min(starts, LANES // len(looks.sweeps)))
-    ended: list[CohortDescent] = []
-    under_way: list[CohortDescent] = []
     try:
-        while (waiting or under_way) and not log.hurried:
-            while waiting and len(under_way) < width:
+        while (waiting or standing.under_way) and not log.hurried:
+            while waiting and len(standing.under_way) < width:
                 z = _best_of(looks, plan, waiting.pop(0), width, log)
-                under_way.append(CohortDescent(plan, z))
-            _look(looks, under_way, width, log)
-            ended += [c for c in under_way if c.done]
-            under_way = [c for c in under_way if not c.done]
-            _tell([*ended, *under_way], plan, starts, log)
+                standing.under_way.append(CohortDescent(plan, z))
+            _look(looks, standing.under_way, width, log)
+            standing.ended += [c for c in standing.under_way if c.done]
+            standing.under_way = [c for c in standing.under_way if not c.done]
+            _tell(standing.begun, plan, starts, log)
+            kept.keep(standing)
+        kept.keep(standing, now=True)
     except KeyboardInterrupt:
         log.budget.interrupted = True
-    if not (ended or under_way):
+    under_way = standing.under_way
+    if not standing.begun:
         under_way = [CohortDescent(plan, waiting[0][0])]
     if unfinished := [c for c in under_way if not c.free or c.kind == "look"]:
         for c in unfinished:
             c.finish_early()
         _look(looks, unfinished, width, log)
-    descents = ended + under_way
+    descents = standing.ended + under_way
     log.conclude(np.array([np.sqrt(c.mean_square) for c in descents]))
     return descents
 

@@ -6,9 +6,9 @@ step is accepted for all of them or for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,17 @@ COARSE = 1e-2
 
 STUCK, RESCUES = 3.0, 2
 """A residual this many times the median is of another minimum; how often such cells try again."""
+
+
+class Left(NamedTuple):
+    """Where cells were before they were sent the whole way again."""
+
+    z: np.ndarray  # [P, cell]
+    value: np.ndarray  # [cell]
+
+
+_PAIRS: dict[str, Any] = {"population": pooling.Population, "left": Left}
+"""What of a start is two arrays, where there is any."""
 
 
 class Phase(NamedTuple):
@@ -75,6 +86,35 @@ class CohortDescent:
         self.ahead, self.rescues = plan.phases, RESCUES
         self.phases_done = -1
         self._enter()
+
+    # -- where it stands ---------------------------------------------------------------------------
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All that changes on the way, by name: arrays, and what JSON can hold."""
+        arrays: dict[str, np.ndarray] = {}
+        settings: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                arrays[name] = value
+            elif name in _PAIRS and value is not None:
+                arrays |= {f"{name} {k}": a for k, a in enumerate(value)}
+            elif name not in ("plan", *_PAIRS):
+                settings[name] = value
+        return arrays, settings
+
+    @classmethod
+    def restored(
+        cls, plan: Plan, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]
+    ) -> CohortDescent:
+        """The start that a `state` is of."""
+        descent = cls(plan, arrays["z"])
+        own = {name: a for name, a in arrays.items() if name[:-2] not in _PAIRS}
+        for name, kind in _PAIRS.items():
+            if f"{name} 0" in arrays:
+                own[name] = kind(arrays[f"{name} 0"], arrays[f"{name} 1"])
+        vars(descent).update(own, **settings)
+        descent.phase = Phase(*settings["phase"])
+        descent.ahead = [Phase(*phase) for phase in settings["ahead"]]
+        return descent
 
     @property
     def coupling(self) -> float:
@@ -210,7 +250,7 @@ class CohortDescent:
         if not self.rescues or not self.stuck.any() or (~self.stuck).sum() < 2:
             return
         self.rescues -= 1
-        self.left = self.z, self.value
+        self.left = Left(self.z, self.value)
         median = np.median(self.z[:, ~self.stuck], axis=1, keepdims=True)
         away = self.stuck & ~self.plan.shared[:, None]
         self.z = np.where(away, median, self.z)
@@ -221,13 +261,13 @@ class CohortDescent:
     def _rescued(self) -> None:
         """After the last phase of a rescue: cells that have gained nothing are put back."""
         if self.ahead[0].what == "fit":
-            z, value = self.left
-            self.z = np.where(self.stuck & (self.value < value), self.z, z)
+            better = self.value < self.left.value
+            self.z = np.where(self.stuck & better, self.z, self.left.z)
 
     def finish_early(self) -> None:
         """Go to the last coupling at once: only one simulation is left."""
         if self.phase.what == "rescue":
-            self.z = self.left[0]
+            self.z = self.left.z
         self.ahead, self.phase = [], Phase(self.plan.couplings[-1], "fit")
         self.kind, self.trial = "look", self.z
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from neurojax.engine import processes
 from neurojax.fit.budget import StageLog
 from neurojax.fit.optimisers.levenberg import LEVENBERG_MARQUARDT, LevenbergState
 from neurojax.fit.precision import RESOLUTION, Precision, computing
@@ -78,7 +79,7 @@ def lanes(n: int) -> int:
     A vector of 8 costs no more than a single lane, but four times as much where cells have many
     compartments: there one start is alone, two to four cost as much side by side.
     """
-    return 1 if n == 1 else max(FEWEST, min(n, LANES * jax.local_device_count()))
+    return 1 if n == 1 else max(FEWEST, min(n, LANES * len(processes.devices())))
 
 
 def descend(
