@@ -11,9 +11,10 @@ from rich.console import Console
 from sweeps import squid
 from typer.testing import CliRunner
 
+import neurojax as nj
 from neurojax import sweep
 from neurojax.cli import app, console
-from neurojax.sweep import document, tasks
+from neurojax.sweep import document, tables, tasks
 from neurojax.sweep.read import read as read_results
 from neurojax.sweep.run import manifest_of
 from neurojax.sweep.storage import Folder, SweepError
@@ -185,16 +186,16 @@ def test_an_ensemble_is_that_of_a_saved_fit(tmp_path):
     arrays = {"starts/k.g_bar": np.array([30.0, 31.0, 40.0]),
               "errors of starts": np.array([1.0, 1.02, 2.0])}  # fmt: skip
     path = save(tmp_path / "fit.h5", Results(arrays=arrays))
-    np.testing.assert_array_equal(document.ensemble(path).columns["k.g_bar"], [30.0, 31.0])
+    np.testing.assert_array_equal(tables.ensemble(path).columns["k.g_bar"], [30.0, 31.0])
     with pytest.raises(SweepError, match="no such file"):
-        document.ensemble(tmp_path / "none.h5")
+        tables.ensemble(tmp_path / "none.h5")
     arrays["errors of starts"] = np.array([np.inf, 1.0, 2.0])
     path = save(tmp_path / "fit.h5", Results(arrays=arrays))
-    np.testing.assert_array_equal(document.ensemble(path).columns["k.g_bar"], [31.0])
+    np.testing.assert_array_equal(tables.ensemble(path).columns["k.g_bar"], [31.0])
     arrays["errors of starts"][:] = np.nan
     path = save(tmp_path / "fit.h5", Results(arrays=arrays))
     with pytest.raises(SweepError, match="no start of this fit has a finite error"):
-        document.ensemble(path)
+        tables.ensemble(path)
 
 
 @pytest.mark.parametrize(
@@ -328,3 +329,33 @@ def small_results(folder):
             for k, axis in enumerate("abc"):
                 data.dims[k].attach_scale(file[axis])
     return folder
+
+
+def test_a_voltage_clamp_is_swept_and_its_good_cells_are_shown(call, tmp_path):
+    """The currents are those of `simulate`, the pair plot is of the cells asked for."""
+    text = FILE.replace("step.amplitude", "iv.command").replace('"0.25 nA"', '"40 mV"')
+    text = text.replace('"0 pA"', '"-60 mV"').replace("protocols.step", "protocols.iv")
+    text = text.replace('start = "2 ms"', 'clamp = "voltage"\nholding = "-70 mV"\nstart = "2 ms"')
+    (tmp_path / "iv.toml").write_text(text)
+    assert call("run", "iv.toml").exit_code == 0
+    found = read_results("out")
+    assert found.units["iv.i_peak"] == "pA" and found.shape == (5, 6)
+    cell = nj.replace(squid().cell, {"k.g_bar": 35.0})
+    command = nj.steps(110.0, start=2, stop=19, duration=20, dt=0.025) - 70.0
+    run = nj.simulate(cell, nj.voltage_clamp(command), 0.025, record=("i_amp",))
+    i = np.asarray(run.data["i_amp"])[79:759]
+    k = np.abs(i).argmax()
+    peaks = found.numbers("iv.i_peak")
+    assert peaks[2, 5] == pytest.approx(i[k], rel=1e-4)
+    assert found.numbers("iv.t_peak")[2, 5] == pytest.approx(0.025 * k, abs=0.03)
+    assert found.numbers("iv.i_end")[2, 5] == pytest.approx(i[-68:].mean(), rel=1e-4)
+    for name in ("pairs.svg", "pairs.html"):
+        done = call("plot", "out", name, "--pairs", "--good", f"iv.i_peak={peaks[0, 5]}:1e12")
+        assert done.exit_code == 0, done.output
+    n = int((peaks >= peaks[0, 5]).sum())
+    assert f"{n} of 30 cells are good" in (tmp_path / "pairs.svg").read_text()
+    wrong = call("plot", "out", "pairs.svg", "--pairs")
+    assert wrong.exit_code == 2 and "say what is good" in wrong.stderr
+    (tmp_path / "iv.toml").write_text(text.replace("output", 'observables = ["rate"]\noutput'))
+    wrong = call("run", "iv.toml")
+    assert wrong.exit_code == 2 and "and none of the observables" in wrong.stderr

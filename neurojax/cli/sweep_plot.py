@@ -99,6 +99,7 @@ def _page(folder: Path, found: Results, plane: Plane, names: Sequence[str]) -> s
             protocol=protocol,
             t_ms=t,
             v=v,
+            unit="pA" if sweep.protocols[protocol].of_voltage else "mV",
         )
     )
 

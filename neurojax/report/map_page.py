@@ -20,7 +20,7 @@ POINTS = 500
 """Of a trace: pairs of its lowest and highest potential in equal parts of the run."""
 
 NONE = -(2**15)
-"""A potential that is not a finite number, or no potential of a cell."""
+"""What is not a finite number, or no potential of a cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class MapData:
     """What a page shows: two axes, results `[y, x]` or `[point]`, and traces of some cells.
 
     `x` and `y` are `[x]` and `[y]` of a grid, or `[point]` of points. `traced` are the places of
-    the cells with a trace in the flat results, under a protocol, and v is `[record, cell]`, mV.
+    the cells with a trace in the flat results, under a protocol, and v is `[record, cell]`, in
+    `unit`: a potential, or the current of a voltage clamp.
     """
 
     title: str
@@ -43,11 +44,13 @@ class MapData:
     protocol: str
     t_ms: np.ndarray
     v: np.ndarray
+    unit: str = "mV"
 
 
 def map_page(data: MapData) -> str:
     """The page."""
-    envelope = _envelope(data.v)
+    scale = 0.01 if data.unit == "mV" else _finest(data.v)
+    envelope = _envelope(data.v, scale)
     told: dict[str, Any] = {
         "x": _packed(data.x),
         "y": _packed(data.y),
@@ -61,6 +64,8 @@ def map_page(data: MapData) -> str:
         "traced": data.traced.tolist(),
         "protocol": data.protocol,
         "none": NONE,
+        "unit": data.unit,
+        "scale": scale,
         "duration": float(data.t_ms[-1]),
         "points": int(envelope.shape[0]),
         "v": base64.b64encode(envelope.T.astype("<i2").tobytes()).decode(),
@@ -81,11 +86,17 @@ def _packed(array: np.ndarray) -> str:
     return base64.b64encode(np.asarray(array, "<f4").tobytes()).decode()
 
 
-def _envelope(v: np.ndarray) -> np.ndarray:
-    """v `[record, cell]` in 0.01 mV, of long runs the extremes in each part, `[point, cell]`."""
+def _finest(v: np.ndarray) -> float:
+    """The unit in which the largest of v is a whole number that a trace can hold."""
+    finite = np.abs(v[np.isfinite(v)])
+    return float(finite.max(initial=1.0)) / (-NONE - 1)
+
+
+def _envelope(v: np.ndarray, scale: float = 0.01) -> np.ndarray:
+    """v `[record, cell]` in units of `scale`, of long runs extremes of parts, `[point, cell]`."""
     if len(v) > POINTS:
         v = np.concatenate([_extremes(part) for part in np.array_split(v, POINTS // 2)])
-    v = np.round(100 * v)
+    v = np.round(v / scale)
     return np.where(np.abs(v) < -NONE, v, NONE)
 
 
@@ -126,7 +137,7 @@ text { font-size: 12px; fill: currentColor; }
 </div>
 <div id="told"><div id="cell">Click a cell to see its trace.</div>
 <svg id="trace" viewBox="0 0 600 240" preserveAspectRatio="none" role="img"
- aria-label="Membrane potential"></svg>
+ aria-label="Trace"></svg>
 <div id="range" class="faint"></div></div>
 </div>
 <script type="application/json" id="data">%DATA%</script>
@@ -213,11 +224,11 @@ function show(px, py) {
     if (far < best) { best = far; chosen = n; }
   });
   const k = d.traced[chosen], line = v.subarray(chosen * d.points, (chosen + 1) * d.points);
-  const [low, high] = extent(line.filter(n => n !== d.none)).map(n => n / 100);
+  const [low, high] = extent(line.filter(n => n !== d.none)).map(n => n * d.scale);
   const tall = Math.max(high - low, 1);
   const path = Array.from(line, (n, j) => n === d.none ? "" :
     (j && line[j - 1] !== d.none ? "L" : "M") + (600 * j / (d.points - 1)).toFixed(1) + " " +
-    (5 + 230 * (high - n / 100) / tall).toFixed(1)).join("");
+    (5 + 230 * (high - n * d.scale) / tall).toFixed(1)).join("");
   document.getElementById("trace").innerHTML = `<path d="${path}"/>`;
   const i = d.grid ? k % x.length : k, j = d.grid ? Math.floor(k / x.length) : k;
   const told = Object.keys(d.results).map(name => {
@@ -227,7 +238,7 @@ function show(px, py) {
   document.getElementById("cell").textContent =
     `${d.labels[0]} = ${short(x[i])}, ${d.labels[1]} = ${short(y[j])}; ${told.join("; ")}`;
   document.getElementById("range").textContent =
-    (low > high ? "no finite potential" : `${short(low)} to ${short(high)} mV`) +
+    (low > high ? "nothing finite" : `${short(low)} to ${short(high)} ${d.unit}`) +
     ` in ${short(d.duration)} ms of ${d.protocol}`;
   draw();
 }

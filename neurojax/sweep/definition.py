@@ -21,9 +21,11 @@ from neurojax.membrane.channel import ParamInfo, check_range
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.path_names import check_one_number, settable, substitute
 from neurojax.membrane.stochastic import numbered
+from neurojax.sweep import currents, firing
 from neurojax.sweep.axes import Dimension, Grid, Samples, Table, Trials, Values
+from neurojax.sweep.currents import Currents
 from neurojax.sweep.fingerprint import digest, digest_of
-from neurojax.sweep.firing import UNITS, Firing
+from neurojax.sweep.firing import Firing
 from neurojax.sweep.protocols import Protocol
 from neurojax.units import check_known
 
@@ -35,8 +37,8 @@ OK = "ok"
 MOST_CELLS = 2**32
 """Cells that random numbers tell apart."""
 
-FIRING = ("spikes", "rate", "behaviour")
-"""What is asked of the cells if nothing is."""
+UNITS = firing.UNITS | currents.UNITS
+"""What may be asked by name: of firing, and of the currents of a voltage clamp; their units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,10 @@ class Sweep:
     cell: one cell. protocols: by name, see `step`. axes: values by path name ("na.g_bar"), or of a
     protocol's step ("step.amplitude", pA), or of the "electrode_at" of a cable; each `[value]`, in
     the unit that is declared. samples: `Samples` or a `Table` of parameters that vary together.
-    trials: how often each cell runs, with noise of its own. observables: names of `Firing`'s
-    results, or folds by name. `at` is the compartment of a cable that observables look at. also: by
-    the name of an axis other parameters that have its value, as the free ones of a model.
+    trials: how often each cell runs, with noise of its own. observables: names of results of
+    `Firing`, and of `Currents` for protocols that are a voltage clamp, or folds by name; by default
+    those that these classes tell. `at` is the compartment of a cable that observables look at.
+    also: by the name of an axis other parameters that have its value, as the free ones of a model.
 
     Cells are numbered in C order of the dimensions: samples, then axes as given, then trials.
     Raises ValueError for what is unknown, empty, out of bounds, or said twice.
@@ -59,7 +62,7 @@ class Sweep:
     axes: Mapping[str, Any] = field(default_factory=dict)
     samples: Samples | Table | None = None
     trials: int = 1
-    observables: Sequence[str] | Mapping[str, Fold] = FIRING
+    observables: Sequence[str] | Mapping[str, Fold] | None = None
     at: int = 0
     also: Mapping[str, Sequence[str]] = field(default_factory=dict)
     name: str = "sweep"
@@ -96,10 +99,27 @@ class Sweep:
                         f"observable {OK!r}: the name of what tells which cells failed"
                     )
         else:
-            for name in self.observables:
+            for name in self.observables or ():
                 check_known(name, UNITS, "observable")
-        if not self.observables:
+            for key in self.protocols:
+                self._check_told(key)
+        if self.observables is not None and not self.observables:
             raise ValueError("a sweep that observes nothing: name an observable")
+
+    def _check_told(self, key: str) -> None:
+        """Raise ValueError for a protocol of which nothing that is asked can be told."""
+        of_voltage = self.protocols[key].of_voltage
+        if of_voltage and self.cell.state_axes:
+            raise ValueError(
+                f"protocol {key!r} clamps the potential of a cell with compartments: axial "
+                "currents are part of what it measures, and unknown. Ask for folds of your own"
+            )
+        if self.observables and not self.told(key):
+            kind, known = ("voltage", currents) if of_voltage else ("current", firing)
+            raise ValueError(
+                f"protocol {key!r} is a {kind} clamp, and none of the observables is of one: "
+                f"expected some of {', '.join(known.UNITS)}"
+            )
 
     # -- what varies ------------------------------------------------------------------------------
     def variable(self) -> dict[str, ParamInfo]:
@@ -188,13 +208,18 @@ class Sweep:
             return dict(self.observables)
         protocol = self.protocols[key]
         start, stop = protocol.judged
-        firing = Firing(
-            told=tuple(self.observables),
-            record_ms=protocol.record_ms,
-            start_ms=start,
-            stop_ms=stop,
-        )
-        return {"": At(fold=firing, place=self.at) if self.cell.state_axes else firing}
+        how = {"record_ms": protocol.record_ms, "start_ms": start, "stop_ms": stop}
+        if protocol.of_voltage:
+            return {"": Currents(told=self.told(key), **how)}
+        fires = Firing(told=self.told(key), **how)
+        return {"": At(fold=fires, place=self.at) if self.cell.state_axes else fires}
+
+    def told(self, key: str) -> tuple[str, ...]:
+        """Which of the observables a protocol tells, where they are names."""
+        own = currents if self.protocols[key].of_voltage else firing
+        if self.observables is None:
+            return own.TOLD
+        return tuple(name for name in self.observables if name in own.UNITS)
 
     # -- what it is -------------------------------------------------------------------------------
     @cached_property

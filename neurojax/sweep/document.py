@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.io.results import load
-from neurojax.membrane.channel import ParamInfo
 from neurojax.membrane.compartment import Cell
 from neurojax.membrane.stochastic import stochastic
 from neurojax.model import load_model
@@ -22,12 +18,13 @@ from neurojax.model.document import RESULTS, packaged
 from neurojax.model.free_table import by_path_names
 from neurojax.model.tables import only, table_of, text_of
 from neurojax.recording.trace import RecordingError
-from neurojax.sweep.axes import METHODS, Range, Samples, Table, as_table, check_limits
-from neurojax.sweep.definition import FIRING, Sweep
+from neurojax.sweep.axes import METHODS, Range, Samples, Table, check_limits
+from neurojax.sweep.definition import Sweep
 from neurojax.sweep.launch import check_unit
-from neurojax.sweep.protocols import CurrentStep, step
+from neurojax.sweep.protocols import Protocol, command_step, step
 from neurojax.sweep.quantities import Quantities, with_unit
 from neurojax.sweep.storage import FLOATS, PACKINGS, Manifest, SweepError
+from neurojax.sweep.tables import Known, ensemble, read_table
 from neurojax.units import check_known
 
 _TABLES = (
@@ -35,7 +32,8 @@ _TABLES = (
     "store",
 )  # fmt: skip
 _RANGE, _LIST = ("from", "to", "points", "scale"), ("values", "unit")
-_STEP = ("amplitude", "holding", "start", "stop", "duration", "dt", "every", "initial")
+_STEP = ("clamp", "amplitude", "holding", "start", "stop", "duration", "dt", "every", "initial")
+_COMMAND = ("clamp", "command", "holding", "start", "stop", "duration", "dt", "every", "initial")
 _TIMES = ("start", "stop", "duration")
 
 
@@ -179,25 +177,33 @@ def _protocols(document: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
-def _step(key: str, table: Mapping[str, Any], quantities: Quantities) -> CurrentStep:
+def _step(key: str, table: Mapping[str, Any], quantities: Quantities) -> Protocol:
+    """A step of current, or with clamp = "voltage" of the potential."""
     place = f"[protocols.{key}]"
-    only(table, _STEP, f"{place}: ", "key")
+    clamp = text_of(table, "clamp", "current")
+    check_known(clamp, ("current", "voltage"), "clamp", f"{place}: ")
+    of_voltage = clamp == "voltage"
+    only(table, _COMMAND if of_voltage else _STEP, f"{place}: ", "key")
     for name in _TIMES:
         if name not in table:
             raise ValueError(f'{place}: {name} is missing, as {name} = "100 ms"')
-    times = {k: with_unit(table[k], "ms", f"{place} {k}") for k in _TIMES}
-    more: dict[str, Any] = {}
-    for name in ("amplitude", "holding"):
-        if name in table:
-            more[f"{name}_pA"] = quantities.current(table[name], f"{place} {name}")
-    if "dt" in table:
-        more["dt"] = with_unit(table["dt"], "ms", f"{place} dt")
+    given = {k: with_unit(table[k], "ms", f"{place} {k}") for k in (*_TIMES, "dt") if k in table}
+    more: dict[str, Any] = {"every": _whole(table, "every", 1 if of_voltage else 4)}
     if "initial" in table:
         more["initial"] = with_unit(table["initial"], "mV", f"{place} initial")
     try:
-        return step(**times, every=_whole(table, "every", 4), **more)
+        if of_voltage:
+            for name in ("command", "holding"):
+                if name in table:
+                    more[f"{name}_mV"] = with_unit(table[name], "mV", f"{place} {name}")
+            return command_step(**given, **more)
+        for name in ("amplitude", "holding"):
+            if name in table:
+                more[f"{name}_pA"] = quantities.current(table[name], f"{place} {name}")
+        return step(**given, **more)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        told = str(error)
+        raise ValueError(told if told.startswith(place) else f"{place}: {told}") from None
 
 
 def _with_noise(cell: Cell, table: Mapping[str, Any]) -> Cell:
@@ -215,8 +221,10 @@ def _with_noise(cell: Cell, table: Mapping[str, Any]) -> Cell:
     return stochastic(cell, seed=_whole(table, "seed", 0, "[noise] ", least=0), **given)
 
 
-def _observables(document: Mapping[str, Any]) -> list[str]:
-    names = document.get("observables", list(FIRING))
+def _observables(document: Mapping[str, Any]) -> list[str] | None:
+    names = document.get("observables")
+    if names is None:
+        return None
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise ValueError(f'observables = {names!r}: expected a list as ["rate", "behaviour"]')
     return names
@@ -235,10 +243,6 @@ def _store(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # -- axes ------------------------------------------------------------------------------------------
-Known = Mapping[str, ParamInfo]
-"""What may be an axis, by name."""
-
-
 def _axes(table: Mapping[str, Any], known: Known, quantities: Quantities) -> dict[str, np.ndarray]:
     return {
         name: _axis(name, entry, known, quantities)
@@ -322,77 +326,3 @@ def _samples(
     method = text_of(table, "method", "sobol")
     check_known(method, METHODS, "method", "[samples]: ")
     return Samples(ranges, _whole(table, "points", 1, "[samples] "), method, seed), set()
-
-
-_COLUMN = re.compile(r"\s*(?P<name>[^()\[\]]+?)\s*(?:[(\[]\s*(?P<unit>[^()\[\]]*?)\s*[)\]])?\s*$")
-
-
-def read_table(path: Path, known: Known, quantities: Quantities) -> Table:
-    """Rows of parameters from a CSV file, with a header as `na.g_bar (mS/cm2), celsius (degC)`.
-
-    Raises SweepError for a missing unit, a column that is there twice, a row of another length, or
-    what is no number, and ValueError for an unknown name or a wrong unit.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SweepError(f"{path}: cannot be read: {error}") from None
-    if len(rows) < 2:
-        raise SweepError(f"{path}: expected a header and a row for each cell")
-    (_, header), *rows = rows
-    for line, row in rows:
-        if len(row) != len(header):
-            raise SweepError(
-                f"{path}, line {line} has {len(row)} values, expected {len(header)} as in the "
-                "header, with commas between them and points in decimal numbers"
-            )
-    columns: dict[str, np.ndarray] = {}
-    for k, head in enumerate(header):
-        name, scale = _column(head, f"{path}, column {k + 1}", known, quantities)
-        if name in columns:
-            raise SweepError(f"{path}: column {name!r} is there twice")
-        values = [_number(row[k], f"{path}, line {line}, column {name!r}") for line, row in rows]
-        columns[name] = scale * np.array(values)
-    return as_table(columns)
-
-
-def _column(head: str, place: str, known: Known, quantities: Quantities) -> tuple[str, float]:
-    """The parameter of a column, and how much in its declared unit one of the column's unit is."""
-    match = _COLUMN.match(head)
-    name, own = (match["name"], match["unit"]) if match else (head, None)
-    check_known(name, known, "parameter", f"{place}: ")
-    unit = known[name].unit
-    if own:
-        return name, quantities.value(f"1 {own}", name, unit, f"{place}, {name}")
-    if unit != "1":
-        raise SweepError(f"{place}, {name!r}, has no unit: write {name} ({unit})")
-    return name, 1.0
-
-
-def _number(text: str, place: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SweepError(f"{place}: {text!r} is no number") from None
-
-
-def ensemble(path: str | Path, within: float = 0.05) -> Table:
-    """The parameter sets of a saved fit whose error is within a part of the best.
-
-    Raises SweepError for a file that holds no fit with several starts.
-    """
-    try:
-        arrays = load(path).arrays
-    except RecordingError as error:
-        raise SweepError(str(error)) from None
-    starts = {k.removeprefix("starts/"): a for k, a in arrays.items() if k.startswith("starts/")}
-    errors = arrays.get("errors of starts")
-    if not starts or errors is None or not np.size(errors):
-        raise SweepError(f"{path}: holds no ensemble: expected a fit with several starts")
-    finite = np.isfinite(errors)
-    if not finite.any():
-        raise SweepError(f"{path}: no start of this fit has a finite error")
-    good = errors <= np.min(errors[finite]) * (1 + within)
-    return as_table({k: np.asarray(a, float)[good] for k, a in starts.items()})

@@ -16,6 +16,9 @@ from neurojax.recording.spike import Course, begin_level, course, crossed, follo
 BEHAVIOURS = ("silent", "phasic", "tonic", "adapting", "bursting", "depolarisation block")
 """The classes of firing, in the order of their numbers."""
 
+TOLD = ("spikes", "rate", "behaviour")
+"""What is asked of the cells if nothing is."""
+
 _LONG = 1e9  # ms
 
 
@@ -76,7 +79,7 @@ class Firing(Fold):
 
     counts: ClassVar[bool] = True
 
-    told: tuple[str, ...] = static(("spikes", "rate", "behaviour"))
+    told: tuple[str, ...] = static(TOLD)
     record_ms: Leaf = 0.1
     start_ms: Leaf = 0.0
     stop_ms: Leaf = _LONG

@@ -16,8 +16,8 @@ import numpy as np
 
 from neurojax.io.files import write_whole
 from neurojax.sweep.axes import Grid
-from neurojax.sweep.definition import Sweep
-from neurojax.sweep.firing import BEHAVIOURS, UNITS
+from neurojax.sweep.definition import UNITS, Sweep
+from neurojax.sweep.firing import BEHAVIOURS
 from neurojax.sweep.storage import (
     FORMAT,
     MISSING,

@@ -1,4 +1,7 @@
-"""What a sweep does to its cells: a step of current whose size may be an axis, or any electrode."""
+"""What a sweep does to its cells: a step of current or of a command, or any electrode.
+
+The size of a step may be an axis.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,24 @@ from neurojax.membrane.axes import arrays
 from neurojax.membrane.cable import Cable
 from neurojax.membrane.channel import ParamInfo
 from neurojax.membrane.compartment import Cell
-from neurojax.membrane.electrode import Electrode, PointCurrent, n_steps, steps
+from neurojax.membrane.electrode import (
+    Electrode,
+    PointCurrent,
+    Scaled,
+    is_ideal_clamp,
+    n_steps,
+    steps,
+    voltage_clamp,
+)
 from neurojax.units import PA
 
-AMPLITUDE, HOLDING = "amplitude", "holding"
+AMPLITUDE, HOLDING, COMMAND = "amplitude", "holding", "command"
 
 CURRENT = ParamInfo(0.0, "pA", -1e9, 1e9, "linear")
 """What the amplitude of a step may be."""
+
+POTENTIAL = ParamInfo(0.0, "mV", -300.0, 300.0, "linear")
+"""What the command of a voltage clamp may be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +68,11 @@ class Protocol:
                 "the electrode of a sweep is that of one cell: what differs from cell to cell is "
                 "an axis of the sweep"
             )
+
+    @property
+    def of_voltage(self) -> bool:
+        """Whether it imposes the potential, so that currents are what is observed."""
+        return is_ideal_clamp(self.electrode)
 
     @property
     def steps(self) -> int:
@@ -148,4 +167,63 @@ def step(
         window=(start, stop),
         amplitude=amplitude_pA,
         holding=holding_pA,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CommandStep(Protocol):
+    """A step of an ideal voltage clamp, see `command_step`. Both potentials (mV) may be axes."""
+
+    command: float = 0.0
+    holding: float = -80.0
+
+    def axes(self) -> dict[str, ParamInfo]:
+        return {COMMAND: POTENTIAL, HOLDING: POTENTIAL}
+
+    def at(self, values: Mapping[str, np.ndarray], cell: Cell) -> Electrode:
+        given = {COMMAND: self.command, HOLDING: self.holding} | dict(values)
+        own = self.electrode.v_cmd
+        assert isinstance(own, Scaled) and self.electrode.before is not None
+        held = np.asarray(given[HOLDING], float)
+        height: Any = np.asarray(given[COMMAND], float) - held
+        command = replace(own, amplitude=height, holding=held)
+        before = replace(self.electrode.before, v=held)
+        return self.electrode._replace(v_cmd=command, before=before)
+
+
+def command_step(
+    command_mV: float = 0.0,
+    *,
+    holding_mV: float = -80.0,
+    start: float,
+    stop: float,
+    duration: float,
+    dt: float = 0.025,
+    every: int = 1,
+    initial: float | None = None,
+) -> CommandStep:
+    """A step of the potential from start to stop of a run, ms, from a holding potential.
+
+    The clamp is ideal; what it measures is told by the observables of `Currents`. `CommandStep`
+    says what may be an axis: "iv.command" of a protocol of the name "iv". Records are of every
+    step of time, as peaks are short. Raises ValueError when the step is not in the run.
+    """
+    if not (np.isfinite(dt) and dt > 0):
+        raise ValueError(f"dt = {dt!r}: expected a positive time step in ms")
+    if not start < stop:
+        raise ValueError(f"the step lasts from {start:g} to {stop:g} ms: expected start < stop")
+    if not start > 0:
+        raise ValueError(
+            f"the step begins at {start:g} ms: expected some time at holding before it"
+        )
+    on: Any = steps(1.0, start=start, stop=stop, duration=duration, dt=dt).astype(np.float32)
+    height = float(command_mV) - float(holding_mV)
+    return CommandStep(
+        voltage_clamp(on, amplitude=height, holding=float(holding_mV)),
+        dt=dt,
+        every=every,
+        initial=initial,
+        window=(start, stop),
+        command=command_mV,
+        holding=holding_mV,
     )

@@ -84,6 +84,12 @@ class Results:
             own = [name for name, data in every.items() if data.ndim == len(self.shape)]
         return [name for name in own if not name.endswith(f".{OK}")]
 
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The values of each axis that varies in every cell, in C order, `[cell]`, by label."""
+        rows = np.unravel_index(np.arange(int(np.prod(self.shape))), self.shape)
+        varying = [a for a in self.axes.values() if len(a.values) > 1]
+        return {axis.label: axis.values[rows[axis.dimension]] for axis in varying}
+
     def _check(self, name: str) -> None:
         try:
             check_known(name, self.units, "result", f"{self.path}: ")

@@ -174,11 +174,32 @@ def plot(
     lines: Annotated[
         bool, typer.Option("--lines", help="Lines over x, one for each y, as f-I curves.")
     ] = False,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Each parameter against each other, of --good cells.")
+    ] = False,
+    good: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --pairs: what a good cell has, as 'step.rate=40:60 Hz' or "
+            "step.behaviour=tonic. Repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Draw a map of a result in two parameters; as .html, a click shows the trace of a cell."""
+    """Draw a map of a result in two parameters; as .html, a click shows the trace of a cell.
+
+    With --pairs FOLDER may be the file of a fit, too: of its starts those near the best are good.
+    """
+    from neurojax.cli.sweep_pairs import draw_pairs
     from neurojax.cli.sweep_plot import draw
 
-    draw(folder, output, of=of, x=x, y=y, at=at or [], lines=lines)
+    if pairs:
+        if of or x or y or at or lines:
+            raise ValueError("--pairs shows all parameters: give it --good, and no other option")
+        draw_pairs(folder, output, good or [])
+    elif good:
+        raise ValueError("--good chooses the cells of --pairs: give both")
+    else:
+        draw(folder, output, of=of, x=x, y=y, at=at or [], lines=lines)
     console.out.print(f"drawn: {output}", soft_wrap=True)
 
 
