@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.engine.folds import Carry, Fold
-from neurojax.engine.observables import amplifier_current
 from neurojax.membrane.channel import Leaf, pytree, static
 from neurojax.membrane.compartment import Cell, State
+from neurojax.membrane.observables import amplifier_current
 from neurojax.membrane.sums import zero_sum
 
 _LONG = 1e9  # ms
