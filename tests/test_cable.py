@@ -560,7 +560,7 @@ def test_only_one_number_for_each_cell_can_be_differentiated_in():
         ({"a": nj.Section(10.0, 1.0), "b": nj.Section(10.0, 1.0)}, "'b' hangs on none"),
         ({"a": nj.Section(10.0, 1.0), "b": nj.Section(10.0, 1.0, on="c")}, "'c'"),
         ({"a": nj.Section(10.0, 1.0, 2), "b": nj.Section(10.0, 1.0, on="a", at=0.5)}, "centre"),
-        ({"a": nj.Section(10.0, 1.0), "b": nj.Section(10.0, 1.0, on="a", at=0.7)}, "0.7"),
+        ({"a": nj.Section(10.0, 1.0), "b": nj.Section(10.0, 1.0, on="a", at=1.7)}, "1.7: expected"),
         ({"a": nj.Section(10.0, 1.0, 0)}, "0 compartments"),
         ({"a": nj.Section(10.0, [1.0, 2.0], 3)}, "3 compartments, 2 diameters"),
     ],

@@ -45,6 +45,7 @@ def crossed(v):
 
 
 def draw(t, r, ions, part, path):
+    """The figure: the potential's course, the two forces on potassium, how few ions crossed."""
     figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     course, forces, few = figure.subplots(1, 3)
     v, E = r["v"][:, SHOWN], r["E_k"][:, SHOWN]

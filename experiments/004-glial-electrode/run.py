@@ -22,6 +22,7 @@ BLUE, SKY, ORANGE, GREY = "#1b3a6b", "#2f7fb8", "#e07b39", "#9a9a9a"
 
 
 def glia(ratio_na, k_o=SOLUTIONS[0]):
+    """Glial cells, for each permeability to sodium relative to potassium; `k_o` in mM."""
     ions = {
         "k": nj.Ion(inside=INSIDE, outside=k_o),
         "na": nj.Ion(inside=10.0, outside=SALT - k_o),
@@ -47,6 +48,7 @@ def bathed():
 
 
 def draw(course, curve, measured, path):
+    """The figure: two solutions exchanged, and the potential against potassium outside."""
     figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 2.2], width_ratios=[1, 1.05])
     bath, potential = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])

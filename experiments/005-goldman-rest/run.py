@@ -71,6 +71,7 @@ def goldman(ratios, chloride=0.0):
 
 
 def draw_course(axes, t, r):
+    """Potentials that start apart and meet at one rest between E_K and E_Na."""
     for k in range(STARTS.size):
         v = np.r_[STARTS[k], r["v"][:, k]]
         axes.plot(np.r_[0, t], v, color=BLUE, alpha=1 if STARTS[k] == -89 else 0.55)
@@ -111,6 +112,7 @@ def draw_forces(axes, forces, currents):
 
 
 def draw_ratios(axes, found):
+    """The rest against the ratio of permeabilities, simulated and by Goldman's equation."""
     fine = np.geomspace(0.01, 1000.0, 301)
     axes.semilogx(fine, goldman(fine), color=BLUE, label="K and Na")
     label = f"and Cl, P$_{{Cl}}$ = {CHLORIDE} P$_K$"

@@ -74,6 +74,7 @@ def atp(whole, i):
 
 
 def draw(t, r, first, cost, path):
+    """The figure: the potential, the concentrations and the cost in ATP, the pump stopped."""
     figure = matplotlib.figure.Figure(figsize=(13.5, 5))
     potential, inside, price = figure.subplots(1, 3, width_ratios=[1.2, 1, 1])
     potential.plot(t, r["E_k"], color=SKY, lw=1.4, ls="--")

@@ -41,6 +41,7 @@ def orders():
 
 
 def draw_budget(axes, dehydration, bound):
+    """What each ion pays to leave its water, what the filter gives back, and the sum."""
     x = np.arange(3)
     for shift, ion, name in ((-0.2, "k", "potassium"), (0.2, "na", "sodium")):
         values = np.array([dehydration[ion], bound[ion], dehydration[ion] + bound[ion]])
@@ -58,6 +59,7 @@ def draw_budget(axes, dehydration, bound):
 
 
 def draw_ratio(axes, ratios, chosen):
+    """The ratio of permeabilities against how far the oxygens of the filter give way."""
     axes.semilogy(GIVES, ratios, color=BLUE)
     axes.axhline(1e-3, color="0.6", lw=1, ls=":")
     axes.text(0.005, 1.6e-3, "measured: less than 1 : 1000", color="0.4")

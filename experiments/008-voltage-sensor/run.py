@@ -53,6 +53,7 @@ def half(v, y):
 
 
 def draw_currents(current, opening, t, r):
+    """Gating currents of steps to several potentials, and the open probability."""
     for colour, v in zip(COLOURS, SHOWN, strict=True):
         k = int(np.flatnonzero(v == TESTS)[0])
         label = f"{v:+.0f} mV".replace("-", "\N{MINUS SIGN}") if v else "0 mV"
@@ -85,6 +86,7 @@ def draw_early(axes, t, r, k):
 
 
 def draw_curves(axes, moved, opened, fit, halves):
+    """Charge and conductance against the potential, each as a part of its largest."""
     v = np.linspace(HOLDING, 40.0, 281)
     q, p = steady(v)
     largest_q, largest_p = q[-1], p[-1]

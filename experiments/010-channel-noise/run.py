@@ -32,6 +32,7 @@ def patches(trials):
 
 
 def draw(t, v, rates, error, path):
+    """The figure: patches of several areas without a stimulus, and their rates of spikes."""
     figure = matplotlib.figure.Figure(figsize=(13.5, 5.6))
     left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
     traces = left.subplots(len(SHOWN), 1, sharex=True, sharey=True)

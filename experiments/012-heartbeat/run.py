@@ -68,6 +68,7 @@ def own_rise(t, v):
 
 
 def draw_sinus(course, currents, t, r, cycles):
+    """Sinus node cells with different funny currents, and the currents between beats."""
     colours = (BLUE, ORANGE, SKY)
     for k, (name, colour) in enumerate(zip(HEARTS, colours, strict=True)):
         label = f"{name}: {60000 / cycles[k]:.0f} per minute"
@@ -87,6 +88,7 @@ def draw_sinus(course, currents, t, r, cycles):
 
 
 def draw_ventricle(course, refractory, t, v, apd90, rise, absolute):
+    """A second shock at several intervals, and when it makes an action potential again."""
     for interval, colour in zip(SHOWN, (GREY, SKY, ORANGE, "#7a5195"), strict=True):
         k = int(np.flatnonzero(interval == INTERVALS)[0])
         course.plot(t, v[:, 0, k], color=colour, lw=1.3, label=f"and at {interval:g} ms")

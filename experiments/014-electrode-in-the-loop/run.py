@@ -62,6 +62,7 @@ def main(folder=Path(__file__).parent):
 
 
 def draw(found, sweeps, path):
+    """The figure: the steps, and what is fitted from them with and without the electrode."""
     figure = matplotlib.figure.Figure((13.5, 5.4))
     grid = figure.add_gridspec(2, 3, height_ratios=(1, 3))
     command, data = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
