@@ -1,5 +1,6 @@
 """Cortical cells against NEURON's runs of the published model, and against scipy."""
 
+import dataclasses
 import os
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from neurojax.channels import (
     CortexNaS,
     CrabKa,
     HergKr,
+    InterneuronKd,
 )
 
 RECORDINGS = Path(
@@ -166,35 +168,66 @@ def test_herg_gates_are_the_paper_s(x64):
     np.testing.assert_allclose(gating["r"].rate, k3 + k4, rtol=1e-12)
 
 
-def test_spike_times_of_scipy(x64):
-    # The same equations written again, to a tolerance at which nothing of the method is left.
-    cell, current, _ = RS
-    area = float(cell.area)
+def spikes_of_scipy(cell, current, g, start, stop, only=0):
+    """Spike times of a cell from `start`, ms, on under a current: no method is left in them.
+
+    `g` has the conductances of the cell by name; the equations are written again, in `textbook`.
+    Ends at the spike number `only`, if that is not 0.
+    """
+    gates = "mhn" + "p" * ("m" in g) + "ab" * ("d" in g)
+
+    def curves(v):
+        curves = textbook(np.float64(v))
+        delayed = {"a": (1 / (1 + np.exp(-(v + 50) / 20)), 2.0)}
+        delayed["b"] = 1 / (1 + np.exp((v + 70) / 6)), 150.0
+        return curves | (delayed if "d" in g else {})
 
     def slope(t, y, i):
-        v, x = y[0], dict(zip("mhnp", y[1:], strict=True))
-        gates = textbook(np.float64(v))
-        ionic = (
-            0.1 * (v + 70)
-            + 50 * x["m"] ** 3 * x["h"] * (v - 50)
-            + 5 * x["n"] ** 4 * (v + 100)
-            + 0.07 * x["p"] * (v + 100)
-        )
-        return [i / area - ionic, *((gates[k][0] - x[k]) / gates[k][1] for k in "mhnp")]
+        v, x = y[0], dict(zip(gates, y[1:], strict=True))
+        ionic = g["leak"] * (v + 70) + g["na"] * x["m"] ** 3 * x["h"] * (v - 50)
+        ionic += g["k"] * x["n"] ** 4 * (v + 100)
+        if "m" in g:
+            ionic += g["m"] * x["p"] * (v + 100)
+        if "d" in g:
+            ionic += g["d"] * x["a"] ** 3 * x["b"] * (v + 90)
+        now = curves(v)
+        return [i / float(cell.area) - ionic, *((now[k][0] - x[k]) / now[k][1] for k in gates)]
 
     def upward(t, y, i):
         return y[0]
 
     upward.direction = 1
+    upward.terminal = only
     tight = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-10}
-    y = [-70.0, *(textbook(np.float64(-70.0))[k][0] for k in "mhnp")]
-    before = solve_ivp(slope, (0, 300), y, args=(0.0,), **tight)
-    during = solve_ivp(slope, (300, 700), before.y[:, -1], args=(current,), events=upward, **tight)
-    exact = during.t_events[0]
+    y = [-70.0, *(curves(-70.0)[k][0] for k in gates)]
+    rest = solve_ivp(slope, (0, start), y, args=(0.0,), **tight).y[:, -1]
+    run = solve_ivp(slope, (start, stop), rest, args=(current,), events=upward, **tight)
+    return run.t_events[0]
+
+
+def test_spike_times_of_scipy(x64):
+    cell, current, _ = RS
+    exact = spikes_of_scipy(cell, current, {"leak": 0.1, "na": 50, "k": 5, "m": 0.07}, 300.0, 700.0)
     coarse, fine = (run(RS, dt)[1] for dt in (0.01, 0.005))
     np.testing.assert_allclose(fine, exact, atol=0.03)
     order = np.log2(np.abs(coarse - exact).max() / np.abs(fine - exact).max())
     assert order > 1.9, order
+
+
+def test_the_d_current_delays_the_first_spike_the_more_the_weaker_the_stimulus(x64):
+    currents = np.array([0.42e-3, 0.5e-3, 0.7e-3])  # uA; rheobase is 0.39e-3 without it
+    d = InterneuronKd(g_bar=np.repeat([0.0, 1.0], 3))
+    delayed = dataclasses.replace(cell(67, 0.15, -70.0, 50.0, 10.0, d=d), default_q10=1.0)
+    i = nj.steps(np.tile(currents, 2), start=100.0, stop=900.0, duration=900.0, dt=0.025)
+    v = np.asarray(nj.simulate(delayed, nj.current_clamp(i), 0.025, initial=-70.0).v)
+    k = np.argmax(v >= 0, axis=0)
+    late = 0.025 * (k + 1 - v[k, range(6)] / (v[k, range(6)] - v[k - 1, range(6)])) - 100
+    without, late = late.reshape(2, 3)
+    g = {"leak": 0.15, "na": 50, "k": 10, "d": 1.0}
+    exact = [spikes_of_scipy(delayed, x, g, 100.0, 900.0, 1)[0] - 100 for x in currents[1:]]
+    np.testing.assert_allclose(late[1:], exact, rtol=1e-3)
+    assert (late > 6 * without).all()
+    assert (np.diff(late) < -150).all()
 
 
 def test_adaptation():

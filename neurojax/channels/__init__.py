@@ -43,6 +43,7 @@ from neurojax.channels.human_ventricle import HumanVentricleNaKPump as HumanVent
 from neurojax.channels.human_ventricle import HumanVentricleTo as HumanVentricleTo
 from neurojax.channels.human_ventricle_calcium import HumanVentricleCalcium as HumanVentricleCalcium
 from neurojax.channels.interneuron import InterneuronK as InterneuronK
+from neurojax.channels.interneuron import InterneuronKd as InterneuronKd
 from neurojax.channels.interneuron import InterneuronLeak as InterneuronLeak
 from neurojax.channels.interneuron import InterneuronNa as InterneuronNa
 from neurojax.channels.leaks import GoldmanLeak as GoldmanLeak

@@ -1,11 +1,11 @@
-"""Channels of hippocampal interneurons."""
+"""Channels of interneurons of the hippocampus and of the cortex."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
 from neurojax.membrane.channel import Channel, Leaf, param, pytree
-from neurojax.membrane.rates import exp_linear, from_rates, sigmoid
+from neurojax.membrane.rates import exp_linear, from_rates, from_tau, sigmoid
 
 
 @pytree
@@ -50,6 +50,30 @@ class InterneuronK(Channel):
         alpha = 0.1 * exp_linear((v + 34) / 10)
         beta = 0.125 * jnp.exp(-(v + 44) / 80)
         return {"n": from_rates(alpha, beta).faster(self.phi)}
+
+
+@pytree
+class InterneuronKd(Channel):
+    """D-type potassium channel (Kv1) of fast-spiking cells: i = g_bar a^3 b (v - E_rev).
+
+    It opens below the threshold and inactivates slowly, so that the first spike is late: the nearer
+    the current to rheobase, the later. `tau` is the time constant of b.
+
+    Source: Golomb et al. 2007, PLoS Comput Biol 3:e156, doi:10.1371/journal.pcbi.0030156.
+    """
+
+    g_bar: Leaf = param(0.39, "mS/cm2", 0.0, 50.0)
+    E_rev: Leaf = param(-90.0, "mV", -120.0, -60.0)
+    tau: Leaf = param(150.0, "ms", 10.0, 5000.0)
+    powers = {"a": 3, "b": 1}
+    carries = {"k": 1.0}
+
+    def gating(self, v):
+        one = jnp.ones_like(v)
+        return {
+            "a": from_tau(sigmoid((v + 50) / 20), 2 * one),
+            "b": from_tau(sigmoid(-(v + 70) / 6), self.tau * one),
+        }
 
 
 @pytree

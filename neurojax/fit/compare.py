@@ -29,7 +29,7 @@ from neurojax.model.space import Space
 from neurojax.recording.trace import Trace
 
 _FIRST = 0.5  # of the time, in which all models are in the race
-_COMPILING = 0.25  # of the time: after that no other model joins it
+_COMPILING = 0.5  # of the time: after that no other model joins it
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def compare(
 
     First all are fitted for an equal part of half of the time, then the worse half of them is given
     up and the others share what is left, round after round, until two have been compared at the
-    end. No model joins whose programs are not compiled in a quarter of the time. Those with the
+    end. No model joins whose programs are not compiled in half of the time. Those with the
     least error on the sweeps held out go on and come first (or, where there are none, on those
     fitted). Go on with the best by `resume`.
 
