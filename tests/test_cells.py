@@ -22,8 +22,8 @@ CABLES = {"cortex_mainen_sejnowski_two"}  # what they do is in test_fit_cable
 of_one_compartment = pytest.mark.parametrize("name", sorted({*cells.__all__} - CABLES))
 
 # How far from rest in 20 ms, mV. Rest is with calcium at its initial value, which a T channel's
-# window current raises; and a pacemaker does not stay.
-DRIFT = {"sinus_fabbri": 5.0, "thalamus_relay": 0.2}
+# window current raises; and pacemakers do not stay.
+DRIFT = {"sinus_fabbri": 5.0, "stomatogastric_pacemaker": 50.0, "thalamus_relay": 0.2}
 
 
 def make(name, **parameters) -> nj.Cell:
@@ -110,6 +110,9 @@ IB = ms("""617.72373 624.63227 631.10291 637.78997 644.91609 652.68368 661.44247
            1156.51689 1486.51949 1806.88721 2120.75559 2432.26893""")
 WB = ms("""8.91113 18.77035 28.59581 38.4204 48.24496 58.06952 67.89408 77.71864 87.5432
            97.36776""")
+PACEMAKER = ms("""202.29157 218.71770 236.92904 257.29605 280.59289 307.63907 339.11881 374.92580
+           413.37579 452.88860 493.59783 535.99491 580.28948 626.66933 675.53461 727.60845
+           785.07740 1718.27383 1733.71561 1750.98063 1770.25927 1792.33363""")
 RUNS = {
     "cortex_lts": Run(
         -84.0, 400.0, 800.0, {0.15e-3: (4, ms("431.41948 445.19082 517.3257 720.62697"))}
@@ -128,6 +131,8 @@ RUNS = {
         },
         dt=0.005,
     ),
+    # Without a current, through one burst and into the next.
+    "stomatogastric_pacemaker": Run(-60.0, 0.0, 1800.0, {0.0: (22, PACEMAKER)}, dt=0.005),
     "crab_connor_stevens": Run(
         *(None, 0.0, 500.0),
         {

@@ -104,6 +104,14 @@ from neurojax.channels.squid import SquidK as SquidK
 from neurojax.channels.squid import SquidLeak as SquidLeak
 from neurojax.channels.squid import SquidNa as SquidNa
 from neurojax.channels.standard import StandardForm as StandardForm
+from neurojax.channels.stomatogastric import StomatogastricCaS as StomatogastricCaS
+from neurojax.channels.stomatogastric import StomatogastricCaT as StomatogastricCaT
+from neurojax.channels.stomatogastric import StomatogastricH as StomatogastricH
+from neurojax.channels.stomatogastric import StomatogastricKa as StomatogastricKa
+from neurojax.channels.stomatogastric import StomatogastricKca as StomatogastricKca
+from neurojax.channels.stomatogastric import StomatogastricKd as StomatogastricKd
+from neurojax.channels.stomatogastric import StomatogastricLeak as StomatogastricLeak
+from neurojax.channels.stomatogastric import StomatogastricNa as StomatogastricNa
 from neurojax.channels.synapse import EndplateAch as EndplateAch
 from neurojax.channels.synapse import HippocampusAmpa as HippocampusAmpa
 from neurojax.channels.synapse import SynapseAmpa as SynapseAmpa

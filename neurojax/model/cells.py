@@ -29,6 +29,7 @@ __all__ = [
     "rod",
     "sinus_fabbri",
     "squid_axon",
+    "stomatogastric_pacemaker",
     "thalamus_relay",
     "touch_receptor",
     "ventricle_luo_rudy",
@@ -143,6 +144,17 @@ def crab_connor_stevens() -> Cell:
     form of Dayan & Abbott 2001, chapter 6.
     """
     return load_model("crab_connor_stevens").cell
+
+
+def stomatogastric_pacemaker() -> Cell:
+    """The pacemaker (AB/PD) of the pyloric rhythm of crabs and lobsters: bursts without a current.
+
+    Source: Prinz, Billimoria & Marder 2003, J Neurophysiol 90:3998, doi:10.1152/jn.00641.2003;
+    conductances of AB/PD 1 of Prinz, Bucher & Marder 2004, Nat Neurosci 7:1345,
+    doi:10.1038/nn1352.
+    Deviates: calcium reverses at the Nernst potential of 11 degC, at which such cells are recorded.
+    """
+    return load_model("stomatogastric_pacemaker").cell
 
 
 def barnacle_morris_lecar() -> Cell:
