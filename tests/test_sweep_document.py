@@ -69,7 +69,7 @@ def test_a_sweep_file_is_the_sweep(tmp_path):
         (('"20 mS/cm2"', "20"), 'from = 20 has no unit: write "20 mS/cm2"'),
         (('"20 mS/cm2"', '"20 mV"'), "'mV' is a unit of voltage"),
         (('"20 mS/cm2"', '"60 mS/cm2"'), "goes from 60 to 50: expected the smaller one first"),
-        (('to = "50 mS/cm2"', 'to = "5e9 mS/cm2"'), "axis 'k.g_bar' = 1.25e+09 mS/cm2 is outside"),
+        (('to = "50 mS/cm2"', 'to = "5e9 mS/cm2"'), "axis 'k.g_bar' = 5e+09 mS/cm2 is outside"),
         (("points = 5", "points = 1"), "points = 1: expected a whole number, 2 or more"),
         ((", points = 5", ""), "points is missing"),
         (("points = 5", "points = 5, scale = 'lag'"), "no scale 'lag'; did you mean 'log'?"),
@@ -101,8 +101,8 @@ def test_a_sweep_file_is_the_sweep(tmp_path):
         (("[store]", "[samples]\npoints = 8\n[store]"), "samples of no parameter"),
         (("[store]", "[samples]\npoints = 8\nseed = -1\n[store]"), "seed = -1: expected a whole"),
         (("[store]", "[samples]\nmethod = 'latin'\n[store]"), "[samples]: points is missing"),
-        (("[store]", "[samples]\npoints = 8\nranges.k.g_bar = {from = '1 S/cm2', to = '2 S/cm2'}\n"
-          "[store]"), "'k.g_bar' is there twice: in the axes and the samples"),
+        (("[store]", "[samples]\npoints = 8\nranges.k.g_bar = "
+          "{from = '1 mS/cm2', to = '2 mS/cm2'}\n[store]"), "'k.g_bar' is there twice: in"),
         (("[store]", "[samples]\npoints = 8\nranges.leak.g_bar = {from = '0 S/cm2', to = "
           "'1 mS/cm2', scale = 'log'}\n[store]"), "begins at 0 on a log scale: begin above 0"),
         (("[store]", "[samples]\nfit = 'a.h5'\nwithin = -1\n[store]"), "within = -1: expected"),
@@ -113,6 +113,17 @@ def test_a_sweep_file_is_the_sweep(tmp_path):
         (("[protocols.step]", "[protocols]"), "[protocols] start: expected a table"),
         (("[protocols.step]", "[protocols.'a.b']"), "a name has letters, digits, - and _ only"),
         (('duration = "20 ms"', 'duration = "20 ms"\nevery = 801'), "expected 1 to 800 steps"),
+        (('duration = "20 ms"', "duration = 20 ms"), 'with its unit stands in quotes: "20 ms"'),
+        (('duration = "20 ms"', 'duration = "20 ms"\ndt = "5 s"'), "shorter than the run"),
+        (('stop = "19 ms"', 'stop = "29 ms"'), "expected 0 <= start <= stop <= duration"),
+        (("k.g_bar", "kv.g_bar"), "no parameter 'kv.g_bar'; did you mean 'k.g_bar'?"),
+        (("step.amplitude", "stim.amplitude"), "did you mean 'step.amplitude'?"),
+        (('step.amplitude = { from = "0 pA", to = "0.25 nA", points = 6 }', ""),
+         'amplitude is missing: write amplitude = "100 pA"'),
+        (("{ " + GRID + " }", '["20 mS/cm2"]'), 'or { values = [1, 2], unit = "mS/cm2" }'),
+        (("[axes]", "[[axes]]"), "[[axes]]: expected one table, written [axes]"),
+        (("[store]", "[store]\nfloat = 16"), "[store]: no float '16' (have: float32"),
+        (("[store]", "[samples]\nfile = 'a.csv'\npoints = 8\n[store]"), "beside file, unknown key"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_how_to_mend_it(tmp_path, change, told):

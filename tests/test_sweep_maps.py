@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from neurojax.cli.sweep_plot import draw
 from neurojax.plot.maps import parameter_map
 from neurojax.report.map_page import NONE, MapData, map_page
 from neurojax.sweep.read import read
@@ -100,3 +101,12 @@ def test_a_potential_that_is_none_is_not_drawn():
     v[4, 0], v[5, 0], v[6, 0] = np.nan, np.inf, 1e6
     _, data, shown = page_data(v)
     assert data["none"] == NONE and np.flatnonzero(shown[0] == NONE).tolist() == [4, 5, 6]
+
+
+def test_a_sweep_over_one_axis_is_a_line(tmp_path):
+    merged(tmp_path, {"a": [3.0, 1.0, 2.0]})
+    draw(tmp_path, tmp_path / "fi.svg", of="", x="", y="", at=(), lines=False)
+    text = (tmp_path / "fi.svg").read_text()
+    assert "a (mV)" in text and "p.rate" in text
+    with pytest.raises(SweepError, match=r"varies a alone: name a picture"):
+        draw(tmp_path, tmp_path / "fi.html", of="", x="", y="", at=(), lines=False)

@@ -47,15 +47,16 @@ def _said(data: PairsData, name: str, value: float) -> str:
 def _of_sweep(found: Results, good: Sequence[str]) -> PairsData:
     if not good:
         raise ValueError("--pairs: say what is good, as --good 'step.rate=40:60 Hz'")
-    results = {name: found.numbers(name).ravel() for name in found.of_one_number()}
+    names = found.of_one_number()
+    results = {found.label(name): found.numbers(name).ravel() for name in names}
     classes = {name: BEHAVIOURS for name in results if name.endswith(".behaviour")}
     limits: Limits = {}
     for text in good:
         name, equals, value = (part.strip() for part in text.partition("="))
-        check_known(name, results, "result", "--good: ")
+        check_known(name, names, "result", "--good: ")
         if not equals or not value:
             raise ValueError(f"--good {text!r}: expected name=low:high, or name=behaviour")
-        limits[name] = _limits(name, value, found.units[name], name in classes)
+        limits[found.label(name)] = _limits(name, value, found.units[name], name in classes)
     parameters = found.parameters()
     logs = [name for name, values in parameters.items() if logarithmic(values)]
     return PairsData(found.title, parameters, results, logs, classes, limits)

@@ -13,7 +13,7 @@ from neurojax.plot.maps import family, parameter_map
 from neurojax.report.map_page import MapData, map_page
 from neurojax.sweep import BEHAVIOURS
 from neurojax.sweep.document import again
-from neurojax.sweep.read import Plane, Results, read
+from neurojax.sweep.read import Axis, Plane, Results, read
 from neurojax.sweep.storage import Folder, SweepError
 from neurojax.sweep.traces import traces
 from neurojax.units import check_known, parse
@@ -23,22 +23,26 @@ MOST_TRACES = 300
 
 HTML = (".html", ".htm")
 
+TELLING, TELLING_LINES = ("behaviour", "rate", "i_peak"), ("rate", "spikes", "i_peak")
+"""The results that are shown where none is asked for, the best first; as a map, or as lines."""
+
 
 def draw(
     folder: Path, output: Path, *, of: str, x: str, y: str, at: Sequence[str], lines: bool
 ) -> None:
     """Draw what was asked for. Raises SweepError, ValueError or OSError."""
     found = read(folder)
+    if line := _line(found):
+        _draw_line(found, line, output, of)
+        return
     plane = found.plane(x, y, _values(at, found))
-    names = found.of_one_number()
-    if of:
-        check_known(of, names, "result", "--of: ")
+    names = _names(found, of, TELLING_LINES if lines else TELLING)
     if output.suffix.lower() in HTML:
         write_whole(output, _page(folder, found, plane, names))
         return
-    name = of or names[0]
+    name = names[0]
     values = _of(found, plane, name)
-    result = name if found.units[name] == "1" else f"{name} ({found.units[name]})"
+    result = found.label(name)
     labels = plane.x.label, plane.y.label, result
     fixed = ", ".join(f"{k} = {v}" for k, v in plane.fixed.items())
     title = f"{result}{f', at {fixed}' if fixed else ''}"
@@ -55,6 +59,36 @@ def draw(
             title=title,
             classes=_classes(name),
         )
+    save_picture(figure, output)
+
+
+def _names(found: Results, of: str, telling: Sequence[str]) -> list[str]:
+    """The results of one number a cell: first the one asked for, else the most telling."""
+    names = found.of_one_number()
+    if of:
+        check_known(of, names, "result", "--of: ")
+    ranks = {end: k for k, end in enumerate(telling)}
+    return sorted(names, key=lambda n: (n != of, ranks.get(n.rpartition(".")[2], len(ranks))))
+
+
+def _line(found: Results) -> Axis | None:
+    """The axis of a sweep that varies nothing else."""
+    varied = [n for n, length in zip(found.dimensions, found.shape, strict=True) if length > 1]
+    return found.axes.get(varied[0]) if len(varied) == 1 else None
+
+
+def _draw_line(found: Results, axis: Axis, output: Path, of: str) -> None:
+    """A result against the only axis: such as the rate against the current."""
+    if output.suffix.lower() in HTML:
+        raise SweepError(
+            f"a page is a map of two axes, and this sweep varies {axis.name} alone: name a picture "
+            "(.png, .svg, .pdf)"
+        )
+    name = _names(found, of, TELLING_LINES)[0]
+    right = np.argsort(axis.values)
+    values = found.numbers(name).ravel()[right]
+    labels = axis.label, "", found.label(name)
+    figure = family(axis.values[right], np.zeros(1), values[None], labels=labels, title=found.title)
     save_picture(figure, output)
 
 

@@ -50,11 +50,16 @@ def by_path_names(
         # A parameter may have parts, of regions: "C_m" is told of, or "C_m.dendrite".
         if isinstance(entry, dict) and path in known:
             inner = [x for x in inner for k in entry if f"{x}.".startswith(f"{path}.{k}.")]
-        if isinstance(entry, dict) and inner:
+        if isinstance(entry, dict) and (inner or (path not in known and _of_tables(entry))):
             flat |= by_path_names(entry, known, f"{path}.")
         else:
             flat[path] = entry
     return flat
+
+
+def _of_tables(entry: Mapping[str, Any]) -> bool:
+    """Whether a table holds tables alone, and so is the beginning of a path name."""
+    return bool(entry) and all(isinstance(inner, dict) for inner in entry.values())
 
 
 def _spec(name: str, spec: Any, known: Mapping[str, Any], area: float | None) -> dict[str, Any]:

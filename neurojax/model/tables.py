@@ -31,6 +31,8 @@ def only(table: Mapping[str, Any], known: Iterable[str], place: str, what: str) 
 def table_of(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A table of a table, empty where there is none."""
     table = document.get(key, {})
+    if isinstance(table, list):
+        raise ValueError(f"[[{key}]]: expected one table, written [{key}]")
     if not isinstance(table, dict):
         raise ValueError(f"[{key}]: expected a table, got {table!r}")
     return table

@@ -11,6 +11,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from neurojax.plot.look import CYCLE, GRID, styled
+from neurojax.plot.pairs import logarithmic
 
 _SIZE = 5.6, 4.4  # inches
 CLASSES = ["#d7dade", "#b07d1e", "#23699e", "#3c8457", "#8b5ea8", "#c8452f"]
@@ -50,6 +51,9 @@ def parameter_map(
                 getattr(axes, f"set_{which}scale")("log")
     else:
         drawn = axes.scatter(x, y, c=shown, s=12, linewidths=0, **how)
+        for which, a in (("x", x), ("y", y)):
+            if logarithmic(a):
+                getattr(axes, f"set_{which}scale")("log")
     axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
     bar = figure.colorbar(drawn, ax=axes, label="" if classes else labels[2])
     if classes:
@@ -66,7 +70,10 @@ def family(
     labels: tuple[str, str, str],
     title: str = "",
 ) -> Figure:
-    """A result `[y, x]` against x, a line for each y: such as rates against currents."""
+    """A result `[y, x]` against x, a line for each y: such as rates against currents.
+
+    Of one y without a label there is one line, which needs no legend.
+    """
     figure = Figure(figsize=_SIZE)
     axes = figure.add_subplot()
     rows = np.unique(np.linspace(0, len(y) - 1, 8).astype(int))
@@ -76,7 +83,8 @@ def family(
     for row, colour in zip(rows, colours, strict=False):
         axes.plot(x, values[row], color=colour, marker="o", ms=2.5, label=f"{y[row]:.4g}")
     axes.set(xlabel=labels[0], ylabel=labels[2], title=title)
-    axes.legend(title=labels[1])
+    if labels[1]:
+        axes.legend(title=labels[1])
     return figure
 
 

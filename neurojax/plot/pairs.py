@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from neurojax.plot.look import FAINT, GRID, PREDICTED, styled
 
@@ -53,6 +54,10 @@ def pair_plot(
                 many = {"ls": "", "marker": ".", "mew": 0, "rasterized": True}
                 axes.plot(columns[x][others], columns[y][others], color=GRID, ms=3, **many)
                 axes.plot(columns[x][own], columns[y][own], color=PREDICTED, ms=5, **many)
+            for log, axis in ((logs[x], axes.xaxis), (logs[y] and row != column, axes.yaxis)):
+                if log:
+                    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if _narrow(axis) else (1,)))
+                    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.minorticks_off()
             axes.tick_params(labelbottom=row == n - 1, labelleft=column == 0 and row > 0)
             if row == n - 1:
@@ -62,6 +67,12 @@ def pair_plot(
     told = f"{int(good.sum()):,} of {good.size:,} cells are {what}"
     figure.suptitle(f"{title}: {told}" if title else told, x=0.02, ha="left", fontsize=10)
     return figure
+
+
+def _narrow(axis: Any) -> bool:
+    """Whether a logarithmic axis has less than two powers of ten."""
+    low, high = axis.get_view_interval()
+    return high < 100 * low
 
 
 def logarithmic(values: np.ndarray) -> bool:

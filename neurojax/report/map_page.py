@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.plot.maps import CLASSES, evenly_log
+from neurojax.plot.pairs import logarithmic
 
 POINTS = 500
 """Of a trace: pairs of its lowest and highest potential in equal parts of the run."""
@@ -51,11 +52,13 @@ def map_page(data: MapData) -> str:
     """The page."""
     scale = 0.01 if data.unit == "mV" else _finest(data.v)
     envelope = _envelope(data.v, scale)
+    grid = next(iter(data.results.values())).ndim == 2
+    log = evenly_log if grid else logarithmic
     told: dict[str, Any] = {
         "x": _packed(data.x),
         "y": _packed(data.y),
-        "logs": [evenly_log(np.unique(a)) for a in (data.x, data.y)],
-        "grid": next(iter(data.results.values())).ndim == 2,
+        "logs": [log(np.unique(a)) for a in (data.x, data.y)],
+        "grid": grid,
         "labels": list(data.labels),
         "results": {k: _packed(np.asarray(a).ravel()) for k, a in data.results.items()},
         "units": {k: "" if u == "1" else u for k, u in data.units.items()},
@@ -135,7 +138,8 @@ text { font-size: 12px; fill: currentColor; }
 <div id="scale" class="faint"></div>
 <canvas id="map" width="480" height="420" tabindex="0" aria-label="Map of the result"></canvas>
 </div>
-<div id="told"><div id="cell">Click a cell to see its trace.</div>
+<div id="told"><div class="faint">Click a cell to see its trace.</div>
+<div id="cell"></div>
 <svg id="trace" viewBox="0 0 600 240" preserveAspectRatio="none" role="img"
  aria-label="Trace"></svg>
 <div id="range" class="faint"></div></div>
@@ -211,7 +215,8 @@ function draw() {
     legend.append(key, c);
   });
   else if (low > high) legend.textContent = "no cell has this result";
-  else legend.textContent = `from ${short(low)} (dark) to ${short(high)} ${d.units[name]} (light)`;
+  else legend.textContent = `from ${short(low)} (dark) to ${short(high)} ${d.units[name]} (light)` +
+    (values.every(Number.isFinite) ? "" : "; where it is empty, cells have no such result");
   if (chosen >= 0) {
     const [a, b, w, h] = place(d.traced[chosen]);
     pen.lineWidth = 2; pen.strokeRect(a - 1, b - 1, w + 2, h + 2);
@@ -233,7 +238,8 @@ function show(px, py) {
   const i = d.grid ? k % x.length : k, j = d.grid ? Math.floor(k / x.length) : k;
   const told = Object.keys(d.results).map(name => {
     const n = results[name][k], c = d.classes[name];
-    return `${name}: ${!Number.isFinite(n) ? "none" : c ? c[n] : short(n) + " " + d.units[name]}`;
+    const value = c ? c[n] : `${short(n)} ${d.units[name]}`.trim();
+    return `${name}: ${Number.isFinite(n) ? value : "none"}`;
   });
   document.getElementById("cell").textContent =
     `${d.labels[0]} = ${short(x[i])}, ${d.labels[1]} = ${short(y[j])}; ${told.join("; ")}`;
@@ -247,7 +253,7 @@ map.addEventListener("click", e => {
   show((e.clientX - r.left) * map.width / r.width, (e.clientY - r.top) * map.height / r.height);
 });
 which.addEventListener("change", draw);
-draw();
+show(L + W / 2, 8 + H / 2);
 </script>
 </body>
 </html>

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from neurojax.model.free_table import by_path_names
 from neurojax.model.tables import only, table_of, text_of
 from neurojax.recording.trace import RecordingError
 from neurojax.sweep.axes import METHODS, Range, Samples, Table, check_limits
-from neurojax.sweep.definition import Sweep
+from neurojax.sweep.definition import Sweep, check_values
 from neurojax.sweep.launch import check_unit
-from neurojax.sweep.protocols import Protocol, command_step, step
+from neurojax.sweep.protocols import AMPLITUDE, COMMAND, Protocol, command_step, step
 from neurojax.sweep.quantities import Quantities, with_unit
 from neurojax.sweep.storage import FLOATS, PACKINGS, Manifest, SweepError
 from neurojax.sweep.tables import Known, ensemble, read_table
@@ -58,8 +59,14 @@ def read_sweep(path: str | Path, output: str | Path | None = None) -> Document:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise SweepError(f"{path}: no such sweep file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SweepError(f"{path}: cannot be read: {error}") from None
+    except IsADirectoryError:
+        raise SweepError(
+            f"{path}: is a folder: name a sweep file, or go on with `neurojax sweep resume {path}`"
+        ) from None
+    except UnicodeDecodeError:
+        raise SweepError(f"{path}: is no text: name a sweep file, in TOML") from None
+    except OSError as error:
+        raise SweepError(f"{path}: cannot be read: {error.strerror}") from None
     return parse_sweep(text, path.parent, str(path), output)
 
 
@@ -70,7 +77,7 @@ def parse_sweep(
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SweepError(f"{where}: not valid TOML: {error}") from None
+        raise SweepError(f"{where}: not valid TOML: {error}{_unquoted(text, error)}") from None
     try:
         only(document, _TABLES, "", "table or key")
         named = text_of(document, "model", "")
@@ -83,6 +90,8 @@ def parse_sweep(
         known = Sweep(cell, protocols).variable()
         axes = _axes(table_of(document, "axes"), known, quantities)
         samples, files = _samples(table_of(document, "samples"), known, quantities, folder)
+        for key, table in _protocols(document).items():
+            _check_size(key, table, protocols[key], [*axes, *(samples.names if samples else ())])
         quantities.check_area([*axes, *(samples.names if samples else ())])
         sweep = Sweep(
             cell,
@@ -138,6 +147,14 @@ def again(manifest: Manifest, output: Path) -> Document:
             "sweep in another folder"
         )
     return found
+
+
+def _unquoted(text: str, error: Exception) -> str:
+    """A half sentence for a line in which a quantity has a unit and no quotes."""
+    told = re.search(r"at line (\d+)", str(error))
+    line = text.splitlines()[int(told[1]) - 1] if told else ""
+    found = re.search(r"=\s*([-+]?[\d.]+\s*[A-Za-z%µ][\w/]*)", line)
+    return f'; a quantity with its unit stands in quotes: "{found[1]}"' if found else ""
 
 
 def _file(name: str, folder: Path) -> Path:
@@ -206,6 +223,19 @@ def _step(key: str, table: Mapping[str, Any], quantities: Quantities) -> Protoco
         raise ValueError(told if told.startswith(place) else f"{place}: {told}") from None
 
 
+def _check_size(
+    key: str, table: Mapping[str, Any], protocol: Protocol, varied: Sequence[str]
+) -> None:
+    """Raise ValueError for a step of which nobody says how large it is."""
+    name, unit = (COMMAND, "mV") if protocol.of_voltage else (AMPLITUDE, "pA")
+    if name not in table and f"{key}.{name}" not in varied:
+        alone = "" if protocol.of_voltage else ', "0 pA" to leave the cell alone'
+        raise ValueError(
+            f'[protocols.{key}]: {name} is missing: write {name} = "100 {unit}"{alone}; or make '
+            f"{key}.{name} an axis"
+        )
+
+
 def _with_noise(cell: Cell, table: Mapping[str, Any]) -> Cell:
     if not table:
         return cell
@@ -238,7 +268,7 @@ def _store(table: Mapping[str, Any]) -> dict[str, Any]:
     words = {"float": FLOATS, "packing": PACKINGS}
     for key, known in words.items():
         if key in table:
-            check_known(text_of(table, key, ""), known, key, "[store]: ")
+            check_known(str(table[key]), known, key, "[store]: ")
     return {k: table[k] for k in words if k in table} | whole
 
 
@@ -256,12 +286,13 @@ def _axis(name: str, entry: Any, known: Known, quantities: Quantities) -> np.nda
     unit = known[name].unit
     if not isinstance(entry, dict):
         example = f'{{ from = "1 {unit}", to = "2 {unit}", points = 10 }}'
-        raise ValueError(f"{place}: expected a table as {example}, got {entry!r}")
+        listed = f'{{ values = [1, 2], unit = "{unit}" }}'
+        raise ValueError(f"{place}: expected a table as {example} or {listed}, got {entry!r}")
     if "values" in entry:
         only(entry, _LIST, f"{place}: beside values, ", "key")
         return _listed(entry, place, name, unit, quantities)
     only(entry, _RANGE, f"{place}: ", "key")
-    limits = _range(name, entry, unit, place, quantities)
+    limits = _range(name, entry, known, place, quantities)
     if "points" not in entry:
         raise ValueError(f"{place}: points is missing, the number of values from one to the other")
     points = _whole(entry, "points", 2, f"{place} ", least=2)
@@ -284,14 +315,16 @@ def _listed(
 
 
 def _range(
-    name: str, entry: Mapping[str, Any], unit: str, place: str, quantities: Quantities
+    name: str, entry: Mapping[str, Any], known: Known, place: str, quantities: Quantities
 ) -> Range:
+    unit = known[name].unit
     for edge in ("from", "to"):
         if edge not in entry:
             raise ValueError(f'{place}: {edge} is missing, as {edge} = "1 {unit}"')
     low, high = (quantities.value(entry[e], name, unit, f"{place} {e}") for e in ("from", "to"))
     limits = Range(low, high, str(entry.get("scale", "linear")))
     check_limits(name, *limits)
+    check_values(name, np.array([low, high]), known[name])
     return limits
 
 
@@ -303,10 +336,10 @@ def _samples(
     if not table:
         return None, set()
     if file := text_of(table, "file", ""):
-        only(table, ("file",), "[samples]: ", "key")
+        only(table, ("file",), "[samples]: beside file, ", "key")
         return read_table(_file(file, folder), known, quantities), {file}
     if file := text_of(table, "fit", ""):
-        only(table, ("fit", "within"), "[samples]: ", "key")
+        only(table, ("fit", "within"), "[samples]: beside fit, ", "key")
         within = table.get("within", 0.05)
         if type(within) not in (int, float) or not 0 <= within < float("inf"):
             raise ValueError(f"[samples] within = {within!r}: expected a part, 0 or more")
@@ -319,7 +352,7 @@ def _samples(
         if not isinstance(entry, dict):
             raise ValueError(f"{place}: expected a table with from and to, got {entry!r}")
         only(entry, ("from", "to", "scale"), f"{place}: ", "key")
-        ranges[name] = _range(name, entry, known[name].unit, place, quantities)
+        ranges[name] = _range(name, entry, known, place, quantities)
     if "points" not in table:
         raise ValueError("[samples]: points is missing, the number of samples")
     seed = _whole(table, "seed", 0, "[samples] ", least=0)

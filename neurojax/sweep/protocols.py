@@ -54,6 +54,8 @@ class Protocol:
         steps = n_steps(self.electrode)
         if not (np.isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"dt = {self.dt!r}: expected a positive time step in ms")
+        if not steps:
+            raise ValueError(f"dt = {self.dt:g} ms: expected a time step shorter than the run")
         if not 1 <= self.every <= steps:
             raise ValueError(f"every = {self.every}: expected 1 to {steps} steps between records")
         start, stop = self.judged

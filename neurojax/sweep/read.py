@@ -77,6 +77,10 @@ class Results:
             raise SweepError(f"{name} has {array.shape[len(self.shape) :]} numbers a cell, not one")
         return np.where(array == MISSING, np.nan, array) if array.dtype.kind == "i" else array * 1.0
 
+    def label(self, name: str) -> str:
+        """Name and unit of a result."""
+        return name if self.units[name] == "1" else f"{name} ({self.units[name]})"
+
     def of_one_number(self) -> list[str]:
         """The names of the results that are one number a cell."""
         with h5py.File(self.path, "r") as file:

@@ -109,7 +109,7 @@ class Folder:
         """The manifest. Raises SweepError where there is none, or it cannot be read."""
         try:
             told = json.loads(self.manifest_path.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise SweepError(
                 f"{self.path}: no sweep here (it has no {MANIFEST}): name the output folder of "
                 "`neurojax sweep run`"
@@ -137,7 +137,13 @@ class Folder:
                 raise SweepError(
                     f"{self.path}: has other files ({strange[0]}) and no sweep: choose a new folder"
                 )
-        (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
+        try:
+            (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise SweepError(
+                f"{self.path}: cannot be made a folder ({error.strerror}): choose another output "
+                "folder"
+            ) from None
         if not self.manifest_path.exists():
             told = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
             _write_first(self.manifest_path, json.dumps(told, indent=1))

@@ -164,7 +164,9 @@ def plot(
     output: Annotated[
         Path, typer.Argument(help="A picture (.png, .svg, .pdf), or .html, a page to explore.")
     ],
-    of: Annotated[str, typer.Option(help="The result, as step.rate. Default: the first.")] = "",
+    of: Annotated[
+        str, typer.Option(help="The result, as step.rate. Default: behaviour, or rate.")
+    ] = "",
     x: Annotated[str, typer.Option(help="The axis to the right. Default: the first.")] = "",
     y: Annotated[str, typer.Option(help="The axis upwards. Default: the second.")] = "",
     at: Annotated[
