@@ -1,25 +1,22 @@
 """Sweeps: every cell the same numbers whatever became of shards, devices, processes and disks."""
 
+import contextlib
 import errno
 import os
+import resource
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from sweeps import check_same, results, squid
+from sweeps import UNIT, check_same, kill, process, results, squid
 
 import neurojax as nj
 from neurojax import sweep
 from neurojax.loss.stream import streamed
 from neurojax.sweep import launch, merge, status
 from neurojax.sweep.storage import Folder, SweepError
-
-UNIT = 64
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +78,7 @@ def begun(folder, shards=2):
 
     def interrupt(done, total):
         if done >= shards * 2 * UNIT:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         sweep.run(squid(), folder, shard=2 * UNIT, unit=UNIT, progress=interrupt)
@@ -111,47 +108,54 @@ def test_what_is_damaged_or_half_written_is_computed_again(whole, tmp_path):
     assert not list((room.path / "shards").glob(".*"))
 
 
-def test_a_full_disk_is_said_and_nothing_half_written_is_left(whole, tmp_path, monkeypatch):
-    room, fsync = begun(tmp_path / "s", shards=1), os.fsync
+@contextlib.contextmanager
+def no_room(monkeypatch):
+    """The disk is full when a file is brought to it."""
 
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    before = set(room.whole(room.read()))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="was not written: No space left") as told:
-            sweep.run(squid(), tmp_path / "s", unit=UNIT)
+        yield
+
+
+@contextlib.contextmanager
+def quota(monkeypatch):
+    """The system takes no more than the first part of a shard."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("full", [no_room, quota])
+def test_a_full_disk_is_said_and_nothing_half_written_is_left(whole, tmp_path, monkeypatch, full):
+    room = begun(tmp_path / "s", shards=1)
+    before = set(room.whole(room.read()))
+    said = pytest.raises(OSError, match=r"was not written: (No space left|File too large)")
+    with full(monkeypatch), said as told:
+        sweep.run(squid(), tmp_path / "s", unit=UNIT)
     assert str(room.path) in str(told.value.filename)
-    assert os.fsync is fsync and room.whole(room.read()) == before
+    assert room.whole(room.read()) == before
+    assert not list((room.path / "shards").glob(".*"))
     sweep.run(squid(), tmp_path / "s", unit=UNIT)
     check_same(tmp_path / "s", whole)
 
 
-WORKER = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-import neurojax
-neurojax.configure(cpu_devices=2, compilation_cache=sys.argv[2])
-from neurojax import sweep
-from sweeps import check_same, results, squid
-wait = lambda done, total: time.sleep(60)
-sweep.run(squid(), sys.argv[3], shard=128, unit=64, progress=wait)
-"""
-
-
 def test_a_killed_process_leaves_what_it_had_finished(whole, tmp_path):
     room = Folder(tmp_path / "s")
-    cache = jax.config.jax_compilation_cache_dir
-    arguments = [str(Path(__file__).parent), str(cache), str(room.path)]
-    with subprocess.Popen([sys.executable, "-c", WORKER, *arguments]) as worker:
-        while not room.shard(0).exists():
-            assert worker.poll() is None
-            time.sleep(0.05)
-        worker.send_signal(signal.SIGKILL)
-    assert worker.returncode == -signal.SIGKILL
+    worker = process(room.path, pause=60)
+    while not room.shard(0).exists():
+        assert worker.poll() is None
+        time.sleep(0.05)
+    kill(worker)
+    found = len(room.there(room.read()))
+    assert 1 <= found < 5
     done = sweep.run(squid(), room.path, unit=UNIT)
-    assert (done.computed, done.found) == (2, 1)
+    assert (done.computed, done.found) == (5 - found, found)
     check_same(room.path, whole)
 
 
