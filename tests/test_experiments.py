@@ -404,6 +404,34 @@ def test_many_crab_axons(tmp_path):
     assert found["correlations"][3][2] == pytest.approx(0.98, abs=0.01)
 
 
+@pytest.mark.slow  # the pacemaker's spikes are those of LSODA in test_cells
+def test_many_pacemakers(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("026-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Its pause between bursts by LSODA: 933.2 ms; here the step of time is 0.1 ms.
+    assert found["pause"] == pytest.approx(933.2, rel=0.005)
+    # Stated in the experiment's text.
+    assert found["spikes"] == 33
+    assert found["alike"] == pytest.approx(82, abs=4)
+    shares = {"tonic": 0.512, "bursting": 0.368, "silent": 0.057}
+    assert {k: found["behaviours"][k] for k in shares} == pytest.approx(shares, abs=0.01)
+    assert found["ranges"]["Na"] == pytest.approx([0.102, 0.979], abs=0.03)
+    assert found["correlations"][2][4] == pytest.approx(0.756, abs=0.04)  # slow calcium and KCa
+
+
+@pytest.mark.slow  # what a sweep tells of cells is in test_sweep
+def test_conductance_plane(tmp_path):
+    (folder,) = (path for path in EXPERIMENTS if path.name.startswith("027-"))
+    found = load(folder).main(tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    # Stated in the experiment's text.
+    assert found["chosen"] == ["tonic", "silent", "phasic", "bursting"]
+    assert found["spikes_without"] == [0, 49] and found["spikes"][2] == 2
+    assert found["silenced_by_M_nS"] == pytest.approx(57, abs=5)
+    assert found["least_t_to_burst_at_200_nS"] == pytest.approx(727, abs=20)
+
+
 @pytest.mark.slow  # clamped gates are exponentials in test_voltage_clamp
 def test_voltage_clamp(tmp_path):
     (folder,) = (path for path in EXPERIMENTS if path.name.startswith("022-"))

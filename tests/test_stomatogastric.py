@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 import numpy as np
 
-import neurojax as nj
 from neurojax import channels
 from neurojax.membrane.rest import steady_current
 from neurojax.model import cells
