@@ -2,8 +2,11 @@
 
 The same cells, current and fold run once by `simulate` alone and once as a sweep whose results are
 written; as one process on all cores and as two that share them. Then the finished sweep is run
-again, which reads every checksum. Every row is a fresh process, compilation included; its peak
-memory is that of the whole process, libraries and compiler included. One JSON goes to results/.
+again, which reads every checksum. `--scaling`: one process on one core with half of the cells, two
+with all of them; and a sweep that is ended in the middle and resumed. `--peers`: 10,000 cells as
+users of Jaxley and NEURON would sweep them. Every row is a fresh process, compilation included; its
+peak memory is that of the whole process, libraries and compiler included. Each of the three writes
+one JSON to results/.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,43 +79,86 @@ def work(job: dict[str, Any]) -> dict[str, float]:
         spikes = float(np.asarray(done.folds[""]["spikes"]).sum())
     else:
         sweep.run(whole, job["folder"], part=tuple(job["part"]))
-        spikes = 0.0
+        merged = Path(job["folder"]) / "sweep.h5"
+        whole_there = merged.exists()
+        spikes = sweep.read(merged.parent).numbers("step.spikes").sum() if whole_there else 0.0
     seconds = time.perf_counter() - began
-    return {"cells": whole.cells, "seconds": seconds, "peak_MB": peak_MB(), "spikes": spikes}
+    return {"cells": whole.cells, "seconds": seconds, "peak_MB": peak_MB(), "spikes": float(spikes)}
 
 
-def workers(*jobs: dict[str, Any]) -> dict[str, float]:
+def workers(*jobs: dict[str, Any], script: str = __file__) -> dict[str, float]:
     """Rows that run at the same time, as one: the longest time, the most memory."""
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    told = ["--job"] if script == __file__ else []
     begun = [
         subprocess.Popen(
-            [sys.executable, __file__, "--job", json.dumps(job)],
+            [sys.executable, script, *told, json.dumps(job)],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
         for job in jobs
     ]
-    told = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in begun]
-    return {key: max(row[key] for row in told) for key in told[0]}
+    found = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in begun]
+    return {key: max(row[key] for row in found) for key in found[0]}
 
 
-def rows(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str, float]]:
-    """Every way to compute the sweep."""
-    job = {"cells": cells, "ms": ms, "devices": cores, "part": (1, 1)}
-    one = {"how": "sweep", "folder": str(folder / "one")}
-    two = {"how": "sweep", "folder": str(folder / "two"), "devices": max(cores // 2, 1)}
+def asked_of(folder: Path, name: str, **more: Any) -> dict[str, Any]:
+    """The job of a sweep into a folder of that name."""
+    return {"how": "sweep", "folder": str(folder / name), "part": (1, 1)} | more
+
+
+def cost(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str, float]]:
+    """The sweep beside the bare engine, alone and by two processes."""
+    job = {"cells": cells, "ms": ms, "devices": cores}
+    one, half = asked_of(folder, "one", **job), job | {"devices": max(cores // 2, 1)}
     return {
-        "simulate alone": workers(job | {"how": "bare"}),
-        "sweep": workers(job | one),
-        "the same sweep again, all of it there": workers(job | one),
-        "sweep, two processes": workers(job | two | {"part": (1, 2)}, job | two | {"part": (2, 2)}),
+        "simulate alone": workers(one | {"how": "bare"}),
+        "sweep": workers(one),
+        "the same sweep again, all of it there": workers(one),
+        "sweep, two processes": workers(*_two(folder, "two", **half)),
     }
+
+
+def _two(folder: Path, name: str, **job: Any) -> list[dict[str, Any]]:
+    return [asked_of(folder, name, **job | {"part": (k, 2)}) for k in (1, 2)]
+
+
+def scaling(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str, float]]:
+    """Weak scaling over one and two processes of a core each; a sweep in two sittings."""
+    job = {"cells": cells, "ms": ms, "devices": 1}
+    first, _ = _two(folder, "resumed", **job | {"devices": cores})
+    return {
+        "one process on one core, half of the cells": workers(
+            asked_of(folder, "half", **job | {"cells": cells // 2})
+        ),
+        "two processes on a core each": workers(*_two(folder, "two", **job)),
+        "each second shard, on all cores": workers(first),
+        "resumed: the others": workers(first | {"part": (1, 1)}),
+    }
+
+
+def peers(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str, float]]:
+    """The same sweep as users of other libraries write it."""
+    job = {"cells": cells, "ms": ms, "dt": DT, "cores": cores, "folder": str(folder)}
+    by_hand = str(Path(__file__).parent / "peers" / "sweep_by_hand.py")
+    return {
+        "sweep": workers(asked_of(folder, "one", cells=cells, ms=ms, devices=cores)),
+        "Jaxley, vmapped": workers(job | {"library": "jaxley"}, script=by_hand),
+        "NEURON, multiprocessing": workers(job | {"library": "neuron"}, script=by_hand),
+    }
+
+
+QUESTIONS = {"cost": (cost, 1_000_000), "scaling": (scaling, 1_000_000), "peers": (peers, 10_000)}
+"""What is measured, and with how many cells."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="10,000 cells, nothing written")
+    parser.add_argument("--quick", action="store_true", help="fewer cells, nothing written")
+    group = parser.add_mutually_exclusive_group()
+    for name in ("scaling", "peers"):
+        group.add_argument(f"--{name}", dest="ask", action="store_const", const=name)
     parser.add_argument("--job", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.job:
@@ -120,22 +167,31 @@ def main() -> None:
     import common
     from rich.table import Table
 
-    cells, ms = (10_000, 100.0) if told.quick else (1_000_000, 1000.0)
+    ask = told.ask or "cost"
+    measure, cells = QUESTIONS[ask]
+    cells, ms = (1_000, 100.0) if told.quick else (cells, 1000.0)
     with tempfile.TemporaryDirectory() as folder:
-        found = rows(cells, ms, Path(folder), len(os.sched_getaffinity(0)))
+        found = measure(cells, ms, Path(folder), len(os.sched_getaffinity(0)))
         stored = sum(p.stat().st_size for p in Path(folder, "one").rglob("*.h5"))
-    drawn = Table("how", "seconds", "cells/s", "of simulate alone", "peak MB")
-    bare = found["simulate alone"]["seconds"]
+    first = next(iter(found.values()))
+    drawn = Table("how", "seconds", "cells/s", "of the first", "peak MB", "spikes")
     for how, row in found.items():
         drawn.add_row(
-            how, f"{row['seconds']:.3g}", f"{row['cells'] / row['seconds']:.3g}",
-            f"{bare / row['seconds']:.0%}", f"{row['peak_MB']:.0f}",
-        )  # fmt: skip
+            how,
+            f"{row['seconds']:.3g}",
+            f"{row['cells'] / row['seconds']:.3g}",
+            f"{row['cells'] / row['seconds'] / first['cells'] * first['seconds']:.0%}",
+            f"{row['peak_MB']:.0f}" if "peak_MB" in row else "",
+            f"{row['spikes']:.0f}",
+        )
     console = common.console()
     console.print(drawn)
     if not told.quick:
         job = {"cells": cells, "ms": ms, "dt": DT, "observables": TOLD, "stored_MB": stored / 1e6}
-        console.print(common.write("sweep", {"job": job, "rows": found}))
+        also = ("jaxley", "neuron") if ask == "peers" else ()
+        name = "sweep" if ask == "cost" else f"sweep_{ask}"
+        versions = {package: version(package) for package in also}
+        console.print(common.write(name, {"job": job, "peers": versions, "rows": found}))
 
 
 if __name__ == "__main__":
