@@ -127,14 +127,17 @@ def _two(folder: Path, name: str, **job: Any) -> list[dict[str, Any]]:
 def scaling(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str, float]]:
     """Weak scaling over one and two processes of a core each; a sweep in two sittings."""
     job = {"cells": cells, "ms": ms, "devices": 1}
-    first, _ = _two(folder, "resumed", **job | {"devices": cores})
+    on_all = job | {"devices": cores}
+    first, _ = _two(folder, "resumed", **on_all)
+    half = {"cells": cells / 2}
     return {
         "one process on one core, half of the cells": workers(
             asked_of(folder, "half", **job | {"cells": cells // 2})
         ),
         "two processes on a core each": workers(*_two(folder, "two", **job)),
-        "each second shard, on all cores": workers(first),
-        "resumed: the others": workers(first | {"part": (1, 1)}),
+        "all cells in one go, on all cores": workers(asked_of(folder, "one", **on_all)),
+        "each second shard, on all cores": workers(first) | half,
+        "resumed: the others": workers(first | {"part": (1, 1)}) | half,
     }
 
 
@@ -149,7 +152,7 @@ def peers(cells: int, ms: float, folder: Path, cores: int) -> dict[str, dict[str
     }
 
 
-QUESTIONS = {"cost": (cost, 1_000_000), "scaling": (scaling, 1_000_000), "peers": (peers, 10_000)}
+QUESTIONS = {"cost": (cost, 1_000_000), "scaling": (scaling, 200_000), "peers": (peers, 10_000)}
 """What is measured, and with how many cells."""
 
 

@@ -326,3 +326,25 @@ def test_speeds_of_the_readme_are_those_of_the_committed_results():
     compiled = [r for r in result("compile")["rows"] if r["name"] == "neurojax"]
     here = next(r for r in compiled if (r["job"]["channels"], r["job"]["n"]) == (3, 10_000))
     assert f"| {here['cold_seconds']:.1f} s, cached {here['cached_seconds']:.1f} s |" in README
+
+
+def test_what_is_said_of_sweeps_is_what_was_measured():
+    text = " ".join((ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8").split())
+
+    def seconds(name):
+        told = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+        return [row["seconds"] for row in told["rows"].values()], told["rows"]
+
+    (bare, swept, again, _), _ = seconds("sweep")
+    assert f"takes {swept:.0f} s" in text and f"{bare / swept:.0%}".replace("%", " %") in text
+    assert f"recognised in {again:.2f} s" in text
+    (one, two, whole, half, rest), _ = seconds("sweep_scaling")
+    assert (
+        f"take {two:.1f} s, where one on a core takes {one:.1f} ({one / two * 100:.0f} %)" in text
+    )
+    assert f"takes {half + rest:.1f} s in two sittings, {whole:.1f} in one" in text
+    (ours, jaxley, neuron), rows = seconds("sweep_peers")
+    assert f"{ours:.1f} s here, {jaxley:.1f} s in Jaxley" in text
+    assert f"{neuron:.1f} s in NEURON" in text
+    spikes = [row["spikes"] for row in rows.values()]
+    assert max(spikes) / spikes[0] - 1 < 0.004 and min(spikes) / spikes[0] > 0.996
