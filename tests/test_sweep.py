@@ -8,6 +8,7 @@ import signal
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sweeps import UNIT, check_same, kill, process, results, squid
@@ -159,13 +160,22 @@ def test_a_killed_process_leaves_what_it_had_finished(whole, tmp_path):
     check_same(room.path, whole)
 
 
-def test_where_memory_runs_out_half_as_many_cells_are_computed(monkeypatch):
+def of_the_host():
+    raise MemoryError
+
+
+def of_a_device():
+    jnp.zeros(2**48, "float32")  # no machine has so much: an error of XLA itself
+
+
+@pytest.mark.parametrize("exhaust", [of_the_host, of_a_device])
+def test_where_memory_runs_out_half_as_many_cells_are_computed(monkeypatch, exhaust):
     tried = []
 
     def start(sweep, numbers, steps=None):
         tried.append(len(numbers))
         if len(numbers) > 128:
-            raise MemoryError
+            exhaust()
         return numbers
 
     monkeypatch.setattr(launch, "start", start)
@@ -177,6 +187,21 @@ def test_where_memory_runs_out_half_as_many_cells_are_computed(monkeypatch):
     assert tried[:3] == [512, 256, 128] and set(tried[3:]) == {128}
     with pytest.raises(MemoryError, match="smaller unit"):
         list(launch.computed(None, shards, 64, 8, devices=4))
+
+
+def test_a_sweep_that_runs_out_of_memory_has_the_same_numbers(whole, tmp_path, monkeypatch):
+    """Launches of whole shards, as on a GPU, of which only the smallest have room."""
+    own = launch.start
+
+    def start(sweep, numbers, steps=None):
+        if len(numbers) > 2 * UNIT:
+            of_a_device()
+        return own(sweep, numbers, steps)
+
+    monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setattr(launch.Devices, "at_once", lambda self, unit, shard: -(-shard // unit))
+    sweep.run(squid(), tmp_path / "s", shard=320, unit=UNIT)
+    check_same(tmp_path / "s", whole)
 
 
 def test_a_cell_that_fails_is_marked_and_the_others_go_on(whole, tmp_path):
