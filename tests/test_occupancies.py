@@ -52,8 +52,10 @@ def exact_matrix(scheme, v, dt):
 @pytest.mark.parametrize("scheme", [Ring(), PurkinjeNaR()], ids=["ring", "resurgent"])
 def test_a_step_is_the_exponential_of_the_matrix(scheme, x64):
     # At any step: what is fast against it has settled, what is slow has moved by its own rate.
-    for v, dt in product((-90.0, -25.0, 40.0), (1e-3, 0.025, 1.0, 100.0)):
-        found = step_matrix(scheme, v, dt)
+    pairs = list(product((-90.0, -25.0, 40.0), (1e-3, 0.025, 1.0, 100.0)))
+    moved = jax.vmap(scheme.propagator)(*jnp.array(pairs).T)
+    steps = np.stack([matrix_of(scheme, moved[k]) for k in scheme.states], axis=1)
+    for found, (v, dt) in zip(steps, pairs, strict=True):
         # The errors of many states, below 0, are taken from those that are left.
         np.testing.assert_allclose(found, exact_matrix(scheme, v, dt), atol=30 * ERROR)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-14)
@@ -86,18 +88,23 @@ def test_slopes_of_a_step_are_those_of_the_exponential(scheme, x64):
         there = dataclasses.replace(scheme, tau_scale=jnp.exp(log_scale))
         return there.advance(x, v, dt)
 
-    for v, dt in product((-60.0, 20.0), (1e-3, 0.025, 1.0)):
-        for reverse in (False, True):
-            slopes = (jax.jacrev if reverse else jax.jacfwd)(after, (0, 1))(0.0, v, dt)
-            of_scale, of_v = (np.array([slopes[k][n] for k in scheme.states]) for n in (0, 1))
-            h = 1e-4
-            ahead, behind = (matrix_of(scheme, after(s, v, dt)) for s in (h, -h))
-            np.testing.assert_allclose(of_scale, (ahead - behind) / (2 * h), atol=1e-7)
-            # What stands for the exponential turns as often as it has terms: its slope is off more.
-            ahead, behind = (start @ exact_matrix(scheme, v, dt * np.exp(s)) for s in (-h, h))
-            np.testing.assert_allclose(of_scale, (ahead - behind) / (2 * h), atol=100 * ERROR)
-            ahead, behind = (start @ exact_matrix(scheme, v + s, dt) for s in (h, -h))
-            np.testing.assert_allclose(of_v, (ahead - behind) / (2 * h), atol=100 * ERROR)
+    pairs = list(product((-60.0, 20.0), (1e-3, 0.025, 1.0)))
+    h = 1e-4
+
+    def of_pairs(function):
+        return jax.vmap(function, in_axes=(None, 0, 0))
+
+    ahead, behind = (matrix_of(scheme, of_pairs(after)(s, *jnp.array(pairs).T)) for s in (h, -h))
+    for way in (jax.jacfwd, jax.jacrev):
+        slopes = of_pairs(way(after, (0, 1)))(0.0, *jnp.array(pairs).T)
+        of_scale, of_v = (np.stack([slopes[k][n] for k in scheme.states], axis=-1) for n in (0, 1))
+        np.testing.assert_allclose(of_scale, (ahead - behind) / (2 * h), atol=1e-7)
+        # What stands for the exponential turns as often as it has terms: its slope is off more.
+        for k, (v, dt) in enumerate(pairs):
+            later, sooner = (start @ exact_matrix(scheme, v, dt * np.exp(s)) for s in (-h, h))
+            np.testing.assert_allclose(of_scale[k], (later - sooner) / (2 * h), atol=100 * ERROR)
+            more, less = (start @ exact_matrix(scheme, v + s, dt) for s in (h, -h))
+            np.testing.assert_allclose(of_v[k], (more - less) / (2 * h), atol=100 * ERROR)
 
 
 def test_a_gradient_is_no_larger_a_program_than_the_step():
