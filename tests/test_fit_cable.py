@@ -92,6 +92,7 @@ def test_its_report_shows_the_cell(fitted):
     assert "3 compartments" in page and "diameter.dendrite" in page
 
 
+@pytest.mark.slow
 def test_a_clamp_at_the_soma_tells_of_the_dendrite():
     cell = passive()
     cell = replace(cell, channels=cell.channels | {"pipette": nj.Pipette(R_s=10.0, C_pip=2.0)})

@@ -126,7 +126,6 @@ def values_alone():
     }
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", ALONE)
 def test_it_falls_as_a_course_approaches_the_data(name):
     values, (*_, amounts) = values_alone()[name], ALONE[name]

@@ -32,6 +32,15 @@ class Ring(Scheme):
         return ring | {("b", "a"): 0.1 / k, ("c", "d"): 0.01 * k, ("d", "c"): 0.002 / k}
 
 
+every_scheme = pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param(Ring(), id="ring"),
+        pytest.param(PurkinjeNaR(), id="resurgent", marks=pytest.mark.slow),
+    ],
+)
+
+
 def matrix_of(scheme, x):
     return np.stack([np.asarray(x[k]) for k in scheme.states], axis=-1)
 
@@ -49,7 +58,7 @@ def exact_matrix(scheme, v, dt):
     return expm(dt * (Q - np.diag(Q.sum(axis=1))))
 
 
-@pytest.mark.parametrize("scheme", [Ring(), PurkinjeNaR()], ids=["ring", "resurgent"])
+@every_scheme
 def test_a_step_is_the_exponential_of_the_matrix(scheme, x64):
     # At any step: what is fast against it has settled, what is slow has moved by its own rate.
     pairs = list(product((-90.0, -25.0, 40.0), (1e-3, 0.025, 1.0, 100.0)))
@@ -78,7 +87,7 @@ def test_resurgent_current_at_the_default_step(x64):
         x = there
 
 
-@pytest.mark.parametrize("scheme", [Ring(), PurkinjeNaR()], ids=["ring", "resurgent"])
+@every_scheme
 def test_slopes_of_a_step_are_those_of_the_exponential(scheme, x64):
     # In the potential, the temperature scale and the step, where little moves and where much does.
     x = scheme.steady_state(jnp.asarray(-90.0))

@@ -14,8 +14,6 @@ from recordings import recording
 
 import neurojax
 
-pytestmark = pytest.mark.smoke
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -29,12 +27,14 @@ def run(program, **kwargs):
     return done.stdout
 
 
+@pytest.mark.smoke
 def test_version_is_said_once():
     """By the tag in git; what follows a tag is a development version."""
     assert metadata.version("neurojax") == neurojax.__version__
     assert re.match(r"\d+\.\d+\.\d+", neurojax.__version__)
 
 
+@pytest.mark.smoke
 def test_metadata():
     about = metadata.metadata("neurojax")
     assert about["License-Expression"] == "Apache-2.0"
@@ -44,6 +44,7 @@ def test_metadata():
     assert callable(script.load())
 
 
+@pytest.mark.smoke
 def test_its_types_are_there_for_others():
     """The file that says so is beside the package; all that is there goes into the wheel."""
     assert (Path(neurojax.__file__).parent / "py.typed").is_file()
@@ -52,6 +53,7 @@ def test_its_types_are_there_for_others():
     assert wheel["only-include"] == ["neurojax", "experiments"]
 
 
+@pytest.mark.smoke
 def test_license_and_changelog():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text and "Version 2.0, January 2004" in text

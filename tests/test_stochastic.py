@@ -73,7 +73,6 @@ def test_the_variance_is_binomial_and_falls_with_the_number(opening):
     assert langevin or np.abs(whole - np.round(whole)).max() < 1e-2
 
 
-@pytest.mark.smoke
 def test_a_patch_opens_as_its_particles_relax():
     # The autocorrelation of n^4 is known; its first term is the corner of a Lorentzian spectrum.
     cell = nj.Cell(channels={"k": SquidK()})
@@ -107,15 +106,10 @@ def test_variance_against_mean_tells_the_single_channel():
     assert (-mean).max() / -exact > 20
 
 
-@pytest.mark.parametrize(
-    ("langevin", "patches"),
-    [
-        (False, 24),
-        pytest.param(False, 192, marks=pytest.mark.slow),
-        pytest.param(True, 192, marks=pytest.mark.slow),
-    ],
-)
-def test_noise_makes_a_small_patch_fire(langevin, patches):
+@pytest.mark.slow
+@pytest.mark.parametrize("langevin", [False, True])
+def test_noise_makes_a_small_patch_fire(langevin):
+    patches = 192
     # Rates by an independent simulation: multinomial draws from the exponential of the rate
     # matrices, 300 patches of 400 ms each; +- 0.3, 0.23, 0.12. They fall with the area as those of
     # Skaugen & Walloe 1979 and Chow & White 1996.

@@ -137,7 +137,6 @@ def test_gradient_is_that_of_reverse_mode(case, x64):
         assert float(fold.gradient[k]) == want, name
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("case", ["current clamp from rest", "ideal voltage clamp"])
 def test_gradient_is_that_of_central_differences(case, x64):
     build, theta, electrode, error, residuals = problem(case, 5)

@@ -138,7 +138,6 @@ def test_pools_are_simulated():
 
 
 # -- curves ----------------------------------------------------------------------------------------
-@pytest.mark.smoke
 def test_currents_of_the_squid_reverse_where_they_should():
     p = activating()
     r = clamp(squid(na=SquidNa()), p)
