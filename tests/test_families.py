@@ -166,7 +166,7 @@ def test_sodium_current_resurges_on_repolarisation(x64):
     levels, dt = np.array([-60.0, -50.0, -40.0, -30.0, -20.0, -10.0]), 0.005
     t = (np.arange(round(60 / dt)) + 0.5) * dt
     cell = nj.Cell(channels={"na": PurkinjeNaR(g_bar=1.0)})
-    start = nj.steady_state(cell, -90.0, levels.shape)
+    start = jax.jit(lambda v: nj.steady_state(cell, v, levels.shape))(-90.0)
     rest = np.array([float(start.x["na"][k][0]) for k in PurkinjeNaR.states])
     np.testing.assert_allclose(purkinje_generator(-90.0) @ rest, 0, atol=1e-12)
     v = np.where(t[:, None] < 20, 30.0, levels)

@@ -1,6 +1,5 @@
 """CMA-ES: it finds minima that are narrow, bent, or on a bound, as often as the library does."""
 
-import cma
 import numpy as np
 import pytest
 
@@ -38,6 +37,8 @@ def by_ours(f, generations, size):
 
 
 def by_library(f, generations, size):
+    import cma  # which imports much: not while tests are collected
+
     options = {"popsize": size, "bounds": [0.0, 1.0], "seed": 1, "verbose": -9, "verb_log": 0}
     strategy, best = cma.CMAEvolutionStrategy(np.full(P, 0.4), 0.2, options), np.inf
     for _ in range(generations):

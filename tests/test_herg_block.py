@@ -82,7 +82,7 @@ def test_a_clamped_cell_is_an_independent_solution(x64):
     v = np.repeat((-80.0, 0.0, -80.0), (200, 1200, 200))
     states = [f"kr.{k}" for k in channel.states]
     run = nj.simulate(cell, nj.voltage_clamp(v), dt, record=states, every=20)
-    start = channel.steady_state(jnp.asarray(-80.0), drug=jnp.asarray(drug))
+    start = jax.jit(channel.steady_state)(-80.0, drug=drug)
     x, expected, told = np.array([float(start[k]) for k in channel.states]), [], np.asarray(run.t)
     for level, begin, end in ((-80.0, 0, 20), (0.0, 20, 140), (-80.0, 140, 160)):
         A = published(level, drug, **parameters(channel))
