@@ -137,6 +137,26 @@ def test_a_kinetic_scheme_is_one_here(tmp_path):
     np.testing.assert_allclose(made.steady_state(V)["n_o"], ALPHA / (ALPHA + BETA), rtol=2e-5)
 
 
+def test_a_kinetic_scheme_may_read_calcium(tmp_path):
+    bound = """<ComponentType name="bound" extends="baseVoltageConcDepRate">
+    <Constant name="PER" dimension="none" value="30"/>
+    <Constant name="CA" dimension="concentration" value="1 uM"/>
+    <Constant name="TIME" dimension="time" value="1 ms"/><Dynamics>
+    <DerivedVariable name="r" value="PER * caConc / CA / TIME"/></Dynamics></ComponentType>"""
+    back = BACK.replace("reverseRate", "rate")
+    steps = "".join(
+        f"""<forwardTransition id="f{a}" from="{a}" to="{b}"><rate type="bound"/>
+    </forwardTransition><reverseTransition id="b{a}" from="{a}" to="{b}">{back}
+    </reverseTransition>"""
+        for a, b in (("c", "d"), ("d", "o"))
+    )
+    states = '<closedState id="c"/><closedState id="d"/><openState id="o"/>'
+    made = channel(tmp_path, f'<gateKS id="n" instances="1">{states}{steps}</gateKS>', bound)()
+    assert made.reads == ("ca_i",) and made.stiff  # 30 per ms at 1 uM
+    x = made.steady_state(V, ca_i=2e-3)
+    np.testing.assert_allclose(x["n_d"] / x["n_c"], 60 / BETA, rtol=2e-4)
+
+
 def test_what_a_file_includes_comes_from_beside_it(squid, tmp_path):
     path = tmp_path / "cell.nml"
     path.write_text(f'{HEAD}<include href="{squid}"/><include href="http://x/y.nml"/></neuroml>')

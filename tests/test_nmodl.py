@@ -268,11 +268,19 @@ def test_what_initial_alone_knows_of_v_is_refused(load):
         load(text.replace("(v - ek)", "(v - v0)"))
 
 
+def test_a_gate_that_begins_away_from_its_steady_state_is_told_of(load):
+    text = re.sub(r"n = ninf", "n = 0", DELAYED)
+    assert text != DELAYED
+    with pytest.warns(UserWarning, match=r"INITIAL begins n at 0 \(time constant .* away from"):
+        load(text)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("A + weight*factor", "A + weight*factor*(1 - A)", "after an event is not A"),
         ("B = B", "net_send(1, 1) B = B", "cannot send itself events"),
+        ("B = B", "WATCH (v > -20) 2 B = B", "WATCH: .* crosses a value"),
         ("A' = -A/tau1", "A' = (1 - A)/tau1", "expected states that events open"),
         ("(weight (uS))", "(weight (uS), p)", ""),
         ("weight*factor B", "p*factor B", "declared nowhere"),

@@ -60,7 +60,7 @@ def run_convert(
         _write(source, output)
         out.print(f"written: {output}", markup=False, soft_wrap=True)
     if check or plot is not None:
-        channel: Any = load_nmodl(mod)()
+        channel = _conducting(load_nmodl(mod)(), out)
         t, i = step_family(channel)
         theirs = neuron_family(mod, channel, out) if check and neuron() is not None else None
         if check:
@@ -104,10 +104,21 @@ def step_family(channel: Any) -> tuple[np.ndarray, np.ndarray]:
     return t, np.asarray(data["c.i"])
 
 
+def _conducting(channel: Any, out: Console) -> Any:
+    """The channel with a conductance, where its file leaves that to others: it says 0."""
+    if getattr(channel, "g_bar", None) != 0:
+        return channel
+    out.print("g_bar is 0 in the file; 1 mS/cm2 for these steps", markup=False, soft_wrap=True)
+    return replace(channel, g_bar=1.0)
+
+
 def neuron_family(mod: Path, channel: Any, out: Console) -> np.ndarray | None:
     """NEURON's currents [time, step] under the same steps; None where it fails, which is told."""
     m = channel.mechanism
     values = {variable: _reversal(channel, variable) for variable in m.reversals}
+    for f in channel.form.fields:
+        if f.name == "g_bar" and f.default != channel.g_bar:
+            values[f"{f.symbol}_{m.name}"] = f.factor * channel.g_bar
     for variable, name in m.concentrations.items():
         ion, side = name.split("_")
         values[variable] = RESTING.get(ion, (1.0, 1.0))[side == "o"]

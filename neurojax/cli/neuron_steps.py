@@ -42,10 +42,10 @@ i = h.Vector().record(clamp._ref_i)
 found = []
 for level in asked["steps"]:
     clamp.amp2 = level
-    h.finitialize(asked["holding"])
-    for name, value in asked["values"].items():
-        setattr(patch, name, value)
-    h.fcurrent()
+    for begin in (lambda: h.finitialize(asked["holding"]), h.fcurrent):  # INITIAL reads them, too
+        for name, value in asked["values"].items():
+            setattr(patch if hasattr(patch, name) else h, name, value)
+        begin()
     h.continuerun(asked["before"] + asked["during"])
     found.append(list(i))
 json.dump(found, open("found.json", "w"))
@@ -64,8 +64,8 @@ def neuron_steps(
 ) -> np.ndarray:
     """Current densities [time, step] (uA/cm2) under the steps of a protocol, one a time step.
 
-    `values` are those of ions (ek, cai ...). Raises RuntimeError, with NEURON's words, where it
-    fails or takes more than three minutes.
+    `values` are those of ions (ek, cai ...) and of parameters by NEURON's names. Raises
+    RuntimeError, with NEURON's words, where it fails or takes more than three minutes.
     """
     programs = neuron()
     if programs is None:

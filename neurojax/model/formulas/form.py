@@ -24,6 +24,9 @@ OF_CELL = {"area": "area", "diam": "diameter"}
 FASTEST = 20.0
 """1/ms: a scheme with larger rates takes the exponential of its matrix, not a step of the pairs."""
 
+MICROMOLAR = 1e-3
+"""mM: of what a scheme reads, while its largest rate is asked for."""
+
 WEIGHT = "#weight"
 """The conductance that an event of weight 1 opens, uS."""
 
@@ -92,10 +95,11 @@ def form_of(m: Mechanism) -> Form:
 
 def fastest(m: Mechanism) -> float:
     """The largest rate of a scheme, 1/ms, where potentials lie, at its own parameters."""
-    known = {**m.defaults, "v": np.linspace(-90.0, 40.0, 27), "celsius": 25.0}
+    read = dict.fromkeys(m.concentrations, MICROMOLAR)
+    known = {**read, **m.defaults, "v": np.linspace(-90.0, 40.0, 27), "celsius": 25.0}
     with np.errstate(all="ignore"):
         rates = evaluate(m.transitions.values(), known, NUMPY)
-    return max(float(np.nanmax(rate)) for rate in rates)
+    return max(float(np.max(rate, where=np.isfinite(rate), initial=0.0)) for rate in rates)
 
 
 _Standard = tuple[str, float, str, dict[str, int], dict[str, float]]

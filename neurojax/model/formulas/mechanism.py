@@ -48,6 +48,7 @@ class Mechanism:
     gates: list[Gate] = field(default_factory=list)
     derivatives: dict[str, Node] = field(default_factory=dict)  # of states that are no gates, 1/ms
     initial: dict[str, Node] = field(default_factory=dict)  # of those
+    begun: dict[str, Node] = field(default_factory=dict)  # gates as a file begins them
     transitions: dict[tuple[str, str], Node] = field(default_factory=dict)  # 1/ms, of a scheme
     currents: dict[str, Node] = field(default_factory=dict)  # mA/cm2, by ion; "" of none
     pools: dict[str, Node] = field(default_factory=dict)  # mM/ms, of concentrations

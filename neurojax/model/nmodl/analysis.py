@@ -268,6 +268,7 @@ class _Analysis:
                 m.gates.append(Gate(name, line[0], self.graph.make("neg", line[1])))
             else:
                 m.derivatives[name] = node
+        m.begun = {g.name: initial[g.name] for g in m.gates if g.name in initial}
         if m.derivatives:
             m.initial = {k: initial[k] for k in m.changes()}
 

@@ -118,6 +118,11 @@ class Builder(Transformer[Any, Any]):
     def nested(self, parts: list[Any]) -> s.Nested:
         return s.Nested(parts[1], parts[0].line)
 
+    def watch(self, parts: list[Any]) -> None:
+        raise NmodlError(
+            "WATCH: what happens where a variable crosses a value cannot be done", parts[0].line
+        )
+
     def nothing(self, parts: list[Any]) -> None:
         return None
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurojax.membrane.channel import Channel
 from neurojax.membrane.ions import Ion
+from neurojax.model.formulas.arrays import NUMPY
 from neurojax.model.formulas.channel_class import channel_class, ion_class
-from neurojax.model.formulas.graph import FormulaError
+from neurojax.model.formulas.form import MICROMOLAR
+from neurojax.model.formulas.graph import FormulaError, evaluate, symbols
 from neurojax.model.formulas.mechanism import Mechanism
 from neurojax.model.nmodl.analysis import analyse
 from neurojax.model.nmodl.reading import read_tree, text_of
@@ -77,6 +82,12 @@ def _made(path: str, key: str) -> Any:
     """A class, made once: for one that is made anew JAX compiles anew."""
     del key
     m = read_mechanism(path)
+    if (elsewhere := begun_elsewhere(m)) and not m.receives:
+        warnings.warn(
+            f"{path}: INITIAL begins {', '.join(elsewhere)} away from the steady state, in which a "
+            "run here begins: NEURON's currents differ until that is forgotten",
+            stacklevel=4,
+        )
     name = re.sub(r"\W", "_", m.name)
     make = ion_class if m.pools else channel_class
     made: Any = make(m, name, description(m, Path(path).name))
@@ -97,6 +108,26 @@ def mechanism_of(text: str, name: str, folder: Path | None = None) -> Mechanism:
         raise NmodlError(error.message, error.line or 1, name) from None
     except FormulaError as error:
         raise NmodlError(str(error), 1, name) from None
+
+
+def begun_elsewhere(m: Mechanism) -> list[str]:
+    """Gates that a file begins at a number more than 0.01 from their steady state, at -65 mV.
+
+    Each with its time constant there: after a few of them the difference is forgotten.
+    """
+    read = dict.fromkeys(m.concentrations, MICROMOLAR)
+    known = {**read, **m.defaults, "v": -65.0, "celsius": m.celsius}
+    found: list[str] = []
+    for gate in m.gates:
+        begun = m.begun.get(gate.name)
+        formulas = [gate.opening, gate.rate]
+        if begun is None or not begun.is_number() or symbols(formulas) - known.keys():
+            continue
+        with np.errstate(all="ignore"):
+            opening, rate = (float(x) for x in evaluate(formulas, known, NUMPY))
+        if rate > 0 and abs(opening / rate - float(begun.value)) > 0.01:
+            found.append(f"{gate.name} at {float(begun.value):g} (time constant {1 / rate:.3g} ms)")
+    return found
 
 
 def description(m: Mechanism, file: str) -> str:
