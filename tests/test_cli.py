@@ -19,6 +19,7 @@ import neurojax
 from neurojax import fit as fitting
 from neurojax import report
 from neurojax.cli import app, console, deliver, demo, fit
+from neurojax.cli.experiment import lines_of
 from neurojax.cli.neuron_steps import neuron
 from neurojax.cli.progress import FitProgress
 from neurojax.cli.sweeps import divide
@@ -537,6 +538,17 @@ def test_equilibrium_potentials_in_the_terminal(run):
     failed(run("nernst", "Kx", "3.5", "140"), "no ion 'Kx'; did you mean 'K'")
     failed(run("nernst", "K", "0", "140"), "K outside = 0: expected a concentration above 0")
     failed(run("goldman", "K", "1", "3.5"), "got 3 values; expected four for each ion")
+
+
+def test_what_an_experiment_finds_is_told_line_by_line():
+    found = {"spikes": 33, "of": {0.5: [1.0, 2.5]}, "matrix": [[1.0, 0.25], [0.25, 1.0]]}
+    assert dict(lines_of(found | {"at": np.array([1.5, 2.0])})) == {
+        "spikes": "33",
+        "of 0.5": "1.0000  2.5000",
+        "matrix 0": "1.0000  0.25000",
+        "matrix 1": "0.25000  1.0000",
+        "at": "1.5000  2.0000",
+    }
 
 
 def test_an_experiment_is_told_and_run_with_parameters_changed(run, tmp_path):

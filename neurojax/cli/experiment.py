@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -99,7 +100,7 @@ def run_experiment(name: str, sets: Sequence[str], output: Path | None, out: Con
             raise ValueError(f"{folder.name} does not run with {with_}: {error}") from error
         picture = (Path(drawn) / "figure.png").read_bytes()
     out.print(f"[bold]{escape(_text(folder)[0])}[/]")
-    for told, value in _numbers(found):
+    for told, value in lines_of(found):
         out.print(f"{told:28s} {value}")
     out.print(f"figure  {write_whole(output, picture)}", soft_wrap=True)
     out.print(f"What it shows: neurojax experiment {name} --list", style="dim")
@@ -204,12 +205,16 @@ def _short(value: Value) -> str:
     return text.removeprefix("np.")
 
 
-def _numbers(found: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, str]]:
+def lines_of(found: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, str]]:
     """What an experiment found, a line each."""
     for key, value in found.items():
         name = f"{before}{key:g}" if isinstance(key, float) else f"{before}{key}"
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        if isinstance(value, list | tuple) and any(isinstance(x, list | tuple) for x in value):
+            value = dict(enumerate(value))
         if isinstance(value, Mapping):
-            yield from _numbers(value, f"{name} ")
+            yield from lines_of(value, f"{name} ")
         elif isinstance(value, list | tuple):
             yield name, "  ".join(_number(x) for x in value)
         else:
