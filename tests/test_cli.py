@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import neurojax
 from neurojax import fit as fitting
 from neurojax import report
-from neurojax.cli import app, console, deliver, demo, fit
+from neurojax.cli import app, console, deliver, demo, experiment, fit
 from neurojax.cli.experiment import lines_of
 from neurojax.cli.neuron_steps import neuron
 from neurojax.cli.progress import FitProgress
@@ -549,6 +549,30 @@ def test_what_an_experiment_finds_is_told_line_by_line():
         "matrix 1": "0.25000  1.0000",
         "at": "1.5000  2.0000",
     }
+
+
+def test_an_experiment_may_have_a_channel_of_its_own(run, tmp_path, monkeypatch):
+    folder = tmp_path / "900-own-channel"
+    folder.mkdir()
+    (folder / "README.md").write_text("# 900: a channel of its own\n")
+    (folder / "run.py").write_text(
+        """import neurojax as nj
+
+G = 1.0  # mS/cm2: of the leak
+
+@nj.pytree
+class Leak(nj.Channel):
+    g_bar: nj.Leaf = nj.param(G, "mS/cm2", 0.0, 10.0)
+
+def main(folder):
+    (folder / "figure.png").write_bytes(b"drawn")
+    return {"g": Leak().g_bar}
+"""
+    )
+    monkeypatch.setattr(experiment, "folders", lambda: {"900": folder})
+    picture = tmp_path / "own.png"
+    told = run("experiment", "900", "--set", "G=2.5", "--output", picture).output
+    assert "2.5000" in told and picture.read_bytes() == b"drawn"
 
 
 def test_an_experiment_is_told_and_run_with_parameters_changed(run, tmp_path):

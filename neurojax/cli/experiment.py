@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import tempfile
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -86,11 +88,13 @@ def run_experiment(name: str, sets: Sequence[str], output: Path | None, out: Con
     output = output or Path(f"{folder.name}.png")
     check_writable(output, (".png",))
     program = changed(_source(folder), sets)
-    space: dict[str, Any] = {"__name__": folder.name, "__file__": str(folder / "run.py")}
+    script = ModuleType(folder.name)
+    script.__file__ = str(folder / "run.py")
     with tempfile.TemporaryDirectory() as drawn:
+        sys.modules[script.__name__] = script  # a class looks for the module that it is from
         try:
-            exec(compile(program, str(folder / "run.py"), "exec"), space)
-            found = space["main"](Path(drawn))
+            exec(compile(program, script.__file__, "exec"), script.__dict__)
+            found = script.__dict__["main"](Path(drawn))
         except (OSError, MemoryError):
             raise
         except Exception as error:
@@ -98,6 +102,8 @@ def run_experiment(name: str, sets: Sequence[str], output: Path | None, out: Con
                 raise
             with_ = ", ".join(sets)
             raise ValueError(f"{folder.name} does not run with {with_}: {error}") from error
+        finally:
+            del sys.modules[script.__name__]
         picture = (Path(drawn) / "figure.png").read_bytes()
     out.print(f"[bold]{escape(_text(folder)[0])}[/]")
     for told, value in lines_of(found):
